@@ -1,0 +1,1 @@
+//! What people decide: statements, signatures, and a projection of what waits.

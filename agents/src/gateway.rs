@@ -1,0 +1,1 @@
+//! One call to a provider: captured, decided, masked, recorded, then sent.

@@ -1,0 +1,9 @@
+//! What happens around agents: what they say is captured, masked, recorded and answered;
+//! what they want to do outside waits for a human; what scanners find is tracked to its end.
+
+pub mod approvals;
+pub mod capture;
+pub mod gateway;
+pub mod masking;
+pub mod registry;
+pub mod scanner;

@@ -1,0 +1,1 @@
+//! Who may speak: agents and their tokens, as a projection of the log.

@@ -1,0 +1,1 @@
+//! Findings of any scanner, and the patches proposed for them.

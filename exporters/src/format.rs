@@ -1,0 +1,1 @@
+//! Wire formats: an entry as the bytes that a receiver stores.

@@ -1,0 +1,1 @@
+//! Follows the log for one destination: its cursor, its retries, its state.

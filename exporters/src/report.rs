@@ -1,0 +1,1 @@
+//! Reports: figures from the log, each with the positions behind it.

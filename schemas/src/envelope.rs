@@ -1,0 +1,177 @@
+//! The body of an entry: what is hashed, chained and signed.
+//!
+//! ```text
+//! {"v":1,"seq":41,"at":"…Z","id":"<uuid>","kind":"prompt.submitted","class":"operation",
+//!  "actor":"agent:cfo","session":"…","occurred":"…","data":{…},"content":[…],"prev":"<64 hex>"}
+//! ```
+//! One line of UTF-8, no white space, keys in this order, absent when empty.
+
+use crate::bucket::ContentRef;
+use crate::data::Data;
+use crate::event::{Event, EventId};
+use crate::time::Timestamp;
+use crate::values::Hash;
+use crate::{Actor, Class, Label};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// The `v` of every body. There is no other before the first release.
+pub const FORMAT_VERSION: u8 = 1;
+
+/// C2SP tlog-tiles: the length of a bundle's entry is a uint16.
+pub const MAX_BODY_BYTES: usize = 65_535;
+
+/// An event in its place: position, time, and the hash of the entry before it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Envelope {
+    pub seq: u64,
+    /// The ledger's own time. Never runs back.
+    pub at: Timestamp,
+    pub event: Event,
+    pub content: Vec<ContentRef>,
+    /// Leaf hash of the entry at `seq - 1`; zeros for entry 0.
+    pub prev: Hash,
+}
+
+/// Why bytes are not a body. Positions and names only: the bytes may be private.
+#[derive(Debug, thiserror::Error)]
+pub enum EnvelopeError {
+    #[error("the body is {len} bytes long; the format allows {MAX_BODY_BYTES}")]
+    TooLong { len: usize },
+    #[error("the body is not JSON of this format: {0}")]
+    Malformed(String),
+    #[error("the body has v={0}; this program reads v={FORMAT_VERSION}")]
+    UnknownVersion(u8),
+    #[error("{0} is not a kind of this format")]
+    UnknownKind(String),
+    #[error("the data of {kind} is not what the kind allows: {reason}")]
+    WrongData { kind: &'static str, reason: String },
+    #[error(
+        "the body is not in the one form that its values have (key order, white space or escapes)"
+    )]
+    NotCanonical,
+}
+
+#[derive(Serialize)]
+struct Written<'a> {
+    v: u8,
+    seq: u64,
+    at: Timestamp,
+    id: EventId,
+    kind: &'static str,
+    class: &'a Class,
+    actor: &'a Actor,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: &'a Option<Label>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    occurred: &'a Option<Timestamp>,
+    data: &'a Data,
+    #[serde(skip_serializing_if = "<[ContentRef]>::is_empty")]
+    content: &'a [ContentRef],
+    prev: Hash,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Read<'a> {
+    v: u8,
+    seq: u64,
+    at: Timestamp,
+    id: EventId,
+    kind: std::borrow::Cow<'a, str>,
+    class: Class,
+    actor: Actor,
+    session: Option<Label>,
+    occurred: Option<Timestamp>,
+    #[serde(borrow)]
+    data: &'a RawValue,
+    #[serde(default)]
+    content: Vec<ContentRef>,
+    prev: Hash,
+}
+
+impl Envelope {
+    /// The canonical bytes, without line end.
+    pub fn to_body(&self) -> Result<Vec<u8>, EnvelopeError> {
+        let written = Written {
+            v: FORMAT_VERSION,
+            seq: self.seq,
+            at: self.at,
+            id: self.event.id,
+            kind: self.event.data.kind(),
+            class: &self.event.class,
+            actor: &self.event.actor,
+            session: &self.event.session,
+            occurred: &self.event.occurred,
+            data: &self.event.data,
+            content: &self.content,
+            prev: self.prev,
+        };
+        let mut body = Vec::with_capacity(1_024);
+        serde_json::to_writer(&mut body, &written)
+            .map_err(|e| EnvelopeError::Malformed(e.to_string()))?;
+        if body.len() > MAX_BODY_BYTES {
+            return Err(EnvelopeError::TooLong { len: body.len() });
+        }
+        Ok(body)
+    }
+
+    /// Reads a body and insists on its one canonical form: a second spelling of the same
+    /// values would be a second entry with the same meaning.
+    pub fn from_body(body: &[u8]) -> Result<Envelope, EnvelopeError> {
+        if body.len() > MAX_BODY_BYTES {
+            return Err(EnvelopeError::TooLong { len: body.len() });
+        }
+        let read: Read =
+            serde_json::from_slice(body).map_err(|e| EnvelopeError::Malformed(position_of(&e)))?;
+        if read.v != FORMAT_VERSION {
+            return Err(EnvelopeError::UnknownVersion(read.v));
+        }
+        let data = Data::parse(&read.kind, read.data.get())?;
+        let envelope = Envelope {
+            seq: read.seq,
+            at: read.at,
+            event: Event {
+                id: read.id,
+                class: read.class,
+                actor: read.actor,
+                session: read.session,
+                occurred: read.occurred,
+                data,
+            },
+            content: read.content,
+            prev: read.prev,
+        };
+        if envelope.to_body()? != body {
+            return Err(EnvelopeError::NotCanonical);
+        }
+        Ok(envelope)
+    }
+}
+
+/// serde's messages can quote values, which may be private. Keeps what went wrong, the name
+/// of the field if it looks like one, and the place.
+pub(crate) fn position_of(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    let field = message.split('`').nth(1).filter(|f| {
+        (1..=64).contains(&f.len())
+            && f.bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
+    });
+    let what = match (error.classify(), field) {
+        (serde_json::error::Category::Syntax, _) => "not JSON".to_owned(),
+        (serde_json::error::Category::Eof, _) => "cut off".to_owned(),
+        (serde_json::error::Category::Io, _) => "unreadable".to_owned(),
+        (_, Some(field)) if message.starts_with("unknown field") => {
+            format!("unknown field {field}")
+        }
+        (_, Some(field)) if message.starts_with("missing field") => {
+            format!("missing field {field}")
+        }
+        (_, Some(field)) if message.starts_with("duplicate field") => {
+            format!("field {field} twice")
+        }
+        _ => "a value of the wrong type or form".to_owned(),
+    };
+    format!("{what}, at column {}", error.column())
+}

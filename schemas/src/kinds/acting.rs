@@ -1,0 +1,87 @@
+use crate::{Actor, EventId, Hash, Label, Name, Timestamp};
+
+facts! {
+    /// An outward action stopped as a draft. Content `arguments`: what it would do.
+    ActionDrafted {
+        action: EventId,
+        tool: Label,
+        arguments_sha256: Hash,
+        policy: Option<Hash>,
+    }
+    /// Someone must decide on exactly this digest until the deadline.
+    ApprovalRequested {
+        approval: EventId,
+        subject: Subject,
+        /// Digest of the canonical arguments, or of the patch.
+        arguments_sha256: Hash,
+        /// What the arguments apply to: for a patch the digest of its base.
+        base_sha256: Option<Hash>,
+        requester: Actor,
+        policy: Hash,
+        deadline: Timestamp,
+        approvers_needed: u64,
+    }
+    /// Signed by the approver's own key over the statement.
+    ApprovalGranted {
+        approval: EventId,
+        subject: Subject,
+        arguments_sha256: Hash,
+        base_sha256: Option<Hash>,
+        policy: Hash,
+        approver: Actor,
+        /// OpenSSH public key, `ssh-ed25519 AAAA…`.
+        approver_key: Label,
+        /// SHA-256 of the statement whose text the signature covers; it follows from these fields.
+        statement_sha256: Hash,
+        /// OpenSSH signature (PROTOCOL.sshsig), base64 without armour.
+        signature: SignatureText,
+    }
+    ApprovalDenied {
+        approval: EventId,
+        subject: Subject,
+        arguments_sha256: Hash,
+        base_sha256: Option<Hash>,
+        policy: Hash,
+        approver: Actor,
+        approver_key: Label,
+        statement_sha256: Hash,
+        signature: SignatureText,
+    }
+    ApprovalExpired { approval: EventId, deadline: Timestamp, }
+    ActionExecuted { action: EventId, approval: EventId, arguments_sha256: Hash, result_sha256: Option<Hash>, }
+    ActionFailed { action: EventId, approval: Option<EventId>, reason: ActionFailure, }
+    /// What an approval is about.
+    Subject { kind: SubjectKind, id: EventId, name: Option<Name>, }
+}
+
+words! {
+    SubjectKind { Action, Patch, Policy, Retention, Hold, Phase, }
+    ActionFailure { ToolFailed, ApprovalMissing, ArgumentsChanged, DeadlinePassed, Unknown, }
+}
+
+/// A signature's text: longer than a label, still bounded.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+#[serde(transparent)]
+pub struct SignatureText(#[schemars(length(min = 1, max = 1024))] String);
+
+impl SignatureText {
+    /// Base64 text of 1 to 1,024 bytes.
+    pub fn new(text: String) -> Option<SignatureText> {
+        let base64 = |b: u8| b.is_ascii_alphanumeric() || b"+/=".contains(&b);
+        ((1..=1024).contains(&text.len()) && text.bytes().all(base64))
+            .then_some(SignatureText(text))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for SignatureText {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        SignatureText::new(text).ok_or_else(|| {
+            serde::de::Error::custom("a signature must be 1 to 1024 bytes of base64")
+        })
+    }
+}

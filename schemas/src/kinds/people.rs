@@ -1,0 +1,22 @@
+use crate::{Actor, DataClass, Hash, Label, Name};
+
+facts! {
+    /// Content `profile`: name and department, sealed; the log knows a handle only.
+    UserApplied { user: Name, role: Name, }
+    UserApproved { user: Name, role: Name, }
+    UserTrained { user: Name, course: Name, }
+    UserPledged { user: Name, pledge_sha256: Hash, }
+    UserActivated { user: Name, approver_key: Option<Label>, }
+    UserDeactivated { user: Name, reason: DeactivationReason, }
+    AuthSucceeded { subject: Actor, method: Name, }
+    /// Who tried is known only when the credential was.
+    AuthFailed { subject: Option<Actor>, method: Name, reason: AuthFailure, source: Option<Label>, }
+    AccessDenied { subject: Actor, resource: Label, rule: Name, }
+    ConsentGiven { subject: Name, purpose: Name, data_class: DataClass, }
+    ConsentWithdrawn { subject: Name, purpose: Name, data_class: DataClass, }
+}
+
+words! {
+    DeactivationReason { Left, Moved, Requested, Incident, }
+    AuthFailure { Missing, Unknown, Suspended, Retired, Expired, }
+}

@@ -1,0 +1,15 @@
+use crate::{EventId, Hash, Label, Name};
+
+facts! {
+    /// Rules in force from here on. Content `policy`: the text.
+    PolicyAdopted { policy: Name, digest: Hash, previous: Option<Hash>, approvals: Vec<EventId>, }
+    VendorReviewed { vendor: Name, outcome: ReviewOutcome, country: Option<Label>, report_sha256: Option<Hash>, }
+    RiskAssessed { risk: Name, level: super::scanner::Severity, accepted: bool, }
+    PhaseRequested { phase: Name, criteria_sha256: Hash, }
+    PhaseApproved { phase: Name, approval: EventId, }
+    RuleViolated { rule: Name, call: Option<EventId>, position: Option<u64>, count: u64, }
+}
+
+words! {
+    ReviewOutcome { Accepted, Conditional, Refused, }
+}

@@ -1,0 +1,95 @@
+use crate::{EventId, Hash, Label, Name};
+
+facts! {
+    /// What an agent asked, before masking. Content `request`: the body with prohibited
+    /// values cut out, sealed.
+    PromptSubmitted {
+        /// Ties the events of one call together; the id of its `prompt.submitted`.
+        call: EventId,
+        provider: Name,
+        operation: Name,
+        model: Option<Label>,
+        streaming: bool,
+        messages: u64,
+        body_bytes: u64,
+    }
+    /// What leaves. Content `payload`: the exact bytes.
+    PayloadMasked {
+        call: EventId,
+        /// Host and port that receive the payload.
+        destination: Label,
+        policy: Hash,
+        payload_sha256: Hash,
+        body_bytes: u64,
+        /// Replacements per rule; empty when the payload is what came.
+        masks: Vec<RuleCount>,
+        /// The distinct masked values, each as a keyed tag, so that the same value can be
+        /// linked and cannot be read.
+        tags: Vec<MaskTag>,
+        /// Distinct values beyond those listed; all of them stand in content `tags`.
+        tags_omitted: u64,
+    }
+    /// What was refused, and by which rules. Never the text.
+    PayloadBlocked {
+        call: EventId,
+        destination: Label,
+        policy: Hash,
+        reasons: Vec<RuleCount>,
+    }
+    /// How often one rule applied.
+    RuleCount { rule: Name, count: u64, }
+    /// HMAC-SHA-256 of a value's normal form under the mask key, first 16 bytes as hex.
+    MaskTag { rule: Name, tag: Label, count: u64, }
+    /// The provider's answer. Content `response`: the bytes as they came, prohibited values cut out.
+    ModelResponded {
+        call: EventId,
+        status: u16,
+        model: Option<Label>,
+        response_id: Option<Label>,
+        stop_reason: Option<Label>,
+        input_tokens: Option<u64>,
+        output_tokens: Option<u64>,
+        cache_read_tokens: Option<u64>,
+        cache_creation_tokens: Option<u64>,
+        tool_calls: u64,
+        body_bytes: u64,
+        response_sha256: Hash,
+        first_byte_micros: u64,
+        duration_micros: u64,
+    }
+    /// No whole answer: what is known of it. Content `response`: what came, if anything did.
+    ModelFailed {
+        call: EventId,
+        outcome: FailedOutcome,
+        status: Option<u16>,
+        body_bytes: u64,
+        duration_micros: Option<u64>,
+    }
+    ToolCalled {
+        call: EventId,
+        tool: Label,
+        tool_use: Label,
+        arguments_sha256: Hash,
+    }
+    ToolReturned {
+        call: EventId,
+        tool_use: Label,
+        result_sha256: Hash,
+        is_error: bool,
+    }
+}
+
+words! {
+    FailedOutcome {
+        /// The provider answered with an error, passed on unchanged.
+        UpstreamError,
+        /// No connection, or none in time: nothing was sent.
+        Unreachable,
+        /// The answer broke off.
+        UpstreamBroke,
+        /// The agent went away; the call upstream was cancelled.
+        ClientGone,
+        /// daicho died with the call open: what the provider did is not known.
+        Unknown,
+    }
+}
