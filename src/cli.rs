@@ -45,6 +45,8 @@ pub enum Command {
     Key(Key),
     /// Build every index again from the log
     Rebuild,
+    /// Print this machine's figures: appends, HTTP, verification
+    Bench(Bench),
 }
 
 #[derive(Args)]
@@ -128,4 +130,14 @@ pub struct Prove {
 pub enum Key {
     /// Print the log's origin and its verifier key
     Show,
+}
+
+#[derive(Args)]
+pub struct Bench {
+    /// One second per figure instead of four
+    #[arg(long)]
+    pub quick: bool,
+    /// Where the scratch ledgers go: the disk that is measured
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub scratch: PathBuf,
 }

@@ -26,6 +26,14 @@ pub fn run(cli: &Cli) -> Done {
         Command::Prove(args) => prove::run(cli, args),
         Command::Key(args) => key::run(cli, args),
         Command::Rebuild => rebuild::run(cli),
+        Command::Bench(args) => {
+            let scratch = args
+                .scratch
+                .join(format!("daicho-bench-{}", std::process::id()));
+            let done = crate::bench::run(&scratch, cli.json, args.quick);
+            let _ = std::fs::remove_dir_all(scratch);
+            done
+        }
     }
 }
 

@@ -18,12 +18,19 @@ fn the_published_schemas_are_those_of_the_types() {
             std::fs::write(&path, &text).unwrap();
         }
         let published = std::fs::read_to_string(&path).unwrap_or_default();
-        assert_eq!(published, text, "{kind}: run the schemas tests with UPDATE_SCHEMAS=1 and commit the result");
+        assert_eq!(
+            published, text,
+            "{kind}: run the schemas tests with UPDATE_SCHEMAS=1 and commit the result"
+        );
         known.push(path);
     }
     for file in std::fs::read_dir(&dir).unwrap() {
         let path = file.unwrap().path();
-        assert!(known.contains(&path), "{} is the schema of no kind", path.display());
+        assert!(
+            known.contains(&path),
+            "{} is the schema of no kind",
+            path.display()
+        );
     }
 }
 
@@ -34,5 +41,7 @@ fn every_kind_has_one_word() {
     kinds.sort_unstable();
     kinds.dedup();
     assert_eq!(kinds.len(), Data::KINDS.len());
-    assert!(kinds.iter().all(|k| k.split('.').count() == 2 && k.bytes().all(|b| b.is_ascii_lowercase() || b == b'.')));
+    assert!(kinds.iter().all(
+        |k| k.split('.').count() == 2 && k.bytes().all(|b| b.is_ascii_lowercase() || b == b'.')
+    ));
 }
