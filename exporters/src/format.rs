@@ -12,7 +12,7 @@ use schemas::{Data, Event, Hash, Timestamp};
 /// An entry as formats see it: its place, its event, and the bytes it was hashed from.
 ///
 /// It proves nothing by itself, so that tests can make one; the forwarder only ever makes
-/// it from a `ledger::Entry`.
+/// it of a `ledger::Entry`.
 #[derive(Debug, Clone, Copy)]
 pub struct EntryView<'a> {
     /// The log's origin.
@@ -26,6 +26,21 @@ pub struct EntryView<'a> {
     pub leaf: Hash,
     pub prev: Hash,
     pub signature: &'a [u8; 64],
+}
+
+impl<'a> EntryView<'a> {
+    pub fn of(chain: &'a str, entry: &'a ledger::Entry) -> EntryView<'a> {
+        EntryView {
+            chain,
+            seq: entry.seq(),
+            at: entry.at(),
+            event: entry.event(),
+            body: entry.body(),
+            leaf: entry.leaf(),
+            prev: entry.prev(),
+            signature: entry.signature(),
+        }
+    }
 }
 
 /// How much a receiver should care, in the steps that syslog, OCSF and CEF can all express.

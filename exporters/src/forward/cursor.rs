@@ -95,10 +95,6 @@ impl Cursor {
         Ok(cursor)
     }
 
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     pub fn epoch(&self) -> u64 {
         self.state.epoch
     }
@@ -254,10 +250,8 @@ mod tests {
     #[test]
     fn a_cursor_that_cannot_be_trusted_stops_the_start() {
         let dir = tempfile::tempdir().expect("a directory");
-        let path = open(dir.path(), "log", FORM)
-            .expect("opens")
-            .path()
-            .to_owned();
+        open(dir.path(), "log", FORM).expect("opens");
+        let path = dir.path().join("export/hq.cursor");
         assert!(matches!(
             open(dir.path(), "other", FORM),
             Err(CursorError::OtherLog { .. })

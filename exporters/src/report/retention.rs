@@ -59,6 +59,15 @@ struct OpenHold {
     placed: Moment,
 }
 
+impl ledger::Projection for Retention {
+    const NAME: &'static str = "retention";
+    const VERSION: u32 = 1;
+
+    fn fold(&mut self, entry: &ledger::Entry) {
+        self.take(entry.seq(), entry.at(), entry.event(), entry.content());
+    }
+}
+
 impl Retention {
     /// Takes in the entry at the next position.
     fn take(&mut self, seq: u64, at: Timestamp, event: &Event, content: &[ContentRef]) {

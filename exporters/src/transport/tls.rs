@@ -44,7 +44,14 @@ impl TlsConnection {
             name,
         };
         connection.session.set_buffer_limit(None);
-        connection.finish_handshake()?;
+        connection.finish_handshake().map_err(|fault| match fault {
+            // Whoever hangs up on a handshake may not speak TLS at all.
+            TransportError::Closed { to } => TransportError::Handshake {
+                to,
+                reason: "the receiver hung up".to_owned(),
+            },
+            other => other,
+        })?;
         connection.await_refusal()?;
         Ok(connection)
     }
