@@ -52,7 +52,14 @@ impl TlsConnection {
             },
             other => other,
         })?;
-        connection.await_refusal()?;
+        connection.await_refusal().map_err(|fault| match fault {
+            // Some receivers hang up on a certificate without saying why.
+            TransportError::Closed { to } => TransportError::Refused {
+                to,
+                reason: "it hung up right after the handshake".to_owned(),
+            },
+            other => other,
+        })?;
         Ok(connection)
     }
 
