@@ -333,7 +333,10 @@ const MARK: &str = "daicho index";
 fn open_store(path: &Path) -> Result<sled::Db, StoreFault> {
     let existed = path.is_dir();
     // The snapshots are small; sled's default cache is a gigabyte.
-    let config = sled::Config::new().path(path).cache_capacity(8 << 20).flush_every_ms(None);
+    let config = sled::Config::new()
+        .path(path)
+        .cache_capacity(8 << 20)
+        .flush_every_ms(None);
     // sled panics on some damage instead of saying so.
     let opened = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         let store = config.open()?;
@@ -346,7 +349,9 @@ fn open_store(path: &Path) -> Result<sled::Db, StoreFault> {
     }));
     match opened {
         Ok(Ok((store, true))) => Ok(store),
-        Ok(Ok((_, false))) => Err(StoreFault::Damaged("its store has lost what it held".to_owned())),
+        Ok(Ok((_, false))) => Err(StoreFault::Damaged(
+            "its store has lost what it held".to_owned(),
+        )),
         Ok(Err(sled::Error::Io(error))) if is_busy(&error) => Err(StoreFault::Busy),
         Ok(Err(error)) => Err(StoreFault::Damaged(error.to_string())),
         Err(_) => Err(StoreFault::Damaged("its store does not open".to_owned())),
