@@ -11,6 +11,7 @@ pub mod retention;
 
 pub use positions::Positions;
 
+use ledger::verify;
 use schemas::{Hash, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -46,12 +47,34 @@ pub struct Basis {
     pub program: String,
 }
 
-/// The signed state of the log that every figure is of.
+/// The state of the log that every figure is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Head {
     pub size: u64,
     pub root: Hash,
+    /// Time of the newest entry.
     pub at: Timestamp,
+}
+
+impl Head {
+    /// The head that a verification ended at: figures of it are figures that were checked.
+    pub fn of(checked: &verify::Report) -> Head {
+        Head {
+            size: checked.entries,
+            root: checked.root,
+            at: checked.newest,
+        }
+    }
+}
+
+impl From<ledger::Head> for Head {
+    fn from(head: ledger::Head) -> Head {
+        Head {
+            size: head.size,
+            root: head.root,
+            at: head.at,
+        }
+    }
 }
 
 /// What checking the log up to its head found. A check that did not run is no clean one.
@@ -60,14 +83,60 @@ pub struct Head {
 pub enum Verification {
     Clean {
         entries: u64,
+        root: Hash,
+        contents: u64,
+        /// Whether the log's key came from elsewhere than the log.
+        key_given: bool,
+        /// Checkpoints kept elsewhere that the log was held against.
+        outside_checkpoints: u64,
         at: Timestamp,
     },
     Faults {
         count: u64,
-        at: Timestamp,
+        /// Of the entries concerned, as far as a fault has one.
         positions: Positions,
+        at: Timestamp,
     },
     NotRun,
+}
+
+impl Verification {
+    /// What a verification found, which ran with this trust and ended at `at`.
+    pub fn of(checked: &verify::Report, trust: &verify::Trust, at: Timestamp) -> Verification {
+        if checked.is_clean() {
+            return Verification::Clean {
+                entries: checked.entries,
+                root: checked.root,
+                contents: checked.contents,
+                key_given: checked.key_given,
+                outside_checkpoints: trust.checkpoints.len() as u64,
+                at,
+            };
+        }
+        Verification::Faults {
+            count: checked.findings.len() as u64 + checked.findings_omitted,
+            positions: checked.findings.iter().filter_map(|f| f.seq).collect(),
+            at,
+        }
+    }
+}
+
+impl Basis {
+    /// Figures of one prefix under the root of another would prove nothing.
+    fn check(&self, folded: u64) -> Result<(), ReportError> {
+        let head = self.head.size;
+        if folded != head {
+            return Err(ReportError::OtherHead { folded, head });
+        }
+        match self.verification {
+            Verification::Clean { entries, root, .. }
+                if (entries, root) != (head, self.head.root) =>
+            {
+                Err(ReportError::OtherVerification { entries, head })
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -76,4 +145,8 @@ pub enum ReportError {
         "the figures are of {folded} entries, the head is of {head}; fold the log up to its head first"
     )]
     OtherHead { folded: u64, head: u64 },
+    #[error(
+        "the verification covers {entries} entries or another root, the head is of {head}; take the head that the verification ended at"
+    )]
+    OtherVerification { entries: u64, head: u64 },
 }

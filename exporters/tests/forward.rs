@@ -3,10 +3,15 @@
 
 mod common;
 
+use common::pki::Authority;
 use common::{Ledger, destination, wait_for, wait_for_error};
 use exporters::forward::{Forwarder, StartError};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 fn listener() -> (TcpListener, String) {
@@ -17,7 +22,7 @@ fn listener() -> (TcpListener, String) {
 }
 
 /// The next message of an octet-counted stream.
-fn read_frame(stream: &mut TcpStream) -> Vec<u8> {
+fn read_frame(stream: &mut impl Read) -> Vec<u8> {
     let mut length = 0;
     loop {
         let mut byte = [0];
@@ -182,4 +187,37 @@ fn a_ledger_that_is_not_what_was_sent_is_not_sent() {
         refused.to_string().contains("up to 9, this ledger holds 4"),
         "{refused}"
     );
+}
+
+#[test]
+fn a_sender_that_is_stopped_takes_leave_of_tls() {
+    let authority = Authority::new();
+    let identity = authority.issue("receiver.example");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![CertificateDer::from_pem_file(&identity.certificate).unwrap()],
+            PrivateKeyDer::from_pem_file(&identity.key).unwrap(),
+        )
+        .unwrap();
+    let (listener, toml) = listener();
+    let toml = format!(
+        "{}\nserver_name = 'receiver.example'\nca_file = '{}'",
+        toml.replace("'tcp'", "'tls'"),
+        authority.certificate().display()
+    );
+    let ledger = Ledger::with(2);
+    let forwarder = ledger.follow(destination(&toml));
+    let (stream, _) = listener.accept().unwrap();
+    let session = ServerConnection::new(Arc::new(config)).unwrap();
+    let mut stream = StreamOwned::new(session, stream);
+    for _ in 0..3 {
+        read_frame(&mut stream);
+    }
+    forwarder.stop();
+    // Without close_notify rustls calls this an unexpected end.
+    assert_eq!(stream.read_to_end(&mut Vec::new()).unwrap(), 0);
 }

@@ -10,7 +10,7 @@
 use super::window::Place;
 use schemas::{Hash, Name};
 use serde::{Deserialize, Serialize};
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -29,6 +29,10 @@ pub enum CursorError {
         "{path}: not a cursor of this program ({reason}); move it away to send everything again", path = path.display()
     )]
     Malformed { path: PathBuf, reason: String },
+    #[error(
+        "{path}: another forwarder follows this destination; stop it, or name another destination", path = path.display()
+    )]
+    Busy { path: PathBuf },
     #[error(
         "{path}: this cursor belongs to the log {found}, not to {chain}; name another destination, or move it away to send everything again", path = path.display()
     )]
@@ -59,6 +63,8 @@ pub(super) struct Cursor {
     /// The position that is on disk.
     durable: u64,
     flushed: Instant,
+    /// Held while the cursor is. Beside it, because the cursor itself is replaced.
+    _lock: File,
 }
 
 impl Cursor {
@@ -72,6 +78,7 @@ impl Cursor {
         now: Instant,
     ) -> Result<Cursor, CursorError> {
         let path = data_dir.join("export").join(format!("{name}.cursor"));
+        let lock = lock(&path)?;
         let state = match fs::read(&path) {
             Ok(bytes) => resumed(&path, &bytes, chain, form)?,
             Err(e) if e.kind() == io::ErrorKind::NotFound => State {
@@ -89,6 +96,7 @@ impl Cursor {
             state,
             path,
             flushed: now,
+            _lock: lock,
         };
         // The epoch is durable before a byte is sent under it.
         cursor.flush(now)?;
@@ -141,6 +149,26 @@ impl Cursor {
     }
 }
 
+/// Two senders at one cursor would each move it past what the other has not sent.
+fn lock(cursor: &Path) -> Result<File, CursorError> {
+    let path = cursor.with_extension("lock");
+    let opened = cursor
+        .parent()
+        .map_or(Ok(()), fs::create_dir_all)
+        .and_then(|()| File::create(&path));
+    let file = match opened {
+        Ok(file) => file,
+        Err(source) => return Err(CursorError::File { path, source }),
+    };
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(CursorError::Busy {
+            path: cursor.to_owned(),
+        }),
+        Err(TryLockError::Error(source)) => Err(CursorError::File { path, source }),
+    }
+}
+
 fn resumed(path: &Path, bytes: &[u8], chain: &str, form: Hash) -> Result<State, CursorError> {
     let malformed = |reason: String| CursorError::Malformed {
         path: path.to_owned(),
@@ -166,7 +194,6 @@ fn resumed(path: &Path, bytes: &[u8], chain: &str, form: Hash) -> Result<State, 
 
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let dir = path.parent().expect("the path was joined from a directory");
-    fs::create_dir_all(dir)?;
     let new = path.with_extension("cursor.new");
     let mut file = File::create(&new)?;
     file.write_all(bytes)?;
@@ -206,30 +233,26 @@ mod tests {
     #[test]
     fn a_cursor_comes_back_where_it_was_flushed() {
         let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("export/hq.cursor");
+        let on_disk = || {
+            let bytes = fs::read(&file).expect("reads");
+            resumed(&file, &bytes, "log", FORM).expect("sound").position
+        };
         let mut cursor = open(dir.path(), "log", FORM).expect("opens");
-        let now = Instant::now();
+        let now = cursor.flushed;
         cursor.advance(place(999));
         cursor.flush_if_due(now).expect("writes");
-        assert_eq!(
-            open(dir.path(), "log", FORM).expect("opens").place(),
-            Place {
-                position: 0,
-                leaf: Hash::ZERO
-            }
-        );
+        assert_eq!(on_disk(), 0, "neither often nor long enough");
         cursor.advance(place(1_000));
         cursor.advance(place(7));
         cursor.flush_if_due(now).expect("writes");
-        assert_eq!(
-            open(dir.path(), "log", FORM).expect("opens").place(),
-            place(1_000)
-        );
+        assert_eq!(on_disk(), 1_000);
         cursor.advance(place(1_001));
         cursor.flush_if_due(now + FLUSH_AFTER).expect("writes");
-        assert_eq!(
-            open(dir.path(), "log", FORM).expect("opens").place(),
-            place(1_001)
-        );
+        assert_eq!(on_disk(), 1_001);
+        drop(cursor);
+        let cursor = open(dir.path(), "log", FORM).expect("opens");
+        assert_eq!(cursor.place(), place(1_001));
     }
 
     #[test]
@@ -265,5 +288,15 @@ mod tests {
         fs::create_dir(&path).expect("creates");
         let refused = open(dir.path(), "log", FORM);
         assert!(matches!(refused, Err(CursorError::File { .. })));
+    }
+
+    #[test]
+    fn one_destination_has_one_sender() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let held = open(dir.path(), "log", FORM).expect("opens");
+        let refused = open(dir.path(), "log", FORM);
+        assert!(matches!(refused, Err(CursorError::Busy { .. })));
+        drop(held);
+        open(dir.path(), "log", FORM).expect("opens");
     }
 }

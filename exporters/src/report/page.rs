@@ -64,7 +64,7 @@ fn subject(language: Language, basis: &Basis, evidence_sha256: &str) -> Markup {
                 tr { th { (t("台帳（ログの名称）", "Log")) } td { code { (basis.log) } } }
                 tr { th { (t("記録件数", "Entries")) } td { (number(basis.head.size)) } }
                 tr { th { (t("ハッシュ木の根", "Root of the tree")) } td { code { (basis.head.root) } } }
-                tr { th { (t("根の署名日時", "Signed at")) } td { (moment(basis.head.at)) } }
+                tr { th { (t("最新の記録の日時", "Newest entry at")) } td { (moment(basis.head.at)) } }
                 tr { th { (t("報告書の作成日時", "Report made at")) } td { (moment(basis.generated)) } }
                 tr { th { (t("証拠ファイル", "Evidence file")) } td {
                     (t("この報告書と対になる JSON ファイル。その SHA-256：", "The JSON file that belongs to this report. Its SHA-256:"))
@@ -85,17 +85,34 @@ fn verdict(language: Language, basis: &Basis) -> Markup {
         section {
             h2 { (t("検証結果", "Verification")) }
             @match &basis.verification {
-                Verification::Clean { entries, at } => div.verdict.clean {
-                    b { (t("改ざん・欠落なし", "No alteration and no loss found")) }
-                    (number(*entries)) " "
-                    (t(
-                        "件の記録すべてについて、ハッシュの連鎖、電子署名、ハッシュ木の根を確認しました。検証日時：",
-                        "entries were checked: hash chain, signatures and the root of the tree. Checked at ",
-                    ))
-                    (moment(*at))
+                Verification::Clean { entries, contents, key_given, outside_checkpoints, at, .. } => {
+                    div.verdict.clean {
+                        b { (t("改ざん・欠落なし", "No alteration and no loss found")) }
+                        (t("検証日時：", "Checked at ")) (moment(*at)) br;
+                        (t("対象：記録 ", "Checked: ")) (number(*entries))
+                        (t(" 件のハッシュの連鎖、電子署名、ハッシュ木の根、および封印された内容 ", " entries (hash chain, signatures, root of the tree) and "))
+                        (number(*contents)) (t(" 件。", " sealed contents."))
+                    }
+                    ul.soft {
+                        li { @if *key_given { (t(
+                            "署名は、台帳の外で入手した検証鍵により確認しました。",
+                            "Signatures were checked under a key that was obtained outside the log.",
+                        )) } @else { (t(
+                            "署名は、台帳自身に記載された検証鍵により確認しました。鍵そのものの真正性は別途確認してください。",
+                            "Signatures were checked under the key that the log itself names; that it is the right key has to be confirmed elsewhere.",
+                        )) } }
+                        li { @if *outside_checkpoints > 0 {
+                            (t("台帳の外に保管されたチェックポイント ", "The log agrees with "))
+                            (number(*outside_checkpoints))
+                            (t(" 件と一致しています。", " checkpoints that are kept outside it."))
+                        } @else { (t(
+                            "台帳の外に保管されたチェックポイントとの照合は行っていません。台帳全体の作り直しや巻き戻しは、この検証だけでは判定できません。",
+                            "No checkpoint kept outside the log was compared: that the whole log was written anew or rolled back cannot be told from this check alone.",
+                        )) } }
+                    }
                 },
                 Verification::Faults { count, at, positions } => div.verdict.faults {
-                    b { (t("異常を検出", "Faults found")) (t(":", ": ")) (number(*count)) (t("件", "")) }
+                    b { (t("異常を検出", "Faults found")) (t("：", ": ")) (number(*count)) (t("件", "")) }
                     @let (shown, more) = positions.brief(RUNS);
                     @if !positions.is_empty() {
                         (t("異常のある位置：", "At positions ")) (shown) (and_more(language, more)) (t("。", ". "))

@@ -210,13 +210,7 @@ impl RetentionReport {
         periods: &Periods,
         basis: Basis,
     ) -> Result<RetentionReport, ReportError> {
-        // Figures of one prefix under the root of another would prove nothing.
-        if retention.size != basis.head.size {
-            return Err(ReportError::OtherHead {
-                folded: retention.size,
-                head: basis.head.size,
-            });
-        }
+        basis.check(retention.size)?;
         let empty = ClassTally::default();
         let mut named: Vec<&Class> = periods.keys().chain(retention.classes.keys()).collect();
         named.sort_by_key(|class| (rank(class), *class));

@@ -47,7 +47,7 @@ impl Ledger {
         }
     }
 
-    fn prompt(&self) -> Event {
+    pub fn prompt(&self) -> Event {
         let id = self.appender.new_id();
         let data = PromptSubmitted {
             call: id,

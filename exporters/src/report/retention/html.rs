@@ -84,7 +84,7 @@ fn buckets(rows: &[BucketRow], language: Language, notes: &mut Notes) -> Markup 
                     } }
                     tbody { @for row in rows { tr {
                         @let what = format!("{} {}", row.bucket, t("の内容", "contents"));
-                        th.name { (row.bucket) }
+                        th.name { (row.bucket.class) "/" wbr; span.m { (row.bucket.month) } }
                         td { (state(row, language)) }
                         td.t {
                             @match row.due {
@@ -150,10 +150,6 @@ fn limits(language: Language) -> Markup {
                 li { (t(
                     "「消去済み」は、鍵の破棄とファイルの削除が記録されたことを示します。他の媒体に作られた複製は対象外です。",
                     "“Expired” says that the destruction of the key and the removal of the files were recorded. Copies on other media are not covered.",
-                )) }
-                li { (t(
-                    "封印した内容のファイルが現在すべて揃っているかどうかは、この報告書ではなく内容の検証で確認します。",
-                    "Whether every sealed file is in its place today is shown by verifying content, not by this report.",
                 )) }
                 li { (t(
                     "保管場所が提供する書き込み防止の水準は、この報告書では判定していません。",

@@ -174,6 +174,10 @@ fn report(verification: Verification) -> RetentionReport {
 fn clean() -> Verification {
     Verification::Clean {
         entries: 12,
+        root: Hash([0xc4; 32]),
+        contents: 5,
+        key_given: true,
+        outside_checkpoints: 2,
         at: at("2026-12-01T00:05:00.000000Z"),
     }
 }
@@ -213,13 +217,22 @@ fn a_log_with_faults_or_unchecked_is_not_called_clean() {
 }
 
 #[test]
-fn figures_of_another_head_are_refused() {
-    let refused = RetentionReport::new(&folded(), &default_periods(), basis(13, clean()));
+fn figures_of_another_head_or_another_check_are_refused() {
+    let new = |basis| RetentionReport::new(&folded(), &default_periods(), basis);
     assert_eq!(
-        refused,
+        new(basis(13, clean())),
         Err(ReportError::OtherHead {
             folded: 12,
             head: 13
+        })
+    );
+    let mut other_root = basis(12, clean());
+    other_root.head.root = Hash::ZERO;
+    assert_eq!(
+        new(other_root),
+        Err(ReportError::OtherVerification {
+            entries: 12,
+            head: 12
         })
     );
 }
@@ -253,6 +266,42 @@ fn a_projection_comes_back_from_its_snapshot() {
     assert_eq!(back, folded());
 }
 
+/// A log of years: large figures, scattered positions, long names, a failed check.
+fn crowded() -> RetentionReport {
+    let mut retention = folded();
+    let long = "a-class-that-someone-configured-with-as-long-a-name-as-it-may-be";
+    for seq in 12..200_012 {
+        let class = if seq % 3 == 0 { "operation" } else { long };
+        let bucket = format!("{class}/20{}-0{}", 27 + seq % 7, 1 + seq % 9);
+        let mut item = content(&bucket, 0, 987_654_321_012);
+        item.sealed = Hash([(seq % 251) as u8; 32]);
+        let time = at("2034-12-31T23:59:59.999999Z");
+        retention.take(seq, time, &event(class, auth()), &[item]);
+    }
+    let time = at("2035-01-01T00:00:00.000000Z");
+    let positions = (0..200_000).step_by(7).collect();
+    let mut basis = basis(
+        200_012,
+        Verification::Faults {
+            count: 28_572,
+            positions,
+            at: time,
+        },
+    );
+    basis.organisation =
+        "株式会社とても長い名前の子会社を多数持つ持株会社における情報システム統括本部内部監査室"
+            .repeat(3);
+    basis.generated = time;
+    RetentionReport::new(&retention, &default_periods(), basis).expect("same head")
+}
+
+#[test]
+fn a_crowded_page_stays_readable_and_its_evidence_whole() {
+    let report = crowded();
+    assert!(report.to_html(Language::English).len() < 200_000);
+    assert!(report.to_json().len() > 1_000_000);
+}
+
 /// For people who change the page: writes both to a directory of their choice.
 #[test]
 fn pages_can_be_looked_at() {
@@ -261,7 +310,9 @@ fn pages_can_be_looked_at() {
     };
     let dir = std::path::Path::new(&dir);
     for (name, language) in [("ja", Language::Japanese), ("en", Language::English)] {
-        let page = report(clean()).to_html(language);
-        std::fs::write(dir.join(format!("retention.{name}.html")), page).expect("writes");
+        for (case, report) in [("plain", report(clean())), ("crowded", crowded())] {
+            let file = dir.join(format!("retention.{case}.{name}.html"));
+            std::fs::write(file, report.to_html(language)).expect("writes");
+        }
     }
 }
