@@ -99,7 +99,7 @@ impl<P: Projection> Kept for View<P> {
 
 #[derive(Debug, thiserror::Error)]
 pub enum IndexError {
-    #[error("the log could not be read for its projections: {0}")]
+    #[error("the log could not be read for its projections")]
     Read(#[from] ReadError),
     #[error("the index at {path} could not be used: {reason}")]
     Store { path: String, reason: String },
@@ -191,6 +191,11 @@ impl Index {
             }
         }
         Ok(index)
+    }
+
+    /// True when what is folded can be kept for the next start.
+    pub fn is_kept(&self) -> bool {
+        self.store.is_some()
     }
 
     /// What an operator should know about this start.

@@ -11,9 +11,17 @@ use tempfile::TempDir;
 /// A small log of several files, with content in packs, closed cleanly.
 fn sample() -> TempDir {
     let dir = TempDir::new().unwrap();
-    ledger::create(dir.path(), "example.com/daicho", &ledger::clock::SystemClock).unwrap();
+    ledger::create(
+        dir.path(),
+        "example.com/daicho",
+        &ledger::clock::SystemClock,
+    )
+    .unwrap();
     for round in 0..2 {
-        let options = Options { file_bytes: 3_000, ..Options::default() };
+        let options = Options {
+            file_bytes: 3_000,
+            ..Options::default()
+        };
         let (appender, _) = ledger::open(dir.path(), options).unwrap();
         for i in 0..10 {
             let data = AgentRegistered {
@@ -29,7 +37,12 @@ fn sample() -> TempDir {
                 bytes: format!("content {round} {i}").into_bytes(),
             };
             let event = Event::new(appender.new_id(), "user:s001".parse().unwrap(), data);
-            appender.append(vec![Submission { event, content: vec![content] }]).unwrap();
+            appender
+                .append(vec![Submission {
+                    event,
+                    content: vec![content],
+                }])
+                .unwrap();
             if i == 5 {
                 appender.append(vec![appender.checkpoint_event()]).unwrap();
             }
@@ -44,7 +57,11 @@ fn files(dir: &Path, below: &str) -> Vec<PathBuf> {
     while let Some(next) = dirs.pop() {
         for item in std::fs::read_dir(&next).unwrap() {
             let path = item.unwrap().path();
-            if path.is_dir() { dirs.push(path) } else { found.push(path) }
+            if path.is_dir() {
+                dirs.push(path)
+            } else {
+                found.push(path)
+            }
         }
     }
     found.sort();
@@ -52,7 +69,10 @@ fn files(dir: &Path, below: &str) -> Vec<PathBuf> {
 }
 
 fn shown(dir: &Path, path: &Path) -> String {
-    path.strip_prefix(dir).unwrap().to_string_lossy().replace('\\', "/")
+    path.strip_prefix(dir)
+        .unwrap()
+        .to_string_lossy()
+        .replace('\\', "/")
 }
 
 fn write(path: &Path, bytes: &[u8]) {
@@ -94,10 +114,22 @@ fn a_flipped_bit_anywhere_is_located() {
             let mut bytes = sound.clone();
             bytes[at] ^= 1 << (at % 8);
             let report = with_changed(dir, &path, &bytes);
-            assert!(names(&report, &file), "{file} at {at}: {:#?}", report.findings);
+            assert!(
+                names(&report, &file),
+                "{file} at {at}: {:#?}",
+                report.findings
+            );
             let first = report.findings.iter().find(|f| f.file == file).unwrap();
-            let line_start = sound[..at].iter().rposition(|b| *b == b'\n').map_or(0, |end| end + 1) as u64;
-            assert!(first.offset.is_none_or(|o| o <= at as u64 || o == line_start), "{file} at {at}: {first}");
+            let line_start = sound[..at]
+                .iter()
+                .rposition(|b| *b == b'\n')
+                .map_or(0, |end| end + 1) as u64;
+            assert!(
+                first
+                    .offset
+                    .is_none_or(|o| o <= at as u64 || o == line_start),
+                "{file} at {at}: {first}"
+            );
         }
     }
     for path in files(dir, "content") {
@@ -106,7 +138,10 @@ fn a_flipped_bit_anywhere_is_located() {
             let mut bytes = sound.clone();
             bytes[at] ^= 1 << (at % 8);
             let report = with_changed(dir, &path, &bytes);
-            let hit = report.findings.iter().any(|f| f.file.starts_with("content/"));
+            let hit = report
+                .findings
+                .iter()
+                .any(|f| f.file.starts_with("content/"));
             assert!(hit, "{} at {at}", path.display());
         }
     }
@@ -115,7 +150,10 @@ fn a_flipped_bit_anywhere_is_located() {
     for at in 0..sound.len() {
         let mut bytes = sound.clone();
         bytes[at] ^= 1;
-        assert!(names(&with_changed(dir, &path, &bytes), "checkpoint"), "checkpoint at {at}");
+        assert!(
+            names(&with_changed(dir, &path, &bytes), "checkpoint"),
+            "checkpoint at {at}"
+        );
     }
     assert!(report(dir).is_clean());
 }
@@ -131,25 +169,38 @@ fn dropped_doubled_and_swapped_entries_are_named_by_position() {
         for i in 0..lines.len() {
             let seq = position + i as u64;
             let at = |report: &Report, check| {
-                report.findings.iter().any(|f| f.check == check && f.seq.is_some_and(|s| s == seq || s == seq + 1))
+                report
+                    .findings
+                    .iter()
+                    .any(|f| f.check == check && f.seq.is_some_and(|s| s == seq || s == seq + 1))
             };
             let mut without = lines.clone();
             without.remove(i);
             let report = with_changed(dir, &path, &without.concat());
             let last_of_all = report.findings.iter().any(|f| f.check == Check::Size);
-            let located = at(&report, Check::Seq) || names(&report, &shown(dir, &path)) || last_of_all;
-            assert!(located || report.findings.iter().any(|f| f.check == Check::FileName), "drop {seq}: {report:#?}");
+            let located =
+                at(&report, Check::Seq) || names(&report, &shown(dir, &path)) || last_of_all;
+            assert!(
+                located || report.findings.iter().any(|f| f.check == Check::FileName),
+                "drop {seq}: {report:#?}"
+            );
 
             let mut doubled = lines.clone();
             doubled.insert(i, lines[i]);
             let report = with_changed(dir, &path, &doubled.concat());
-            assert!(at(&report, Check::Seq) || at(&report, Check::Chain), "double {seq}: {report:#?}");
+            assert!(
+                at(&report, Check::Seq) || at(&report, Check::Chain),
+                "double {seq}: {report:#?}"
+            );
 
             if i + 1 < lines.len() {
                 let mut swapped = lines.clone();
                 swapped.swap(i, i + 1);
                 let report = with_changed(dir, &path, &swapped.concat());
-                assert!(at(&report, Check::Seq) && at(&report, Check::Chain), "swap {seq}: {report:#?}");
+                assert!(
+                    at(&report, Check::Seq) && at(&report, Check::Chain),
+                    "swap {seq}: {report:#?}"
+                );
             }
         }
         position += lines.len() as u64;
@@ -174,7 +225,10 @@ fn files_that_are_cut_dropped_copied_or_swapped_are_found() {
         let copy = dir.join("log/00000000000000000999.ndjson");
         std::fs::write(&copy, &sound).unwrap();
         let found = report(dir);
-        assert!(found.findings.iter().any(|f| f.check == Check::FileName), "{found:#?}");
+        assert!(
+            found.findings.iter().any(|f| f.check == Check::FileName),
+            "{found:#?}"
+        );
         std::fs::remove_file(copy).unwrap();
         let stray = dir.join("log/notes.txt");
         std::fs::write(&stray, b"x").unwrap();
@@ -193,12 +247,23 @@ fn files_that_are_cut_dropped_copied_or_swapped_are_found() {
     for path in &packs {
         let sound = std::fs::read(path).unwrap();
         for keep in (0..sound.len()).step_by(13) {
-            assert!(!with_changed(dir, path, &sound[..keep]).is_clean(), "{} cut to {keep}", path.display());
+            assert!(
+                !with_changed(dir, path, &sound[..keep]).is_clean(),
+                "{} cut to {keep}",
+                path.display()
+            );
         }
-        let doubled = [&sound[..], &sound[sound.iter().position(|b| *b == b'\n').unwrap() + 1..]].concat();
+        let doubled = [
+            &sound[..],
+            &sound[sound.iter().position(|b| *b == b'\n').unwrap() + 1..],
+        ]
+        .concat();
         assert!(names(&with_changed(dir, path, &doubled), &shown(dir, path)));
     }
-    let (first, second) = (std::fs::read(&packs[0]).unwrap(), std::fs::read(&packs[1]).unwrap());
+    let (first, second) = (
+        std::fs::read(&packs[0]).unwrap(),
+        std::fs::read(&packs[1]).unwrap(),
+    );
     write(&packs[0], &second);
     write(&packs[1], &first);
     assert!(names(&report(dir), &shown(dir, &packs[0])));
@@ -211,7 +276,10 @@ fn files_that_are_cut_dropped_copied_or_swapped_are_found() {
 #[test]
 fn a_checkpoint_kept_elsewhere_finds_rollback_and_another_log() {
     let dir = sample();
-    let (rolled_back, kept) = (dir.path(), std::fs::read(dir.path().join("checkpoint")).unwrap());
+    let (rolled_back, kept) = (
+        dir.path(),
+        std::fs::read(dir.path().join("checkpoint")).unwrap(),
+    );
     let older = TempDir::new().unwrap();
     copy(rolled_back, older.path());
     {
@@ -223,9 +291,20 @@ fn a_checkpoint_kept_elsewhere_finds_rollback_and_another_log() {
     let newer = std::fs::read(rolled_back.join("checkpoint")).unwrap();
     let held = |dir: &Path, note: &[u8]| {
         let checkpoints = vec![("siem".to_owned(), note.to_vec())];
-        verify(dir, &Trust { checkpoints, ..Trust::default() }, |_| {}).unwrap()
+        verify(
+            dir,
+            &Trust {
+                checkpoints,
+                ..Trust::default()
+            },
+            |_| {},
+        )
+        .unwrap()
     };
-    assert!(held(rolled_back, &kept).is_clean(), "an older promise still holds");
+    assert!(
+        held(rolled_back, &kept).is_clean(),
+        "an older promise still holds"
+    );
     assert!(held(rolled_back, &newer).is_clean());
     let report = held(older.path(), &newer);
     let finding = report.findings.iter().find(|f| f.file == "siem").unwrap();
@@ -234,9 +313,17 @@ fn a_checkpoint_kept_elsewhere_finds_rollback_and_another_log() {
 
     let other = sample();
     let report = held(other.path(), &newer);
-    assert!(report.findings.iter().any(|f| f.file == "siem" && f.check == Check::Checkpoint));
+    assert!(
+        report
+            .findings
+            .iter()
+            .any(|f| f.file == "siem" && f.check == Check::Checkpoint)
+    );
     let vkey = ledger::Reader::open(rolled_back).unwrap().key().clone();
-    let trust = Trust { vkey: Some(vkey), checkpoints: Vec::new() };
+    let trust = Trust {
+        vkey: Some(vkey),
+        checkpoints: Vec::new(),
+    };
     let report = verify(other.path(), &trust, |_| {}).unwrap();
     assert_eq!(report.findings[0].check, Check::Key);
     assert!(report.findings.iter().any(|f| f.check == Check::Signature));
@@ -248,8 +335,17 @@ fn a_history_rewritten_with_the_log_s_own_key_is_found_by_a_checkpoint_kept_else
     let kept = std::fs::read(dir.path().join("checkpoint")).unwrap();
     let rewritten = TempDir::new().unwrap();
     std::fs::create_dir(rewritten.path().join("keys")).unwrap();
-    std::fs::copy(dir.path().join("keys/ledger.key"), rewritten.path().join("keys/ledger.key")).unwrap();
-    ledger::create(rewritten.path(), "example.com/daicho", &ledger::clock::SystemClock).unwrap();
+    std::fs::copy(
+        dir.path().join("keys/ledger.key"),
+        rewritten.path().join("keys/ledger.key"),
+    )
+    .unwrap();
+    ledger::create(
+        rewritten.path(),
+        "example.com/daicho",
+        &ledger::clock::SystemClock,
+    )
+    .unwrap();
     {
         let (appender, _) = ledger::open(rewritten.path(), Options::default()).unwrap();
         for _ in 0..40 {
@@ -257,7 +353,10 @@ fn a_history_rewritten_with_the_log_s_own_key_is_found_by_a_checkpoint_kept_else
         }
     }
     assert!(report(rewritten.path()).is_clean(), "alone it looks sound");
-    let trust = Trust { vkey: None, checkpoints: vec![("siem".to_owned(), kept)] };
+    let trust = Trust {
+        vkey: None,
+        checkpoints: vec![("siem".to_owned(), kept)],
+    };
     let found = verify(rewritten.path(), &trust, |_| {}).unwrap();
     assert_eq!(found.findings[0].check, Check::Root);
 }
