@@ -1,1 +1,2 @@
 //! Findings of any scanner, and the patches proposed for them.
+pub mod submission;
