@@ -1,1 +1,38 @@
-//! daicho-ledger
+//! The memory of daicho: one append-only log, chained, signed and in a Merkle tree, with
+//! its large and private content sealed beside it.
+//!
+//! One way in ([`Appender`]), one way out ([`Reader`]). To hold an [`Entry`] is to know
+//! that it is durable and hashed. FORMAT.md beside this crate holds the whole format.
+
+mod append;
+pub mod checkpoint;
+pub mod clock;
+mod content;
+mod create;
+mod entry;
+mod layout;
+mod line;
+mod lock;
+pub mod note;
+mod open;
+mod os;
+mod projection;
+pub mod proof;
+mod publish;
+pub mod query;
+mod reader;
+mod scan;
+mod signature;
+pub mod tile;
+pub mod tree;
+pub mod verify;
+
+pub use append::{AppendError, Appender, Content, Receipt, Submission};
+pub use checkpoint::Checkpoint;
+pub use content::ContentError;
+pub use create::{CreateError, create};
+pub use entry::Entry;
+pub use layout::Layout;
+pub use open::{OpenError, Options, open};
+pub use projection::{Index, IndexError, Projection, View};
+pub use reader::{Head, ReadError, Reader};

@@ -7,7 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 /// A moment in UTC with microseconds, written `2026-11-22T00:00:00.000001Z`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Timestamp(i64);
 
 /// 1970-01-01 to 9999-12-31: four digits of year, so that the text sorts as the time does.

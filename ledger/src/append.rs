@@ -1,0 +1,319 @@
+//! The one way in: batches from any number of producers, one committer.
+//!
+//! Commit order: content durable → log lines durable (one fdatasync for the batch) → tree →
+//! checkpoint signed → answered. What was answered survives a kill and a power loss.
+
+mod commit;
+
+use crate::clock::Clock;
+use crate::content::{ContentError, Sealed};
+use crate::lock::WriterLock;
+use crate::note::SignerKey;
+use crate::open::Options;
+use crate::publish::Publisher;
+use crate::reader::Shared;
+use commit::Committer;
+use schemas::kinds::ledger::LedgerCheckpoint;
+use schemas::{
+    Actor, BucketId, Data, Envelope, EnvelopeError, Event, EventId, Hash, Label, Name, Timestamp,
+};
+use std::collections::HashMap;
+use std::io;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+/// Content that goes with an event: sealed in the bucket of the event's class and month.
+#[derive(Clone)]
+pub struct Content {
+    /// What it is to its event: `request`, `payload`, `patch` …
+    pub name: Name,
+    pub media: Label,
+    pub bytes: Vec<u8>,
+}
+
+/// What a producer hands over: an event, and its content.
+#[derive(Clone)]
+pub struct Submission {
+    pub event: Event,
+    pub content: Vec<Content>,
+}
+
+impl From<Event> for Submission {
+    fn from(event: Event) -> Submission {
+        Submission {
+            event,
+            content: Vec::new(),
+        }
+    }
+}
+
+/// The ledger's answer: the event is durable, at this position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Receipt {
+    pub seq: u64,
+    pub id: EventId,
+    pub leaf: Hash,
+    pub at: Timestamp,
+    /// False when the same event had been recorded before; `seq` is where.
+    pub new: bool,
+}
+
+/// Why a batch was not appended. Nothing of it is in the log, except after `Stopped`, when
+/// that is not known until the next start.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum AppendError {
+    #[error("event {id} cannot be an entry: {reason}")]
+    Unfit {
+        id: EventId,
+        #[source]
+        reason: Arc<EnvelopeError>,
+    },
+    #[error("id {id} already stands for another event, at {seq}")]
+    Conflict { id: EventId, seq: u64 },
+    #[error("the batch holds id {id} twice with different events")]
+    ConflictInBatch { id: EventId },
+    #[error("the host's clock ran back: it says {now}, the newest entry {newest}")]
+    ClockBehind { now: Timestamp, newest: Timestamp },
+    #[error("content cannot be sealed: {0}")]
+    Content(#[source] Arc<ContentError>),
+    #[error("the ledger has stopped writing: {cause}")]
+    Stopped { cause: Arc<str> },
+}
+
+impl AppendError {
+    /// True when the same batch may be tried again later, unchanged.
+    pub fn is_retryable(&self) -> bool {
+        matches!(
+            self,
+            AppendError::ClockBehind { .. } | AppendError::Content(_) | AppendError::Stopped { .. }
+        )
+    }
+}
+
+/// An event whose content is sealed and whose body is known to fit.
+pub(crate) struct Prepared {
+    event: Event,
+    sealed: Vec<Sealed>,
+}
+
+impl Prepared {
+    fn references(&self) -> Vec<schemas::ContentRef> {
+        self.sealed
+            .iter()
+            .map(|sealed| sealed.reference.clone())
+            .collect()
+    }
+}
+
+type Done = Box<dyn FnOnce(Result<Vec<Receipt>, AppendError>) + Send>;
+
+pub(crate) struct Request {
+    prepared: Vec<Prepared>,
+    done: Done,
+}
+
+/// Requests that wait for the committer. Full, it makes producers wait.
+const QUEUE: usize = 1_024;
+
+/// The right to append. Cloned freely; search for it and you have every writer.
+#[derive(Clone)]
+pub struct Appender {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shared: Arc<Shared>,
+    clock: Arc<dyn Clock>,
+    queue: Mutex<Option<SyncSender<Request>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Drop for Inner {
+    /// Waits for what is queued, publishes the last checkpoint, gives the lock back.
+    fn drop(&mut self) {
+        self.queue
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(thread) = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+        {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Appender {
+    pub(crate) fn start(
+        shared: Arc<Shared>,
+        key: SignerKey,
+        ids: HashMap<EventId, u64>,
+        lock: WriterLock,
+        options: Options,
+        new_file: bool,
+    ) -> Result<Appender, crate::OpenError> {
+        let (sender, receiver): (_, Receiver<Request>) = sync_channel(QUEUE);
+        let clock = Arc::clone(&options.clock);
+        let publisher = Publisher::start(shared.layout.clone());
+        let committer =
+            Committer::new(Arc::clone(&shared), key, ids, options, publisher, new_file)?;
+        let thread = std::thread::Builder::new()
+            .name("committer".to_owned())
+            .spawn(move || {
+                committer.run(&receiver);
+                drop(lock); // after the last checkpoint is published
+            })
+            .map_err(|source| crate::OpenError::Io {
+                path: "a new thread".to_owned(),
+                source,
+            })?;
+        let (queue, thread) = (Mutex::new(Some(sender)), Mutex::new(Some(thread)));
+        Ok(Appender {
+            inner: Arc::new(Inner {
+                shared,
+                clock,
+                queue,
+                thread,
+            }),
+        })
+    }
+
+    /// Appends a batch and waits until it is durable. All of it is appended, or none.
+    pub fn append(&self, batch: Vec<Submission>) -> Result<Vec<Receipt>, AppendError> {
+        let (sender, receiver) = sync_channel(1);
+        self.append_then(batch, move |result| {
+            let _ = sender.send(result);
+        });
+        receiver
+            .recv()
+            .unwrap_or_else(|_| Err(stopped("the committer has ended")))
+    }
+
+    /// Appends a batch and calls `done` from another thread when it is durable, or cannot be.
+    /// Sealing happens on the caller's thread.
+    pub fn append_then(
+        &self,
+        batch: Vec<Submission>,
+        done: impl FnOnce(Result<Vec<Receipt>, AppendError>) + Send + 'static,
+    ) {
+        let prepared = match batch
+            .into_iter()
+            .map(|s| self.prepare(s))
+            .collect::<Result<Vec<_>, _>>()
+        {
+            Ok(prepared) => prepared,
+            Err(error) => return done(Err(error)),
+        };
+        if prepared.is_empty() {
+            return done(Ok(Vec::new()));
+        }
+        let queue = self
+            .inner
+            .queue
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let request = Request {
+            prepared,
+            done: Box::new(done),
+        };
+        match queue.map(|queue| queue.send(request)) {
+            Some(Ok(())) => {}
+            Some(Err(refused)) => (refused.0.done)(Err(stopped("the committer has ended"))),
+            None => {} // only while the last appender is being dropped: nobody waits
+        }
+    }
+
+    fn prepare(&self, submission: Submission) -> Result<Prepared, AppendError> {
+        let Submission { event, content } = submission;
+        let bucket = BucketId {
+            class: event.class.clone(),
+            month: self.now().month(),
+        };
+        let sealed = content
+            .iter()
+            .map(|content| self.inner.shared.content.seal(&bucket, content))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| AppendError::Content(Arc::new(error)))?;
+        // The longest body that this event can become, so that the committer never fails on it.
+        let longest = Envelope {
+            seq: i64::MAX as u64,
+            at: self.now(),
+            event,
+            content: sealed.iter().map(|s| s.reference.clone()).collect(),
+            prev: Hash::ZERO,
+        };
+        match longest.to_body() {
+            Ok(_) => Ok(Prepared {
+                event: longest.event,
+                sealed,
+            }),
+            Err(reason) => Err(AppendError::Unfit {
+                id: longest.event.id,
+                reason: Arc::new(reason),
+            }),
+        }
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.inner.clock.now()
+    }
+
+    /// Why nothing can be appended any more, if that is so.
+    pub fn stopped(&self) -> Option<AppendError> {
+        self.inner
+            .shared
+            .stopped
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// A fresh idempotency key (UUID v7).
+    pub fn new_id(&self) -> EventId {
+        let mut random = [0; 10];
+        // Without randomness ids could repeat; then the append is a conflict, not a loss.
+        let _ = getrandom::fill(&mut random);
+        EventId::new(self.now(), random)
+    }
+
+    /// The newest checkpoint as an event, so that every receiver of the log holds one.
+    pub fn checkpoint_event(&self) -> Submission {
+        let state = self
+            .inner
+            .shared
+            .state
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        let signature = state.note.trim_end().rsplit(' ').next().unwrap_or_default();
+        let data = LedgerCheckpoint {
+            size: state.tree.size(),
+            root: state.tree.root(),
+            signature: Label::lossy(signature),
+        };
+        drop(state);
+        self.own_event(data)
+    }
+
+    /// An event whose actor is the ledger itself.
+    pub(crate) fn own_event(&self, data: impl Into<Data>) -> Submission {
+        let actor = Actor::Service("ledger".parse().expect("a literal name is sound"));
+        Event::new(self.new_id(), actor, data).into()
+    }
+}
+
+fn stopped(cause: &str) -> AppendError {
+    AppendError::Stopped {
+        cause: cause.into(),
+    }
+}
+
+pub(crate) fn stopped_by(what: &str, path: &std::path::Path, error: &io::Error) -> AppendError {
+    AppendError::Stopped {
+        cause: format!("{what} {}: {error}", path.display()).into(),
+    }
+}

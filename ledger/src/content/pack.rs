@@ -1,0 +1,257 @@
+//! Pack files: sealed bytes one after the other, so that one fdatasync covers a batch.
+//!
+//! ```text
+//! pack   = "daicho/pack/v1 " bucket " " number[8 digits] LF *frame
+//! frame  = SHA-256(sealed)[32] ‖ uint32 length (big endian) ‖ sealed
+//! ```
+
+use super::{ContentError, create_dirs, io_at};
+use crate::layout::Layout;
+use crate::os;
+use schemas::{BucketId, Hash};
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+
+/// A pack is closed when it has grown to this.
+const PACK_BYTES: u64 = 256 << 20;
+
+/// Longer than any header can be.
+pub const PACK_HEADER_LIMIT: usize = 128;
+
+const FRAME_HEADER_BYTES: u64 = 36;
+
+pub fn pack_header(bucket: &BucketId, number: u32) -> String {
+    format!("daicho/pack/v1 {bucket} {number:08}\n")
+}
+
+fn pack_path(layout: &Layout, bucket: &BucketId, number: u32) -> PathBuf {
+    layout.bucket(bucket).join(format!("{number:08}.pack"))
+}
+
+/// The number that a pack's file name states.
+pub fn pack_number(path: &Path) -> Option<u32> {
+    let digits = path.file_name()?.to_str()?.strip_suffix(".pack")?;
+    (digits.len() == 8 && digits.bytes().all(|b| b.is_ascii_digit()))
+        .then(|| digits.parse().ok())?
+}
+
+/// Where sealed bytes lie.
+#[derive(Clone, Copy)]
+pub struct Place {
+    number: u32,
+    offset: u64,
+    len: u32,
+}
+
+impl Place {
+    pub fn read(&self, layout: &Layout, bucket: &BucketId) -> Result<Vec<u8>, ContentError> {
+        let path = pack_path(layout, bucket, self.number);
+        let file = File::open(&path).map_err(io_at(&path))?;
+        let mut sealed = vec![0; self.len as usize];
+        os::read_exact_at(&file, &mut sealed, self.offset).map_err(io_at(&path))?;
+        Ok(sealed)
+    }
+}
+
+/// What is known of one bucket's packs: digest → place.
+#[derive(Default)]
+pub struct BucketPacks {
+    places: HashMap<Hash, Place>,
+    /// How far each pack has been read.
+    read: HashMap<u32, u64>,
+}
+
+impl BucketPacks {
+    pub fn get(&self, digest: &Hash) -> Option<Place> {
+        self.places.get(digest).copied()
+    }
+
+    pub fn insert(&mut self, digest: Hash, place: Place) {
+        self.read
+            .insert(place.number, place.offset + u64::from(place.len));
+        self.places.insert(digest, place);
+    }
+
+    /// Reads the frame headers that were added since the last time.
+    pub fn load(&mut self, layout: &Layout, bucket: &BucketId) -> Result<(), ContentError> {
+        for (number, path) in packs(layout, bucket)? {
+            let mut offset = match self.read.get(&number) {
+                Some(offset) => *offset,
+                None => pack_header(bucket, number).len() as u64,
+            };
+            let end = std::fs::metadata(&path).map_err(io_at(&path))?.len();
+            if offset >= end {
+                continue;
+            }
+            let file = File::open(&path).map_err(io_at(&path))?;
+            while offset + FRAME_HEADER_BYTES <= end {
+                let mut header = [0; FRAME_HEADER_BYTES as usize];
+                os::read_exact_at(&file, &mut header, offset).map_err(io_at(&path))?;
+                let (digest, len) = frame_header(&header);
+                let next = offset + FRAME_HEADER_BYTES + u64::from(len);
+                if next > end {
+                    break; // torn by a crash; a new pack was begun after it
+                }
+                self.places.insert(
+                    digest,
+                    Place {
+                        number,
+                        offset: offset + FRAME_HEADER_BYTES,
+                        len,
+                    },
+                );
+                offset = next;
+            }
+            self.read.insert(number, offset);
+        }
+        Ok(())
+    }
+}
+
+fn frame_header(header: &[u8; FRAME_HEADER_BYTES as usize]) -> (Hash, u32) {
+    let (digest, len) = header.split_first_chunk::<32>().expect("36 bytes");
+    (
+        Hash(*digest),
+        u32::from_be_bytes(*len.first_chunk().expect("4 bytes")),
+    )
+}
+
+/// A bucket's packs in order.
+pub fn packs(layout: &Layout, bucket: &BucketId) -> Result<Vec<(u32, PathBuf)>, ContentError> {
+    let dir = layout.bucket(bucket);
+    let items = match std::fs::read_dir(&dir) {
+        Ok(items) => items,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(io_at(&dir)(error)),
+    };
+    let mut packs = Vec::new();
+    for item in items {
+        let path = item.map_err(io_at(&dir))?.path();
+        packs.extend(pack_number(&path).map(|number| (number, path)));
+    }
+    packs.sort();
+    Ok(packs)
+}
+
+/// The pack that a bucket's next content goes into. Every start begins a new one: what a
+/// crash left half-written is never written behind.
+pub struct OpenPack {
+    path: PathBuf,
+    number: u32,
+    file: File,
+    len: u64,
+}
+
+impl OpenPack {
+    pub fn create(layout: &Layout, bucket: &BucketId) -> Result<OpenPack, ContentError> {
+        let dir = layout.bucket(bucket);
+        create_dirs(layout.dir(), dir.clone())?;
+        let number = packs(layout, bucket)?
+            .last()
+            .map_or(1, |(number, _)| number + 1);
+        let path = pack_path(layout, bucket, number);
+        let mut options = OpenOptions::new();
+        let mut file = options
+            .append(true)
+            .create_new(true)
+            .open(&path)
+            .map_err(io_at(&path))?;
+        let header = pack_header(bucket, number);
+        file.write_all(header.as_bytes()).map_err(io_at(&path))?;
+        os::sync_dir(&dir).map_err(io_at(&dir))?;
+        Ok(OpenPack {
+            path,
+            number,
+            file,
+            len: header.len() as u64,
+        })
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.len >= PACK_BYTES
+    }
+
+    pub fn append(&mut self, digest: &Hash, sealed: &[u8]) -> Result<Place, ContentError> {
+        let len = u32::try_from(sealed.len()).expect("sealing checked the length");
+        let frame = [&digest.0[..], &len.to_be_bytes(), sealed].concat();
+        self.file.write_all(&frame).map_err(io_at(&self.path))?;
+        let place = Place {
+            number: self.number,
+            offset: self.len + FRAME_HEADER_BYTES,
+            len,
+        };
+        self.len += frame.len() as u64;
+        Ok(place)
+    }
+
+    pub fn sync(&mut self) -> Result<(), ContentError> {
+        self.file.sync_data().map_err(io_at(&self.path))
+    }
+}
+
+impl Drop for OpenPack {
+    /// A pack that no more is written to is read-only; not doing it harms nothing.
+    fn drop(&mut self) {
+        if let Ok(metadata) = self.file.metadata() {
+            let mut permissions = metadata.permissions();
+            permissions.set_readonly(true);
+            let _ = std::fs::set_permissions(&self.path, permissions);
+        }
+    }
+}
+
+/// One frame of a pack as a verifier meets it.
+pub struct Frame {
+    pub offset: u64,
+    pub digest: Hash,
+    pub sealed: Vec<u8>,
+}
+
+/// Why the rest of a pack cannot be read as frames.
+pub struct PackFault {
+    pub offset: u64,
+    pub tail_bytes: u64,
+}
+
+/// Reads a pack as a stream, frame by frame. Gives the fault that ends it early, if any.
+pub fn read_frames(
+    path: &Path,
+    header: &str,
+    mut each: impl FnMut(Frame),
+) -> io::Result<Option<PackFault>> {
+    let file = File::open(path)?;
+    let end = file.metadata()?.len();
+    let mut reader = BufReader::with_capacity(1 << 20, file);
+    io::copy(
+        &mut reader.by_ref().take(header.len() as u64),
+        &mut io::sink(),
+    )?;
+    let mut offset = header.len() as u64;
+    while offset < end {
+        let fault = PackFault {
+            offset,
+            tail_bytes: end - offset,
+        };
+        if offset + FRAME_HEADER_BYTES > end {
+            return Ok(Some(fault));
+        }
+        let mut head = [0; FRAME_HEADER_BYTES as usize];
+        reader.read_exact(&mut head)?;
+        let (digest, len) = frame_header(&head);
+        let next = offset + FRAME_HEADER_BYTES + u64::from(len);
+        if next > end {
+            return Ok(Some(fault));
+        }
+        let mut sealed = vec![0; len as usize];
+        reader.read_exact(&mut sealed)?;
+        each(Frame {
+            offset,
+            digest,
+            sealed,
+        });
+        offset = next;
+    }
+    Ok(None)
+}

@@ -1,0 +1,112 @@
+use schemas::BucketId;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Where everything of one ledger lies below its data directory.
+///
+/// ```text
+/// daicho.toml                      configuration
+/// checkpoint                       the newest published checkpoint, a signed note
+/// log/<first seq, 20 digits>.ndjson
+/// content/<class>/<YYYY-MM>/<n, 8 digits>.pack
+/// keys/ledger.key                  signs the log; keys/content/… one per bucket
+/// index/                           what projections keep: delete it and it is built again
+/// lock, lock.pid                   the one writer
+/// ```
+#[derive(Debug, Clone)]
+pub struct Layout {
+    dir: PathBuf,
+}
+
+impl Layout {
+    pub fn new(dir: impl Into<PathBuf>) -> Layout {
+        Layout { dir: dir.into() }
+    }
+
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    pub fn config(&self) -> PathBuf {
+        self.dir.join("daicho.toml")
+    }
+
+    pub fn checkpoint(&self) -> PathBuf {
+        self.dir.join("checkpoint")
+    }
+
+    pub fn log(&self) -> PathBuf {
+        self.dir.join("log")
+    }
+
+    pub fn content(&self) -> PathBuf {
+        self.dir.join("content")
+    }
+
+    pub fn keys(&self) -> PathBuf {
+        self.dir.join("keys")
+    }
+
+    pub fn index(&self) -> PathBuf {
+        self.dir.join("index")
+    }
+
+    pub(crate) fn lock(&self) -> PathBuf {
+        self.dir.join("lock")
+    }
+
+    pub(crate) fn lock_pid(&self) -> PathBuf {
+        self.dir.join("lock.pid")
+    }
+
+    pub fn log_key(&self) -> PathBuf {
+        self.keys().join("ledger.key")
+    }
+
+    pub(crate) fn log_file(&self, first_seq: u64) -> PathBuf {
+        self.log().join(format!("{first_seq:020}.ndjson"))
+    }
+
+    pub(crate) fn bucket(&self, bucket: &BucketId) -> PathBuf {
+        self.content()
+            .join(bucket.class.as_str())
+            .join(bucket.month.to_string())
+    }
+
+    pub(crate) fn bucket_key(&self, bucket: &BucketId) -> PathBuf {
+        let class = self.keys().join("content").join(bucket.class.as_str());
+        class.join(format!("{}.key", bucket.month))
+    }
+
+    /// The log files by first position, and whatever else lies among them.
+    pub(crate) fn log_files(&self) -> io::Result<(Vec<(u64, PathBuf)>, Vec<PathBuf>)> {
+        let (mut files, mut strays) = (Vec::new(), Vec::new());
+        for item in std::fs::read_dir(self.log())? {
+            let path = item?.path();
+            let name = path
+                .file_name()
+                .and_then(|n| n.to_str())
+                .unwrap_or_default();
+            let digits = name
+                .strip_suffix(".ndjson")
+                .filter(|d| d.len() == 20 && d.bytes().all(|b| b.is_ascii_digit()));
+            match digits.and_then(|d| d.parse().ok()) {
+                Some(first) => files.push((first, path)),
+                None => strays.push(path),
+            }
+        }
+        files.sort();
+        strays.sort();
+        Ok((files, strays))
+    }
+
+    /// A path as findings and errors name it: below the data directory, with `/`.
+    pub(crate) fn shown(&self, path: &Path) -> String {
+        let below = path.strip_prefix(&self.dir).unwrap_or(path);
+        below
+            .components()
+            .map(|c| c.as_os_str().to_string_lossy())
+            .collect::<Vec<_>>()
+            .join("/")
+    }
+}

@@ -1,0 +1,50 @@
+//! An entry on disk: `body TAB base64(signature) LF`.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use schemas::MAX_BODY_BYTES;
+
+/// base64 of 64 bytes, with padding.
+const SIGNATURE_CHARS: usize = 88;
+
+/// The longest line, line end included.
+pub const MAX_LINE_BYTES: usize = MAX_BODY_BYTES + 1 + SIGNATURE_CHARS + 1;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum LineError {
+    #[error("the line has no TAB between body and signature")]
+    NoTab,
+    #[error("the signature is not 64 bytes of canonical base64")]
+    Signature,
+    #[error("the body is longer than 65,535 bytes")]
+    TooLong,
+}
+
+pub fn write(body: &[u8], signature: &[u8; 64], out: &mut Vec<u8>) {
+    out.extend_from_slice(body);
+    out.push(b'\t');
+    out.extend_from_slice(STANDARD.encode(signature).as_bytes());
+    out.push(b'\n');
+}
+
+/// Splits a line, given without its LF.
+pub fn split(line: &[u8]) -> Result<(&[u8], [u8; 64]), LineError> {
+    // JSON escapes control characters, so the first TAB ends the body.
+    let tab = line
+        .iter()
+        .position(|b| *b == b'\t')
+        .ok_or(LineError::NoTab)?;
+    let (body, signature) = (&line[..tab], &line[tab + 1..]);
+    if body.len() > MAX_BODY_BYTES {
+        return Err(LineError::TooLong);
+    }
+    if signature.len() != SIGNATURE_CHARS {
+        return Err(LineError::Signature);
+    }
+    let mut bytes = [0; 66]; // room for what 88 characters could hold at most
+    match STANDARD.decode_slice(signature, &mut bytes) {
+        Ok(64) => {}
+        _ => return Err(LineError::Signature),
+    }
+    let bytes = *bytes.first_chunk::<64>().expect("66 bytes");
+    Ok((body, bytes))
+}

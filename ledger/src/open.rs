@@ -1,0 +1,477 @@
+use crate::append::{self, Appender};
+use crate::clock::{Clock, SystemClock};
+use crate::content::ContentStore;
+use crate::entry::Entry;
+use crate::layout::Layout;
+use crate::lock::{LockError, WriterLock};
+use crate::note::{SignerKey, VerifierKey};
+use crate::reader::{LogFile, Reader, Shared, State};
+use crate::scan::{LogLines, Piece, skim};
+use crate::tree::{Tree, leaf_hash};
+use crate::{Checkpoint, signature};
+use schemas::kinds::ledger::LedgerRecovered;
+use schemas::{Data, EventId, Hash, Label, Timestamp};
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex, RwLock};
+use zeroize::Zeroizing;
+
+/// Why a ledger cannot be opened. Nothing was changed on disk.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("{path} holds no ledger")]
+    NoLedger { path: String },
+    #[error(transparent)]
+    Locked(#[from] LockError),
+    #[error("the signing key is not at {path}")]
+    NoKey { path: String },
+    #[error("the signing key at {path} is not readable as one")]
+    WrongKey { path: String },
+    #[error("the key at {path} signs for {found}; this log is {expected}")]
+    OtherLedger {
+        path: String,
+        expected: String,
+        found: String,
+    },
+    #[error("entry {seq} in {file} at byte {offset} is not sound: {check}")]
+    Damaged {
+        seq: u64,
+        file: String,
+        offset: u64,
+        check: &'static str,
+    },
+    #[error("the checkpoint promises {promised} entries; this log holds {found}")]
+    Lost { promised: u64, found: u64 },
+    #[error("the checkpoint of size {size} does not match the log: its root is another")]
+    OtherRoot { size: u64 },
+    #[error("{path} is not a checkpoint of this log: {reason}")]
+    WrongCheckpoint { path: String, reason: String },
+    #[error("the host's clock ({now}) is before the newest entry ({newest})")]
+    ClockBehind { now: Timestamp, newest: Timestamp },
+    #[error("{path} cannot be read or written")]
+    Io {
+        path: String,
+        #[source]
+        source: io::Error,
+    },
+    #[error("the ledger did not take its first entry after opening: {0}")]
+    Append(#[from] append::AppendError),
+}
+
+impl OpenError {
+    /// What the operator can do.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            OpenError::NoLedger { .. } => {
+                "run `daicho init` there, or name the right directory with --data"
+            }
+            OpenError::Locked(LockError::Held { .. }) => {
+                "stop that process, or use its HTTP address"
+            }
+            OpenError::Locked(LockError::Io { .. }) | OpenError::Io { .. } => {
+                "check that the path exists, has space, and belongs to this user"
+            }
+            OpenError::NoKey { .. } => {
+                "restore keys/ledger.key from its backup; reading and verifying work without it"
+            }
+            OpenError::WrongKey { .. } => "restore keys/ledger.key from its backup",
+            OpenError::OtherLedger { .. } => {
+                "this directory mixes two ledgers: restore its own keys"
+            }
+            OpenError::Damaged { .. } | OpenError::OtherRoot { .. } => {
+                "run `daicho verify`, keep this copy as evidence, and restore the file from a backup"
+            }
+            OpenError::Lost { .. } => "restore the missing log files from a backup before writing",
+            OpenError::WrongCheckpoint { .. } => {
+                "keep it as evidence and restore the file `checkpoint` from a backup"
+            }
+            OpenError::ClockBehind { .. } => {
+                "set the clock right; time in the ledger never runs back"
+            }
+            OpenError::Append(_) => "see the cause; nothing else was written",
+        }
+    }
+}
+
+/// How a ledger is opened for writing.
+pub struct Options {
+    pub clock: Arc<dyn Clock>,
+    /// A log file is sealed, and the next begun, when it has grown to this.
+    pub file_bytes: u64,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            clock: Arc::new(SystemClock),
+            file_bytes: 64 << 20,
+        }
+    }
+}
+
+/// A clock may be set back this much (an NTP step) without stopping anybody.
+pub(crate) const CLOCK_TOLERANCE_MICROS: i64 = 10_000_000;
+
+/// Opens a ledger for writing. There is one writer; whoever gets the [`Appender`] is it.
+pub fn open(dir: &Path, options: Options) -> Result<(Appender, Reader), OpenError> {
+    let layout = Layout::new(dir);
+    if !layout.log().is_dir() {
+        return Err(OpenError::NoLedger {
+            path: dir.display().to_string(),
+        });
+    }
+    let lock = WriterLock::take(&layout)?;
+    let key = load_key(&layout)?;
+    let mut opened = Opened::scan(layout)?;
+    opened.check_key(&key)?;
+    opened.check_promise()?;
+    let now = options.clock.now();
+    if now.micros() < opened.state.at.micros() - CLOCK_TOLERANCE_MICROS {
+        return Err(OpenError::ClockBehind {
+            now,
+            newest: opened.state.at,
+        });
+    }
+    // Sign only what is durable: the bytes were read from the files, and a crash may have
+    // left them in the cache only.
+    opened.sync()?;
+    let checkpoint = Checkpoint {
+        origin: opened.key.name().to_owned(),
+        size: opened.state.tree.size(),
+        root: opened.state.tree.root(),
+    };
+    opened.state.note = checkpoint.sign(&key).into();
+    let (ids, torn) = (std::mem::take(&mut opened.ids), opened.torn.take());
+    let covered = opened.promised.as_ref().map_or(0, |promised| promised.size);
+    let shared = Arc::new(opened.into_shared());
+    let reader = Reader {
+        shared: Arc::clone(&shared),
+    };
+    check_newest(&reader, covered)?;
+    let appender = Appender::start(shared, key, ids, lock, options, torn.is_some())?;
+    if let Some(torn) = torn {
+        appender.append(vec![appender.own_event(torn)])?;
+    }
+    Ok((appender, reader))
+}
+
+/// Entries that no checkpoint on disk covers yet are held by their signatures only.
+fn check_newest(reader: &Reader, covered: u64) -> Result<(), OpenError> {
+    for seq in covered..reader.size() {
+        let holds = reader
+            .entry(seq)
+            .is_ok_and(|e| signature::holds(reader.key(), &e.leaf(), e.signature()));
+        if !holds {
+            let (file, offset) = reader.place_of(seq).unwrap_or_default();
+            return Err(OpenError::Damaged {
+                seq,
+                file,
+                offset,
+                check: "its body or signature does not hold",
+            });
+        }
+    }
+    Ok(())
+}
+
+fn load_key(layout: &Layout) -> Result<SignerKey, OpenError> {
+    let path = layout.log_key();
+    let shown = path.display().to_string();
+    match std::fs::read_to_string(&path) {
+        Ok(text) => {
+            SignerKey::parse(&Zeroizing::new(text)).map_err(|_| OpenError::WrongKey { path: shown })
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(OpenError::NoKey { path: shown })
+        }
+        Err(source) => Err(OpenError::Io {
+            path: shown,
+            source,
+        }),
+    }
+}
+
+/// A log as a scan found it: chain and positions checked, signatures only at its end.
+pub(crate) struct Opened {
+    layout: Layout,
+    key: VerifierKey,
+    state: State,
+    pub ids: HashMap<EventId, u64>,
+    /// A tail that no entry is in, not yet acknowledged by an entry of its own.
+    torn: Option<LedgerRecovered>,
+    /// The checkpoint on disk, if it could be opened.
+    promised: Option<Checkpoint>,
+}
+
+impl Opened {
+    pub fn scan(layout: Layout) -> Result<Opened, OpenError> {
+        let io_at = |path: &Path| {
+            let path = path.display().to_string();
+            move |source| OpenError::Io { path, source }
+        };
+        let no_ledger = || OpenError::NoLedger {
+            path: layout.dir().display().to_string(),
+        };
+        if !layout.log().is_dir() {
+            return Err(no_ledger());
+        }
+        let (files, _) = layout.log_files().map_err(io_at(&layout.log()))?;
+        let Some((_, first_path)) = files.first() else {
+            return Err(no_ledger());
+        };
+        let key = founding_key(&layout, first_path)?;
+
+        let mut walk = Walk::default();
+        for (first_seq, path) in files {
+            walk.file(&layout, first_seq, path)?;
+        }
+        let (note, promised) = read_checkpoint(&layout, &key)?;
+        let state = State {
+            tree: walk.tree,
+            files: walk.files,
+            at: walk.at,
+            note,
+        };
+        Ok(Opened {
+            layout,
+            key,
+            state,
+            ids: walk.ids,
+            torn: walk.torn,
+            promised,
+        })
+    }
+
+    fn check_key(&self, key: &SignerKey) -> Result<(), OpenError> {
+        if key.verifier() == &self.key {
+            return Ok(());
+        }
+        Err(OpenError::OtherLedger {
+            path: self.layout.log_key().display().to_string(),
+            expected: self.key.name().to_owned(),
+            found: key.verifier().name().to_owned(),
+        })
+    }
+
+    /// The checkpoint on disk must be a promise that this log keeps.
+    fn check_promise(&self) -> Result<(), OpenError> {
+        let Some(promised) = &self.promised else {
+            let path = self.layout.checkpoint().display().to_string();
+            return Err(OpenError::WrongCheckpoint {
+                path,
+                reason: "it is missing".to_owned(),
+            });
+        };
+        match self.state.tree.root_at(promised.size) {
+            Err(_) => Err(OpenError::Lost {
+                promised: promised.size,
+                found: self.state.tree.size(),
+            }),
+            Ok(root) if root != promised.root => Err(OpenError::OtherRoot {
+                size: promised.size,
+            }),
+            Ok(_) => Ok(()),
+        }
+    }
+
+    fn sync(&self) -> Result<(), OpenError> {
+        let Some(last) = self.state.files.last() else {
+            return Ok(());
+        };
+        let path = || last.path.display().to_string();
+        let file = std::fs::OpenOptions::new().append(true).open(&last.path);
+        match file.and_then(|file| file.sync_data()) {
+            Ok(()) => Ok(()),
+            // Sealed files are read-only and were synced when they were sealed.
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+            Err(source) => Err(OpenError::Io {
+                path: path(),
+                source,
+            }),
+        }
+    }
+
+    pub fn into_shared(self) -> Shared {
+        let size = self.state.tree.size();
+        let content = ContentStore::new(self.layout.clone(), self.key.name());
+        Shared {
+            layout: self.layout,
+            key: self.key,
+            state: RwLock::new(self.state),
+            content,
+            size: Mutex::new(size),
+            grown: Condvar::new(),
+            stopped: Mutex::default(),
+        }
+    }
+}
+
+/// The key that entry 0 names, if entry 0 is signed by it.
+fn founding_key(layout: &Layout, path: &Path) -> Result<VerifierKey, OpenError> {
+    let file = layout.shown(path);
+    let damaged = |check| OpenError::Damaged {
+        seq: 0,
+        file: file.clone(),
+        offset: 0,
+        check,
+    };
+    let io = |source| OpenError::Io {
+        path: path.display().to_string(),
+        source,
+    };
+    let mut lines = LogLines::open(path).map_err(io)?;
+    let Some(Piece::Line { line, .. }) = lines.next_piece().map_err(io)? else {
+        return Err(damaged("the file has no whole line"));
+    };
+    let (body, signature) =
+        crate::line::split(line).map_err(|_| damaged("the line is not body TAB signature"))?;
+    let entry = Entry::from_durable(body, signature)
+        .map_err(|_| damaged("the body is not one of this format"))?;
+    let Data::LedgerCreated(created) = entry.data() else {
+        return Err(damaged("entry 0 is not ledger.created"));
+    };
+    let key: VerifierKey = created
+        .vkey
+        .as_str()
+        .parse()
+        .map_err(|_| damaged("entry 0 names no sound key"))?;
+    if key.name() != created.origin.as_str()
+        || !signature::holds(&key, &entry.leaf(), entry.signature())
+    {
+        return Err(damaged("entry 0 is not signed by the key that it names"));
+    }
+    Ok(key)
+}
+
+fn read_checkpoint(
+    layout: &Layout,
+    key: &VerifierKey,
+) -> Result<(Arc<str>, Option<Checkpoint>), OpenError> {
+    let path = layout.checkpoint();
+    let shown = path.display().to_string();
+    match std::fs::read(&path) {
+        Ok(note) => match Checkpoint::open(&note, key) {
+            Ok(checkpoint) => Ok((String::from_utf8_lossy(&note).into(), Some(checkpoint))),
+            Err(error) => Err(OpenError::WrongCheckpoint {
+                path: shown,
+                reason: error.to_string(),
+            }),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(("".into(), None)),
+        Err(source) => Err(OpenError::Io {
+            path: shown,
+            source,
+        }),
+    }
+}
+
+/// Walks the files in order and follows the chain.
+#[derive(Default)]
+struct Walk {
+    tree: Tree,
+    files: Vec<LogFile>,
+    ids: HashMap<EventId, u64>,
+    at: Timestamp,
+    prev: Hash,
+    torn: Option<LedgerRecovered>,
+}
+
+impl Walk {
+    fn file(
+        &mut self,
+        layout: &Layout,
+        first_seq: u64,
+        path: std::path::PathBuf,
+    ) -> Result<(), OpenError> {
+        let io = |source| OpenError::Io {
+            path: path.display().to_string(),
+            source,
+        };
+        let shown = layout.shown(&path);
+        let damaged = |seq, offset, check| OpenError::Damaged {
+            seq,
+            file: shown.clone(),
+            offset,
+            check,
+        };
+        let mut seq = self.tree.size();
+        if first_seq != seq {
+            return Err(damaged(
+                seq,
+                0,
+                "the file's name is not the position of its first entry",
+            ));
+        }
+        // A tail was left by a crash and the next start has said so: the entry that begins
+        // this file must be that statement.
+        let unanswered = self.torn.take();
+        let mut file = LogFile {
+            first_seq,
+            file: Arc::new(File::open(&path).map_err(io)?),
+            path: path.clone(),
+            offsets: Vec::new(),
+            end: 0,
+        };
+        let mut lines = LogLines::open(&path).map_err(io)?;
+        while let Some(piece) = lines.next_piece().map_err(io)? {
+            let (offset, line) = match piece {
+                Piece::Line { offset, line } => (offset, line),
+                Piece::Tail {
+                    offset,
+                    len,
+                    sha256,
+                } => {
+                    self.torn = Some(LedgerRecovered {
+                        file: Label::lossy(&shown),
+                        offset,
+                        tail_bytes: len,
+                        tail_sha256: sha256,
+                    });
+                    break;
+                }
+            };
+            let (body, signature, skimmed) = skim(line)
+                .map_err(|_| damaged(seq, offset, "the line is not an entry of this format"))?;
+            if skimmed.seq != seq {
+                return Err(damaged(seq, offset, "its seq is not its position"));
+            }
+            if skimmed.prev != self.prev {
+                return Err(damaged(
+                    seq,
+                    offset,
+                    "its prev is not the hash of the entry before it",
+                ));
+            }
+            if skimmed.at < self.at {
+                return Err(damaged(seq, offset, "its time runs back"));
+            }
+            let leaf = leaf_hash(body);
+            if let (Some(torn), true) = (&unanswered, seq == first_seq) {
+                let entry = Entry::from_durable(body, signature);
+                if !entry.is_ok_and(|e| e.data() == &Data::LedgerRecovered(torn.clone())) {
+                    return Err(damaged(
+                        seq,
+                        offset,
+                        "the file before it has a torn tail that it does not account for",
+                    ));
+                }
+            }
+            if self.ids.insert(skimmed.id, seq).is_some() {
+                return Err(damaged(seq, offset, "its id was used before"));
+            }
+            self.tree.push(leaf);
+            (self.at, self.prev) = (skimmed.at, leaf);
+            file.offsets.push(offset);
+            file.end = offset + line.len() as u64 + 1;
+            seq += 1;
+        }
+        if file.offsets.is_empty() {
+            // A file gets its name only when its first commit is durable in it.
+            return Err(damaged(seq, 0, "the file holds no whole entry"));
+        }
+        self.files.push(file);
+        Ok(())
+    }
+}

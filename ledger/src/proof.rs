@@ -1,0 +1,105 @@
+//! C2SP tlog-proof: one file that proves one entry, offline.
+//!
+//! ```text
+//! c2sp.org/tlog-proof@v1
+//! index <n>
+//! <base64 hash>            leaf's sibling first, child of the root last
+//!
+//! <signed checkpoint>
+//! ```
+
+use crate::checkpoint::{Checkpoint, CheckpointError};
+use crate::note::VerifierKey;
+use crate::tree;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use schemas::Hash;
+
+const HEADER: &str = "c2sp.org/tlog-proof@v1";
+
+/// RFC 6962: a path has at most one hash per level of a tree of 2^63 leaves.
+const MAX_PATH: usize = 63;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proof {
+    pub seq: u64,
+    pub path: Vec<Hash>,
+    /// The signed note, verbatim.
+    pub checkpoint: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProofError {
+    #[error("not a tlog-proof: {0}")]
+    Malformed(&'static str),
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    #[error("entry {seq} is not in the tree of size {size}: the path leads to another root")]
+    NotIncluded { seq: u64, size: u64 },
+}
+
+impl Proof {
+    pub fn to_text(&self) -> String {
+        let mut text = format!("{HEADER}\nindex {}\n", self.seq);
+        for hash in &self.path {
+            text.push_str(&STANDARD.encode(hash.0));
+            text.push('\n');
+        }
+        text.push('\n');
+        text.push_str(&self.checkpoint);
+        text
+    }
+
+    pub fn parse(text: &str) -> Result<Proof, ProofError> {
+        let malformed = ProofError::Malformed;
+        let (head, checkpoint) = text.split_once("\n\n").ok_or(malformed("no empty line"))?;
+        let mut lines = head.split('\n').peekable();
+        if lines.next() != Some(HEADER) {
+            return Err(malformed("the first line is not c2sp.org/tlog-proof@v1"));
+        }
+        lines.next_if(|line| line.starts_with("extra "));
+        let digits = lines
+            .next()
+            .and_then(|l| l.strip_prefix("index "))
+            .ok_or(malformed("no index"))?;
+        let seq: u64 = digits
+            .parse()
+            .map_err(|_| malformed("the index is not a number"))?;
+        if seq.to_string() != digits {
+            return Err(malformed("the index is not in its one form"));
+        }
+        let mut path = Vec::new();
+        for line in lines {
+            let hash = STANDARD.decode(line).ok().and_then(|h| h.try_into().ok());
+            path.push(Hash(
+                hash.ok_or(malformed("a hash is not 32 bytes of canonical base64"))?,
+            ));
+            if path.len() > MAX_PATH {
+                return Err(malformed("more than 63 hashes"));
+            }
+        }
+        Ok(Proof {
+            seq,
+            path,
+            checkpoint: checkpoint.to_owned(),
+        })
+    }
+
+    /// Does this prove that `body` is the entry at `seq`? Gives the checkpoint it rests on.
+    pub fn check(&self, body: &[u8], key: &VerifierKey) -> Result<Checkpoint, ProofError> {
+        let checkpoint = Checkpoint::open(self.checkpoint.as_bytes(), key)?;
+        let leaf = tree::leaf_hash(body);
+        if !tree::check_inclusion(
+            leaf,
+            self.seq,
+            checkpoint.size,
+            &self.path,
+            &checkpoint.root,
+        ) {
+            return Err(ProofError::NotIncluded {
+                seq: self.seq,
+                size: checkpoint.size,
+            });
+        }
+        Ok(checkpoint)
+    }
+}

@@ -1,0 +1,299 @@
+use crate::content::{ContentError, ContentStore};
+use crate::entry::Entry;
+use crate::layout::Layout;
+use crate::note::VerifierKey;
+use crate::open::{OpenError, Opened};
+use crate::proof::Proof;
+use crate::tile::{self, Resource};
+use crate::tree::{BeyondTree, TILE_WIDTH, Tree};
+use crate::{line, os};
+use schemas::{ContentRef, EnvelopeError, Hash, Timestamp};
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::time::{Duration, Instant};
+
+/// What the log is at one moment: all of it is durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
+    pub size: u64,
+    pub root: Hash,
+    /// Time of the newest entry.
+    pub at: Timestamp,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    #[error("there is no entry {seq}: the log holds {size}")]
+    Beyond { seq: u64, size: u64 },
+    #[error("entry {seq} is not what was hashed when it was written; run `daicho verify`")]
+    Damaged {
+        seq: u64,
+        #[source]
+        source: Option<EnvelopeError>,
+    },
+    #[error("entry {seq} cannot be read from {path}")]
+    Io {
+        seq: u64,
+        path: String,
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl From<BeyondTree> for ReadError {
+    fn from(beyond: BeyondTree) -> ReadError {
+        ReadError::Beyond {
+            seq: beyond.asked,
+            size: beyond.size,
+        }
+    }
+}
+
+/// One log file and where its entries begin.
+pub(crate) struct LogFile {
+    pub first_seq: u64,
+    pub path: std::path::PathBuf,
+    pub file: Arc<File>,
+    /// Offset of each entry's line; the last line ends at `end`.
+    pub offsets: Vec<u64>,
+    pub end: u64,
+}
+
+/// The log as readers see it; the appender extends it after every commit.
+pub(crate) struct State {
+    pub tree: Tree,
+    pub files: Vec<LogFile>,
+    pub at: Timestamp,
+    /// The newest signed checkpoint.
+    pub note: Arc<str>,
+}
+
+pub(crate) struct Shared {
+    pub layout: Layout,
+    pub key: VerifierKey,
+    pub state: RwLock<State>,
+    pub content: ContentStore,
+    pub size: Mutex<u64>,
+    pub grown: Condvar,
+    /// Why the writer has stopped, once it has.
+    pub stopped: Mutex<Option<crate::AppendError>>,
+}
+
+/// The one way out. Whoever only reads holds a `Reader`.
+#[derive(Clone)]
+pub struct Reader {
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl Reader {
+    /// Opens a log for reading only: no lock, no write, no secret. Sees what was whole when
+    /// it was opened.
+    pub fn open(dir: &Path) -> Result<Reader, OpenError> {
+        let opened = Opened::scan(Layout::new(dir))?;
+        Ok(Reader {
+            shared: Arc::new(opened.into_shared()),
+        })
+    }
+
+    fn state(&self) -> RwLockReadGuard<'_, State> {
+        self.shared
+            .state
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn layout(&self) -> &Layout {
+        &self.shared.layout
+    }
+
+    /// The log's name, which is also its key's.
+    pub fn origin(&self) -> &str {
+        self.shared.key.name()
+    }
+
+    /// The key that the newest entry is signed with.
+    pub fn key(&self) -> &VerifierKey {
+        &self.shared.key
+    }
+
+    pub fn size(&self) -> u64 {
+        self.state().tree.size()
+    }
+
+    pub fn head(&self) -> Head {
+        let state = self.state();
+        Head {
+            size: state.tree.size(),
+            root: state.tree.root(),
+            at: state.at,
+        }
+    }
+
+    /// The newest checkpoint, a C2SP signed note.
+    pub fn checkpoint(&self) -> Arc<str> {
+        Arc::clone(&self.state().note)
+    }
+
+    /// Leaf hash of an entry.
+    pub fn leaf(&self, seq: u64) -> Option<Hash> {
+        self.state().tree.leaf(seq)
+    }
+
+    pub fn root_at(&self, size: u64) -> Result<Hash, ReadError> {
+        Ok(self.state().tree.root_at(size)?)
+    }
+
+    pub fn consistency_proof(&self, old: u64, size: u64) -> Result<Vec<Hash>, ReadError> {
+        Ok(self.state().tree.consistency_proof(old, size)?)
+    }
+
+    /// Proves entry `seq` under the newest checkpoint.
+    pub fn prove(&self, seq: u64) -> Result<Proof, ReadError> {
+        let state = self.state();
+        let size = checkpoint_size(&state.note).unwrap_or_else(|| state.tree.size());
+        let path = state.tree.inclusion_proof(seq, size)?;
+        Ok(Proof {
+            seq,
+            path,
+            checkpoint: state.note.to_string(),
+        })
+    }
+
+    pub fn entry(&self, seq: u64) -> Result<Entry, ReadError> {
+        let (bytes, leaf) = self.line(seq)?;
+        let damaged = |source| ReadError::Damaged { seq, source };
+        let (body, signature) = line::split(&bytes).map_err(|_| damaged(None))?;
+        let entry = Entry::from_durable(body, signature).map_err(|e| damaged(Some(e)))?;
+        if entry.leaf() != leaf || entry.seq() != seq {
+            return Err(damaged(None));
+        }
+        Ok(entry)
+    }
+
+    /// The entries at these positions, in order; ends where the log ends.
+    pub fn entries(
+        &self,
+        range: Range<u64>,
+    ) -> impl Iterator<Item = Result<Entry, ReadError>> + '_ {
+        let end = range.end.min(self.size());
+        (range.start..end).map(|seq| self.entry(seq))
+    }
+
+    /// Waits until the log holds more than `size` entries, at most for `timeout`. Gives the size.
+    pub fn wait_beyond(&self, size: u64, timeout: Duration) -> u64 {
+        let deadline = Instant::now() + timeout;
+        let mut now = self
+            .shared
+            .size
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        while *now <= size {
+            let Some(left) = deadline
+                .checked_duration_since(Instant::now())
+                .filter(|left| !left.is_zero())
+            else {
+                break;
+            };
+            now = self
+                .shared
+                .grown
+                .wait_timeout(now, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+        *now
+    }
+
+    /// Opens sealed content; needs the bucket's key.
+    pub fn content(&self, reference: &ContentRef) -> Result<Vec<u8>, ContentError> {
+        self.shared.content.read(reference)
+    }
+
+    /// What a C2SP tlog-tiles client asked for; `None` when the log does not have it.
+    pub fn resource(&self, resource: Resource) -> Result<Option<Vec<u8>>, ReadError> {
+        match resource {
+            Resource::Checkpoint => Ok(Some(self.checkpoint().as_bytes().to_vec())),
+            Resource::Tile {
+                level,
+                index,
+                width,
+            } => {
+                let state = self.state();
+                let hashes = state.tree.tile(level, index, width);
+                Ok(hashes.map(|hashes| hashes.iter().flat_map(|h| h.0).collect()))
+            }
+            Resource::Entries { index, width } => {
+                let Some(first) = index.checked_mul(TILE_WIDTH) else {
+                    return Ok(None);
+                };
+                let Some(end) = first
+                    .checked_add(u64::from(width))
+                    .filter(|end| *end <= self.size())
+                else {
+                    return Ok(None);
+                };
+                let mut bodies = Vec::new();
+                for seq in first..end {
+                    let (bytes, _) = self.line(seq)?;
+                    let (body, _) = line::split(&bytes)
+                        .map_err(|_| ReadError::Damaged { seq, source: None })?;
+                    bodies.push(body.to_vec());
+                }
+                Ok(Some(tile::bundle(bodies.iter().map(Vec::as_slice))))
+            }
+        }
+    }
+
+    /// The file and the byte at which an entry's line begins.
+    pub fn place_of(&self, seq: u64) -> Option<(String, u64)> {
+        let state = self.state();
+        let at = state.files.partition_point(|f| f.first_seq <= seq);
+        let file = &state.files[at.checked_sub(1)?];
+        let offset = *file.offsets.get((seq - file.first_seq) as usize)?;
+        Some((self.shared.layout.shown(&file.path), offset))
+    }
+
+    /// The bytes of a line without its LF, and the leaf hash that the tree has for it.
+    fn line(&self, seq: u64) -> Result<(Vec<u8>, Hash), ReadError> {
+        let (file, path, offset, len, leaf) = {
+            let state = self.state();
+            let beyond = ReadError::Beyond {
+                seq,
+                size: state.tree.size(),
+            };
+            let Some(leaf) = state.tree.leaf(seq) else {
+                return Err(beyond);
+            };
+            let at = state.files.partition_point(|f| f.first_seq <= seq);
+            let Some(file) = at.checked_sub(1).map(|i| &state.files[i]) else {
+                return Err(beyond);
+            };
+            let local = (seq - file.first_seq) as usize;
+            let Some(&offset) = file.offsets.get(local) else {
+                return Err(beyond);
+            };
+            let end = file.offsets.get(local + 1).copied().unwrap_or(file.end);
+            (
+                Arc::clone(&file.file),
+                file.path.clone(),
+                offset,
+                end - offset - 1,
+                leaf,
+            )
+        };
+        let mut bytes = vec![0; len as usize];
+        os::read_exact_at(&file, &mut bytes, offset).map_err(|source| ReadError::Io {
+            seq,
+            path: path.display().to_string(),
+            source,
+        })?;
+        Ok((bytes, leaf))
+    }
+}
+
+fn checkpoint_size(note: &str) -> Option<u64> {
+    note.split('\n').nth(1)?.parse().ok()
+}

@@ -1,0 +1,111 @@
+//! Reading log files line by line, without trusting them.
+
+use crate::line::{self, LineError, MAX_LINE_BYTES};
+use schemas::{EventId, Hash, Timestamp};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Seek};
+use std::path::{Path, PathBuf};
+
+/// One piece of a log file.
+pub enum Piece<'a> {
+    /// A whole line, without its LF.
+    Line { offset: u64, line: &'a [u8] },
+    /// What follows the last LF: a commit that was cut off, or never was one.
+    Tail { offset: u64, len: u64, sha256: Hash },
+}
+
+/// A log file as a stream of lines; memory stays at one line.
+pub struct LogLines {
+    path: PathBuf,
+    reader: BufReader<File>,
+    offset: u64,
+    line: Vec<u8>,
+}
+
+impl LogLines {
+    pub fn open(path: &Path) -> io::Result<LogLines> {
+        Ok(LogLines {
+            path: path.to_owned(),
+            reader: BufReader::with_capacity(1 << 20, File::open(path)?),
+            offset: 0,
+            line: Vec::with_capacity(2_048),
+        })
+    }
+
+    /// The next piece, `None` at the end of the file. A "line" longer than any entry can be
+    /// is given cut at that length: it is no entry either way.
+    pub fn next_piece(&mut self) -> io::Result<Option<Piece<'_>>> {
+        self.line.clear();
+        let start = self.offset;
+        loop {
+            let available = match self.reader.fill_buf() {
+                Ok(available) => available,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            if available.is_empty() {
+                break;
+            }
+            let end = available.iter().position(|b| *b == b'\n');
+            let used = end.map_or(available.len(), |end| end + 1);
+            let text = end.unwrap_or(available.len());
+            let room = (MAX_LINE_BYTES + 1).saturating_sub(self.line.len());
+            self.line.extend_from_slice(&available[..text.min(room)]);
+            self.offset += used as u64;
+            self.reader.consume(used);
+            if end.is_some() {
+                return Ok(Some(Piece::Line {
+                    offset: start,
+                    line: &self.line,
+                }));
+            }
+        }
+        if self.offset == start {
+            return Ok(None);
+        }
+        let len = self.offset - start;
+        Ok(Some(Piece::Tail {
+            offset: start,
+            len,
+            sha256: digest_of(&self.path, start, len)?,
+        }))
+    }
+}
+
+/// SHA-256 of a stretch of a file.
+pub fn digest_of(path: &Path, offset: u64, len: u64) -> io::Result<Hash> {
+    let mut file = File::open(path)?;
+    file.seek(io::SeekFrom::Start(offset))?;
+    let (mut file, mut digest, mut buffer) = (file.take(len), Sha256::new(), vec![0; 1 << 16]);
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(Hash(digest.finalize().into())),
+            count => digest.update(&buffer[..count]),
+        }
+    }
+}
+
+/// What a start needs of a line, without reading the rest of it.
+#[derive(Deserialize)]
+pub struct Skimmed {
+    pub seq: u64,
+    pub at: Timestamp,
+    pub id: EventId,
+    pub prev: Hash,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum SkimError {
+    #[error(transparent)]
+    Line(#[from] LineError),
+    #[error("the body is not JSON of this format")]
+    Body,
+}
+
+pub fn skim(line: &[u8]) -> Result<(&[u8], [u8; 64], Skimmed), SkimError> {
+    let (body, signature) = line::split(line)?;
+    let skimmed = serde_json::from_slice(body).map_err(|_| SkimError::Body)?;
+    Ok((body, signature, skimmed))
+}

@@ -1,0 +1,21 @@
+use crate::note::{SignerKey, VerifierKey};
+use schemas::Hash;
+
+/// What an entry's signature covers: `daicho/entry/v1 LF origin LF leaf hash (32 bytes)`.
+/// The prefix keeps an entry's signature from ever being one of a checkpoint.
+fn message(origin: &str, leaf: &Hash) -> Vec<u8> {
+    [b"daicho/entry/v1\n", origin.as_bytes(), b"\n", &leaf.0].concat()
+}
+
+pub fn sign(key: &SignerKey, leaf: &Hash) -> [u8; 64] {
+    key.sign(&message(key.verifier().name(), leaf))
+}
+
+/// The one rule for a valid signature: RFC 8032 as `verify_strict` has it (canonical `s`,
+/// no small-order `A` or `R`, cofactorless equation), so that no two verifiers disagree.
+pub fn holds(key: &VerifierKey, leaf: &Hash, signature: &[u8; 64]) -> bool {
+    let signature = ed25519_dalek::Signature::from_bytes(signature);
+    key.public()
+        .verify_strict(&message(key.name(), leaf), &signature)
+        .is_ok()
+}

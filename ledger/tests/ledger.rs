@@ -1,0 +1,481 @@
+//! The ledger from outside: what was answered is there, and stays what it was.
+#![allow(clippy::unwrap_used)]
+
+use ledger::clock::Clock;
+use ledger::query::{Filter, Positions, find};
+use ledger::{
+    AppendError, Appender, Content, Index, OpenError, Options, Projection, Reader, Submission,
+};
+use schemas::kinds::agents::AgentRegistered;
+use schemas::kinds::traffic::RuleCount;
+use schemas::{Actor, Data, DataClass, Event, Hash, Timestamp};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use tempfile::TempDir;
+
+const ORIGIN: &str = "example.com/daicho";
+
+/// A clock that stands where it is put.
+struct SetClock(AtomicI64);
+
+impl Clock for SetClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.0.load(Ordering::SeqCst))
+    }
+}
+
+fn clock() -> Arc<SetClock> {
+    Arc::new(SetClock(AtomicI64::new(
+        "2026-11-22T00:00:00.000000Z"
+            .parse::<Timestamp>()
+            .unwrap()
+            .micros(),
+    )))
+}
+
+fn create() -> TempDir {
+    let dir = TempDir::new().unwrap();
+    ledger::create(dir.path(), ORIGIN, &*clock()).unwrap();
+    dir
+}
+
+fn open(dir: &Path) -> (Appender, Reader) {
+    ledger::open(
+        dir,
+        Options {
+            clock: clock(),
+            file_bytes: 4_000,
+        },
+    )
+    .unwrap()
+}
+
+fn event(appender: &Appender, name: &str) -> Event {
+    let data = AgentRegistered {
+        agent: name.parse().unwrap(),
+        role: "cfo".parse().unwrap(),
+        data_class: DataClass::Internal,
+        token_sha256: Hash::ZERO,
+        model: None,
+    };
+    Event::new(appender.new_id(), "user:s001".parse().unwrap(), data)
+}
+
+fn with_content(event: Event, text: &str) -> Submission {
+    let name = "request".parse().unwrap();
+    let media = "text/plain".parse().unwrap();
+    Submission {
+        event,
+        content: vec![Content {
+            name,
+            media,
+            bytes: text.as_bytes().to_vec(),
+        }],
+    }
+}
+
+/// The whole ledger is sound after every step.
+fn check(dir: &Path) {
+    let report = ledger::verify::verify(dir, &ledger::verify::Trust::default(), |_| {}).unwrap();
+    assert!(report.is_clean(), "{:#?}", report.findings);
+}
+
+#[test]
+fn what_was_answered_is_there_after_a_restart() {
+    let dir = create();
+    let mut leaves = Vec::new();
+    for round in 0..4 {
+        let (appender, reader) = open(dir.path());
+        for i in 0..20 {
+            let submission = with_content(
+                event(&appender, &format!("a{round}-{i}")),
+                &format!("secret {round} {i}"),
+            );
+            let receipt = appender.append(vec![submission]).unwrap()[0];
+            assert_eq!(receipt.seq, leaves.len() as u64 + 1);
+            leaves.push(receipt.leaf);
+        }
+        for (i, leaf) in leaves.iter().enumerate() {
+            let entry = reader.entry(i as u64 + 1).unwrap();
+            assert_eq!(entry.leaf(), *leaf);
+            let plain = reader.content(&entry.content()[0]).unwrap();
+            assert!(String::from_utf8(plain).unwrap().starts_with("secret "));
+        }
+        drop((appender, reader));
+        check(dir.path());
+    }
+    assert!(
+        std::fs::read_dir(dir.path().join("log")).unwrap().count() > 3,
+        "full files are followed by new ones"
+    );
+    let reader = Reader::open(dir.path()).unwrap();
+    let proof = reader.prove(7).unwrap();
+    proof
+        .check(reader.entry(7).unwrap().body(), reader.key())
+        .unwrap();
+    assert!(
+        proof
+            .check(reader.entry(8).unwrap().body(), reader.key())
+            .is_err()
+    );
+}
+
+#[test]
+fn full_files_are_read_only() {
+    let dir = create();
+    let (appender, _) = open(dir.path());
+    for i in 0..40 {
+        appender
+            .append(vec![event(&appender, &format!("a{i}")).into()])
+            .unwrap();
+    }
+    drop(appender);
+    let mut files: Vec<_> = std::fs::read_dir(dir.path().join("log"))
+        .unwrap()
+        .map(|f| f.unwrap().path())
+        .collect();
+    files.sort();
+    let (last, sealed) = files.split_last().unwrap();
+    assert!(sealed.len() > 2);
+    assert!(
+        sealed
+            .iter()
+            .all(|f| f.metadata().unwrap().permissions().readonly())
+    );
+    assert!(!last.metadata().unwrap().permissions().readonly());
+}
+
+#[test]
+fn the_same_id_is_recorded_once_and_another_event_under_it_is_a_conflict() {
+    let dir = create();
+    let (appender, reader) = open(dir.path());
+    let first = with_content(event(&appender, "a"), "text");
+    let receipt = appender.append(vec![first.clone()]).unwrap()[0];
+    assert!(receipt.new);
+    let again = appender.append(vec![first.clone(), first.clone()]).unwrap();
+    assert_eq!(
+        (again[0].seq, again[0].new, again[1].new),
+        (receipt.seq, false, false)
+    );
+    assert_eq!(reader.size(), 2);
+
+    let mut other = first.clone();
+    other.event.actor = "user:s002".parse().unwrap();
+    assert!(matches!(
+        appender.append(vec![other]),
+        Err(AppendError::Conflict { seq: 1, .. })
+    ));
+    let mut other = first.clone();
+    other.content[0].bytes = b"tixt".to_vec();
+    let fresh: Submission = event(&appender, "b").into();
+    assert!(matches!(
+        appender.append(vec![fresh, other]),
+        Err(AppendError::Conflict { .. })
+    ));
+    assert_eq!(reader.size(), 2, "a refused batch leaves nothing");
+
+    let twice = with_content(event(&appender, "c"), "text");
+    let mut differs = twice.clone();
+    differs.content[0].bytes = b"tixt".to_vec();
+    assert!(matches!(
+        appender.append(vec![twice.clone(), differs]),
+        Err(AppendError::ConflictInBatch { .. })
+    ));
+    let receipts = appender.append(vec![twice.clone(), twice]).unwrap();
+    assert_eq!(
+        (receipts[0].new, receipts[1].new, receipts[0].seq),
+        (true, false, receipts[1].seq)
+    );
+    drop((appender, reader));
+    check(dir.path());
+    let (appender, _) = open(dir.path());
+    assert!(
+        !appender.append(vec![first]).unwrap()[0].new,
+        "ids are known again after a restart"
+    );
+}
+
+#[test]
+fn an_event_too_large_for_an_entry_is_refused_alone() {
+    let dir = create();
+    let (appender, reader) = open(dir.path());
+    let rule = RuleCount {
+        rule: "r".repeat(64).parse().unwrap(),
+        count: u64::MAX,
+    };
+    let data = schemas::kinds::traffic::PayloadBlocked {
+        call: appender.new_id(),
+        destination: "example.com".parse().unwrap(),
+        policy: Hash::ZERO,
+        reasons: vec![rule; 800],
+    };
+    let large = Event::new(appender.new_id(), "agent:cfo".parse().unwrap(), data);
+    assert!(matches!(
+        appender.append(vec![large.into()]),
+        Err(AppendError::Unfit { .. })
+    ));
+    assert_eq!(reader.size(), 1);
+}
+
+#[test]
+fn a_second_writer_is_refused_with_the_first_ones_process_id() {
+    let dir = create();
+    let (appender, _reader) = open(dir.path());
+    let Err(error) = ledger::open(dir.path(), Options::default()) else {
+        panic!("two writers")
+    };
+    assert!(
+        error.to_string().contains(&std::process::id().to_string()),
+        "{error}"
+    );
+    drop(appender);
+    assert!(ledger::open(dir.path(), Options::default()).is_ok());
+}
+
+#[test]
+fn a_torn_tail_is_left_where_it_lies_and_accounted_for() {
+    let dir = create();
+    for round in 0..3 {
+        let (appender, reader) = open(dir.path());
+        appender
+            .append(vec![event(&appender, &format!("a{round}")).into()])
+            .unwrap();
+        let size = reader.size();
+        drop((appender, reader));
+        let file = newest_log(dir.path());
+        let before = std::fs::read(&file).unwrap();
+        let torn = [&before[..], br#"{"v":1,"seq":99,"at":"2026"#].concat();
+        std::fs::write(&file, &torn).unwrap();
+        let (appender, reader) = open(dir.path());
+        assert_eq!(
+            std::fs::read(&file).unwrap(),
+            torn,
+            "a write-once file is never truncated"
+        );
+        assert_eq!(reader.size(), size + 1);
+        let Data::LedgerRecovered(recovered) = reader.entry(size).unwrap().data().clone() else {
+            panic!()
+        };
+        assert_eq!(
+            (recovered.offset, recovered.tail_bytes),
+            (before.len() as u64, 26)
+        );
+        drop((appender, reader));
+        check(dir.path());
+    }
+}
+
+fn newest_log(dir: &Path) -> std::path::PathBuf {
+    std::fs::read_dir(dir.join("log"))
+        .unwrap()
+        .map(|f| f.unwrap().path())
+        .max()
+        .unwrap()
+}
+
+#[test]
+fn anything_else_wrong_stops_the_start_with_its_place() {
+    let dir = create();
+    {
+        let (appender, _) = open(dir.path());
+        for i in 0..5 {
+            appender
+                .append(vec![event(&appender, &format!("a{i}")).into()])
+                .unwrap();
+        }
+    }
+    let file = newest_log(dir.path());
+    let sound = std::fs::read(&file).unwrap();
+    let lines: Vec<&[u8]> = sound.split_inclusive(|b| *b == b'\n').collect();
+    let refused = |bytes: &[u8]| {
+        std::fs::write(&file, bytes).unwrap();
+        match ledger::open(
+            dir.path(),
+            Options {
+                clock: clock(),
+                ..Options::default()
+            },
+        ) {
+            Err(error) => error,
+            Ok(_) => panic!("opened a damaged log"),
+        }
+    };
+    let mut flipped = sound.clone();
+    flipped[lines[0].len() + 30] ^= 1;
+    assert!(matches!(
+        refused(&flipped),
+        OpenError::Damaged { seq: 1 | 2, .. }
+    ));
+    let mut last = sound.clone();
+    let end = last.len() - 40;
+    last[end] = if last[end] == b'A' { b'B' } else { b'A' };
+    assert!(matches!(
+        refused(&last[..end - 200]),
+        OpenError::Lost {
+            promised: 6,
+            found: 5
+        }
+    ));
+    assert!(matches!(
+        refused(&[&lines[..3].concat()[..], &lines[4..].concat()].concat()),
+        OpenError::Damaged { seq: 3, .. }
+    ));
+    std::fs::write(&file, &sound).unwrap();
+    check(dir.path());
+    std::fs::remove_file(dir.path().join("keys/ledger.key")).unwrap();
+    assert!(matches!(
+        ledger::open(dir.path(), Options::default()),
+        Err(OpenError::NoKey { .. })
+    ));
+    assert!(
+        Reader::open(dir.path()).is_ok(),
+        "reading works without the key"
+    );
+}
+
+#[test]
+fn time_never_runs_back() {
+    let dir = create();
+    let clock = clock();
+    let (appender, reader) = ledger::open(
+        dir.path(),
+        Options {
+            clock: clock.clone(),
+            file_bytes: 4_000,
+        },
+    )
+    .unwrap();
+    clock.0.fetch_sub(5_000_000, Ordering::SeqCst);
+    appender.append(vec![event(&appender, "a").into()]).unwrap();
+    assert_eq!(
+        reader.entry(1).unwrap().at(),
+        reader.entry(0).unwrap().at(),
+        "a small step back is held"
+    );
+    clock.0.fetch_sub(3_600_000_000, Ordering::SeqCst);
+    let error = appender
+        .append(vec![event(&appender, "b").into()])
+        .unwrap_err();
+    assert!(matches!(error, AppendError::ClockBehind { .. }) && error.is_retryable());
+    drop((appender, reader));
+    let early = Options {
+        clock,
+        ..Options::default()
+    };
+    assert!(matches!(
+        ledger::open(dir.path(), early),
+        Err(OpenError::ClockBehind { .. })
+    ));
+}
+
+/// A fold that remembers everything it saw.
+#[derive(Default, serde::Serialize, serde::Deserialize)]
+struct Seen(Vec<String>);
+
+impl Projection for Seen {
+    const NAME: &'static str = "seen";
+    const VERSION: u32 = 1;
+    fn fold(&mut self, entry: &ledger::Entry) {
+        self.0
+            .push(format!("{} {} {}", entry.seq(), entry.kind(), entry.leaf()));
+    }
+}
+
+#[test]
+fn a_rebuilt_index_answers_the_same() {
+    let dir = create();
+    let (appender, reader) = open(dir.path());
+    for i in 0..30 {
+        appender
+            .append(vec![event(&appender, &format!("a{i}")).into()])
+            .unwrap();
+        if i == 20 {
+            let mut index = Index::open(reader.clone()).unwrap();
+            index.add::<Seen>();
+            index.catch_up().unwrap();
+            index.save().unwrap();
+        }
+    }
+    let digests = |expect_from: u64| {
+        let mut index = Index::open(reader.clone()).unwrap();
+        let view = index.add::<Seen>();
+        assert_eq!(view.cursor(), expect_from);
+        index.add::<Positions>();
+        index.catch_up().unwrap();
+        (index.digests().unwrap(), index.notices().to_vec())
+    };
+    let (grown, _) = digests(22);
+    std::fs::remove_dir_all(dir.path().join("index")).unwrap();
+    let (rebuilt, notices) = digests(0);
+    assert_eq!(grown, rebuilt);
+    assert!(notices.is_empty());
+    for file in walk(&dir.path().join("index")) {
+        std::fs::write(&file, b"garbage").unwrap();
+    }
+    let (again, notices) = digests(0);
+    assert_eq!(again, rebuilt);
+    assert!(notices[0].contains("damaged"), "{notices:?}");
+}
+
+fn walk(dir: &Path) -> Vec<std::path::PathBuf> {
+    let mut files = Vec::new();
+    for item in std::fs::read_dir(dir).unwrap() {
+        let path = item.unwrap().path();
+        if path.is_dir() {
+            files.extend(walk(&path))
+        } else {
+            files.push(path)
+        }
+    }
+    files
+}
+
+#[test]
+fn filters_find_exactly_what_they_name() {
+    let dir = create();
+    let (appender, reader) = open(dir.path());
+    for i in 0..10 {
+        let mut event = event(&appender, &format!("a{i}"));
+        event.session = Some(format!("s{}", i % 2).parse().unwrap());
+        appender.append(vec![event.into()]).unwrap();
+    }
+    let mut index = Index::in_memory(reader.clone());
+    let view = index.add::<Positions>();
+    index.catch_up().unwrap();
+    let find = |filter: &Filter| find(&reader, &view, filter).unwrap();
+    assert_eq!(find(&Filter::default()).len(), 11);
+    assert_eq!(
+        find(&Filter {
+            kinds: vec!["ledger.created".into()],
+            ..Filter::default()
+        }),
+        [0]
+    );
+    assert_eq!(
+        find(&Filter {
+            session: Some("s1".parse().unwrap()),
+            limit: Some(2),
+            ..Filter::default()
+        }),
+        [2, 4]
+    );
+    let actor: Actor = "user:s001".parse().unwrap();
+    let newest = Filter {
+        actor: Some(actor),
+        newest_first: true,
+        limit: Some(1),
+        ..Filter::default()
+    };
+    assert_eq!(find(&newest), [10]);
+    let future = Filter {
+        since: Some("2027-01-01T00:00:00.000000Z".parse().unwrap()),
+        ..Filter::default()
+    };
+    assert!(find(&future).is_empty());
+    let past = Filter {
+        until: Some("2026-11-22T00:00:00.000000Z".parse().unwrap()),
+        ..Filter::default()
+    };
+    assert!(find(&past).is_empty(), "until is exclusive");
+}
