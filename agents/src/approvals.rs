@@ -11,7 +11,7 @@ pub mod statement;
 pub mod view;
 
 use crate::once::once;
-use crate::scanner::submission::Submission;
+use ledger::Submission;
 use schemas::kinds::acting::{ApprovalExpired, ApprovalRequested, SignatureText, Subject};
 use schemas::{Actor, Event, EventId, Hash, Timestamp};
 use signature::ApproverKey;

@@ -17,3 +17,8 @@ pub(crate) fn once(act: &'static str, parts: &[&dyn Display]) -> EventId {
 pub(crate) fn sha256(bytes: &[u8]) -> Hash {
     Hash(Sha256::digest(bytes).into())
 }
+
+/// A handle that stands in the source.
+pub(crate) fn name(literal: &'static str) -> schemas::Name {
+    literal.parse().expect("a literal name is sound")
+}

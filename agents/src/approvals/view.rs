@@ -2,6 +2,7 @@
 
 use super::signature::{ApproverKey, SignatureFault};
 use super::statement::{SignedDecision, Statement, Verdict};
+use ledger::{Entry, Projection};
 use schemas::kinds::acting::{ApprovalRequested, Subject};
 use schemas::{Actor, Data, Event, EventId, Hash, Label, Name, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -137,6 +138,15 @@ pub enum NotGranted {
         approval: EventId,
         what: &'static str,
     },
+}
+
+impl Projection for Approvals {
+    const NAME: &'static str = "approvals";
+    const VERSION: u32 = 1;
+
+    fn fold(&mut self, entry: &Entry) {
+        self.take(entry.seq(), entry.at(), entry.event());
+    }
 }
 
 impl Approval {
@@ -322,7 +332,7 @@ impl Approvals {
     }
 
     /// Takes in one event at its place in the log.
-    pub fn take(&mut self, seq: u64, at: Timestamp, event: &Event) {
+    pub(super) fn take(&mut self, seq: u64, at: Timestamp, event: &Event) {
         match &event.data {
             Data::LedgerCreated(created) => {
                 self.origin.get_or_insert_with(|| created.origin.clone());
