@@ -7,6 +7,7 @@
 
 pub mod findings;
 pub mod fingerprint;
+pub mod patch;
 pub mod path;
 pub mod sarif;
 pub mod scan;

@@ -71,6 +71,7 @@ pub struct Row {
     pub subject: Subject,
     pub requester: Actor,
     pub arguments_sha256: Hash,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub base_sha256: Option<Hash>,
     pub age_seconds: u64,
     pub deadline: Timestamp,
@@ -226,6 +227,22 @@ impl Approvals {
         base_sha256: Option<Hash>,
         now: Timestamp,
     ) -> Result<&Approval, NotGranted> {
+        let found = self.was_granted(approval, subject, arguments_sha256, base_sha256, now)?;
+        if self.policy.is_some_and(|policy| policy != found.policy) {
+            return Err(NotGranted::OldPolicy { approval });
+        }
+        Ok(found)
+    }
+
+    /// Was exactly this allowed at that time, under the rules of that time?
+    pub fn was_granted(
+        &self,
+        approval: EventId,
+        subject: EventId,
+        arguments_sha256: Hash,
+        base_sha256: Option<Hash>,
+        at: Timestamp,
+    ) -> Result<&Approval, NotGranted> {
         let found = self.find(approval);
         let found = found.ok_or(NotGranted::Unknown { approval })?;
         let differs = |what| Err(NotGranted::Differs { approval, what });
@@ -238,16 +255,13 @@ impl Approvals {
         if found.base_sha256 != base_sha256 {
             return differs("base");
         }
-        match found.state(now) {
+        match found.state(at) {
             State::Granted => {}
             state => return Err(NotGranted::Undecided { approval, state }),
         }
-        if now > found.deadline {
+        if at > found.deadline {
             let deadline = found.deadline;
             return Err(NotGranted::DeadlinePassed { approval, deadline });
-        }
-        if self.policy.is_some_and(|policy| policy != found.policy) {
-            return Err(NotGranted::OldPolicy { approval });
         }
         Ok(found)
     }
@@ -332,7 +346,7 @@ impl Approvals {
     }
 
     /// Takes in one event at its place in the log.
-    pub(super) fn take(&mut self, seq: u64, at: Timestamp, event: &Event) {
+    pub(crate) fn take(&mut self, seq: u64, at: Timestamp, event: &Event) {
         match &event.data {
             Data::LedgerCreated(created) => {
                 self.origin.get_or_insert_with(|| created.origin.clone());

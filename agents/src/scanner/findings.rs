@@ -49,14 +49,17 @@ pub struct Finding {
     pub rule: Label,
     pub path: Label,
     /// Where it stood when it was reported.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<u64>,
     pub cwe: Vec<Label>,
     pub fingerprint: Hash,
     pub reported: Timestamp,
     /// When its state changed last.
     pub changed: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub closed: Option<CloseReason>,
     /// A suppression ends here by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
     /// How often it came back.
     pub reopened: u64,
@@ -89,7 +92,8 @@ pub struct Patch {
     pub proposer: Actor,
     pub proposed: Timestamp,
     pub checks: Vec<(Name, CheckOutcome)>,
-    /// Position, approval and result of the one application.
+    /// The one application.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub applied: Option<Applied>,
     pub positions: Vec<u64>,
 }
@@ -97,6 +101,7 @@ pub struct Patch {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Applied {
     pub seq: u64,
+    pub at: Timestamp,
     pub approval: EventId,
     pub result_sha256: Hash,
 }
@@ -227,6 +232,7 @@ impl Findings {
                 patch.state = PatchState::Applied;
                 patch.applied.get_or_insert(Applied {
                     seq,
+                    at,
                     approval: applied.approval,
                     result_sha256: applied.result_sha256,
                 });

@@ -352,3 +352,35 @@ fn the_list_is_cut_by_severity_and_state() {
     };
     assert_eq!(count(&elsewhere), 0);
 }
+
+#[test]
+fn a_row_is_json_that_a_program_can_read() {
+    let mut world = World::default();
+    let mut one = report(&[(3, "eval(y)")]);
+    one["runs"][0]["results"][0]["taxa"] = json!([{"id": "CWE-95"}]);
+    world.scan(&bytes(&one));
+    let rows = world.findings.rows(&Filter::default(), now());
+    insta::assert_json_snapshot!(rows);
+}
+
+proptest::proptest! {
+    /// Whatever a file goes through, a finding is live exactly while the last scan saw it.
+    #[test]
+    fn a_finding_is_live_while_it_is_seen(
+        scans in proptest::collection::vec(proptest::collection::vec(0usize..4, 0..5), 1..6)
+    ) {
+        let mut world = World::default();
+        let snippets = ["eval(a)", "exec(b)", "open(c)", "os(d)"];
+        for scan in &scans {
+            let lines = scan.iter().enumerate();
+            let results: Vec<(u64, &str)> = lines
+                .map(|(line, which)| (line as u64 + 1, snippets[*which]))
+                .collect();
+            let completed = world.scan(&bytes(&report(&results))).completed;
+            let live = world.findings.all().filter(|f| f.state.is_live()).count();
+            proptest::prop_assert_eq!(live, results.len());
+            let seen = completed.reported + completed.known + completed.reopened;
+            proptest::prop_assert_eq!(seen, results.len() as u64);
+        }
+    }
+}
