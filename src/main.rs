@@ -1,1 +1,26 @@
-fn main() {}
+//! `daicho`: the program. Commands, configuration, the HTTP server, the demo.
+
+mod bench;
+mod cli;
+mod commands;
+mod config;
+mod door;
+mod intake;
+mod outcome;
+mod server;
+mod views;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_env("DAICHO_LOG")
+                .unwrap_or_else(|_| "warn".into()),
+        )
+        .init();
+    let cli = cli::Cli::parse();
+    outcome::exit(commands::run(&cli))
+}
