@@ -275,21 +275,34 @@ fn outcome(patch: &Patch, seq: u64, result_sha256: Hash, finished_earlier_run: b
 }
 
 /// One run at a time in one directory. Given back when the process ends, however it ends.
+struct Lock(#[cfg_attr(not(unix), allow(dead_code))] Option<File>);
+
 #[cfg(unix)]
-fn lock(tree: &Tree) -> Result<File, ApplyError> {
+fn lock(tree: &Tree) -> Result<Lock, ApplyError> {
     let directory = File::open(tree.root()).map_err(ApplyError::Prepare)?;
     match directory.try_lock() {
-        Ok(()) => Ok(directory),
+        Ok(()) => Ok(Lock(Some(directory))),
         Err(std::fs::TryLockError::WouldBlock) => Err(ApplyError::Busy),
         Err(std::fs::TryLockError::Error(source)) => Err(ApplyError::Prepare(source)),
+    }
+}
+
+#[cfg(unix)]
+impl Drop for Lock {
+    /// Closing is not enough: a child that another thread is just starting holds a copy of
+    /// the descriptor until it becomes its own program.
+    fn drop(&mut self) {
+        if let Some(directory) = &self.0 {
+            let _ = directory.unlock();
+        }
     }
 }
 
 /// Windows locks no directories. There the ledger's own lock, which lets one process write,
 /// keeps runs apart.
 #[cfg(not(unix))]
-fn lock(_tree: &Tree) -> Result<Option<File>, ApplyError> {
-    Ok(None)
+fn lock(_tree: &Tree) -> Result<Lock, ApplyError> {
+    Ok(Lock(None))
 }
 
 #[cfg(test)]

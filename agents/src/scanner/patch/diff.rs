@@ -210,6 +210,31 @@ impl FileDiff {
     }
 }
 
+/// A patch as an approver must see it: whatever a terminal would obey or not show (escape
+/// sequences, carriage returns, characters that turn the writing direction or have no width)
+/// is spelled out. Otherwise the lines on the screen and the lines in the patch can differ.
+pub fn visible(diff: &[u8]) -> String {
+    let hidden = |c: char| {
+        matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}'
+            | '\u{feff}' | '\u{e0000}'..='\u{e0fff}')
+    };
+    let mut shown = String::with_capacity(diff.len());
+    for chunk in diff.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '\n' | '\t' => shown.push(c),
+                c if c.is_control() || hidden(c) => shown.extend(c.escape_unicode()),
+                c => shown.push(c),
+            }
+        }
+        for byte in chunk.invalid() {
+            shown.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    shown
+}
+
 /// The last line has no line end, so nothing can stand behind it.
 fn is_open(lines: &[&[u8]]) -> bool {
     lines.last().is_some_and(|last| !last.ends_with(b"\n"))

@@ -468,6 +468,7 @@ fn a_forged_journal_or_claim_writes_nothing() {
 }
 
 #[test]
+#[cfg(unix)]
 fn one_run_at_a_time_and_unfinished_ones_first() {
     let mut world = World::new();
     let approval = world.approved(DIFF);
@@ -558,6 +559,7 @@ fn a_replaced_file_keeps_its_permissions() {
 }
 
 #[test]
+#[cfg(unix)]
 fn the_base_digest_is_what_sha256sum_says() {
     let world = World::new();
     let diff = Diff::parse(DIFF.as_bytes()).unwrap();

@@ -154,6 +154,13 @@ fn a_malformed_patch_is_refused_with_its_line() {
     }
 }
 
+#[test]
+fn what_a_terminal_would_hide_is_spelled_out() {
+    let shown = visible("+a\tb\x1b[2K\r\u{202e}文\u{200b}\n".as_bytes());
+    assert_eq!(shown, "+a\tb\\u{1b}[2K\\u{d}\\u{202e}文\\u{200b}\n");
+    assert_eq!(visible(b"a\xff"), "a\\xff");
+}
+
 fn text() -> impl Strategy<Value = String> {
     // Few different lines, so that hunks meet equal ones; some end without LF.
     (
