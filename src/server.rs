@@ -14,6 +14,7 @@ use axum::extract::connect_info::IntoMakeServiceWithConnectInfo;
 use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
+use exporters::forward::Forwarder;
 use ledger::{Appender, Reader};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -27,6 +28,8 @@ pub struct Node {
     pub views: Arc<Views>,
     /// SHA-256 of the operator's token.
     pub operator: schemas::Hash,
+    /// One per receiver of the log.
+    pub forwarders: Arc<Vec<Forwarder>>,
 }
 
 impl Node {

@@ -29,6 +29,7 @@ pub fn run(scratch: &Path, seconds: u64, figures: &mut Figures) -> Result<(), Fa
             reader,
             views,
             operator,
+            forwarders: Arc::default(),
         };
         let runtime = tokio::runtime::Runtime::new()?;
         let run = runtime.block_on(async {
