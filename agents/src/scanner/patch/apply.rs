@@ -18,7 +18,7 @@
 use super::diff::{Diff, DiffError};
 use super::journal::{Cause, Halted, Journal};
 use super::tree::{self, Tree, TreeError};
-use crate::approvals::view::{Approvals, NotGranted};
+use crate::approvals::view::{Approval, Approvals, Decision, NotGranted};
 use crate::once::{once, sha256};
 use crate::scanner::findings::{Applied, Findings, Patch};
 use crate::scanner::path::RepoPath;
@@ -63,6 +63,8 @@ pub enum ApplyError {
     AppliedAlready { patch: EventId, seq: u64 },
     #[error("{seq} claims the patch before approval {approval} was granted; nothing is written")]
     ClaimedBeforeGranted { approval: EventId, seq: u64 },
+    #[error("{proposer} proposed this patch and approved it; someone else must approve")]
+    ApprovedByProposer { proposer: Actor },
     #[error("the patch's bytes are not those that the log names ({expected})")]
     OtherPatch { expected: Hash },
     #[error(
@@ -144,6 +146,7 @@ pub fn apply(
             // The claim was made in time; what has passed since does not undo it.
             let granted =
                 approvals.was_granted(approval, patch.patch, arguments, base, applied.at)?;
+            check_approvers(granted, patch)?;
             if granted.decisions.iter().any(|d| d.seq > applied.seq) {
                 let seq = applied.seq;
                 return Err(ApplyError::ClaimedBeforeGranted { approval, seq });
@@ -169,7 +172,8 @@ fn begin(
     let (approval, tree) = (request.approval, request.tree);
     let base = Some(patch.base_sha256);
     let (approvals, arguments) = (request.approvals, patch.patch_sha256);
-    approvals.is_granted(approval, patch.patch, arguments, base, request.now)?;
+    let granted = approvals.is_granted(approval, patch.patch, arguments, base, request.now)?;
+    check_approvers(granted, patch)?;
     if sha256(request.diff) != patch.patch_sha256 {
         let expected = patch.patch_sha256;
         return Err(ApplyError::OtherPatch { expected });
@@ -213,6 +217,17 @@ fn begin(
     };
     replace(tree, &journal)?;
     Ok(outcome(patch, seq, result_sha256, false))
+}
+
+/// Whoever asks for an approval cannot give it; whoever made the patch cannot either, even if
+/// somebody else asked.
+fn check_approvers(granted: &Approval, patch: &Patch) -> Result<(), ApplyError> {
+    let by_proposer = |d: &Decision| d.approver == patch.proposer;
+    if granted.decisions.iter().any(by_proposer) {
+        let proposer = patch.proposer.clone();
+        return Err(ApplyError::ApprovedByProposer { proposer });
+    }
+    Ok(())
 }
 
 fn check_base(patch: &Patch, found: Hash) -> Result<(), ApplyError> {

@@ -272,6 +272,23 @@ fn without_a_grant_nothing_is_written() {
 }
 
 #[test]
+fn whoever_made_the_patch_cannot_approve_it_through_anothers_request() {
+    let mut world = World::new();
+    let mut planned = world.plan(DIFF, 10).unwrap().submissions;
+    if let Data::PatchProposed(proposed) = &mut planned[0].event.data {
+        proposed.proposer = actor("user:1042");
+    }
+    for submission in planned {
+        world.take(submission.event);
+    }
+    let approval = id(12);
+    world.decide(approval, Verdict::Approve);
+    let own = world.apply(approval);
+    assert!(matches!(own, Err(ApplyError::ApprovedByProposer { .. })));
+    world.holds(OLD);
+}
+
+#[test]
 fn a_moved_base_ends_the_approval_even_if_the_hunks_still_fit() {
     let mut world = World::new();
     let approval = world.approved(DIFF);
