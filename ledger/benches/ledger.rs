@@ -6,7 +6,7 @@ use ledger::tree::{Tree, leaf_hash};
 use ledger::verify::{Trust, verify};
 use ledger::{Appender, Options, Reader, Submission};
 use schemas::Event;
-use schemas::kinds::scanner::FileCovered;
+use schemas::kinds::scanner::{Coverage, FileCovered};
 use tempfile::TempDir;
 
 fn fresh() -> (TempDir, Appender, Reader) {
@@ -20,6 +20,7 @@ fn event(appender: &Appender) -> Submission {
     let data = FileCovered {
         scan: appender.new_id(),
         path: "p".repeat(256).parse().unwrap(),
+        coverage: Coverage::Scanned,
         file_sha256: None,
     };
     Event::new(appender.new_id(), "agent:cfo".parse().unwrap(), data).into()

@@ -3,7 +3,7 @@
 use super::figures::{Figures, Run};
 use crate::outcome::Failure;
 use ledger::{AppendError, Appender, Options, Reader, Submission};
-use schemas::kinds::scanner::FileCovered;
+use schemas::kinds::scanner::{Coverage, FileCovered};
 use schemas::{Event, Label};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -45,6 +45,7 @@ pub fn event(appender: &Appender) -> Submission {
     let data = FileCovered {
         scan: appender.new_id(),
         path,
+        coverage: Coverage::Scanned,
         file_sha256: None,
     };
     let actor = schemas::Actor::Agent("bench".parse().expect("a literal name is sound"));
