@@ -7,6 +7,7 @@ mod config;
 mod desk;
 mod door;
 mod intake;
+mod masking;
 mod outcome;
 mod policies;
 mod server;

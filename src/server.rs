@@ -2,49 +2,36 @@
 
 mod api;
 mod console;
+pub mod gateway;
 mod health;
+mod node;
 mod tiles;
 mod work;
 
+pub use node::Node;
+
 use crate::outcome::{Done, Failure, Outcome};
-use crate::views::Views;
 use axum::Router;
 use axum::extract::Request;
 use axum::extract::connect_info::IntoMakeServiceWithConnectInfo;
 use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use exporters::forward::Forwarder;
-use ledger::{Appender, Reader};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 
-/// What every handler works with.
-#[derive(Clone)]
-pub struct Node {
-    pub appender: Appender,
-    pub reader: Reader,
-    pub views: Arc<Views>,
-    /// SHA-256 of the operator's token.
-    pub operator: schemas::Hash,
-    /// One per receiver of the log.
-    pub forwarders: Arc<Vec<Forwarder>>,
-}
-
-impl Node {
-    /// The rule that keeps a text out of `data`, if one does.
-    pub fn guard(&self, _text: &str) -> Option<String> {
-        None
-    }
-}
-
 fn router(node: Node) -> Router {
+    let anthropic = match &node.gateway {
+        Some(gateway) => gateway::routes(Arc::clone(gateway)),
+        None => gateway::closed_routes(),
+    };
     Router::new()
         .merge(console::routes())
         .merge(health::routes())
         .nest("/api/v1", api::routes())
         .nest("/log", tiles::routes())
+        .nest("/anthropic", anthropic)
         .with_state(node)
         .layer(middleware::from_fn(only_named_hosts))
 }
