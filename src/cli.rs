@@ -26,6 +26,8 @@ pub struct Cli {
 
 #[derive(Subcommand)]
 pub enum Command {
+    /// Play a working day on a fresh ledger: prompts, masks, blocks, approvals, a SIEM, a proof
+    Demo(Demo),
     /// Make a new ledger: its key, its first entry, its configuration
     Init(Init),
     /// Run the gateway, the ledger's API and its console
@@ -369,4 +371,11 @@ pub enum Agents {
         #[arg(long, default_value = "requested")]
         reason: String,
     },
+}
+
+#[derive(Args)]
+pub struct Demo {
+    /// End when the day is over, instead of keeping the console open
+    #[arg(long)]
+    pub once: bool,
 }

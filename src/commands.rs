@@ -27,6 +27,7 @@ use std::path::Path;
 
 pub fn run(cli: &Cli) -> Done {
     match &cli.command {
+        Command::Demo(args) => crate::demo::run(args.once),
         Command::Init(args) => init::run(cli, args),
         Command::Serve(args) => serve::run(cli, args),
         Command::Append(args) => append::run(cli, args),

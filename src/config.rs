@@ -154,10 +154,15 @@ impl Config {
                 "correct the line; every key is described in the file that `daicho init` writes",
             )
         })?;
-        for (class, period) in default_periods() {
-            config.retention.entry(class).or_insert(period);
-        }
+        config.complete();
         Ok(config)
+    }
+
+    /// A class that the file leaves out keeps its default period.
+    pub fn complete(&mut self) {
+        for (class, period) in default_periods() {
+            self.retention.entry(class).or_insert(period);
+        }
     }
 }
 

@@ -41,18 +41,25 @@ pub fn app(node: Node) -> IntoMakeServiceWithConnectInfo<Router, SocketAddr> {
     router(node).into_make_service_with_connect_info()
 }
 
-/// Serves until Ctrl-C or SIGTERM.
-pub async fn serve(listener: TcpListener, node: Node) -> Done {
+/// Serves until it is told to stop; calls in flight are finished and recorded.
+pub async fn serve(
+    listener: TcpListener,
+    node: Node,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> Done {
     let work = work::start(&node);
-    let served = axum::serve(listener, app(node))
-        .with_graceful_shutdown(stop_signal())
-        .await;
+    let gateway = node.gateway.clone();
+    let served = axum::serve(listener, app(node)).with_graceful_shutdown(stop).await;
+    if let Some(gateway) = gateway {
+        gateway.idle().await;
+    }
     work.stop().await;
     served.map_err(|error| Failure::new(error, "see the cause; the ledger was closed cleanly"))?;
     Ok(Outcome::Well)
 }
 
-async fn stop_signal() {
+/// Ctrl-C or SIGTERM.
+pub async fn stop_signal() {
     let interrupt = async {
         let _ = tokio::signal::ctrl_c().await;
     };

@@ -35,7 +35,7 @@ pub fn run(cli: &Cli, args: &Serve) -> Done {
     std::fs::write(address_file(&layout), address.to_string()).context("serve.address cannot be written")?;
     println!("console  http://{address}/");
     println!("gateway  ANTHROPIC_BASE_URL=http://{address}/anthropic");
-    let done = runtime.block_on(server::serve(listener, node));
+    let done = runtime.block_on(server::serve(listener, node, server::stop_signal()));
     let _ = std::fs::remove_file(address_file(&layout));
     done
 }
