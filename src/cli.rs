@@ -1,6 +1,6 @@
 //! The command line as it is typed.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// A tamper-evident audit and compliance ledger for AI agents.
@@ -45,6 +45,14 @@ pub enum Command {
     Key(Key),
     /// Build every index again from the log
     Rebuild,
+    /// Write a report from the log, and record that it was issued
+    #[command(subcommand)]
+    Report(Report),
+    /// The receivers of the log
+    #[command(subcommand)]
+    Export(Export),
+    /// Print this machine's figures: appends, HTTP, verification
+    Bench(Bench),
 }
 
 #[derive(Args)]
@@ -128,4 +136,56 @@ pub struct Prove {
 pub enum Key {
     /// Print the log's origin and its verifier key
     Show,
+}
+
+#[derive(Args)]
+pub struct Bench {
+    /// One second per figure instead of four
+    #[arg(long)]
+    pub quick: bool,
+    /// Where the scratch ledgers go: the disk that is measured
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub scratch: PathBuf,
+}
+
+#[derive(Subcommand)]
+pub enum Report {
+    /// What is kept, how long, and until when
+    Retention(RetentionReport),
+}
+
+#[derive(Args)]
+pub struct RetentionReport {
+    /// html, or json with the positions behind each figure (--json means json)
+    #[arg(long, value_enum, default_value_t = ReportFormat::Html)]
+    pub format: ReportFormat,
+    #[arg(long, value_enum, default_value_t = ReportLanguage::Ja)]
+    pub language: ReportLanguage,
+    /// File to write, instead of standard output
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// A checkpoint kept elsewhere, to verify against (repeatable)
+    #[arg(long, value_name = "FILE")]
+    pub checkpoint: Vec<PathBuf>,
+    /// The log's key as it was published elsewhere
+    #[arg(long)]
+    pub vkey: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    Html,
+    Json,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReportLanguage {
+    Ja,
+    En,
+}
+
+#[derive(Subcommand)]
+pub enum Export {
+    /// How far each receiver is, as the running server knows it
+    Status,
 }

@@ -2,10 +2,12 @@
 
 mod append;
 mod events;
+mod export;
 mod init;
 mod key;
 mod prove;
 mod rebuild;
+mod report;
 mod serve;
 mod show;
 mod verify;
@@ -26,6 +28,16 @@ pub fn run(cli: &Cli) -> Done {
         Command::Prove(args) => prove::run(cli, args),
         Command::Key(args) => key::run(cli, args),
         Command::Rebuild => rebuild::run(cli),
+        Command::Report(args) => report::run(cli, args),
+        Command::Export(args) => export::run(cli, args),
+        Command::Bench(args) => {
+            let scratch = args
+                .scratch
+                .join(format!("daicho-bench-{}", std::process::id()));
+            let done = crate::bench::run(&scratch, cli.json, args.quick);
+            let _ = std::fs::remove_dir_all(scratch);
+            done
+        }
     }
 }
 

@@ -4,11 +4,12 @@ use crate::door::operator_token_file;
 use crate::outcome::Failure;
 use anyhow::Context;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use exporters::forward::Destination;
+use exporters::report::retention::{Periods, default_periods};
 use ledger::Layout;
-use schemas::{Class, Hash, Period};
+use schemas::Hash;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
 use std::io::Write;
 use zeroize::Zeroizing;
 
@@ -18,7 +19,25 @@ pub struct Config {
     pub server: Server,
     pub anthropic: Upstream,
     /// How long each class is kept.
-    pub retention: BTreeMap<Class, Period>,
+    pub retention: Periods,
+    pub report: Report,
+    /// Receivers of the whole log.
+    pub export: Vec<Destination>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Report {
+    /// The company whose reports these are.
+    pub organisation: String,
+}
+
+impl Default for Report {
+    fn default() -> Report {
+        Report {
+            organisation: "-".to_owned(),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -41,7 +60,9 @@ impl Default for Config {
         Config {
             server: Server::default(),
             anthropic: Upstream::default(),
-            retention: default_retention(),
+            retention: default_periods(),
+            report: Report::default(),
+            export: Vec::new(),
         }
     }
 }
@@ -61,19 +82,6 @@ impl Default for Upstream {
             key_env: "ANTHROPIC_API_KEY".to_owned(),
         }
     }
-}
-
-/// The first user's rules. A project's end is not known beforehand, so `change` stays until
-/// the configuration says when.
-fn default_retention() -> BTreeMap<Class, Period> {
-    BTreeMap::from([
-        (Class::operation(), Period::Months(12)),
-        (Class::auth(), Period::Months(12)),
-        (Class::api(), Period::Days(30)),
-        (Class::change(), Period::Forever),
-        (Class::network(), Period::Months(12)),
-        (Class::ledger(), Period::Forever),
-    ])
 }
 
 impl Config {
@@ -103,7 +111,7 @@ impl Config {
                 "correct the line; every key is described in the file that `daicho init` writes",
             )
         })?;
-        for (class, period) in default_retention() {
+        for (class, period) in default_periods() {
             config.retention.entry(class).or_insert(period);
         }
         Ok(config)

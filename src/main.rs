@@ -1,5 +1,6 @@
 //! `daicho`: the program. Commands, configuration, the HTTP server, the demo.
 
+mod bench;
 mod cli;
 mod commands;
 mod config;

@@ -10,9 +10,11 @@ use crate::outcome::{Done, Failure, Outcome};
 use crate::views::Views;
 use axum::Router;
 use axum::extract::Request;
+use axum::extract::connect_info::IntoMakeServiceWithConnectInfo;
 use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
+use exporters::forward::Forwarder;
 use ledger::{Appender, Reader};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -26,6 +28,8 @@ pub struct Node {
     pub views: Arc<Views>,
     /// SHA-256 of the operator's token.
     pub operator: schemas::Hash,
+    /// One per receiver of the log.
+    pub forwarders: Arc<Vec<Forwarder>>,
 }
 
 impl Node {
@@ -35,7 +39,7 @@ impl Node {
     }
 }
 
-pub fn router(node: Node) -> Router {
+fn router(node: Node) -> Router {
     Router::new()
         .merge(console::routes())
         .merge(health::routes())
@@ -45,11 +49,15 @@ pub fn router(node: Node) -> Router {
         .layer(middleware::from_fn(only_named_hosts))
 }
 
+/// The whole application, told who connects.
+pub fn app(node: Node) -> IntoMakeServiceWithConnectInfo<Router, SocketAddr> {
+    router(node).into_make_service_with_connect_info()
+}
+
 /// Serves until Ctrl-C or SIGTERM.
 pub async fn serve(listener: TcpListener, node: Node) -> Done {
     let work = work::start(&node);
-    let app = router(node.clone()).into_make_service_with_connect_info::<SocketAddr>();
-    let served = axum::serve(listener, app)
+    let served = axum::serve(listener, app(node))
         .with_graceful_shutdown(stop_signal())
         .await;
     work.stop().await;

@@ -259,7 +259,11 @@ impl Index {
 
     /// Folds in everything that the log holds now. Gives the position reached.
     pub fn catch_up(&self) -> Result<u64, IndexError> {
-        let size = self.reader.size();
+        self.catch_up_to(self.reader.size())
+    }
+
+    /// Folds in the entries before `size` and no more: for figures of exactly that head.
+    pub fn catch_up_to(&self, size: u64) -> Result<u64, IndexError> {
         let from = self
             .kept
             .iter()

@@ -6,6 +6,7 @@ use crate::outcome::{Done, Failure};
 use crate::server::{self, Node};
 use crate::views::Views;
 use anyhow::Context;
+use exporters::forward::Forwarder;
 use ledger::{Layout, Options};
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -36,11 +37,24 @@ pub fn run(cli: &Cli, args: &Serve) -> Done {
         .context("serve.address cannot be written")?;
     println!("console  http://{address}/");
     println!("gateway  ANTHROPIC_BASE_URL=http://{address}/anthropic");
+    let mut forwarders = Vec::new();
+    for destination in config.export {
+        let name = destination.name().clone();
+        let forwarder =
+            Forwarder::start(destination, reader.clone(), &cli.data).map_err(|error| {
+                Failure::new(
+                    error,
+                    format!("correct [[export]] {name}, or see `daicho verify`"),
+                )
+            })?;
+        forwarders.push(forwarder);
+    }
     let node = Node {
         appender,
         reader,
         views,
         operator,
+        forwarders: Arc::new(forwarders),
     };
     let done = runtime.block_on(server::serve(listener, node));
     let _ = std::fs::remove_file(address_file(&layout));

@@ -2,47 +2,53 @@ use crate::cli::{Cli, Verify};
 use crate::outcome::{Done, Failure, Outcome};
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use ledger::note::KeyError;
 use ledger::verify::{Report, Trust, VerifyError, verify};
 use std::io::Write;
+use std::path::PathBuf;
 
 pub fn run(cli: &Cli, args: &Verify) -> Done {
-    let vkey = match &args.vkey {
-        Some(text) => Some(text.parse().map_err(|error| {
-            Failure::new(
-                anyhow::Error::new::<ledger::note::KeyError>(error),
-                "give it as `daicho key show` prints it",
-            )
-        })?),
-        None => None,
-    };
-    let mut checkpoints = Vec::new();
-    for path in &args.checkpoint {
-        let note =
-            std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
-        checkpoints.push((path.display().to_string(), note));
-    }
-    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(4));
-    bar.set_style(
-        ProgressStyle::with_template("verifying {bar:40} {bytes}/{total_bytes} {eta}")
-            .context("a template")?,
-    );
-    let report = verify(&cli.data, &Trust { vkey, checkpoints }, |progress| {
-        bar.set_length(progress.total);
-        bar.set_position(progress.done);
-    });
-    bar.finish_and_clear();
-    let report = report.map_err(|error| {
-        let help = match &error {
-            VerifyError::NoLedger { .. } => "name the ledger's directory with --data",
-            VerifyError::Io { .. } => "check that the file exists and may be read",
-        };
-        Failure::new(error, help)
-    })?;
+    let report = check(cli, &trust(args.vkey.as_deref(), &args.checkpoint)?)?;
     print(cli.json, &report)?;
     Ok(if report.is_clean() {
         Outcome::Well
     } else {
         Outcome::Wrong
+    })
+}
+
+/// What the auditor gives on the command line.
+pub fn trust(vkey: Option<&str>, checkpoints: &[PathBuf]) -> Result<Trust, Failure> {
+    let unfit = |error: KeyError| Failure::new(error, "give it as `daicho key show` prints it");
+    let vkey = vkey.map(str::parse).transpose().map_err(unfit)?;
+    let mut trust = Trust {
+        vkey,
+        checkpoints: Vec::new(),
+    };
+    for path in checkpoints {
+        let note =
+            std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
+        trust.checkpoints.push((path.display().to_string(), note));
+    }
+    Ok(trust)
+}
+
+/// Verifies, with a bar on the terminal.
+pub fn check(cli: &Cli, trust: &Trust) -> Result<Report, Failure> {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(4));
+    let style = ProgressStyle::with_template("verifying {bar:40} {bytes}/{total_bytes} {eta}");
+    bar.set_style(style.context("a template")?);
+    let report = verify(&cli.data, trust, |progress| {
+        bar.set_length(progress.total);
+        bar.set_position(progress.done);
+    });
+    bar.finish_and_clear();
+    report.map_err(|error| {
+        let help = match &error {
+            VerifyError::NoLedger { .. } => "name the ledger's directory with --data",
+            VerifyError::Io { .. } => "check that the file exists and may be read",
+        };
+        Failure::new(error, help)
     })
 }
 

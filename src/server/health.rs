@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use exporters::forward::Status;
 use std::fmt::Write;
 
 pub fn routes() -> Router<Node> {
@@ -46,6 +47,39 @@ async fn metrics(State(node): State<Node>) -> String {
         "1 while the ledger can record.",
         writing.into(),
     );
+    let rows: [(&str, &str, fn(&Status) -> u64); 4] = [
+        (
+            "daicho_export_lag_entries",
+            "Entries not handed to the receiver yet.",
+            |s| s.lag_entries,
+        ),
+        (
+            "daicho_export_connected",
+            "1 while the receiver is connected.",
+            |s| s.connected.into(),
+        ),
+        (
+            "daicho_export_sent",
+            "Entries sent, those sent again included.",
+            |s| s.sent,
+        ),
+        (
+            "daicho_export_resent",
+            "Entries sent again after a break.",
+            |s| s.resent,
+        ),
+    ];
+    for (name, help, value) in rows {
+        let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n");
+        for status in node.forwarders.iter().map(|forwarder| forwarder.status()) {
+            let _ = writeln!(
+                text,
+                "{name}{{destination=\"{}\"}} {}",
+                status.destination,
+                value(&status)
+            );
+        }
+    }
     let _ = write!(
         text,
         "# HELP daicho_kind_entries Entries by kind.\n# TYPE daicho_kind_entries gauge\n"
