@@ -2,13 +2,14 @@
 
 use crate::door::operator_token_file;
 use crate::outcome::Failure;
+use crate::policies;
 use anyhow::Context;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use exporters::forward::Destination;
 use exporters::report::retention::{Periods, default_periods};
 use ledger::Layout;
-use schemas::Hash;
-use serde::Deserialize;
+use schemas::{Hash, Period};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::io::Write;
 use zeroize::Zeroizing;
@@ -20,9 +21,28 @@ pub struct Config {
     pub anthropic: Upstream,
     /// How long each class is kept.
     pub retention: Periods,
+    pub approvals: Approvals,
     pub report: Report,
     /// Receivers of the whole log.
     pub export: Vec<Destination>,
+}
+
+/// How drafts and patches are decided on.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Approvals {
+    /// After it an undecided request is over.
+    pub deadline: Period,
+    pub approvers_needed: u64,
+}
+
+impl Default for Approvals {
+    fn default() -> Approvals {
+        Approvals {
+            deadline: Period::Days(7),
+            approvers_needed: 1,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -61,6 +81,7 @@ impl Default for Config {
             server: Server::default(),
             anthropic: Upstream::default(),
             retention: default_periods(),
+            approvals: Approvals::default(),
             report: Report::default(),
             export: Vec::new(),
         }
@@ -115,6 +136,19 @@ impl Config {
             config.retention.entry(class).or_insert(period);
         }
         Ok(config)
+    }
+}
+
+impl Config {
+    /// The policies that an event adopts: name, digest, and their JSON.
+    pub fn policies(&self) -> Result<Vec<(&'static str, Hash, String)>, Failure> {
+        let approvals = serde_json::to_string(&self.approvals)?;
+        let retention = serde_json::to_string(&self.retention)?;
+        let own = |name, json: String| (name, policies::digest(&json), json);
+        Ok(vec![
+            own(agents::approvals::view::POLICY, approvals),
+            own("retention", retention),
+        ])
     }
 }
 

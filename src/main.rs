@@ -4,9 +4,11 @@ mod bench;
 mod cli;
 mod commands;
 mod config;
+mod desk;
 mod door;
 mod intake;
 mod outcome;
+mod policies;
 mod server;
 mod views;
 

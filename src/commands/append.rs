@@ -1,5 +1,5 @@
 use crate::cli::{Append, Cli};
-use crate::door::Door;
+use crate::door::{Door, append_failed};
 use crate::intake;
 use crate::outcome::{Done, Failure, Outcome};
 use anyhow::Context;
@@ -18,14 +18,14 @@ pub fn run(cli: &Cli, args: &Append) -> Done {
         input = std::fs::read(&args.file)
             .with_context(|| format!("{} cannot be read", args.file.display()))?;
     }
-    let door = Door::open(&cli.data)?;
+    let (door, _) = Door::open(&cli.data)?;
     // All lines are read before the first is appended: bad input changes nothing.
     let guard = door.guard()?;
     let submissions = intake::read_lines(&input, &guard, || door.new_id()).map_err(|error| {
         Failure::new(error, "nothing was appended; a line is {\"kind\",\"actor\",\"data\"} and optionally id, class, session, occurred, content")
     })?;
     for batch in submissions.chunks(BATCH) {
-        for receipt in door.append(batch.to_vec())? {
+        for receipt in door.append(batch.to_vec()).map_err(append_failed)? {
             if cli.json {
                 println!("{}", intake::receipt_json(&receipt));
             } else {

@@ -4,12 +4,15 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use ledger::{AppendError, ReadError};
+use schemas::EventId;
 
 /// What went wrong with a request: whose fault, what, and what to do.
 pub struct Fault {
     status: StatusCode,
     error: String,
     help: &'static str,
+    /// The id that stands for another event, and where that is.
+    conflict: Option<(EventId, u64)>,
 }
 
 impl Fault {
@@ -17,6 +20,7 @@ impl Fault {
         Fault {
             status,
             error: format!("{error:#}"),
+            conflict: None,
             help,
         }
     }
@@ -26,7 +30,7 @@ impl IntoResponse for Fault {
     fn into_response(self) -> Response {
         (
             self.status,
-            Json(serde_json::json!({ "error": self.error, "help": self.help })),
+            Json(serde_json::json!({ "error": self.error, "help": self.help, "conflict": self.conflict })),
         )
             .into_response()
     }
@@ -44,7 +48,14 @@ impl From<AppendError> for Fault {
             | AppendError::Stopped { .. } => StatusCode::SERVICE_UNAVAILABLE,
         };
         let help = append_remedy(&error);
-        Fault::new(status, anyhow::Error::new(error), help)
+        let conflict = match &error {
+            AppendError::Conflict { id, seq } => Some((*id, *seq)),
+            _ => None,
+        };
+        Fault {
+            conflict,
+            ..Fault::new(status, anyhow::Error::new(error), help)
+        }
     }
 }
 
