@@ -56,33 +56,40 @@ pub fn app(node: Node) -> IntoMakeServiceWithConnectInfo<Router, SocketAddr> {
 
 /// Serves until Ctrl-C or SIGTERM.
 pub async fn serve(listener: TcpListener, node: Node) -> Done {
+    let stop = stop_signal();
     let work = work::start(&node);
     let served = axum::serve(listener, app(node))
-        .with_graceful_shutdown(stop_signal())
+        .with_graceful_shutdown(stop)
         .await;
     work.stop().await;
     served.map_err(|error| Failure::new(error, "see the cause; the ledger was closed cleanly"))?;
     Ok(Outcome::Well)
 }
 
-async fn stop_signal() {
+/// Listens from the call on, not from the first poll: once the server answers, a signal
+/// ends it cleanly.
+fn stop_signal() -> impl Future<Output = ()> {
     let interrupt = async {
         let _ = tokio::signal::ctrl_c().await;
     };
     #[cfg(unix)]
-    let terminate = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => {
-                signal.recv().await;
+    let terminate = {
+        use tokio::signal::unix::{SignalKind, signal};
+        let terminate = signal(SignalKind::terminate());
+        async move {
+            match terminate {
+                Ok(mut signal) => drop(signal.recv().await),
+                Err(_) => std::future::pending().await,
             }
-            Err(_) => std::future::pending().await,
         }
     };
     #[cfg(not(unix))]
     let terminate = std::future::pending::<()>();
-    tokio::select! {
-        () = interrupt => {}
-        () = terminate => {}
+    async move {
+        tokio::select! {
+            () = interrupt => {}
+            () = terminate => {}
+        }
     }
 }
 
