@@ -248,11 +248,6 @@ fn every_bad_command_is_refused_with_its_reason_and_changes_nothing() {
     append(ndjson(&[drill("a"), too_long()]).as_bytes()).refused(&["65535"]);
     append(with_id(drill("failover")).to_string().as_bytes())
         .refused(&["stands for another event, at 1"]);
-    // 300 events are more than one commit: what cannot be appended is found before the first.
-    let mut events = vec![drill("restore"); 300];
-    events[290] = too_long();
-    append(ndjson(&events).as_bytes()).refused(&["65535"]);
-
     let missing = ledger.beside("missing");
     let missing = missing.to_str().unwrap();
     for (args, parts) in [
@@ -284,7 +279,18 @@ fn every_bad_command_is_refused_with_its_reason_and_changes_nothing() {
         assert_eq!(ran.code, 2, "{ran:?}");
     }
     assert_eq!(ledger.state(), before);
-    ledger.verify();
+    // More events than one commit takes: it says how many are appended, and shows which.
+    let mut events = vec![drill("restore"); 300];
+    events[290] = too_long();
+    let ran = append(ndjson(&events).as_bytes());
+    assert_eq!((ran.code, ran.out.lines().count()), (2, 256), "{}", ran.err);
+    let said = "the first 256 of 300 events are appended, no other: event";
+    assert!(
+        ran.err.contains(said) && ran.err.contains("\nhelp:  "),
+        "{}",
+        ran.err
+    );
+    assert_eq!(ledger.verify()["entries"], 258);
 }
 
 #[test]
@@ -358,7 +364,7 @@ fn keys_and_files_of_another_ledger_are_told_apart() {
     assert_eq!(copy.run(&["verify"]).code, 1);
 
     let copy = foreign("log/00000000000000000000.ndjson");
-    append(&copy).refused(&["keys/ledger.key"]);
+    append(&copy).refused(&["example.org/other"]);
     assert_eq!(copy.run(&["verify"]).code, 1);
 
     let copy = ledger.copy();

@@ -64,7 +64,8 @@ impl Ran {
     pub fn refused(self, parts: &[&str]) {
         assert_eq!(self.code, 2, "{self:?}");
         assert_eq!(self.out, "", "{self:?}");
-        assert!(self.err.starts_with("error: "), "{self:?}");
+        let fault = self.err.lines().any(|line| line.starts_with("error: "));
+        assert!(fault, "{self:?}");
         assert!(self.err.contains("\nhelp:  "), "no remedy: {self:?}");
         for part in parts {
             assert!(self.err.contains(part), "{part:?} is not in {self:?}");
