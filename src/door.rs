@@ -83,7 +83,13 @@ impl Door {
                     .bearer_auth(token.as_str())
                     .header("content-type", "application/x-ndjson")
                     .body(lines);
-                let unanswered = |_| stopped(format!("the server at {address} does not answer"));
+                let unanswered = |error: reqwest::Error| {
+                    let fault = format!("the server at {address} does not answer: {error}");
+                    refused(
+                        &fault,
+                        "see whether `daicho serve` runs; whether these events are recorded is not known",
+                    )
+                };
                 let answer = request.send().map_err(unanswered)?;
                 if answer.status().is_success() {
                     let receipts: Vec<ReceiptJson> = answer.json().map_err(unanswered)?;
@@ -92,7 +98,7 @@ impl Door {
                 let told: Told = answer.json().map_err(unanswered)?;
                 Err(match told.conflict {
                     Some((id, seq)) => AppendError::Conflict { id, seq },
-                    None => stopped(told.error),
+                    None => refused(&told.error, &told.help),
                 })
             }
         }
@@ -144,17 +150,22 @@ impl Door {
 #[derive(serde::Deserialize)]
 struct Told {
     error: String,
+    help: String,
     conflict: Option<(EventId, u64)>,
 }
 
-fn stopped(cause: String) -> AppendError {
-    AppendError::Stopped {
-        cause: cause.into(),
+fn refused(fault: &str, help: &str) -> AppendError {
+    AppendError::Refused {
+        fault: fault.into(),
+        help: help.into(),
     }
 }
 
 pub fn append_failed(error: AppendError) -> Failure {
-    let help = append_remedy(&error);
+    let help = match &error {
+        AppendError::Refused { help, .. } => help.to_string(),
+        _ => append_remedy(&error).to_owned(),
+    };
     Failure::new(error, help)
 }
 
@@ -166,6 +177,7 @@ pub fn append_remedy(error: &AppendError) -> &'static str {
         AppendError::Conflict { .. } | AppendError::ConflictInBatch { .. } => {
             "an id stands for one event for ever: give the other event an id of its own"
         }
+        AppendError::Refused { .. } => "see what the writer of the ledger says",
         AppendError::ClockBehind { .. } => "set the host's clock right and try again",
         AppendError::Content(_) => "check that the data directory is writable and has space",
         AppendError::Stopped { .. } => {

@@ -80,6 +80,9 @@ pub enum AppendError {
     Content(#[source] Arc<ContentError>),
     #[error("the ledger has stopped writing: {cause}")]
     Stopped { cause: Arc<str> },
+    /// Who writes for us said no, in words and with a remedy of its own.
+    #[error("{fault}")]
+    Refused { fault: Arc<str>, help: Arc<str> },
 }
 
 impl AppendError {

@@ -253,8 +253,8 @@ impl Opened {
         }
         Err(OpenError::OtherLedger {
             path: self.layout.log_key().display().to_string(),
-            expected: self.key.name().to_owned(),
-            found: key.verifier().name().to_owned(),
+            expected: self.key.to_string(),
+            found: key.verifier().to_string(),
         })
     }
 

@@ -5,7 +5,7 @@ use crate::note::VerifierKey;
 use crate::open::{OpenError, Opened};
 use crate::proof::Proof;
 use crate::tile::{self, Resource};
-use crate::tree::{BeyondTree, TILE_WIDTH, Tree};
+use crate::tree::{BeyondTree, TILE_WIDTH, Tree, leaf_hash};
 use crate::{line, os};
 use schemas::{ContentRef, EnvelopeError, Hash, Timestamp};
 use std::fs::File;
@@ -247,9 +247,13 @@ impl Reader {
                 };
                 let mut bodies = Vec::new();
                 for seq in first..end {
-                    let (bytes, _) = self.line(seq)?;
-                    let (body, _) = line::split(&bytes)
-                        .map_err(|_| ReadError::Damaged { seq, source: None })?;
+                    let (bytes, leaf) = self.line(seq)?;
+                    let damaged = || ReadError::Damaged { seq, source: None };
+                    let (body, _) = line::split(&bytes).map_err(|_| damaged())?;
+                    // Caches keep a bundle for ever: a wrong one must not leave the house.
+                    if leaf_hash(body) != leaf {
+                        return Err(damaged());
+                    }
                     bodies.push(body.to_vec());
                 }
                 Ok(Some(tile::bundle(bodies.iter().map(Vec::as_slice))))

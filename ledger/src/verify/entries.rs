@@ -61,7 +61,8 @@ pub fn log_key(
 }
 
 fn named_key(line: &[u8]) -> Option<VerifierKey> {
-    let (body, _) = line::split(line).ok()?;
+    // The body alone: a signature that cannot be read is a finding of its own.
+    let body = body_of(line);
     match Envelope::from_body(body).ok()?.event.data {
         Data::LedgerCreated(created) => created.vkey.as_str().parse().ok(),
         _ => None,
@@ -88,10 +89,11 @@ struct Checked {
 fn check_line(offset: u64, line: &[u8], key: Option<&VerifierKey>) -> Checked {
     match line::split(line) {
         Err(error) => {
-            // Still a leaf to hash, so that the root shows the damage too.
+            // Still a leaf to hash: what stands before the TAB, so that damage to a signature
+            // is one finding and breaks neither chain nor root.
             Checked {
                 offset,
-                leaf: leaf_hash(line),
+                leaf: leaf_hash(body_of(line)),
                 envelope: Err((Check::Line, error.to_string())),
                 signed: false,
             }
@@ -103,10 +105,16 @@ fn check_line(offset: u64, line: &[u8], key: Option<&VerifierKey>) -> Checked {
                 leaf,
                 envelope: Envelope::from_body(body)
                     .map_err(|error| (Check::Body, error.to_string())),
-                signed: key.is_some_and(|key| signature::holds(key, &leaf, &signature)),
+                // Without a key there is one finding, not one for each entry.
+                signed: key.is_none_or(|key| signature::holds(key, &leaf, &signature)),
             }
         }
     }
+}
+
+/// What stands before the first TAB.
+fn body_of(line: &[u8]) -> &[u8] {
+    line.split(|b| *b == b'\t').next().unwrap_or(line)
 }
 
 /// State carried from entry to entry.

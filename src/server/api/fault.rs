@@ -1,7 +1,10 @@
+use super::events::MAX_BODY_BYTES;
 use crate::door::append_remedy;
 use crate::intake::IntakeError;
 use axum::Json;
-use axum::http::StatusCode;
+use axum::extract::{OriginalUri, Request};
+use axum::http::{StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use ledger::{AppendError, ReadError};
 use schemas::EventId;
@@ -36,6 +39,46 @@ impl IntoResponse for Fault {
     }
 }
 
+/// What the framework refuses is a fault like any other: it has a reason and a remedy.
+pub async fn named(request: Request, next: Next) -> Response {
+    let whole = request.extensions().get::<OriginalUri>();
+    let path = whole.map_or(request.uri(), |uri| uri).path().to_owned();
+    let method = request.method().clone();
+    let answer = next.run(request).await;
+    let (status, headers) = (answer.status(), answer.headers());
+    let own = headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|media| media == "application/json");
+    if own || !(status.is_client_error() || status.is_server_error()) {
+        return answer;
+    }
+    let fault = match status {
+        StatusCode::NOT_FOUND => Fault::new(
+            status,
+            format!("there is nothing at {path}"),
+            "see the API's description in the README",
+        ),
+        StatusCode::METHOD_NOT_ALLOWED => Fault::new(
+            status,
+            format!("{method} is not for {path}"),
+            "GET reads; POST is for /api/v1/events",
+        ),
+        StatusCode::PAYLOAD_TOO_LARGE => Fault::new(
+            status,
+            format!("the request is longer than {MAX_BODY_BYTES} bytes"),
+            "send fewer events in one request",
+        ),
+        // Of the path or the query, which the client can see; a body's words are not repeated.
+        StatusCode::BAD_REQUEST => {
+            let text = axum::body::to_bytes(answer.into_body(), 4_096).await;
+            let text = String::from_utf8_lossy(&text.unwrap_or_default()).into_owned();
+            Fault::new(status, text, "correct the path or the query")
+        }
+        _ => return answer,
+    };
+    fault.into_response()
+}
+
 impl From<AppendError> for Fault {
     fn from(error: AppendError) -> Fault {
         let status = match &error {
@@ -45,7 +88,8 @@ impl From<AppendError> for Fault {
             }
             AppendError::ClockBehind { .. }
             | AppendError::Content(_)
-            | AppendError::Stopped { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            | AppendError::Stopped { .. }
+            | AppendError::Refused { .. } => StatusCode::SERVICE_UNAVAILABLE,
         };
         let help = append_remedy(&error);
         let conflict = match &error {
