@@ -1,1 +1,5 @@
+#![allow(dead_code)] // until the commands call them
+mod demo;
+mod server;
+
 fn main() {}

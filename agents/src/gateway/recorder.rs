@@ -71,6 +71,11 @@ impl Recorder {
         }
     }
 
+    /// Does the answer come as a stream of events?
+    pub fn is_streaming(&self) -> bool {
+        self.streaming
+    }
+
     /// The next bytes of the body; `micros` since the request went out.
     pub fn push(&mut self, chunk: &[u8], micros: u64) -> Result<(), TooLong> {
         self.first_byte_micros.get_or_insert(micros);
