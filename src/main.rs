@@ -1,5 +1,28 @@
-#![allow(dead_code)] // until the commands call them
-mod demo;
-mod server;
+//! `daicho`: the program. Commands, configuration, the HTTP server, the demo.
 
-fn main() {}
+mod bench;
+mod cli;
+mod commands;
+mod config;
+#[allow(dead_code)] // until `daicho demo` runs it
+mod demo;
+mod door;
+mod intake;
+mod outcome;
+mod server;
+mod views;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_env("DAICHO_LOG")
+                .unwrap_or_else(|_| "warn".into()),
+        )
+        .init();
+    let cli = cli::Cli::parse();
+    outcome::exit(commands::run(&cli))
+}

@@ -5,5 +5,6 @@ pub mod approvals;
 pub mod capture;
 pub mod gateway;
 pub mod masking;
+mod once;
 pub mod registry;
 pub mod scanner;

@@ -196,10 +196,8 @@ impl Projection for Agents {
                     agent.leaked |= fact.reason == AgentReason::TokenLeaked;
                 }
             }
-            Data::AgentReleased(fact) => {
-                if self.may_release(&fact.agent).is_ok() {
-                    self.stand(&fact.agent, Standing::Active);
-                }
+            Data::AgentReleased(fact) if self.may_release(&fact.agent).is_ok() => {
+                self.stand(&fact.agent, Standing::Active);
             }
             Data::AgentRetired(fact) => self.stand(&fact.agent, Standing::Retired),
             Data::SessionStarted(fact) => {

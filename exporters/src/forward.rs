@@ -1,1 +1,214 @@
 //! Follows the log for one destination: its cursor, its retries, its state.
+//!
+//! The log is the queue. A destination has one durable cursor and one thread; it holds up no
+//! append and no other destination, sends every entry in order, and is tried for ever.
+//!
+//! **What is promised.** Every entry is sent at least once, in the order of the log, and none
+//! is passed over: not by a restart of either side, a break, or a certificate that expired.
+//! After every break, graceful or not, the last `rewind_bytes` (16 MiB) and at least the last
+//! 30 seconds are sent again, byte for byte the same; receivers drop duplicates by
+//! (`chain`, `seq`). **What plain TCP and TLS cannot promise:** that the receiver stored what
+//! it read. A receiver that loses its own queue more than a window later loses it unseen;
+//! `ledger.checkpoint` entries, sent like any other, are how the SIEM finds that out.
+
+mod backoff;
+mod cursor;
+mod destination;
+mod window;
+mod worker;
+
+pub use cursor::CursorError;
+pub use destination::{Destination, DestinationError};
+
+use crate::format::rfc5424::FormError;
+use cursor::Cursor;
+use ledger::Reader;
+use schemas::{Name, Timestamp};
+use serde::Serialize;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
+use window::Place;
+use worker::Worker;
+
+/// Why following cannot begin. Someone has to decide something first.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Cursor(#[from] CursorError),
+    #[error(transparent)]
+    Form(#[from] FormError),
+    #[error(
+        "destination {destination} has confirmed entries up to {position}, this ledger holds {size}: the copy has lost {lost}; restore it before sending anything",
+        lost = position - size
+    )]
+    LedgerIsOlder {
+        destination: Name,
+        position: u64,
+        size: u64,
+    },
+    #[error(
+        "destination {destination} was sent another entry at position {position} than this ledger holds; run `daicho verify` and find out which is right before sending anything"
+    )]
+    LedgerDiffers { destination: Name, position: u64 },
+    #[error("no thread for destination {destination}")]
+    Thread {
+        destination: Name,
+        source: std::io::Error,
+    },
+}
+
+/// How a destination fares.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Status {
+    pub destination: Name,
+    pub connected: bool,
+    /// The next entry to be handed to the transport. Falls back after a break.
+    pub position: u64,
+    /// Entries below have left the rewind window: a restart goes on from here.
+    pub confirmed: u64,
+    /// Entries of the log that are not handed over.
+    pub lag_entries: u64,
+    /// Ledger time of the oldest of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lag_since: Option<Timestamp>,
+    /// Entries handed over since the start, and how many of them once more.
+    pub sent: u64,
+    pub resent: u64,
+    /// Connections made since the start.
+    pub connections: u64,
+    /// The newest fault, until the connection after it has sent something.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
+}
+
+/// One destination being followed. Dropping it stops it.
+pub struct Forwarder {
+    shared: Arc<Shared>,
+    reader: Reader,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    stop: Arc<AtomicBool>,
+    status: Mutex<Status>,
+}
+
+impl Shared {
+    fn status(&self) -> MutexGuard<'_, Status> {
+        // Plain numbers: whoever panicked left nothing half done.
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
+
+impl Forwarder {
+    /// Begins where the destination's cursor stands, in a thread of its own.
+    ///
+    /// A ledger that is not the one that the receiver holds is refused: sending it would
+    /// bury what happened.
+    pub fn start(
+        destination: Destination,
+        reader: Reader,
+        data_dir: &Path,
+    ) -> Result<Forwarder, StartError> {
+        let name = destination.name().clone();
+        let chain = reader.origin().to_owned();
+        destination.form().check_chain(&chain)?;
+        let form = destination.form().digest();
+        let cursor = Cursor::open(data_dir, &name, &chain, form, Instant::now())?;
+        let start = cursor.place();
+        check_history(&name, start, &reader)?;
+        if destination.has_documentation_number() {
+            tracing::warn!(destination = %name, "enterprise_number 32473 is for documentation; set your own before a SIEM relies on it");
+        }
+        let shared = Arc::new(Shared {
+            stop: Arc::default(),
+            status: Mutex::new(Status {
+                destination: name.clone(),
+                connected: false,
+                position: start.position,
+                confirmed: start.position,
+                lag_entries: 0,
+                lag_since: None,
+                sent: 0,
+                resent: 0,
+                connections: 0,
+                last_error: None,
+            }),
+        });
+        let worker = Worker {
+            route: destination.route(data_dir),
+            destination,
+            chain,
+            reader: reader.clone(),
+            cursor,
+            shared: Arc::clone(&shared),
+            furthest: start.position,
+            connected_at: None,
+        };
+        let thread = thread::Builder::new()
+            .name(format!("export-{name}"))
+            .spawn(move || worker.run())
+            .map_err(|source| StartError::Thread {
+                destination: name,
+                source,
+            })?;
+        Ok(Forwarder {
+            shared,
+            reader,
+            thread: Some(thread),
+        })
+    }
+
+    pub fn status(&self) -> Status {
+        let mut status = self.shared.status().clone();
+        status.lag_entries = self.reader.size().saturating_sub(status.position);
+        if status.lag_entries > 0 {
+            status.lag_since = self.reader.entry(status.position).ok().map(|e| e.at());
+        }
+        status
+    }
+
+    /// Stops after what is being written; waits for the cursor to be durable.
+    pub fn stop(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Forwarder {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The receiver holds a part of some log: this one has to begin with it.
+fn check_history(name: &Name, start: Place, reader: &Reader) -> Result<(), StartError> {
+    let (position, size) = (start.position, reader.size());
+    if position > size {
+        return Err(StartError::LedgerIsOlder {
+            destination: name.clone(),
+            position,
+            size,
+        });
+    }
+    let Some(last) = position.checked_sub(1) else {
+        return Ok(());
+    };
+    match reader.leaf(last) == Some(start.leaf) {
+        true => Ok(()),
+        false => Err(StartError::LedgerDiffers {
+            destination: name.clone(),
+            position: last,
+        }),
+    }
+}

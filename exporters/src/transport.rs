@@ -1,1 +1,130 @@
-//! Ways to a receiver: syslog over TCP (RFC 6587) and TLS (RFC 5425).
+//! Ways to a receiver: syslog over TCP (RFC 6587, octet counting) and TLS (RFC 5425).
+//!
+//! ```text
+//! MSG-LEN SP SYSLOG-MSG MSG-LEN SP SYSLOG-MSG …
+//! ```
+//! Neither way has an acknowledgement: that bytes were written says that this machine's
+//! kernel has them, nothing more. A receiver that is killed has lost what was in its and our
+//! socket buffers although every write succeeded. What follows from that (a window that is
+//! sent again after every break) is [`crate::forward`]'s business; here a break is noticed
+//! as early as it can be: the side that a receiver never uses is read before every write.
+//!
+//! There is no UDP, which loses without telling anyone, and no framing by line ends, which
+//! is one unescaped line feed away from a forged message.
+
+mod tcp;
+mod tls;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+/// Where a receiver is and how it is spoken to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// A name or an address, IPv6 without brackets.
+    pub host: String,
+    pub port: u16,
+    /// `None` is plain TCP: for a receiver on this machine or behind a tunnel.
+    pub tls: Option<Tls>,
+}
+
+/// How both ends of a TLS connection are known. Files are read anew at every connect, so
+/// that a renewed certificate needs no restart.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tls {
+    /// PEM file of the authorities that may vouch for the receiver; the public ones if absent.
+    pub authority: Option<PathBuf>,
+    /// The name in the receiver's certificate, where it is not the host's.
+    pub server_name: Option<String>,
+    /// PEM files of our own certificate chain and its key.
+    pub client: Option<(PathBuf, PathBuf)>,
+}
+
+/// One connection, used by one thread.
+pub trait Connection: Send {
+    /// Hands framed messages to the kernel. `Ok` promises no more than that.
+    fn send(&mut self, frames: &[u8]) -> Result<(), TransportError>;
+
+    /// Fails if the receiver has closed the connection or said anything at all.
+    fn listen(&mut self) -> Result<(), TransportError>;
+
+    /// Takes leave as the protocol wants it. What was sent may still be lost.
+    fn close(self: Box<Self>);
+}
+
+/// Why there is no connection, or no longer one. All of it may pass, so all of it is tried
+/// again; the message is for whoever can help.
+#[derive(Debug, thiserror::Error)]
+pub enum TransportError {
+    #[error("{to}: the name leads to no address ({reason}); check host and the name service")]
+    Unresolved { to: String, reason: String },
+    #[error("{to}: no connection; check that the receiver runs and that no firewall is in between")]
+    Unreachable { to: String, source: std::io::Error },
+    #[error("{to}: the connection broke")]
+    Broken { to: String, source: std::io::Error },
+    #[error("{to}: the receiver closed the connection")]
+    Closed { to: String },
+    #[error(
+        "{to}: something answered with {bytes} bytes, which a syslog receiver never does; check host and port"
+    )]
+    Spoke { to: String, bytes: usize },
+    #[error("{path}: {what} cannot be read ({reason})", path = path.display())]
+    File {
+        what: &'static str,
+        path: PathBuf,
+        reason: String,
+    },
+    #[error(
+        "{0:?} is no host name or address that a certificate can be checked for; set server_name"
+    )]
+    ServerName(String),
+    #[error(
+        "{to}: the receiver's certificate is not accepted for {name} ({reason}); check ca_file and server_name"
+    )]
+    Untrusted {
+        to: String,
+        name: String,
+        reason: String,
+    },
+    #[error(
+        "{to}: the receiver ended TLS ({reason}); check the client certificate and what the receiver permits"
+    )]
+    Refused { to: String, reason: String },
+    #[error("{to}: TLS failed ({reason}); check that this port speaks TLS")]
+    Handshake { to: String, reason: String },
+    #[error("{to}: no answer to the TLS handshake within {seconds} s")]
+    Silent { to: String, seconds: u64 },
+    /// The forwarder is being stopped; no fault.
+    #[error("stopped")]
+    Stopped,
+}
+
+/// How long a dead peer may go unnoticed. Without it a firewall that forgot the connection
+/// costs 15 minutes of retransmissions.
+const PEER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long connecting and the handshake may take, each.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a blocked call goes without looking at the stop flag.
+const TICK: Duration = Duration::from_millis(250);
+
+impl Route {
+    /// Opens a connection. `stop` makes this and every later call on it return early.
+    pub fn connect(&self, stop: &Arc<AtomicBool>) -> Result<Box<dyn Connection>, TransportError> {
+        let socket = tcp::Socket::dial(self, stop)?;
+        Ok(match &self.tls {
+            None => Box::new(tcp::Tcp::new(socket)),
+            Some(tls) => Box::new(tls::TlsConnection::shake_hands(socket, &self.host, tls)?),
+        })
+    }
+}
+
+/// Appends a message in its frame. The length is that of the message as it is sent.
+pub fn frame(message: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(message.len().to_string().as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(message);
+}

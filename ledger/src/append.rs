@@ -63,7 +63,7 @@ pub struct Receipt {
 /// that is not known until the next start.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum AppendError {
-    #[error("event {id} cannot be an entry: {reason}")]
+    #[error("event {id} cannot be an entry")]
     Unfit {
         id: EventId,
         #[source]
@@ -75,7 +75,7 @@ pub enum AppendError {
     ConflictInBatch { id: EventId },
     #[error("the host's clock ran back: it says {now}, the newest entry {newest}")]
     ClockBehind { now: Timestamp, newest: Timestamp },
-    #[error("content cannot be sealed: {0}")]
+    #[error("content cannot be sealed")]
     Content(#[source] Arc<ContentError>),
     #[error("the ledger has stopped writing: {cause}")]
     Stopped { cause: Arc<str> },

@@ -4,7 +4,7 @@
 mod pack;
 mod seal;
 
-pub(crate) use pack::{Frame, PACK_HEADER_LIMIT, PackFault, pack_header, pack_number, read_frames};
+pub(crate) use pack::{pack_header, pack_number, read_frames};
 
 use crate::append::Content;
 use crate::layout::Layout;

@@ -56,7 +56,7 @@ pub enum OpenError {
         #[source]
         source: io::Error,
     },
-    #[error("the ledger did not take its first entry after opening: {0}")]
+    #[error("the ledger did not take its first entry after opening")]
     Append(#[from] append::AppendError),
 }
 

@@ -99,7 +99,7 @@ impl<P: Projection> Kept for View<P> {
 
 #[derive(Debug, thiserror::Error)]
 pub enum IndexError {
-    #[error("the log could not be read for its projections: {0}")]
+    #[error("the log could not be read for its projections")]
     Read(#[from] ReadError),
     #[error("the index at {path} could not be used: {reason}")]
     Store { path: String, reason: String },
@@ -193,6 +193,11 @@ impl Index {
         Ok(index)
     }
 
+    /// True when what is folded can be kept for the next start.
+    pub fn is_kept(&self) -> bool {
+        self.store.is_some()
+    }
+
     /// What an operator should know about this start.
     pub fn notices(&self) -> &[String] {
         &self.notices
@@ -254,7 +259,11 @@ impl Index {
 
     /// Folds in everything that the log holds now. Gives the position reached.
     pub fn catch_up(&self) -> Result<u64, IndexError> {
-        let size = self.reader.size();
+        self.catch_up_to(self.reader.size())
+    }
+
+    /// Folds in the entries before `size` and no more: for figures of exactly that head.
+    pub fn catch_up_to(&self, size: u64) -> Result<u64, IndexError> {
         let from = self
             .kept
             .iter()
@@ -333,7 +342,10 @@ const MARK: &str = "daicho index";
 fn open_store(path: &Path) -> Result<sled::Db, StoreFault> {
     let existed = path.is_dir();
     // The snapshots are small; sled's default cache is a gigabyte.
-    let config = sled::Config::new().path(path).cache_capacity(8 << 20).flush_every_ms(None);
+    let config = sled::Config::new()
+        .path(path)
+        .cache_capacity(8 << 20)
+        .flush_every_ms(None);
     // sled panics on some damage instead of saying so.
     let opened = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         let store = config.open()?;
@@ -346,7 +358,9 @@ fn open_store(path: &Path) -> Result<sled::Db, StoreFault> {
     }));
     match opened {
         Ok(Ok((store, true))) => Ok(store),
-        Ok(Ok((_, false))) => Err(StoreFault::Damaged("its store has lost what it held".to_owned())),
+        Ok(Ok((_, false))) => Err(StoreFault::Damaged(
+            "its store has lost what it held".to_owned(),
+        )),
         Ok(Err(sled::Error::Io(error))) if is_busy(&error) => Err(StoreFault::Busy),
         Ok(Err(error)) => Err(StoreFault::Damaged(error.to_string())),
         Err(_) => Err(StoreFault::Damaged("its store does not open".to_owned())),

@@ -1,5 +1,5 @@
 use crate::class::Class;
-use crate::envelope::{EnvelopeError, position_of};
+use crate::envelope::{EnvelopeError, json_fault};
 use crate::kinds::{
     acting, agents, defence, ledger, people, records, rules, scanner, secrets, traffic,
 };
@@ -42,7 +42,7 @@ macro_rules! kinds {
             pub fn parse(kind: &str, json: &str) -> Result<Data, EnvelopeError> {
                 match kind {
                     $($($word => serde_json::from_str(json).map(Data::$name).map_err(|e| {
-                        EnvelopeError::WrongData { kind: $word, reason: position_of(&e) }
+                        EnvelopeError::WrongData { kind: $word, reason: json_fault(&e) }
                     }),)*)*
                     other => {
                         let shown = crate::Label::lossy(other).as_str().chars().take(64).collect();

@@ -123,7 +123,7 @@ impl Envelope {
             return Err(EnvelopeError::TooLong { len: body.len() });
         }
         let read: Read =
-            serde_json::from_slice(body).map_err(|e| EnvelopeError::Malformed(position_of(&e)))?;
+            serde_json::from_slice(body).map_err(|e| EnvelopeError::Malformed(json_fault(&e)))?;
         if read.v != FORMAT_VERSION {
             return Err(EnvelopeError::UnknownVersion(read.v));
         }
@@ -151,7 +151,7 @@ impl Envelope {
 
 /// serde's messages can quote values, which may be private. Keeps what went wrong, the name
 /// of the field if it looks like one, and the place.
-pub(crate) fn position_of(error: &serde_json::Error) -> String {
+pub fn json_fault(error: &serde_json::Error) -> String {
     let message = error.to_string();
     let field = message.split('`').nth(1).filter(|f| {
         (1..=64).contains(&f.len())

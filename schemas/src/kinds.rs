@@ -2,7 +2,7 @@
 //! values only, no personal data and no prompt text; what people write is sealed content.
 //!
 //! To add a kind: a struct in its family's file, a line in `data.rs`, and
-//! `cargo run -- schema` writes its JSON Schema.
+//! `UPDATE_SCHEMAS=1 cargo test -p daicho-schemas` writes its JSON Schema.
 
 /// Declares the data of kinds: every field known, absent fields left out.
 macro_rules! facts {

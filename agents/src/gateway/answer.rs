@@ -254,8 +254,8 @@ impl Block {
             block.insert(field.to_owned(), Value::String(whole));
         }
         if !self.arguments.is_empty() {
-            let input = serde_json::from_str(&self.arguments)
-                .unwrap_or_else(|_| Value::String(self.arguments));
+            let input =
+                serde_json::from_str(&self.arguments).unwrap_or(Value::String(self.arguments));
             block.insert("input".to_owned(), input);
         }
         for (field, values) in [("citations", self.citations), ("deltas", self.others)] {

@@ -17,9 +17,6 @@ use std::path::{Path, PathBuf};
 /// A pack is closed when it has grown to this.
 const PACK_BYTES: u64 = 256 << 20;
 
-/// Longer than any header can be.
-pub const PACK_HEADER_LIMIT: usize = 128;
-
 const FRAME_HEADER_BYTES: u64 = 36;
 
 pub fn pack_header(bucket: &BucketId, number: u32) -> String {

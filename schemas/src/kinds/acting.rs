@@ -21,13 +21,18 @@ facts! {
         deadline: Timestamp,
         approvers_needed: u64,
     }
-    /// Signed by the approver's own key over the statement.
+    /// Signed by the approver's own key over the statement, whose every line is a field of
+    /// this entry: it can be written again, and checked, from the entry alone.
     ApprovalGranted {
+        /// The log's own name (`ledger.created`), so that no other log can take the decision.
+        origin: Label,
         approval: EventId,
         subject: Subject,
         arguments_sha256: Hash,
         base_sha256: Option<Hash>,
         policy: Hash,
+        requester: Actor,
+        deadline: Timestamp,
         approver: Actor,
         /// OpenSSH public key, `ssh-ed25519 AAAA…`.
         approver_key: Label,
@@ -36,12 +41,16 @@ facts! {
         /// OpenSSH signature (PROTOCOL.sshsig), base64 without armour.
         signature: SignatureText,
     }
+    /// As a grant, with the opposite word in the statement.
     ApprovalDenied {
+        origin: Label,
         approval: EventId,
         subject: Subject,
         arguments_sha256: Hash,
         base_sha256: Option<Hash>,
         policy: Hash,
+        requester: Actor,
+        deadline: Timestamp,
         approver: Actor,
         approver_key: Label,
         statement_sha256: Hash,

@@ -91,11 +91,7 @@ async fn an_answer_that_breaks_off_never_looks_whole() {
     assert_eq!((status, kind.as_str()), (502, "api_error"));
     let entry = world.wait_for("model.failed", 2);
     assert_eq!(outcome(&entry), FailedOutcome::UpstreamBroke);
-    assert!(
-        world
-            .content(&entry, "response")
-            .starts_with(b"{\"content\"")
-    );
+    assert!(world.content(&entry, "response").starts_with(b"{\""));
     let answer = world.message(ask("fails", true)).await;
     assert!(answer.text().await.unwrap().contains("overloaded_error"));
     assert_eq!(

@@ -1,0 +1,318 @@
+use super::*;
+use crate::report::{Head, Verification};
+use schemas::kinds::ledger::LedgerCreated;
+use schemas::kinds::people::AuthSucceeded;
+use schemas::kinds::records::HoldReleased;
+
+fn at(text: &str) -> Timestamp {
+    text.parse().expect("sound")
+}
+
+fn id(n: u8) -> EventId {
+    EventId::new(at("2026-09-01T00:00:00.000000Z"), [n; 10])
+}
+
+fn event(class: &str, data: impl Into<Data>) -> Event {
+    let mut event = Event::new(id(1), "service:daicho".parse().expect("sound"), data);
+    event.class = class.parse().expect("sound");
+    event
+}
+
+fn auth() -> AuthSucceeded {
+    AuthSucceeded {
+        subject: "user:e1024".parse().expect("sound"),
+        method: "token".parse().expect("sound"),
+    }
+}
+
+fn content(bucket: &str, sealed: u8, sealed_bytes: u64) -> ContentRef {
+    ContentRef {
+        name: "request".parse().expect("sound"),
+        media: "application/json".parse().expect("sound"),
+        bucket: bucket.parse().expect("sound"),
+        sealed: Hash([sealed; 32]),
+        sealed_bytes,
+        plain_bytes: sealed_bytes,
+    }
+}
+
+/// Three months of a small log, with something of everything.
+fn folded() -> Retention {
+    let mut retention = Retention::default();
+    let mut take = |seq, time: &str, event: Event, content: &[ContentRef]| {
+        retention.take(seq, at(time), &event, content);
+    };
+    let created = LedgerCreated {
+        origin: "ledger.example.co.jp/daicho".parse().expect("sound"),
+        vkey: "vkey".parse().expect("sound"),
+    };
+    take(
+        0,
+        "2026-09-01T00:00:00.000000Z",
+        event("ledger", created),
+        &[],
+    );
+    let september = [
+        content("operation/2026-09", 1, 40_000),
+        content("operation/2026-09", 2, 1_200),
+    ];
+    take(
+        1,
+        "2026-09-02T01:00:00.000001Z",
+        event("operation", auth()),
+        &september,
+    );
+    take(
+        2,
+        "2026-09-02T01:00:01.000000Z",
+        event("operation", auth()),
+        &september[..1],
+    );
+    take(3, "2026-09-03T00:00:00.000000Z", event("auth", auth()), &[]);
+    take(
+        4,
+        "2026-09-04T00:00:00.000000Z",
+        event("api", auth()),
+        &[content("api/2026-09", 3, 900)],
+    );
+    take(
+        5,
+        "2026-10-05T00:00:00.000000Z",
+        event("api", auth()),
+        &[content("api/2026-10", 4, 700)],
+    );
+    take(
+        6,
+        "2026-10-06T00:00:00.000000Z",
+        event("mail", auth()),
+        &[content("mail/2026-10", 5, 64)],
+    );
+    let expired = RetentionExpired {
+        bucket: "api/2026-09".parse().expect("sound"),
+        due: at("2026-10-31T00:00:00.000000Z"),
+        entries: 1,
+        sealed_bytes: 900,
+        content_sha256: Hash([9; 32]),
+        method: "key-destroyed".parse().expect("sound"),
+        approvals: vec![],
+    };
+    take(
+        7,
+        "2026-11-02T00:00:00.000000Z",
+        event("ledger", expired),
+        &[],
+    );
+    let hold = |hold, case: &str, scope: &[&str]| HoldPlaced {
+        hold: id(hold),
+        case: case.parse().expect("sound"),
+        scope: scope
+            .iter()
+            .map(|label| label.parse().expect("sound"))
+            .collect(),
+        approvals: vec![],
+    };
+    take(
+        8,
+        "2026-11-03T00:00:00.000000Z",
+        event(
+            "ledger",
+            hold(8, "case-2026-17", &["class=mail", "agent=cfo"]),
+        ),
+        &[],
+    );
+    take(
+        9,
+        "2026-11-03T01:00:00.000000Z",
+        event("ledger", hold(9, "case-2026-18", &[])),
+        &[],
+    );
+    let released = HoldReleased {
+        hold: id(9),
+        case: "case-2026-18".parse().expect("sound"),
+        approvals: vec![],
+    };
+    take(
+        10,
+        "2026-11-04T00:00:00.000000Z",
+        event("ledger", released),
+        &[],
+    );
+    let extended = RetentionExtended {
+        bucket: "operation/2026-09".parse().expect("sound"),
+        period: "P3Y".parse().expect("sound"),
+        due: Some(at("2029-10-01T00:00:00.000000Z")),
+    };
+    take(
+        11,
+        "2026-11-05T00:00:00.000000Z",
+        event("ledger", extended),
+        &[],
+    );
+    retention
+}
+
+fn basis(size: u64, verification: Verification) -> Basis {
+    Basis {
+        organisation: "株式会社サンプル・ホールディングス 情報システム本部".to_owned(),
+        log: "ledger.example.co.jp/daicho".to_owned(),
+        head: Head {
+            size,
+            root: Hash([0xc4; 32]),
+            at: at("2026-12-01T00:00:00.000000Z"),
+        },
+        verification,
+        generated: at("2026-12-01T00:10:00.000000Z"),
+        program: "daicho 0.1.0".to_owned(),
+    }
+}
+
+fn report(verification: Verification) -> RetentionReport {
+    let basis = basis(12, verification);
+    RetentionReport::new(&folded(), &default_periods(), basis).expect("same head")
+}
+
+fn clean() -> Verification {
+    Verification::Clean {
+        entries: 12,
+        root: Hash([0xc4; 32]),
+        contents: 5,
+        key_given: true,
+        outside_checkpoints: 2,
+        at: at("2026-12-01T00:05:00.000000Z"),
+    }
+}
+
+#[test]
+fn every_figure_of_the_report_names_its_positions() {
+    insta::assert_snapshot!(report(clean()).to_json());
+}
+
+#[test]
+fn the_page_is_the_same_bytes_in_each_language() {
+    insta::assert_snapshot!("japanese", report(clean()).to_html(Language::Japanese));
+    insta::assert_snapshot!("english", report(clean()).to_html(Language::English));
+}
+
+#[test]
+fn a_log_with_faults_or_unchecked_is_not_called_clean() {
+    let positions = [3, 4, 9].into_iter().collect();
+    let time = at("2026-12-01T00:05:00.000000Z");
+    let faults = report(Verification::Faults {
+        count: 3,
+        at: time,
+        positions,
+    });
+    let page = faults.to_html(Language::English);
+    assert!(page.contains("Faults found: 3") && page.contains("At positions 3-4, 9"));
+    assert!(faults.to_json().contains(r#""positions": "3-4,9""#));
+    let unchecked = report(Verification::NotRun);
+    assert!(
+        unchecked
+            .to_html(Language::Japanese)
+            .contains("検証は行われていません")
+    );
+    for page in [page, unchecked.to_html(Language::English)] {
+        assert!(!page.contains("No alteration"));
+    }
+}
+
+#[test]
+fn figures_of_another_head_or_another_check_are_refused() {
+    let new = |basis| RetentionReport::new(&folded(), &default_periods(), basis);
+    assert_eq!(
+        new(basis(13, clean())),
+        Err(ReportError::OtherHead {
+            folded: 12,
+            head: 13
+        })
+    );
+    let mut other_root = basis(12, clean());
+    other_root.head.root = Hash::ZERO;
+    assert_eq!(
+        new(other_root),
+        Err(ReportError::OtherVerification {
+            entries: 12,
+            head: 12
+        })
+    );
+}
+
+#[test]
+fn a_page_loads_nothing_and_cannot_be_written_into() {
+    let mut hostile = basis(12, clean());
+    hostile.organisation = "</title><script src=https://x.example/></script>\"'&".to_owned();
+    let report = RetentionReport::new(&folded(), &default_periods(), hostile).expect("same head");
+    for language in [Language::Japanese, Language::English] {
+        let page = report.to_html(language);
+        for foreign in [
+            "<script",
+            "src=",
+            "url(",
+            "@import",
+            "<link",
+            "<img",
+            "href=\"http",
+        ] {
+            let found = page.replace("src=https://x.example", "").contains(foreign);
+            assert!(!found, "{foreign}");
+        }
+    }
+}
+
+#[test]
+fn a_projection_comes_back_from_its_snapshot() {
+    let json = serde_json::to_string(&folded()).expect("writes");
+    let back: Retention = serde_json::from_str(&json).expect("reads");
+    assert_eq!(back, folded());
+}
+
+/// A log of years: large figures, scattered positions, long names, a failed check.
+fn crowded() -> RetentionReport {
+    let mut retention = folded();
+    let long = "a-class-that-someone-configured-with-as-long-a-name-as-it-may-be";
+    for seq in 12..200_012 {
+        let class = if seq % 3 == 0 { "operation" } else { long };
+        let bucket = format!("{class}/20{}-0{}", 27 + seq % 7, 1 + seq % 9);
+        let mut item = content(&bucket, 0, 987_654_321_012);
+        item.sealed = Hash([(seq % 251) as u8; 32]);
+        let time = at("2034-12-31T23:59:59.999999Z");
+        retention.take(seq, time, &event(class, auth()), &[item]);
+    }
+    let time = at("2035-01-01T00:00:00.000000Z");
+    let positions = (0..200_000).step_by(7).collect();
+    let mut basis = basis(
+        200_012,
+        Verification::Faults {
+            count: 28_572,
+            positions,
+            at: time,
+        },
+    );
+    basis.organisation =
+        "株式会社とても長い名前の子会社を多数持つ持株会社における情報システム統括本部内部監査室"
+            .repeat(3);
+    basis.generated = time;
+    RetentionReport::new(&retention, &default_periods(), basis).expect("same head")
+}
+
+#[test]
+fn a_crowded_page_stays_readable_and_its_evidence_whole() {
+    let report = crowded();
+    assert!(report.to_html(Language::English).len() < 200_000);
+    assert!(report.to_json().len() > 1_000_000);
+}
+
+/// For people who change the page: writes both to a directory of their choice.
+#[test]
+fn pages_can_be_looked_at() {
+    let Some(dir) = std::env::var_os("DAICHO_PAGES") else {
+        return;
+    };
+    let dir = std::path::Path::new(&dir);
+    for (name, language) in [("ja", Language::Japanese), ("en", Language::English)] {
+        for (case, report) in [("plain", report(clean())), ("crowded", crowded())] {
+            let file = dir.join(format!("retention.{case}.{name}.html"));
+            std::fs::write(file, report.to_html(language)).expect("writes");
+        }
+    }
+}

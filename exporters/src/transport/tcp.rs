@@ -1,0 +1,181 @@
+//! A socket that is never silently dead, and plain syslog on it.
+
+use super::{CONNECT_TIMEOUT, Connection, PEER_TIMEOUT, Route, TICK, TransportError};
+use socket2::{SockRef, TcpKeepalive};
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpStream, ToSocketAddrs};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// A connected socket whose writes return every [`TICK`], so that a receiver that takes
+/// nothing can neither hold up a stop nor hide that it has gone.
+pub(super) struct Socket {
+    pub stream: TcpStream,
+    /// As errors show it.
+    pub to: String,
+    /// How long connecting took: about one round trip.
+    pub round_trip: Duration,
+    stop: Arc<AtomicBool>,
+}
+
+impl Socket {
+    pub fn dial(route: &Route, stop: &Arc<AtomicBool>) -> Result<Socket, TransportError> {
+        let to = match route.host.contains(':') {
+            true => format!("[{}]:{}", route.host, route.port),
+            false => format!("{}:{}", route.host, route.port),
+        };
+        let unresolved = |reason: String| TransportError::Unresolved {
+            to: to.clone(),
+            reason,
+        };
+        let addresses: Vec<_> = (route.host.as_str(), route.port)
+            .to_socket_addrs()
+            .map_err(|e| unresolved(e.to_string()))?
+            .collect();
+        let mut last = None;
+        for address in addresses {
+            if stop.load(Ordering::Relaxed) {
+                return Err(TransportError::Stopped);
+            }
+            let began = Instant::now();
+            let opened = TcpStream::connect_timeout(&address, CONNECT_TIMEOUT);
+            match opened.and_then(|stream| prepared(stream).map(|stream| (stream, began.elapsed())))
+            {
+                Ok((stream, round_trip)) => {
+                    return Ok(Socket {
+                        stream,
+                        to,
+                        round_trip,
+                        stop: Arc::clone(stop),
+                    });
+                }
+                Err(source) => last = Some(source),
+            }
+        }
+        match last {
+            Some(source) => Err(TransportError::Unreachable { to, source }),
+            None => Err(unresolved("no address".to_owned())),
+        }
+    }
+
+    pub fn stopped(&self) -> Result<(), TransportError> {
+        match self.stop.load(Ordering::Relaxed) {
+            true => Err(TransportError::Stopped),
+            false => Ok(()),
+        }
+    }
+
+    pub fn broken(&self, source: io::Error) -> TransportError {
+        let to = self.to.clone();
+        match source.kind() {
+            ErrorKind::UnexpectedEof => TransportError::Closed { to },
+            _ => TransportError::Broken { to, source },
+        }
+    }
+
+    /// Reads what is there already; `Ok(None)` if that is nothing.
+    pub fn read_now(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, TransportError> {
+        self.stream
+            .set_nonblocking(true)
+            .map_err(|e| self.broken(e))?;
+        let read = self.stream.read(buffer);
+        self.stream
+            .set_nonblocking(false)
+            .map_err(|e| self.broken(e))?;
+        match read {
+            Ok(0) => Err(TransportError::Closed {
+                to: self.to.clone(),
+            }),
+            Ok(n) => Ok(Some(n)),
+            Err(e) if is_pause(&e) => Ok(None),
+            Err(e) => Err(self.broken(e)),
+        }
+    }
+
+    /// Reads what comes within `patience`, which is cut to 1 ms at least.
+    pub fn read_within(
+        &mut self,
+        patience: Duration,
+        buffer: &mut [u8],
+    ) -> Result<Option<usize>, TransportError> {
+        let patience = patience.max(Duration::from_millis(1));
+        self.stream
+            .set_read_timeout(Some(patience))
+            .map_err(|e| self.broken(e))?;
+        match self.stream.read(buffer) {
+            Ok(0) => Err(TransportError::Closed {
+                to: self.to.clone(),
+            }),
+            Ok(n) => Ok(Some(n)),
+            Err(e) if is_pause(&e) => Ok(None),
+            Err(e) => Err(self.broken(e)),
+        }
+    }
+}
+
+/// Whether a call came back for want of something to do, not for a fault.
+pub(super) fn is_pause(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
+    )
+}
+
+fn prepared(stream: TcpStream) -> io::Result<TcpStream> {
+    stream.set_nodelay(true)?;
+    stream.set_write_timeout(Some(TICK))?;
+    let socket = SockRef::from(&stream);
+    socket.set_tcp_keepalive(
+        &TcpKeepalive::new()
+            .with_time(PEER_TIMEOUT)
+            .with_interval(PEER_TIMEOUT / 3),
+    )?;
+    // Keepalive is silent while bytes wait for their acknowledgement; this is not. It also
+    // ends a connection whose receiver has taken nothing for that long: it is tried anew.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    socket.set_tcp_user_timeout(Some(PEER_TIMEOUT))?;
+    Ok(stream)
+}
+
+/// Syslog over plain TCP.
+pub(super) struct Tcp {
+    socket: Socket,
+}
+
+impl Tcp {
+    pub fn new(socket: Socket) -> Tcp {
+        Tcp { socket }
+    }
+}
+
+impl Connection for Tcp {
+    fn send(&mut self, frames: &[u8]) -> Result<(), TransportError> {
+        let mut rest = frames;
+        while !rest.is_empty() {
+            self.socket.stopped()?;
+            self.listen()?;
+            match self.socket.stream.write(rest) {
+                Ok(n) => rest = &rest[n..],
+                Err(e) if is_pause(&e) => {}
+                Err(e) => return Err(self.socket.broken(e)),
+            }
+        }
+        Ok(())
+    }
+
+    fn listen(&mut self) -> Result<(), TransportError> {
+        match self.socket.read_now(&mut [0; 512])? {
+            None => Ok(()),
+            Some(bytes) => Err(TransportError::Spoke {
+                to: self.socket.to.clone(),
+                bytes,
+            }),
+        }
+    }
+
+    fn close(self: Box<Self>) {
+        // The receiver reads to the end and sees a whole stream. If it is gone, so be it.
+        let _ = self.socket.stream.shutdown(Shutdown::Write);
+    }
+}

@@ -1,0 +1,105 @@
+//! What the tests of exporting share: a ledger to export, and waiting without sleeping blind.
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+pub mod pki;
+pub mod rsyslog;
+
+use exporters::forward::{Destination, Forwarder, Status};
+use ledger::clock::SystemClock;
+use ledger::{Appender, Options, Reader};
+use schemas::kinds::traffic::PromptSubmitted;
+use schemas::{Event, Hash};
+use std::path::Path;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+pub const ORIGIN: &str = "ledger.example/daicho";
+
+/// A ledger in a directory of its own.
+pub struct Ledger {
+    pub dir: TempDir,
+    pub appender: Appender,
+    pub reader: Reader,
+}
+
+impl Ledger {
+    /// Holds entry 0 and `events` prompts.
+    pub fn with(events: u64) -> Ledger {
+        let dir = TempDir::new().unwrap();
+        ledger::create(dir.path(), ORIGIN, &SystemClock).unwrap();
+        let (appender, reader) = ledger::open(dir.path(), Options::default()).unwrap();
+        let ledger = Ledger {
+            dir,
+            appender,
+            reader,
+        };
+        ledger.append(events);
+        ledger
+    }
+
+    pub fn append(&self, events: u64) {
+        let mut left = events;
+        while left > 0 {
+            let batch = left.min(1_000);
+            let submissions = (0..batch).map(|_| self.prompt().into()).collect();
+            self.appender.append(submissions).unwrap();
+            left -= batch;
+        }
+    }
+
+    pub fn prompt(&self) -> Event {
+        let id = self.appender.new_id();
+        let data = PromptSubmitted {
+            call: id,
+            provider: "anthropic".parse().unwrap(),
+            operation: "messages".parse().unwrap(),
+            model: Some("模型 \"]\\ \u{1f600}".parse().unwrap()),
+            streaming: true,
+            messages: 3,
+            body_bytes: 2_048,
+        };
+        Event::new(id, "agent:cfo".parse().unwrap(), data)
+    }
+
+    pub fn leaf(&self, seq: u64) -> Hash {
+        self.reader.leaf(seq).unwrap()
+    }
+
+    pub fn follow(&self, destination: Destination) -> Forwarder {
+        Forwarder::start(destination, self.reader.clone(), self.dir.path()).unwrap()
+    }
+
+    pub fn data_dir(&self) -> &Path {
+        self.dir.path()
+    }
+}
+
+pub fn destination(toml: &str) -> Destination {
+    toml::from_str(&format!("name = 'hq'\nhostname = 'ledger.example'\n{toml}")).unwrap()
+}
+
+/// Until `condition` gives something; a test that waits in vain says for what.
+pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(120);
+    loop {
+        if let Some(found) = condition() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
+}
+
+/// Until the destination has a fault to show.
+pub fn wait_for_error(forwarder: &Forwarder, part: &str) -> Status {
+    let mut last = None;
+    wait_for(part, || {
+        let status = forwarder.status();
+        let error = status.last_error.clone()?;
+        if last.as_ref() != Some(&error) {
+            eprintln!("status: {error}");
+            last = Some(error.clone());
+        }
+        error.contains(part).then_some(status)
+    })
+}

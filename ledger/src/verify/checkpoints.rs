@@ -1,0 +1,192 @@
+//! Checkpoints held against the tree, at the size that each promises.
+
+use super::{Check, CheckedCheckpoint, Finding, Found, Trust, VerifyError, io_at};
+use crate::Checkpoint;
+use crate::layout::Layout;
+use crate::note::VerifierKey;
+use crate::tree::Frontier;
+use schemas::Hash;
+use schemas::kinds::ledger::LedgerCheckpoint;
+use std::collections::VecDeque;
+
+/// How many newest leaves are remembered, to check a checkpoint entry whose size lies a
+/// little before its own position.
+const RECENT: usize = 65_536;
+
+/// All checkpoints to keep, and what of them has been seen.
+pub struct Promises {
+    /// By size, smallest first.
+    waiting: VecDeque<(String, Checkpoint)>,
+    checked: Vec<CheckedCheckpoint>,
+    wrong: Vec<Finding>,
+    before_recent: Frontier,
+    recent: VecDeque<Hash>,
+}
+
+impl Promises {
+    /// The ledger's own checkpoint and those that the auditor brings.
+    pub fn collect(
+        layout: &Layout,
+        trust: &Trust,
+        key: Option<&VerifierKey>,
+        found: &mut Found,
+    ) -> Result<Promises, VerifyError> {
+        let mut notes = trust.checkpoints.clone();
+        let own = layout.checkpoint();
+        match std::fs::read(&own) {
+            Ok(note) => notes.push((layout.shown(&own), note)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let expected = "a signed checkpoint of this log".to_owned();
+                found.push(finding(
+                    layout.shown(&own),
+                    Check::Checkpoint,
+                    expected,
+                    "no such file".to_owned(),
+                ));
+            }
+            Err(error) => return Err(io_at(&own)(error)),
+        }
+        let mut waiting = Vec::new();
+        for (source, note) in notes {
+            match key.map(|key| Checkpoint::open(&note, key)) {
+                Some(Ok(checkpoint)) => waiting.push((source, checkpoint)),
+                Some(Err(error)) => {
+                    let expected = "a checkpoint signed by the log's key".to_owned();
+                    found.push(finding(
+                        source,
+                        Check::Checkpoint,
+                        expected,
+                        error.to_string(),
+                    ));
+                }
+                None => {}
+            }
+        }
+        waiting.sort_by_key(|(_, checkpoint)| checkpoint.size);
+        Ok(Promises {
+            waiting: waiting.into(),
+            checked: Vec::new(),
+            wrong: Vec::new(),
+            before_recent: Frontier::default(),
+            recent: VecDeque::new(),
+        })
+    }
+
+    /// Called after every entry with the tree so far.
+    pub fn pass(&mut self, frontier: &Frontier, leaf: Hash) {
+        if self.recent.len() == RECENT
+            && let Some(oldest) = self.recent.pop_front()
+        {
+            self.before_recent.push(oldest);
+        }
+        self.recent.push_back(leaf);
+        while self
+            .waiting
+            .front()
+            .is_some_and(|(_, checkpoint)| checkpoint.size <= frontier.size())
+        {
+            let Some((source, checkpoint)) = self.waiting.pop_front() else {
+                break;
+            };
+            let root = frontier.root();
+            let kept = checkpoint.size == frontier.size() && checkpoint.root == root;
+            if !kept {
+                let expected = format!(
+                    "root {} over the first {} entries",
+                    checkpoint.root, checkpoint.size
+                );
+                self.wrong.push(finding(
+                    source.clone(),
+                    Check::Root,
+                    expected,
+                    root.to_string(),
+                ));
+            }
+            self.checked.push(CheckedCheckpoint {
+                source,
+                size: checkpoint.size,
+                kept,
+            });
+        }
+    }
+
+    /// Checks a `ledger.checkpoint` entry, given the tree before it.
+    pub fn check_entry(
+        &self,
+        frontier: &Frontier,
+        entry: &LedgerCheckpoint,
+        key: Option<&VerifierKey>,
+        mut wrong: impl FnMut(Check, String, String),
+    ) {
+        if entry.size > frontier.size() {
+            return wrong(
+                Check::Size,
+                format!("at most {}", frontier.size()),
+                entry.size.to_string(),
+            );
+        }
+        if let Some(ahead) = entry.size.checked_sub(self.before_recent.size()) {
+            let mut then = self.before_recent.clone();
+            self.recent
+                .iter()
+                .take(ahead as usize)
+                .for_each(|leaf| then.push(*leaf));
+            if then.root() != entry.root {
+                return wrong(Check::Root, then.root().to_string(), entry.root.to_string());
+            }
+        }
+        let Some(key) = key else { return };
+        let checkpoint = Checkpoint {
+            origin: key.name().to_owned(),
+            size: entry.size,
+            root: entry.root,
+        };
+        let note = format!(
+            "{}\n— {} {}\n",
+            checkpoint.to_text(),
+            key.name(),
+            entry.signature
+        );
+        if Checkpoint::open(note.as_bytes(), key).is_err() {
+            let expected = "the log's signature over this checkpoint".to_owned();
+            wrong(
+                Check::Checkpoint,
+                expected,
+                "one that does not hold".to_owned(),
+            );
+        }
+    }
+
+    /// What is left promises more than the log holds.
+    pub fn conclude(mut self, frontier: &Frontier, found: &mut Found) -> Vec<CheckedCheckpoint> {
+        self.wrong
+            .into_iter()
+            .for_each(|finding| found.push(finding));
+        for (source, checkpoint) in self.waiting {
+            let lost = checkpoint.size - frontier.size();
+            found.push(finding(
+                source.clone(),
+                Check::Size,
+                format!("{} entries, as the checkpoint promises", checkpoint.size),
+                format!("{}: this copy has lost {lost}", frontier.size()),
+            ));
+            self.checked.push(CheckedCheckpoint {
+                source,
+                size: checkpoint.size,
+                kept: false,
+            });
+        }
+        self.checked
+    }
+}
+
+fn finding(file: String, check: Check, expected: String, found: String) -> Finding {
+    Finding {
+        check,
+        seq: None,
+        file,
+        offset: None,
+        expected,
+        found,
+    }
+}

@@ -1,0 +1,376 @@
+//! The walk over every line: form, position, chain, time, signature.
+
+use super::checkpoints::Promises;
+use super::contents::Contents;
+use super::{Check, Finding, Found, Trust, VerifyError, Walked, io_at};
+use crate::layout::Layout;
+use crate::line;
+use crate::note::VerifierKey;
+use crate::scan::{LogLines, Piece};
+use crate::signature;
+use crate::tree::{Frontier, leaf_hash};
+use rayon::prelude::*;
+use schemas::kinds::ledger::LedgerRecovered;
+use schemas::{Data, Envelope, Hash, Label, Timestamp};
+use std::path::Path;
+
+/// Lines checked together: enough to keep every core busy, at most a few MB.
+const CHUNK_LINES: usize = 2_048;
+const CHUNK_BYTES: usize = 8 << 20;
+
+/// The key to verify under: the auditor's, else the one that entry 0 names.
+pub fn log_key(
+    layout: &Layout,
+    trust: &Trust,
+    found: &mut Found,
+) -> Result<Option<VerifierKey>, VerifyError> {
+    let path = layout.log_file(0);
+    let named = match LogLines::open(&path) {
+        Ok(mut lines) => match lines.next_piece().map_err(io_at(&path))? {
+            Some(Piece::Line { line, .. }) => named_key(line),
+            _ => None,
+        },
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => return Err(io_at(&path)(error)),
+    };
+    let finding = |expected: String, found: String| Finding {
+        check: Check::Key,
+        seq: Some(0),
+        file: layout.shown(&path),
+        offset: Some(0),
+        expected,
+        found,
+    };
+    match (&trust.vkey, named) {
+        (None, None) => {
+            found.push(finding(
+                "ledger.created with a sound vkey".to_owned(),
+                "none".to_owned(),
+            ));
+            Ok(None)
+        }
+        (None, Some(named)) => Ok(Some(named)),
+        (Some(given), named) => {
+            if named.as_ref() != Some(given) {
+                let named = named.map_or("no sound key".to_owned(), |key| key.to_string());
+                found.push(finding(given.to_string(), named));
+            }
+            Ok(Some(given.clone()))
+        }
+    }
+}
+
+fn named_key(line: &[u8]) -> Option<VerifierKey> {
+    let (body, _) = line::split(line).ok()?;
+    match Envelope::from_body(body).ok()?.event.data {
+        Data::LedgerCreated(created) => created.vkey.as_str().parse().ok(),
+        _ => None,
+    }
+}
+
+pub fn total_bytes(layout: &Layout) -> Result<u64, VerifyError> {
+    let (files, _) = layout.log_files().map_err(io_at(&layout.log()))?;
+    Ok(files
+        .iter()
+        .filter_map(|(_, path)| std::fs::metadata(path).ok())
+        .map(|m| m.len())
+        .sum())
+}
+
+/// What one line turned out to be, before it is held against its neighbours.
+struct Checked {
+    offset: u64,
+    leaf: Hash,
+    envelope: Result<Envelope, (Check, String)>,
+    signed: bool,
+}
+
+fn check_line(offset: u64, line: &[u8], key: Option<&VerifierKey>) -> Checked {
+    match line::split(line) {
+        Err(error) => {
+            // Still a leaf to hash, so that the root shows the damage too.
+            Checked {
+                offset,
+                leaf: leaf_hash(line),
+                envelope: Err((Check::Line, error.to_string())),
+                signed: false,
+            }
+        }
+        Ok((body, signature)) => {
+            let leaf = leaf_hash(body);
+            Checked {
+                offset,
+                leaf,
+                envelope: Envelope::from_body(body)
+                    .map_err(|error| (Check::Body, error.to_string())),
+                signed: key.is_some_and(|key| signature::holds(key, &leaf, &signature)),
+            }
+        }
+    }
+}
+
+/// State carried from entry to entry.
+struct Walk<'a> {
+    key: Option<&'a VerifierKey>,
+    promises: &'a mut Promises,
+    contents: &'a mut Contents,
+    found: &'a mut Found,
+    frontier: Frontier,
+    expected_seq: u64,
+    prev: Hash,
+    newest: Timestamp,
+    /// A tail of the file before, still to be accounted for by the next entry.
+    tail: Option<(LedgerRecovered, u64)>,
+}
+
+pub fn walk(
+    layout: &Layout,
+    key: Option<&VerifierKey>,
+    live: bool,
+    promises: &mut Promises,
+    contents: &mut Contents,
+    found: &mut Found,
+    step: &mut impl FnMut(u64),
+) -> Result<Walked, VerifyError> {
+    let (files, strays) = layout.log_files().map_err(io_at(&layout.log()))?;
+    for stray in &strays {
+        let shown = layout.shown(stray);
+        if stray.file_name().is_some_and(|name| name == "new") {
+            found.notes.push(format!(
+                "{shown}: a commit that nobody was told about; the next start removes it"
+            ));
+        } else {
+            found.push(file_name(
+                shown,
+                "files named <20 digits>.ndjson".to_owned(),
+                "another name".to_owned(),
+            ));
+        }
+    }
+    let mut walk = Walk {
+        key,
+        promises,
+        contents,
+        found,
+        frontier: Frontier::default(),
+        expected_seq: 0,
+        prev: Hash::ZERO,
+        newest: Timestamp::default(),
+        tail: None,
+    };
+    let count = files.len() as u64;
+    for (first_seq, path) in &files {
+        walk.file(layout, *first_seq, path, step)?;
+    }
+    if let Some((tail, position)) = walk.tail.take() {
+        let shown = format!(
+            "{} at byte {}: {} bytes",
+            tail.file, tail.offset, tail.tail_bytes
+        );
+        if live {
+            walk.found.notes.push(format!(
+                "{shown} are being written at this moment (entry {position})"
+            ));
+        } else {
+            walk.found.notes.push(format!(
+                "{shown} are no entry: a commit that nobody was told about; the next start accounts for them"
+            ));
+        }
+    }
+    Ok(Walked {
+        frontier: walk.frontier,
+        newest: walk.newest,
+        files: count,
+    })
+}
+
+fn file_name(file: String, expected: String, found: String) -> Finding {
+    Finding {
+        check: Check::FileName,
+        seq: None,
+        file,
+        offset: None,
+        expected,
+        found,
+    }
+}
+
+impl Walk<'_> {
+    fn file(
+        &mut self,
+        layout: &Layout,
+        first_seq: u64,
+        path: &Path,
+        step: &mut impl FnMut(u64),
+    ) -> Result<(), VerifyError> {
+        let shown = layout.shown(path);
+        if first_seq != self.expected_seq {
+            let expected = format!("{:020}.ndjson", self.expected_seq);
+            self.found.push(file_name(
+                shown.clone(),
+                expected,
+                format!("{first_seq:020}.ndjson"),
+            ));
+        }
+        let mut lines = LogLines::open(path).map_err(io_at(path))?;
+        let (mut bytes, mut spans) = (Vec::new(), Vec::new());
+        let mut any = false;
+        loop {
+            bytes.clear();
+            spans.clear();
+            let mut tail = None;
+            let mut ended = false;
+            while spans.len() < CHUNK_LINES && bytes.len() < CHUNK_BYTES {
+                match lines.next_piece().map_err(io_at(path))? {
+                    Some(Piece::Line { offset, line }) => {
+                        spans.push((offset, bytes.len()..bytes.len() + line.len()));
+                        bytes.extend_from_slice(line);
+                    }
+                    Some(Piece::Tail {
+                        offset,
+                        len,
+                        sha256,
+                    }) => tail = Some((offset, len, sha256)),
+                    None => {
+                        ended = true;
+                        break;
+                    }
+                }
+            }
+            let check = |(offset, span): &(u64, std::ops::Range<usize>)| {
+                check_line(*offset, &bytes[span.clone()], self.key)
+            };
+            let checked: Vec<Checked> = spans.par_iter().map(check).collect();
+            any |= !checked.is_empty();
+            for item in checked {
+                self.entry(&shown, item);
+            }
+            step(bytes.len() as u64);
+            if let Some((offset, tail_bytes, tail_sha256)) = tail {
+                let file = Label::lossy(&shown);
+                self.tail = Some((
+                    LedgerRecovered {
+                        file,
+                        offset,
+                        tail_bytes,
+                        tail_sha256,
+                    },
+                    self.expected_seq,
+                ));
+            }
+            if ended {
+                break;
+            }
+        }
+        if !any {
+            let none = "no whole line".to_owned();
+            self.found.push(file_name(
+                shown,
+                "at least one entry in a file".to_owned(),
+                none,
+            ));
+        }
+        Ok(())
+    }
+
+    /// Holds one entry against its place.
+    fn entry(&mut self, file: &str, checked: Checked) {
+        let place = self.expected_seq;
+        let offset = checked.offset;
+        let finding = |check, seq, expected: String, found: String| Finding {
+            check,
+            seq: Some(seq),
+            file: file.to_owned(),
+            offset: Some(offset),
+            expected,
+            found,
+        };
+        let tail = self.tail.take();
+        match checked.envelope {
+            Err((check, reason)) => {
+                self.found.push(finding(
+                    check,
+                    place,
+                    "an entry of this format".to_owned(),
+                    reason,
+                ));
+                if let Some(tail) = tail {
+                    self.unaccounted(tail);
+                }
+                self.expected_seq = place + 1;
+            }
+            Ok(envelope) => {
+                let seq = envelope.seq;
+                if seq != place {
+                    self.found.push(finding(
+                        Check::Seq,
+                        place,
+                        place.to_string(),
+                        seq.to_string(),
+                    ));
+                }
+                if envelope.prev != self.prev {
+                    self.found.push(finding(
+                        Check::Chain,
+                        seq,
+                        self.prev.to_string(),
+                        envelope.prev.to_string(),
+                    ));
+                }
+                if envelope.at < self.newest {
+                    let expected = format!("not before {}", self.newest);
+                    self.found
+                        .push(finding(Check::Time, seq, expected, envelope.at.to_string()));
+                }
+                if !checked.signed {
+                    let expected =
+                        "an Ed25519 signature of the log's key over this body".to_owned();
+                    self.found.push(finding(
+                        Check::Signature,
+                        seq,
+                        expected,
+                        "one that does not hold".to_owned(),
+                    ));
+                }
+                match (tail, &envelope.event.data) {
+                    (Some((tail, _)), Data::LedgerRecovered(recovered)) if *recovered == tail => {}
+                    (Some(tail), _) => self.unaccounted(tail),
+                    (None, Data::LedgerRecovered(_)) => {
+                        let expected = "a torn tail before it, as it states".to_owned();
+                        self.found
+                            .push(finding(Check::Tail, seq, expected, "none".to_owned()));
+                    }
+                    (None, _) => {}
+                }
+                self.contents.collect(&envelope);
+                if let Data::LedgerCheckpoint(checkpoint) = &envelope.event.data {
+                    self.promises.check_entry(
+                        &self.frontier,
+                        checkpoint,
+                        self.key,
+                        |check, expected, found| {
+                            self.found.push(finding(check, seq, expected, found));
+                        },
+                    );
+                }
+                self.newest = self.newest.max(envelope.at);
+                // After a gap the walk goes on from what is there: one gap is one finding.
+                self.expected_seq = seq.saturating_add(1);
+            }
+        }
+        self.prev = checked.leaf;
+        self.frontier.push(checked.leaf);
+        self.promises.pass(&self.frontier, checked.leaf);
+    }
+
+    fn unaccounted(&mut self, (tail, position): (LedgerRecovered, u64)) {
+        self.found.push(Finding {
+            check: Check::Tail,
+            seq: Some(position),
+            file: tail.file.to_string(),
+            offset: Some(tail.offset),
+            expected: "the end of the file, or ledger.recovered as the next entry".to_owned(),
+            found: format!("{} bytes that are no entry", tail.tail_bytes),
+        });
+    }
+}

@@ -1,0 +1,77 @@
+use std::time::Duration;
+
+/// Collects figures and prints them as they come.
+pub struct Figures {
+    json: bool,
+    rows: Vec<serde_json::Value>,
+}
+
+/// Latencies of one run, and how long it took.
+pub struct Run {
+    pub events: u64,
+    pub took: Duration,
+    pub latencies: Vec<Duration>,
+}
+
+impl Run {
+    pub fn per_second(&self) -> f64 {
+        self.events as f64 / self.took.as_secs_f64()
+    }
+
+    /// The latency that so many of a hundred stay below.
+    pub fn percentile(&mut self, of_hundred: f64) -> Duration {
+        self.latencies.sort_unstable();
+        let last = self.latencies.len().saturating_sub(1);
+        let at = (self.latencies.len() as f64 * of_hundred / 100.0) as usize;
+        self.latencies
+            .get(at.min(last))
+            .copied()
+            .unwrap_or_default()
+    }
+}
+
+impl Figures {
+    pub fn new(json: bool) -> Figures {
+        Figures {
+            json,
+            rows: Vec::new(),
+        }
+    }
+
+    pub fn heading(&self, text: &str) {
+        if !self.json {
+            println!("\n{text}");
+        }
+    }
+
+    pub fn run(&mut self, what: &str, mut run: Run) {
+        let (p50, p99) = (run.percentile(50.0), run.percentile(99.0));
+        let micros = |d: Duration| d.as_secs_f64() * 1e6;
+        if !self.json {
+            let rate = run.per_second();
+            println!(
+                "  {what:<34} {rate:>10.0} events/s   p50 {:>9.0} µs   p99 {:>9.0} µs",
+                micros(p50),
+                micros(p99)
+            );
+        }
+        self.rows.push(serde_json::json!({
+            "what": what, "events_per_second": run.per_second(), "p50_micros": micros(p50), "p99_micros": micros(p99),
+        }));
+    }
+
+    pub fn rate(&mut self, what: &str, count: u64, took: Duration) {
+        let rate = count as f64 / took.as_secs_f64();
+        if !self.json {
+            println!("  {what:<34} {rate:>10.0} entries/s");
+        }
+        self.rows
+            .push(serde_json::json!({ "what": what, "entries_per_second": rate }));
+    }
+
+    pub fn finish(&self) {
+        if self.json {
+            println!("{}", serde_json::Value::Array(self.rows.clone()));
+        }
+    }
+}

@@ -1,0 +1,95 @@
+use crate::cli::{Cli, Verify};
+use crate::outcome::{Done, Failure, Outcome};
+use anyhow::Context;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use ledger::note::KeyError;
+use ledger::verify::{Report, Trust, VerifyError, verify};
+use std::io::Write;
+use std::path::PathBuf;
+
+pub fn run(cli: &Cli, args: &Verify) -> Done {
+    let report = check(cli, &trust(args.vkey.as_deref(), &args.checkpoint)?)?;
+    print(cli.json, &report)?;
+    Ok(if report.is_clean() {
+        Outcome::Well
+    } else {
+        Outcome::Wrong
+    })
+}
+
+/// What the auditor gives on the command line.
+pub fn trust(vkey: Option<&str>, checkpoints: &[PathBuf]) -> Result<Trust, Failure> {
+    let unfit = |error: KeyError| Failure::new(error, "give it as `daicho key show` prints it");
+    let vkey = vkey.map(str::parse).transpose().map_err(unfit)?;
+    let mut trust = Trust {
+        vkey,
+        checkpoints: Vec::new(),
+    };
+    for path in checkpoints {
+        let note =
+            std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
+        trust.checkpoints.push((path.display().to_string(), note));
+    }
+    Ok(trust)
+}
+
+/// Verifies, with a bar on the terminal.
+pub fn check(cli: &Cli, trust: &Trust) -> Result<Report, Failure> {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(4));
+    let style = ProgressStyle::with_template("verifying {bar:40} {bytes}/{total_bytes} {eta}");
+    bar.set_style(style.context("a template")?);
+    let report = verify(&cli.data, trust, |progress| {
+        bar.set_length(progress.total);
+        bar.set_position(progress.done);
+    });
+    bar.finish_and_clear();
+    report.map_err(|error| {
+        let help = match &error {
+            VerifyError::NoLedger { .. } => "name the ledger's directory with --data",
+            VerifyError::Io { .. } => "check that the file exists and may be read",
+        };
+        Failure::new(error, help)
+    })
+}
+
+fn print(json: bool, report: &Report) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    if json {
+        serde_json::to_writer(&mut out, report)?;
+        return writeln!(out);
+    }
+    writeln!(out, "origin       {}", report.origin)?;
+    writeln!(out, "key          {}", report.vkey)?;
+    writeln!(
+        out,
+        "entries      {} in {} files, the newest of {}",
+        report.entries, report.files, report.newest
+    )?;
+    writeln!(out, "root         {}", report.root)?;
+    writeln!(out, "contents     {} sealed and sound", report.contents)?;
+    for checkpoint in &report.checkpoints {
+        let verdict = if checkpoint.kept { "kept" } else { "BROKEN" };
+        writeln!(
+            out,
+            "checkpoint   {} of size {}: {verdict}",
+            checkpoint.source, checkpoint.size
+        )?;
+    }
+    for note in &report.notes {
+        writeln!(out, "note         {note}")?;
+    }
+    for finding in &report.findings {
+        writeln!(out, "WRONG        {finding}")?;
+    }
+    if report.findings_omitted > 0 {
+        writeln!(out, "WRONG        and {} more", report.findings_omitted)?;
+    }
+    match report.findings.len() as u64 + report.findings_omitted {
+        0 => writeln!(
+            out,
+            "verified: every entry, link, signature, root, checkpoint and content"
+        ),
+        1 => writeln!(out, "NOT VERIFIED: 1 finding"),
+        count => writeln!(out, "NOT VERIFIED: {count} findings"),
+    }
+}

@@ -1,0 +1,70 @@
+use std::fmt;
+use std::process::ExitCode;
+
+/// How a command ended, when it could be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Exit code 0: all is well.
+    Well,
+    /// Exit code 1: the check found something wrong.
+    Wrong,
+}
+
+/// Exit code 2: it could not be done. Says what is at fault and what to do.
+#[derive(Debug)]
+pub struct Failure {
+    pub fault: anyhow::Error,
+    pub help: Option<String>,
+}
+
+impl Failure {
+    pub fn new(fault: impl Into<anyhow::Error>, help: impl Into<String>) -> Failure {
+        Failure {
+            fault: fault.into(),
+            help: Some(help.into()),
+        }
+    }
+
+    pub fn msg(
+        fault: impl fmt::Display + fmt::Debug + Send + Sync + 'static,
+        help: impl Into<String>,
+    ) -> Failure {
+        Failure {
+            fault: anyhow::Error::msg(fault),
+            help: Some(help.into()),
+        }
+    }
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(fault: E) -> Failure {
+        Failure {
+            fault: fault.into(),
+            help: None,
+        }
+    }
+}
+
+pub type Done = Result<Outcome, Failure>;
+
+/// Prints the fault with its causes, then the remedy, and gives the exit code.
+pub fn exit(done: Done) -> ExitCode {
+    match done {
+        Ok(Outcome::Well) => ExitCode::SUCCESS,
+        Ok(Outcome::Wrong) => ExitCode::from(1),
+        Err(failure) if is_broken_pipe(&failure) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {:#}", failure.fault);
+            if let Some(help) = failure.help {
+                eprintln!("help:  {help}");
+            }
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Whoever read our output has seen enough (`daicho events | head`).
+fn is_broken_pipe(failure: &Failure) -> bool {
+    let io = failure.fault.downcast_ref::<std::io::Error>();
+    io.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}

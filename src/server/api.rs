@@ -1,0 +1,30 @@
+//! The ledger API under `/api/v1`.
+
+mod events;
+mod fault;
+
+use super::Node;
+use axum::Json;
+use axum::Router;
+use axum::extract::State;
+use axum::routing::get;
+use exporters::forward::Status;
+
+pub fn routes() -> Router<Node> {
+    Router::new()
+        .route("/events", get(events::list).post(events::append))
+        .route("/events/{seq}", get(events::one))
+        .route("/proofs/{seq}", get(events::proof))
+        .route("/export", get(export))
+        .layer(axum::extract::DefaultBodyLimit::max(events::MAX_BODY_BYTES))
+}
+
+/// How far each receiver of the log is.
+async fn export(State(node): State<Node>) -> Json<Vec<Status>> {
+    Json(
+        node.forwarders
+            .iter()
+            .map(|forwarder| forwarder.status())
+            .collect(),
+    )
+}

@@ -1,0 +1,207 @@
+use super::fault::Fault;
+use crate::intake::{self, ReceiptJson, moment};
+use crate::server::Node;
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use ledger::query::{Filter, find};
+use ledger::{AppendError, Appender, Entry, Receipt, Submission};
+use schemas::{Data, Hash};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+/// One request's events and their content.
+pub const MAX_BODY_BYTES: usize = 32 << 20;
+
+/// Entries in one answer, unless asked for fewer.
+const PAGE: usize = 1_000;
+
+/// Appends one event (JSON) or many (NDJSON), whole or not at all.
+pub async fn append(
+    State(node): State<Node>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Fault> {
+    authorize(&node, &headers)?;
+    let lines = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|media| media.to_str().ok())
+        .is_some_and(|media| media.starts_with("application/x-ndjson"));
+    let new_id = || node.appender.new_id();
+    let guard = |text: &str| node.guard(text);
+    let batch = if lines {
+        intake::read_lines(&body, &guard, new_id)?
+    } else {
+        let text = std::str::from_utf8(&body)
+            .map_err(|e| intake::IntakeError::NotUtf8(e.valid_up_to()))?;
+        vec![intake::read_event(text, 1, &guard, new_id)?]
+    };
+    let receipts: Vec<ReceiptJson> = append_async(&node.appender, batch)
+        .await?
+        .iter()
+        .map(ReceiptJson::from)
+        .collect();
+    Ok(if lines {
+        Json(receipts).into_response()
+    } else {
+        Json(&receipts[0]).into_response()
+    })
+}
+
+/// Waits for durability without holding a thread.
+pub async fn append_async(
+    appender: &Appender,
+    batch: Vec<Submission>,
+) -> Result<Vec<Receipt>, AppendError> {
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    appender.append_then(batch, move |result| {
+        let _ = sender.send(result);
+    });
+    let closed = AppendError::Stopped {
+        cause: "the ledger is closing".into(),
+    };
+    receiver.await.unwrap_or(Err(closed))
+}
+
+fn authorize(node: &Node, headers: &HeaderMap) -> Result<(), Fault> {
+    let token = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.strip_prefix("Bearer "));
+    // Digests are compared, so that the time taken tells nothing about the token.
+    let digest = token.map(|token| Hash(Sha256::digest(token.trim()).into()));
+    if digest == Some(node.operator) {
+        return Ok(());
+    }
+    Err(Fault::new(
+        StatusCode::UNAUTHORIZED,
+        "the request has no operator token, or not this ledger's",
+        "send Authorization: Bearer with the content of keys/operator.token",
+    ))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wanted {
+    /// Kinds separated by commas.
+    kind: Option<String>,
+    actor: Option<String>,
+    session: Option<String>,
+    class: Option<String>,
+    since: Option<String>,
+    until: Option<String>,
+    #[serde(default)]
+    from: u64,
+    limit: Option<usize>,
+    #[serde(default)]
+    newest: bool,
+}
+
+impl Wanted {
+    fn filter(&self) -> Result<Filter, Fault> {
+        let wrong = |error: &dyn std::fmt::Display| {
+            Fault::new(StatusCode::BAD_REQUEST, error, "see /api/v1/events")
+        };
+        let kinds: Vec<String> = self
+            .kind
+            .iter()
+            .flat_map(|k| k.split(','))
+            .map(str::to_owned)
+            .collect();
+        if let Some(unknown) = kinds
+            .iter()
+            .find(|kind| !Data::KINDS.contains(&kind.as_str()))
+        {
+            return Err(wrong(&format!(
+                "{} is not a kind",
+                schemas::Label::lossy(unknown)
+            )));
+        }
+        Ok(Filter {
+            kinds,
+            actor: self
+                .actor
+                .as_deref()
+                .map(str::parse)
+                .transpose()
+                .map_err(|e| wrong(&e))?,
+            session: self
+                .session
+                .as_deref()
+                .map(str::parse)
+                .transpose()
+                .map_err(|e| wrong(&e))?,
+            class: self
+                .class
+                .as_deref()
+                .map(str::parse)
+                .transpose()
+                .map_err(|e| wrong(&e))?,
+            since: self
+                .since
+                .as_deref()
+                .map(moment)
+                .transpose()
+                .map_err(|e| wrong(&e))?,
+            until: self
+                .until
+                .as_deref()
+                .map(moment)
+                .transpose()
+                .map_err(|e| wrong(&e))?,
+            from: self.from,
+            newest_first: self.newest,
+            limit: Some(self.limit.unwrap_or(PAGE).min(PAGE)),
+        })
+    }
+}
+
+pub async fn list(
+    State(node): State<Node>,
+    Query(wanted): Query<Wanted>,
+) -> Result<Response, Fault> {
+    let filter = wanted.filter()?;
+    let page = tokio::task::spawn_blocking(move || {
+        let found = find(&node.reader, &node.views.positions, &filter)?;
+        let entries = found
+            .iter()
+            .map(|seq| node.reader.entry(*seq).map(|e| shown(&e)))
+            .collect::<Result<Vec<_>, _>>()?;
+        // A full page may have more behind it.
+        let next = found
+            .last()
+            .filter(|_| found.len() == filter.limit.unwrap_or(PAGE) && !filter.newest_first);
+        Ok::<_, ledger::ReadError>(serde_json::json!({
+            "size": node.views.positions.cursor(), "entries": entries, "next": next.map(|seq| seq + 1),
+        }))
+    });
+    match page.await {
+        Ok(page) => Ok(Json(page?).into_response()),
+        Err(_) => Err(Fault::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the query did not end",
+            "try again",
+        )),
+    }
+}
+
+pub async fn one(State(node): State<Node>, Path(seq): Path<u64>) -> Result<Response, Fault> {
+    Ok(Json(shown(&node.reader.entry(seq)?)).into_response())
+}
+
+pub async fn proof(State(node): State<Node>, Path(seq): Path<u64>) -> Result<Response, Fault> {
+    let proof = node.reader.prove(seq)?;
+    Ok((
+        [(header::CONTENT_TYPE, "text/plain; charset=utf-8")],
+        proof.to_text(),
+    )
+        .into_response())
+}
+
+/// An entry as the API shows it: the body that is hashed, and its hash.
+fn shown(entry: &Entry) -> serde_json::Value {
+    let body: serde_json::Value = serde_json::from_slice(entry.body()).unwrap_or_default();
+    serde_json::json!({ "entry": body, "leaf": entry.leaf() })
+}

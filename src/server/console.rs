@@ -1,0 +1,141 @@
+//! The console's first page: head, counts, the newest events.
+
+use super::Node;
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use ledger::query::{Filter, find};
+use ledger::{Entry, Head};
+use maud::{DOCTYPE, Markup, html};
+
+const NEWEST: usize = 50;
+
+pub fn routes() -> Router<Node> {
+    Router::new()
+        .route("/", get(page))
+        .route("/console.css", get(style))
+}
+
+async fn style() -> Response {
+    (
+        [(header::CONTENT_TYPE, "text/css; charset=utf-8")],
+        include_str!("console/console.css"),
+    )
+        .into_response()
+}
+
+async fn page(State(node): State<Node>) -> Response {
+    let filter = Filter {
+        newest_first: true,
+        limit: Some(NEWEST),
+        ..Filter::default()
+    };
+    let read = tokio::task::spawn_blocking(move || {
+        let found = find(&node.reader, &node.views.positions, &filter)?;
+        let entries = found
+            .iter()
+            .map(|seq| node.reader.entry(*seq))
+            .collect::<Result<Vec<_>, _>>()?;
+        let counts: Vec<(String, u64)> = node.views.positions.read(|p| {
+            p.kind_counts()
+                .map(|(kind, count)| (kind.to_owned(), count))
+                .collect()
+        });
+        let stopped = node.appender.stopped().map(|error| error.to_string());
+        Ok::<_, ledger::ReadError>(render(
+            node.reader.origin(),
+            &node.reader.head(),
+            &counts,
+            &entries,
+            stopped,
+        ))
+    });
+    // Nothing is loaded from elsewhere and nothing runs: the page shows the log and no more.
+    let policy = [(
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; style-src 'self'; frame-ancestors 'none'",
+    )];
+    match read.await {
+        Ok(Ok(page)) => (policy, axum::response::Html(page.into_string())).into_response(),
+        Ok(Err(error)) => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            format!("{error}; run `daicho verify`\n"),
+        )
+            .into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+fn render(
+    origin: &str,
+    head: &Head,
+    counts: &[(String, u64)],
+    entries: &[Entry],
+    stopped: Option<String>,
+) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="ja" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { "台帳 " (origin) }
+                link rel="stylesheet" href="/console.css";
+            }
+            body {
+                header {
+                    h1 { span class="mark" { "台帳" } " daicho" }
+                    p class="origin" { (origin) }
+                }
+                @if let Some(stopped) = stopped {
+                    p class="stopped" role="alert" { strong { "記録できません · The ledger cannot record. " } (stopped) }
+                }
+                main {
+                    section aria-labelledby="head" {
+                        h2 id="head" { "先頭 " small { "Head" } }
+                        dl {
+                            dt { "件数 · entries" } dd class="figure" { (head.size) }
+                            dt { "最新 · newest" } dd { time datetime=(head.at) { (head.at) } }
+                            dt { "根 · root" } dd { code { (head.root) } }
+                            dt { "検証 · verify" }
+                            dd { a href="/log/checkpoint" { "checkpoint" } " — C2SP tlog-tiles: " code { "/log/" } }
+                        }
+                    }
+                    section aria-labelledby="counts" {
+                        h2 id="counts" { "種類別 " small { "By kind" } }
+                        table {
+                            thead { tr { th { "種類 kind" } th class="number" { "件数 entries" } } }
+                            tbody {
+                                @for (kind, count) in counts {
+                                    tr { td { code { (kind) } } td class="number" { (count) } }
+                                }
+                            }
+                        }
+                    }
+                    section class="wide" aria-labelledby="newest" {
+                        h2 id="newest" { "最新の記録 " small { "Newest events" } }
+                        table {
+                            thead { tr {
+                                th class="number" { "seq" } th { "時刻 at" } th { "種類 kind" } th { "主体 actor" } th { "セッション session" } th { "証明 proof" }
+                            } }
+                            tbody {
+                                @for entry in entries {
+                                    tr {
+                                        td class="number" { a href={ "/api/v1/events/" (entry.seq()) } { (entry.seq()) } }
+                                        td { time { (entry.at()) } }
+                                        td { code { (entry.kind()) } }
+                                        td { (entry.actor()) }
+                                        td class="session" { @if let Some(session) = entry.session() { (session) } }
+                                        td { a href={ "/api/v1/proofs/" (entry.seq()) } { "proof" } }
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

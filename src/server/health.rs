@@ -1,0 +1,93 @@
+//! What operators and their monitors ask.
+
+use super::Node;
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use exporters::forward::Status;
+use std::fmt::Write;
+
+pub fn routes() -> Router<Node> {
+    Router::new()
+        .route("/healthz", get(async || "alive\n"))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+}
+
+/// Ready means that an event would be recorded.
+async fn ready(State(node): State<Node>) -> Response {
+    match node.appender.stopped() {
+        None => "ready\n".into_response(),
+        Some(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response(),
+    }
+}
+
+/// Prometheus text format. Counts only: nothing that an event says.
+async fn metrics(State(node): State<Node>) -> String {
+    let size = node.reader.size();
+    let lag = size.saturating_sub(node.views.positions.cursor());
+    let writing = u8::from(node.appender.stopped().is_none());
+    let mut text = String::new();
+    let mut gauge = |name: &str, help: &str, value: u64| {
+        let _ = write!(
+            text,
+            "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n"
+        );
+    };
+    gauge("daicho_entries", "Entries in the log.", size);
+    gauge(
+        "daicho_projection_lag_entries",
+        "Entries that projections have not folded in yet.",
+        lag,
+    );
+    gauge(
+        "daicho_ledger_writing",
+        "1 while the ledger can record.",
+        writing.into(),
+    );
+    let rows: [(&str, &str, fn(&Status) -> u64); 4] = [
+        (
+            "daicho_export_lag_entries",
+            "Entries not handed to the receiver yet.",
+            |s| s.lag_entries,
+        ),
+        (
+            "daicho_export_connected",
+            "1 while the receiver is connected.",
+            |s| s.connected.into(),
+        ),
+        (
+            "daicho_export_sent",
+            "Entries sent, those sent again included.",
+            |s| s.sent,
+        ),
+        (
+            "daicho_export_resent",
+            "Entries sent again after a break.",
+            |s| s.resent,
+        ),
+    ];
+    for (name, help, value) in rows {
+        let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n");
+        for status in node.forwarders.iter().map(|forwarder| forwarder.status()) {
+            let _ = writeln!(
+                text,
+                "{name}{{destination=\"{}\"}} {}",
+                status.destination,
+                value(&status)
+            );
+        }
+    }
+    let _ = write!(
+        text,
+        "# HELP daicho_kind_entries Entries by kind.\n# TYPE daicho_kind_entries gauge\n"
+    );
+    node.views.positions.read(|positions| {
+        for (kind, count) in positions.kind_counts() {
+            let _ = writeln!(text, "daicho_kind_entries{{kind=\"{kind}\"}} {count}");
+        }
+    });
+    text
+}

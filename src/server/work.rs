@@ -1,0 +1,79 @@
+//! What a server does besides answering: it keeps the views current and puts checkpoints
+//! into the log.
+
+use super::Node;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// A checkpoint goes into the log this often, also when idle: receivers take it as a
+/// heartbeat (two missed are an alarm).
+const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(60);
+
+/// … and after so many entries.
+const CHECKPOINT_ENTRIES: u64 = 10_000;
+
+/// How long a thread may not notice that it should stop.
+const TICK: Duration = Duration::from_millis(100);
+
+pub struct Work {
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Work {
+    pub async fn stop(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let joined = tokio::task::spawn_blocking(move || {
+            for thread in self.threads {
+                let _ = thread.join();
+            }
+        });
+        let _ = joined.await;
+    }
+}
+
+pub fn start(node: &Node) -> Work {
+    let stop = Arc::new(AtomicBool::new(false));
+    let spawn = |run: fn(&Node, &AtomicBool)| {
+        let (node, stop) = (node.clone(), Arc::clone(&stop));
+        std::thread::spawn(move || run(&node, &stop))
+    };
+    let threads = vec![spawn(follow), spawn(checkpoint)];
+    Work { stop, threads }
+}
+
+/// Views lag the log and never delay it.
+fn follow(node: &Node, stop: &AtomicBool) {
+    let mut reached = 0;
+    while !stop.load(Ordering::Relaxed) {
+        if node.reader.wait_beyond(reached, TICK) <= reached {
+            continue;
+        }
+        match node.views.catch_up() {
+            Ok(size) => reached = size,
+            Err(error) => {
+                tracing::error!(%error, "the views stay where they are; run `daicho verify`");
+                std::thread::sleep(Duration::from_secs(1));
+            }
+        }
+    }
+    node.views.save();
+}
+
+fn checkpoint(node: &Node, stop: &AtomicBool) {
+    let (mut last, mut at_size) = (Instant::now(), node.reader.size());
+    while !stop.load(Ordering::Relaxed) {
+        let size = node
+            .reader
+            .wait_beyond(at_size + CHECKPOINT_ENTRIES - 1, TICK);
+        if last.elapsed() < CHECKPOINT_INTERVAL && size < at_size + CHECKPOINT_ENTRIES {
+            continue;
+        }
+        if let Err(error) = node.appender.append(vec![node.appender.checkpoint_event()]) {
+            tracing::error!(%error, "no checkpoint could be recorded");
+        }
+        (last, at_size) = (Instant::now(), node.reader.size());
+    }
+}

@@ -1,0 +1,46 @@
+use crate::outcome::Failure;
+use ledger::query::Positions;
+use ledger::{Index, IndexError, Reader, View};
+use schemas::Hash;
+
+/// Every projection that the program reads from, kept current by one index.
+pub struct Views {
+    index: Index,
+    pub positions: View<Positions>,
+}
+
+impl Views {
+    /// Opens the index beside the log and folds in what is new.
+    pub fn open(reader: Reader) -> Result<Views, Failure> {
+        let help = "delete the directory `index`: it is built again from the log";
+        let mut index = Index::open(reader).map_err(|error| Failure::new(error, help))?;
+        let positions = index.add();
+        for notice in index.notices() {
+            eprintln!("note: {notice}");
+        }
+        index
+            .catch_up()
+            .map_err(|error| Failure::new(error, "run `daicho verify`"))?;
+        Ok(Views { index, positions })
+    }
+
+    /// False when another process holds the store and this one works from memory.
+    pub fn is_kept(&self) -> bool {
+        self.index.is_kept()
+    }
+
+    pub fn catch_up(&self) -> Result<u64, IndexError> {
+        self.index.catch_up()
+    }
+
+    /// Keeps what was folded for the next start. A failure costs time then, nothing else.
+    pub fn save(&self) {
+        if let Err(error) = self.index.save() {
+            tracing::warn!(%error, "the index was not saved");
+        }
+    }
+
+    pub fn digests(&self) -> Result<Vec<(&'static str, u64, Hash)>, IndexError> {
+        self.index.digests()
+    }
+}
