@@ -2,7 +2,7 @@ use super::answer::Answer;
 use super::request::{Summary, new_tool_results};
 use super::*;
 use crate::capture::Capture;
-use crate::masking::Masker;
+use crate::masking::{Masker, Policy, TagKey};
 use ledger::clock::SystemClock;
 use ledger::{Appender, Index, Options, Reader, Submission};
 use proptest::prelude::*;
@@ -15,7 +15,7 @@ const KEY: &str =
     "sk-ant-api03-Zq7Xw2Lk9Vb4Nm1Pc8Rt6Yu3Hs5Jd0Fg_Ae2Ko7Wi4Ql9Xz1Cv6Bn3Mt8Sy5Du0EhAA-pQ7rT2vK9aAA";
 
 fn masker() -> Masker {
-    Masker
+    Masker::new(Policy::default(), TagKey::new([1; 32])).unwrap()
 }
 
 fn id(n: u8) -> EventId {
@@ -410,6 +410,22 @@ fn a_prohibited_value_that_comes_back_is_not_kept() {
         tool.arguments_sha256, exact,
         "a digest of it would keep it too"
     );
+}
+
+#[test]
+fn a_prohibited_number_is_known_by_its_key() {
+    let plain = r#"{"id":"msg_1","content":[{"type":"tool_use","id":"toolu_1","name":"register",
+        "input":{"city":"東京","my_number":123456789018}}]}"#;
+    let mut recorder = recorder();
+    recorder.head(200, Some("application/json"));
+    recorder.push(plain.as_bytes(), 5).unwrap();
+    let batch = recorder.end(End::Whole, 6, &masker());
+    let kept = String::from_utf8(batch[0].content[0].bytes.clone()).unwrap();
+    assert!(
+        !kept.contains("123456789018") && kept.contains("東京"),
+        "{kept}"
+    );
+    assert_eq!(batch.last().unwrap().event.data.kind(), "rule.violated");
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod sdk;
 use super::*;
 use crate::demo::upstream::{Received, SECRET, Scripted};
 use agents::gateway::OpenCalls;
+use agents::masking::{Policy, TagKey};
 use agents::registry::{Token, issue_token};
 use ledger::clock::{Clock, SystemClock};
 use ledger::{Entry, Index, Options, Reader};
@@ -45,7 +46,7 @@ struct World {
 }
 
 fn masker() -> Masker {
-    Masker
+    Masker::new(Policy::default(), TagKey::new([1; 32])).unwrap()
 }
 
 async fn serve(app: Router) -> SocketAddr {

@@ -1,0 +1,404 @@
+//! JSON as bytes with places: enough of a reader to edit strings where they stand.
+//!
+//! It reads RFC 8259 strictly, so that the provider's reader cannot see a string where this one
+//! saw none, and keeps no values, only where they begin and end.
+
+/// Deeper nesting is refused: no request needs it, and a reader upstream may give up at less.
+const DEEPEST: usize = 128;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Object,
+    Array,
+    String,
+    Number,
+    Literal,
+}
+
+/// One value; children follow their parent.
+pub(super) struct Node {
+    pub kind: Kind,
+    /// Byte range, quotation marks included.
+    pub start: usize,
+    pub end: usize,
+    pub parent: Option<usize>,
+    /// Byte range of its key, quotation marks included.
+    pub key: Option<(usize, usize)>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// Something else stands at this byte.
+    At(usize),
+    TooDeep,
+}
+
+/// Every value of one JSON text, in order.
+pub(super) fn read(text: &[u8]) -> Result<Vec<Node>, Fault> {
+    let mut reader = Reader { text, at: 0 };
+    let mut nodes: Vec<Node> = Vec::new();
+    let mut open: Vec<usize> = Vec::new();
+    let mut key = None;
+    reader.space();
+    loop {
+        // A value stands here.
+        let start = reader.at;
+        let kind = reader.value_kind()?;
+        let index = nodes.len();
+        nodes.push(Node {
+            kind,
+            start,
+            end: start,
+            parent: open.last().copied(),
+            key: key.take(),
+        });
+        match kind {
+            Kind::Object | Kind::Array => {
+                if open.len() >= DEEPEST {
+                    return Err(Fault::TooDeep);
+                }
+                reader.at += 1;
+                reader.space();
+                let close = if kind == Kind::Object { b'}' } else { b']' };
+                if reader.peek() == Some(close) {
+                    reader.at += 1;
+                    nodes[index].end = reader.at;
+                } else {
+                    open.push(index);
+                    if kind == Kind::Object {
+                        key = Some(reader.key()?);
+                    }
+                    continue;
+                }
+            }
+            Kind::String => reader.string()?,
+            Kind::Number => reader.number()?,
+            Kind::Literal => reader.literal()?,
+        }
+        nodes[index].end = reader.at;
+        // After a value: the next one, or the end of what holds it.
+        loop {
+            reader.space();
+            let Some(&holder) = open.last() else {
+                return if reader.at == text.len() {
+                    Ok(nodes)
+                } else {
+                    Err(Fault::At(reader.at))
+                };
+            };
+            let object = nodes[holder].kind == Kind::Object;
+            match reader.peek() {
+                Some(b',') => {
+                    reader.at += 1;
+                    reader.space();
+                    if object {
+                        key = Some(reader.key()?);
+                    }
+                    break;
+                }
+                Some(b'}') if object => {}
+                Some(b']') if !object => {}
+                _ => return Err(Fault::At(reader.at)),
+            }
+            reader.at += 1;
+            nodes[holder].end = reader.at;
+            open.pop();
+        }
+    }
+}
+
+struct Reader<'a> {
+    text: &'a [u8],
+    at: usize,
+}
+
+impl Reader<'_> {
+    fn peek(&self) -> Option<u8> {
+        self.text.get(self.at).copied()
+    }
+
+    fn space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    fn value_kind(&self) -> Result<Kind, Fault> {
+        match self.peek() {
+            Some(b'{') => Ok(Kind::Object),
+            Some(b'[') => Ok(Kind::Array),
+            Some(b'"') => Ok(Kind::String),
+            Some(b'-' | b'0'..=b'9') => Ok(Kind::Number),
+            Some(b't' | b'f' | b'n') => Ok(Kind::Literal),
+            _ => Err(Fault::At(self.at)),
+        }
+    }
+
+    fn key(&mut self) -> Result<(usize, usize), Fault> {
+        let start = self.at;
+        if self.peek() != Some(b'"') {
+            return Err(Fault::At(self.at));
+        }
+        self.string()?;
+        let end = self.at;
+        self.space();
+        if self.peek() != Some(b':') {
+            return Err(Fault::At(self.at));
+        }
+        self.at += 1;
+        self.space();
+        Ok((start, end))
+    }
+
+    fn string(&mut self) -> Result<(), Fault> {
+        self.at += 1;
+        loop {
+            match self.peek() {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(());
+                }
+                Some(b'\\') => {
+                    let escape = self.text.get(self.at + 1).copied();
+                    match escape {
+                        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => {
+                            self.at += 2
+                        }
+                        Some(b'u')
+                            if self
+                                .text
+                                .get(self.at + 2..self.at + 6)
+                                .is_some_and(|h| h.iter().all(u8::is_ascii_hexdigit)) =>
+                        {
+                            self.at += 6
+                        }
+                        _ => return Err(Fault::At(self.at)),
+                    }
+                }
+                Some(0x20..) => self.at += 1,
+                _ => return Err(Fault::At(self.at)),
+            }
+        }
+    }
+
+    fn digits(&mut self) -> Result<(), Fault> {
+        let start = self.at;
+        while matches!(self.peek(), Some(b'0'..=b'9')) {
+            self.at += 1;
+        }
+        if self.at == start {
+            Err(Fault::At(self.at))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn number(&mut self) -> Result<(), Fault> {
+        if self.peek() == Some(b'-') {
+            self.at += 1;
+        }
+        if self.peek() == Some(b'0') {
+            self.at += 1;
+        } else {
+            self.digits()?;
+        }
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if matches!(self.peek(), Some(b'e' | b'E')) {
+            self.at += 1;
+            if matches!(self.peek(), Some(b'+' | b'-')) {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        Ok(())
+    }
+
+    fn literal(&mut self) -> Result<(), Fault> {
+        for word in ["true", "false", "null"] {
+            if self.text[self.at..].starts_with(word.as_bytes()) {
+                self.at += word.len();
+                return Ok(());
+            }
+        }
+        Err(Fault::At(self.at))
+    }
+}
+
+/// A string's characters and the bytes that each of them was written with.
+pub(super) struct Decoded {
+    pub chars: Vec<char>,
+    /// Byte offset of each character in the JSON text, and the end.
+    pub places: Vec<usize>,
+    /// Characters outside ASCII came as `\u` escapes.
+    pub escaped: bool,
+}
+
+/// Reads the string whose quotation marks stand at `start` and before `end`.
+pub(super) fn decode(text: &str, start: usize, end: usize) -> Decoded {
+    let body = &text[start + 1..end - 1];
+    let mut decoded = Decoded {
+        chars: Vec::with_capacity(body.len()),
+        places: Vec::with_capacity(body.len() + 1),
+        escaped: false,
+    };
+    let mut raw_wide = false;
+    let mut rest = body.char_indices();
+    while let Some((at, c)) = rest.next() {
+        decoded.places.push(start + 1 + at);
+        if c != '\\' {
+            raw_wide |= !c.is_ascii();
+            decoded.chars.push(c);
+            continue;
+        }
+        let c = match rest.next().map(|(_, c)| c) {
+            Some('b') => '\u{8}',
+            Some('f') => '\u{C}',
+            Some('n') => '\n',
+            Some('r') => '\r',
+            Some('t') => '\t',
+            Some('u') => {
+                let (c, length) = unicode(&body[at..]);
+                // The escape's first two characters are read; the rest of it follows.
+                for _ in 2..length {
+                    rest.next();
+                }
+                decoded.escaped |= !c.is_ascii();
+                c
+            }
+            Some(c) => c,
+            None => '\\',
+        };
+        decoded.chars.push(c);
+    }
+    decoded.places.push(end - 1);
+    decoded.escaped &= !raw_wide;
+    decoded
+}
+
+/// One `\uXXXX`, or a pair of surrogates; half of a pair has no character and reads as U+FFFD.
+fn unicode(text: &str) -> (char, usize) {
+    let unit = |at: usize| -> Option<u32> {
+        (text.get(at..at + 2)? == "\\u").then_some(())?;
+        u32::from_str_radix(text.get(at + 2..at + 6)?, 16).ok()
+    };
+    let Some(first) = unit(0) else {
+        return (char::REPLACEMENT_CHARACTER, 2);
+    };
+    if (0xD800..0xDC00).contains(&first)
+        && let Some(second) = unit(6)
+        && (0xDC00..0xE000).contains(&second)
+    {
+        let value = 0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00);
+        return (
+            char::from_u32(value).unwrap_or(char::REPLACEMENT_CHARACTER),
+            12,
+        );
+    }
+    (
+        char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER),
+        6,
+    )
+}
+
+/// Writes text into a JSON string, in the style of its neighbours.
+pub(super) fn encode(text: &str, escaped: bool, out: &mut Vec<u8>) {
+    for c in text.chars() {
+        match c {
+            // Masks never hold these; if one did, a string inside the string would break.
+            '"' | '\\' => {}
+            c if (c as u32) < 0x20 => out.extend(format!("\\u{:04x}", c as u32).bytes()),
+            c if escaped && !c.is_ascii() => {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    out.extend(format!("\\u{unit:04x}").bytes());
+                }
+            }
+            c => out.extend(c.encode_utf8(&mut [0; 4]).bytes()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_serde_refuses_is_refused_and_what_it_reads_is_read() {
+        for text in [
+            "{}",
+            "[]",
+            "\"a\"",
+            "-0.5e+3",
+            "[1,2,{\"a\":[null,true,false]}]",
+            " { \"a\" : \"\\u00e9\\n\" } ",
+            "",
+            "{",
+            "[1,]",
+            "{\"a\"}",
+            "{\"a\":1,}",
+            "01",
+            "1.",
+            "\"\\x\"",
+            "\"\u{1}\"",
+            "nul",
+            "[1 2]",
+            "{1:2}",
+            "\"a",
+            "[1]]",
+            "-",
+            "1e",
+        ] {
+            let ours = read(text.as_bytes()).is_ok();
+            assert_eq!(
+                ours,
+                serde_json::from_str::<serde_json::Value>(text).is_ok(),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn depth_is_bounded() {
+        let deep = "[".repeat(5000) + &"]".repeat(5000);
+        assert_eq!(read(deep.as_bytes()).err(), Some(Fault::TooDeep));
+        assert!(read(("[".repeat(100) + &"]".repeat(100)).as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_reads_as_a_replacement_character() {
+        for text in [
+            "\"\\ud83d\"",
+            "\"\\ude00x\"",
+            "\"\\ud83d\\u0041\"",
+            "\"\\ud83d\\ud83d\\ude00\"",
+        ] {
+            let decoded = decode(text, 0, text.len());
+            assert_eq!(decoded.chars[0], '\u{FFFD}');
+            assert_eq!(decoded.places.len(), decoded.chars.len() + 1);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn strings_decode_as_serde_decodes_them(text in any::<String>(), escape in any::<bool>()) {
+            let mut json = serde_json::to_string(&text).expect("a string");
+            if escape {
+                let mut wide = Vec::new();
+                for c in json.chars() {
+                    if c.is_ascii() { wide.push(c as u8) } else { encode(&c.to_string(), true, &mut wide) }
+                }
+                json = String::from_utf8(wide).expect("ASCII");
+            }
+            let decoded = decode(&json, 0, json.len());
+            prop_assert_eq!(decoded.chars.iter().collect::<String>(), text);
+        }
+
+        #[test]
+        fn no_bytes_make_the_reader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = read(&bytes);
+        }
+    }
+}

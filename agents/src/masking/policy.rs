@@ -1,0 +1,115 @@
+//! The choices that the company leaves open, as `[masking]` in daicho.toml has them.
+
+use schemas::Hash;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// Counts up when the rules themselves change what they find or write: a policy's digest names
+/// the rules that were in force, not only their settings.
+const RULE_SET: u32 = 1;
+
+/// More words than this are a dictionary, and slow every call.
+const MOST_KEYWORDS: usize = 1000;
+
+/// The rules in force. The default is the company's.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Policy {
+    /// What of a mailbox's local part goes.
+    pub email: EmailMask,
+    /// The operator's own words for inside information: code names of projects, of targets.
+    /// A text that holds one is blocked.
+    pub insider_keywords: Vec<String>,
+    /// Lets the card numbers pass that payment providers publish for tests.
+    pub allow_test_cards: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EmailMask {
+    /// All of it: names live there.
+    #[default]
+    LocalPart,
+    /// Its last four characters, as the paper says.
+    LastFour,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PolicyError {
+    #[error(
+        "insider keyword {position} has fewer than two characters: it would block nearly every text"
+    )]
+    KeywordTooShort { position: usize },
+    #[error("{count} insider keywords; at most {MOST_KEYWORDS} are allowed")]
+    TooManyKeywords { count: usize },
+}
+
+impl Policy {
+    /// SHA-256 over the canonical JSON of the settings and the version of the rules.
+    pub fn digest(&self) -> Hash {
+        // Fields of fixed order, strings and booleans: writing them cannot fail.
+        let settings = serde_json::to_vec(self).unwrap_or_default();
+        let mut hash = Sha256::new();
+        hash.update(format!("daicho/masking/v{RULE_SET}\n"));
+        hash.update(settings);
+        Hash(hash.finalize().into())
+    }
+
+    pub(super) fn check(&self) -> Result<(), PolicyError> {
+        if self.insider_keywords.len() > MOST_KEYWORDS {
+            let count = self.insider_keywords.len();
+            return Err(PolicyError::TooManyKeywords { count });
+        }
+        match self
+            .insider_keywords
+            .iter()
+            .position(|word| word.trim().chars().count() < 2)
+        {
+            Some(position) => Err(PolicyError::KeywordTooShort { position }),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_setting_changes_the_digest() {
+        let base = Policy::default();
+        let others = [
+            Policy {
+                email: EmailMask::LastFour,
+                ..base.clone()
+            },
+            Policy {
+                insider_keywords: vec!["隼".into()],
+                ..base.clone()
+            },
+            Policy {
+                allow_test_cards: true,
+                ..base.clone()
+            },
+        ];
+        for other in others {
+            assert_ne!(other.digest(), base.digest());
+        }
+        assert_eq!(base.digest(), Policy::default().digest());
+    }
+
+    #[test]
+    fn unknown_settings_and_useless_keywords_are_refused() {
+        assert!(toml::from_str::<Policy>("emial = \"last-four\"").is_err());
+        let read: Policy = toml::from_str("email = \"last-four\"").expect("sound");
+        assert_eq!(read.email, EmailMask::LastFour);
+        let short = Policy {
+            insider_keywords: vec!["隼".into()],
+            ..Policy::default()
+        };
+        assert_eq!(
+            short.check(),
+            Err(PolicyError::KeywordTooShort { position: 0 })
+        );
+    }
+}

@@ -1,0 +1,141 @@
+//! The rules, in the order in which they look. To add one: a file here, a line in [`RULES`].
+
+pub(super) mod address;
+pub(super) mod bank;
+pub(super) mod card;
+pub(super) mod email;
+pub(super) mod insider;
+pub(super) mod my_number;
+pub(super) mod person;
+pub(super) mod phone;
+pub(super) mod secret;
+
+use super::normal::View;
+use super::policy::Policy;
+use super::{SpanKind, tags};
+use regex::Regex;
+
+/// One thing that a rule found in a view, at characters `start..end` of it.
+pub(super) struct Find {
+    pub start: usize,
+    pub end: usize,
+    pub kind: SpanKind,
+    pub rule: &'static str,
+    pub replacement: String,
+    /// The value in its normal form: the same value gives the same tag, however it was written.
+    pub value: String,
+}
+
+/// What a rule may ask besides the text.
+pub(super) struct Asked<'p> {
+    pub policy: &'p Policy,
+}
+
+pub(super) struct Rule {
+    /// The name that events carry; never renamed, or old events stop telling what happened.
+    pub name: &'static str,
+    pub kind: SpanKind,
+    pub find: fn(&View, &Asked, &mut Vec<Find>),
+}
+
+pub(super) const RULES: [Rule; 8] = [
+    Rule {
+        name: secret::NAME,
+        kind: SpanKind::Secret,
+        find: secret::find,
+    },
+    Rule {
+        name: my_number::NAME,
+        kind: SpanKind::MyNumber,
+        find: my_number::find,
+    },
+    Rule {
+        name: card::NAME,
+        kind: SpanKind::Card,
+        find: card::find,
+    },
+    Rule {
+        name: bank::NAME,
+        kind: SpanKind::Bank,
+        find: bank::find,
+    },
+    Rule {
+        name: insider::NAME,
+        kind: SpanKind::Insider,
+        find: insider::find,
+    },
+    Rule {
+        name: email::NAME,
+        kind: SpanKind::Email,
+        find: email::find,
+    },
+    Rule {
+        name: phone::NAME,
+        kind: SpanKind::Phone,
+        find: phone::find,
+    },
+    Rule {
+        name: address::NAME,
+        kind: SpanKind::Address,
+        find: address::find,
+    },
+];
+// Names come after these and see what they found: `person::find` is called by the pipeline.
+
+/// What stands in the place of a prohibited value in everything that is stored.
+pub(super) fn cut(kind: SpanKind) -> String {
+    format!("[CUT:{}]", kind.word())
+}
+
+/// A prohibited value.
+pub(super) fn blocked(
+    view: &View,
+    start: usize,
+    end: usize,
+    kind: SpanKind,
+    rule: &'static str,
+) -> Find {
+    let value = tags::squeeze(view.slice(start, end));
+    Find {
+        start,
+        end,
+        kind,
+        rule,
+        replacement: cut(kind),
+        value,
+    }
+}
+
+/// A pattern that is part of the program: that it compiles is a test's business, not an operator's.
+pub(super) fn pattern(text: &str) -> Regex {
+    Regex::new(text).expect("patterns are constants and tested")
+}
+
+/// Where `regex` last matches in the `reach` characters before `at`, as the distance to `at`.
+pub(super) fn label_before(view: &View, at: usize, reach: usize, regex: &Regex) -> Option<usize> {
+    let begin = at.saturating_sub(reach);
+    let window = view.slice(begin, at);
+    let last = regex.find_iter(window).last()?;
+    Some(at - view.at_byte(view.byte_of(begin) + last.end()))
+}
+
+/// Digits only, in order.
+pub(super) fn digits(text: &str) -> String {
+    text.chars().filter(char::is_ascii_digit).collect()
+}
+
+/// Neither a longer number nor a part of a word: what may stand around a number of its own.
+pub(super) fn stands_alone(view: &View, start: usize, end: usize) -> bool {
+    let joins =
+        |c: Option<char>| c.is_some_and(|c| super::chars::is_latin(c) || c == '_' || c == '*');
+    let mark = |c: Option<char>| c.is_some_and(|c| matches!(c, '-' | '.' | ','));
+    let next = |at: usize| view.get(at + 1);
+    let before = view.before(start);
+    let after = view.get(end);
+    !(joins(before)
+        || joins(after)
+        || (mark(before) && joins(view.before(start.saturating_sub(1))))
+        || (after.is_some_and(|c| matches!(c, '-' | '.'))
+            && next(end).is_some_and(|c| c.is_ascii_alphanumeric() || c == '*'))
+        || (after == Some(' ') && next(end) == Some('*')))
+}

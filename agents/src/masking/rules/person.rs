@@ -1,0 +1,171 @@
+//! Names of people become initials.
+//!
+//! Evidence makes a name, not membership in a list: an honorific, a label, surname and given
+//! name together, an introduction, a table's head, a mailbox that spells it, a neighbour in a
+//! list. Each kind of evidence has a file; all of them read names by [`shape`].
+
+mod honorific;
+mod label;
+mod latin;
+mod prose;
+pub(in crate::masking) mod shape;
+mod spread;
+pub(in crate::masking) mod table;
+
+use super::Find;
+use crate::masking::SpanKind;
+use crate::masking::normal::{Reading, View};
+use crate::masking::tags;
+use shape::Name;
+pub(in crate::masking) use spread::Known;
+
+pub(in crate::masking) const NAME: &str = "person";
+
+/// Names in a view. `taken` are the characters that other rules have; `known` the names of
+/// what came before, to which the names found here are added.
+pub(in crate::masking) fn find(
+    view: &View,
+    taken: &[(usize, usize)],
+    known: &mut Known,
+    out: &mut Vec<Find>,
+) {
+    // Joining lines makes names of what stands at their ends; a name over a break is read with the break.
+    if view.kind == Reading::Joined {
+        return;
+    }
+    let scene = Scene::new(view, taken);
+    let mut names = Names::default();
+    honorific::find(&scene, &mut names);
+    label::find(&scene, &mut names);
+    table::find(&scene, &mut names);
+    latin::find(&scene, &mut names);
+    prose::find(&scene, &mut names);
+    prose::neighbours(&scene, &mut names);
+    spread::find(&scene, known, &mut names);
+    for name in names.0 {
+        out.push(Find {
+            start: name.start,
+            end: name.end,
+            kind: SpanKind::Person,
+            rule: NAME,
+            replacement: name.initials(),
+            value: tags::squeeze(view.slice(name.start, name.end)),
+        });
+    }
+}
+
+/// A view with what is no place for a name marked in it.
+pub(super) struct Scene<'v> {
+    pub view: &'v View<'v>,
+    /// Characters of companies' names and of what other rules found.
+    closed: Vec<bool>,
+}
+
+impl<'v> Scene<'v> {
+    fn new(view: &'v View<'v>, taken: &[(usize, usize)]) -> Scene<'v> {
+        let mut closed = vec![false; view.len()];
+        for &(start, end) in taken {
+            closed[start..end].fill(true);
+        }
+        for (start, end) in shape::companies(view) {
+            closed[start..end].fill(true);
+        }
+        Scene { view, closed }
+    }
+
+    pub fn is_open(&self, start: usize, end: usize) -> bool {
+        !self.closed[start.min(self.closed.len())..end.min(self.closed.len())].contains(&true)
+    }
+
+    pub fn is_closed_at(&self, at: usize) -> bool {
+        self.closed.get(at).copied().unwrap_or(false)
+    }
+}
+
+/// The names found so far, in order, none overlapping another. The first evidence wins unless
+/// later evidence sees more of the same name.
+#[derive(Default)]
+pub(super) struct Names(Vec<Name>);
+
+impl Names {
+    pub fn add(&mut self, name: Name) {
+        let from = self.0.partition_point(|n| n.end <= name.start);
+        let to = self.0.partition_point(|n| n.start < name.end);
+        let rivals = &self.0[from..to.max(from)];
+        if rivals
+            .iter()
+            .any(|n| n.end - n.start >= name.end - name.start)
+        {
+            return;
+        }
+        self.0.splice(from..to.max(from), [name]);
+    }
+
+    pub fn covers(&self, start: usize, end: usize) -> bool {
+        let from = self.0.partition_point(|n| n.end <= start);
+        self.0.get(from).is_some_and(|n| n.start < end)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Name> {
+        self.0.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::masking::tests::{masked, unchanged};
+
+    #[test]
+    fn names_with_evidence_become_initials() {
+        for (text, want) in [
+            ("山田太郎様", "Y.T.様"),
+            ("山田さんに聞いて", "Y.さんに聞いて"),
+            ("担当：鈴木、佐藤", "担当：S.、S."),
+            ("氏名　高橋　花子", "氏名　T.H."),
+            ("氏名（カナ）タカハシ　ハナコ", "氏名（カナ）T.H."),
+            ("Taro Yamada called", "T.Y. called"),
+            ("YAMADA Taro", "Y.T."),
+            ("Hi Hanako, thanks", "Hi H., thanks"),
+            ("経理部の渡辺です。", "経理部のW.です。"),
+            ("ジョン・スミスさん", "J.S.さん"),
+            ("佐藤部長と面談", "S.部長と面談"),
+            ("{\"assignee\":\"中村\"}", "{\"assignee\":\"N.\"}"),
+            ("@Hanako よろしく", "@H. よろしく"),
+            ("氏名,年齢\n伊藤健,30\n", "氏名,年齢\nI.K.,30\n"),
+            ("\\u5c71\\u7530\\u592a\\u90ce", "Y.T."),
+            ("5bGx55Sw5aSq6YOO", "Y.T."),
+        ] {
+            assert_eq!(masked(text), want);
+        }
+    }
+
+    #[test]
+    fn a_found_name_spreads_to_its_bare_mentions() {
+        assert_eq!(
+            masked("小林さんから。小林が担当、小林市は別。"),
+            "K.さんから。K.が担当、小林市は別。"
+        );
+    }
+
+    #[test]
+    fn words_places_and_companies_stay() {
+        for text in [
+            "山口県の森林保全",
+            "お客様各位",
+            "皆さん、お疲れ様です",
+            "株式会社山田商店の製品",
+            "千葉工場を視察",
+            "石川から大阪へ",
+            "東日本と西日本",
+            "様子を見て、氏名を確認",
+            "患者さんと業者さん",
+            "Y.T.様、Y.さん、X.",
+            "高松木材と平和島",
+            "Please Note the Made In label",
+            "部長会議と社長室",
+            "Good Morning Japan",
+        ] {
+            unchanged(text);
+        }
+    }
+}

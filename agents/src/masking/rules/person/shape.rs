@@ -1,0 +1,539 @@
+//! What reads as a name: surname, given name, both, in kanji, kana or from elsewhere.
+
+use crate::masking::chars::{is_han, is_hiragana, is_katakana};
+use crate::masking::lexicon::lexicon;
+use crate::masking::normal::View;
+use regex::Regex;
+use std::sync::LazyLock;
+
+/// Longest name in characters, with the space inside.
+pub(in crate::masking) const LONGEST: usize = 24;
+
+pub(in crate::masking) struct Name {
+    pub start: usize,
+    pub end: usize,
+    pub parts: Vec<Part>,
+}
+
+/// One of a name's words and the letter that stands for it.
+#[derive(Clone, Copy)]
+pub(in crate::masking) struct Part {
+    pub start: usize,
+    pub end: usize,
+    pub initial: char,
+}
+
+impl Name {
+    pub fn initials(&self) -> String {
+        self.parts.iter().flat_map(|p| [p.initial, '.']).collect()
+    }
+}
+
+/// How much the shape alone says, from a guess to surname and given name that both are known.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::masking) enum Strength {
+    /// Kanji or kana that nothing speaks against.
+    Guess,
+    /// A known surname of one character, or a given name.
+    Single,
+    /// A known surname.
+    Surname,
+    /// A known surname, then what may be a given name.
+    Half,
+    Pair,
+}
+
+/// Reads `start..end` as one name.
+pub(in crate::masking) fn read(view: &View, start: usize, end: usize) -> Option<(Strength, Name)> {
+    if start >= end || end - start > LONGEST {
+        return None;
+    }
+    let chars = &view.chars[start..end];
+    if let Some(gap) = chars.iter().position(|c| matches!(c, ' ' | '\n')) {
+        let second = start + gap + 1;
+        if view.chars[second..end].iter().any(|c| c.is_whitespace()) {
+            return None;
+        }
+        return spaced(view, start, start + gap, second, end);
+    }
+    if chars.contains(&'・') || chars.contains(&'=') {
+        return dotted(view, start, end);
+    }
+    if chars.iter().all(|c| is_katakana(*c)) || chars.iter().all(|c| is_hiragana(*c)) {
+        return kana(view, start, end);
+    }
+    if !chars
+        .iter()
+        .all(|c| is_han(*c) || is_hiragana(*c) || is_katakana(*c))
+        || !is_han(chars[0]) && !chars.iter().any(|c| is_han(*c))
+    {
+        return None;
+    }
+    solid(view, start, end)
+}
+
+fn name(start: usize, end: usize, parts: &[(usize, usize, char)]) -> Name {
+    let parts = parts
+        .iter()
+        .map(|&(start, end, initial)| Part {
+            start,
+            end,
+            initial,
+        })
+        .collect();
+    Name { start, end, parts }
+}
+
+/// Kanji, or kanji and kana, without a space.
+fn solid(view: &View, start: usize, end: usize) -> Option<(Strength, Name)> {
+    let lexicon = lexicon();
+    let text = |a: usize, b: usize| view.slice(a, b);
+    let mut best: Option<(Strength, usize, Name)> = None;
+    let pair = |k: usize| {
+        let (a, b) = (
+            lexicon.surname_initial(text(start, k)),
+            lexicon.given_initial(text(k, end)),
+        );
+        name(start, end, &[(start, k, a), (k, end, b)])
+    };
+    for k in start + 1..end.min(start + 5) {
+        let (surname, given) = (text(start, k), text(k, end));
+        // Two characters are the usual surname; a tie goes to them.
+        let rank = match k - start {
+            2 => 9,
+            3 => 7,
+            1 => 5,
+            _ => 3,
+        };
+        let is_surname =
+            lexicon.surname(surname).is_some() || lexicon.continental(surname).is_some();
+        if !is_surname {
+            continue;
+        }
+        if lexicon.given(given).is_some() {
+            // One and one (金子, 林田) is more often a surname of two.
+            if end - start == 2 {
+                offer(&mut best, Strength::Single, 0, pair(k));
+            } else {
+                offer(
+                    &mut best,
+                    Strength::Pair,
+                    rank + usize::from(end - k >= 2) * 2,
+                    pair(k),
+                );
+            }
+        } else if k - start >= 2
+            && (is_given_like(given) && !lexicon.is_word(given) && lexicon.surname(given).is_none()
+                || is_kana_given(view, k, end))
+        {
+            offer(&mut best, Strength::Half, rank, pair(k));
+        } else if lexicon.continental(surname).is_some()
+            && is_given_like(given)
+            && end - k <= 2
+            && !lexicon.is_word(text(start, end))
+        {
+            offer(&mut best, Strength::Half, rank.saturating_sub(3), pair(k));
+        } else if k - start == 1
+            && end - k == 2
+            && is_given_like(given)
+            && !lexicon.is_word(given)
+            && !lexicon.is_word(text(start, end))
+        {
+            offer(&mut best, Strength::Guess, 1, pair(k));
+        }
+    }
+    let whole = text(start, end);
+    if lexicon.surname(whole).is_some() || lexicon.continental(whole).is_some() {
+        let strength = if end - start >= 2 {
+            Strength::Surname
+        } else {
+            Strength::Single
+        };
+        // A surname is read as one (長谷川), not as a rarer surname and the rest.
+        let over = if end - start <= 3 {
+            Strength::Pair
+        } else {
+            strength
+        };
+        if best
+            .as_ref()
+            .is_none_or(|(s, ..)| *s < over || end - start == 2)
+        {
+            return Some((
+                strength,
+                name(start, end, &[(start, end, lexicon.surname_initial(whole))]),
+            ));
+        }
+    } else if lexicon.given(whole).is_some() {
+        let strength = if end - start >= 2 {
+            Strength::Single
+        } else {
+            Strength::Guess
+        };
+        if best
+            .as_ref()
+            .is_none_or(|(s, ..)| *s <= Strength::Half && end - start == 2)
+        {
+            return Some((
+                strength,
+                name(start, end, &[(start, end, lexicon.given_initial(whole))]),
+            ));
+        }
+    }
+    best.map(|(strength, _, name)| (strength, name))
+}
+
+/// Keeps the stronger reading; of two equally strong ones the one that ranks higher.
+fn offer(best: &mut Option<(Strength, usize, Name)>, strength: Strength, rank: usize, name: Name) {
+    if best
+        .as_ref()
+        .is_none_or(|(s, r, _)| (*s, *r) < (strength, rank))
+    {
+        *best = Some((strength, rank, name));
+    }
+}
+
+/// What can be a given name that no list has: one to three kanji, or two to four kana.
+fn is_given_like(text: &str) -> bool {
+    let n = text.chars().count();
+    let han = text.chars().filter(|c| is_han(*c)).count();
+    let kana = text.chars().all(|c| is_hiragana(c)) || text.chars().all(is_katakana);
+    (1..=3).contains(&n)
+        && han == n
+        && !text.ends_with(ENDINGS)
+        && !text.contains(['様', '氏', '殿'])
+        || kana && (2..=4).contains(&n) && lexicon().is_given_kana(text)
+        || (2..=3).contains(&n)
+            && han >= 1
+            && text.chars().all(|c| is_han(c) || is_hiragana(c))
+            && text.ends_with(['子', '美', '江', '代', '恵', '香', '菜', '奈', '乃', '希'])
+}
+
+/// Hiragana that no list has, closed by an honorific or the value's end: いろは in 田中いろは様.
+fn is_kana_given(view: &View, start: usize, end: usize) -> bool {
+    const PROSE: &str = "です ます から より まで など ほか こと もの ため とき それ これ では には ので のに だけ さん さま くん ちゃん よろしく ください ありがとう お願い という として について による ました しました";
+    let text = view.slice(start, end);
+    (2..=4).contains(&(end - start))
+        && text.chars().all(is_hiragana)
+        && !text.starts_with([
+            'は', 'が', 'を', 'に', 'の', 'と', 'へ', 'で', 'も', 'や', 'か', 'ん', 'っ',
+        ])
+        && !PROSE.split(' ').any(|word| text.contains(word))
+        && (super::honorific::starts_at(view, end)
+            || view.get(end).is_none_or(|c| {
+                matches!(
+                    c,
+                    '\n' | '\r'
+                        | '"'
+                        | '\''
+                        | ','
+                        | '、'
+                        | '。'
+                        | '('
+                        | ')'
+                        | '」'
+                        | '<'
+                        | '|'
+                        | '\t'
+                )
+            }))
+}
+
+/// No given name ends in these; companies, places, offices and things do.
+const ENDINGS: [char; 49] = [
+    '県', '市', '区', '町', '村', '駅', '店', '社', '部', '課', '室', '係', '局', '所', '院', '校',
+    '港', '橋', '寺', '線', '口', '側', '産', '製', '品', '業', '屋', '館', '堂', '園', '組', '会',
+    '家', '等', '達', '的', '性', '化', '者', '員', '長', '様', '殿', '氏', '君', '宛', '先', '内',
+    '外',
+];
+
+fn spaced(
+    view: &View,
+    start: usize,
+    gap: usize,
+    second: usize,
+    end: usize,
+) -> Option<(Strength, Name)> {
+    let lexicon = lexicon();
+    let (first, last) = (view.slice(start, gap), view.slice(second, end));
+    let all = |text: &str, f: fn(char) -> bool| !text.is_empty() && text.chars().all(f);
+    let both = |strength, a, b| {
+        Some((
+            strength,
+            name(start, end, &[(start, gap, a), (second, end, b)]),
+        ))
+    };
+    if (all(first, is_katakana) && all(last, is_katakana))
+        || (all(first, is_hiragana) && all(last, is_hiragana))
+    {
+        let known =
+            usize::from(lexicon.is_surname_kana(first)) + usize::from(lexicon.is_given_kana(last));
+        let foreign = lexicon.is_foreign_given(first)
+            || (lexicon.is_foreign_surname(last) && lexicon.is_foreign_given(first));
+        let strength = match known {
+            2 => Strength::Pair,
+            _ if foreign => Strength::Pair,
+            1 => Strength::Half,
+            _ if first.chars().count() <= 6 && last.chars().count() <= 6 => Strength::Guess,
+            _ => return None,
+        };
+        return both(
+            strength,
+            lexicon.surname_initial(first),
+            lexicon.given_initial(last),
+        );
+    }
+    if !is_han(view.chars[start])
+        || !first
+            .chars()
+            .all(|c| is_han(c) || is_hiragana(c) || is_katakana(c))
+        || !last
+            .chars()
+            .all(|c| is_han(c) || is_hiragana(c) || is_katakana(c))
+    {
+        return None;
+    }
+    let surname = lexicon.surname(first).is_some() || lexicon.continental(first).is_some();
+    let given = lexicon.given(last).is_some();
+    let strength = match (surname, given) {
+        (true, true) => Strength::Pair,
+        (true, false)
+            if is_given_like(last) && !lexicon.is_word(last) && lexicon.surname(last).is_none()
+                || is_kana_given(view, second, end) =>
+        {
+            Strength::Half
+        }
+        (false, true)
+            if (1..=3).contains(&first.chars().count())
+                && all(first, is_han)
+                && !lexicon.is_word(first)
+                && !first.ends_with(ENDINGS)
+                && last.chars().count() >= 2 =>
+        {
+            Strength::Half
+        }
+        _ => return None,
+    };
+    both(
+        strength,
+        lexicon.surname_initial(first),
+        lexicon.given_initial(last),
+    )
+}
+
+/// ピエール・デュポン.
+fn dotted(view: &View, start: usize, end: usize) -> Option<(Strength, Name)> {
+    let lexicon = lexicon();
+    let mut parts = Vec::new();
+    let mut at = start;
+    let mut known = false;
+    for i in start..=end {
+        if i == end || matches!(view.chars[i], '・' | '=') {
+            let word = view.slice(at, i);
+            if i - at < 2 && i - at != 1 || !word.chars().all(is_katakana) {
+                return None;
+            }
+            known |= lexicon.is_foreign_given(word) || lexicon.is_foreign_surname(word);
+            parts.push((at, i, lexicon.given_initial(word)));
+            at = i + 1;
+        }
+    }
+    (2..=4).contains(&parts.len()).then(|| {
+        (
+            if known {
+                Strength::Pair
+            } else {
+                Strength::Guess
+            },
+            name(start, end, &parts),
+        )
+    })
+}
+
+fn kana(view: &View, start: usize, end: usize) -> Option<(Strength, Name)> {
+    let lexicon = lexicon();
+    let text = view.slice(start, end);
+    let one = |strength, initial| Some((strength, name(start, end, &[(start, end, initial)])));
+    if end - start < 2 {
+        return None;
+    }
+    if lexicon.is_surname_kana(text) || lexicon.is_foreign_surname(text) {
+        return one(Strength::Surname, lexicon.surname_initial(text));
+    }
+    if lexicon.is_given_kana(text) || lexicon.is_foreign_given(text) {
+        return one(Strength::Single, lexicon.given_initial(text));
+    }
+    // The longest surname first: タカハシハナコ.
+    for k in (start + 2..end - 1).rev() {
+        let (a, b) = (view.slice(start, k), view.slice(k, end));
+        if lexicon.is_surname_kana(a) && lexicon.is_given_kana(b) {
+            let parts = [
+                (start, k, lexicon.surname_initial(a)),
+                (k, end, lexicon.given_initial(b)),
+            ];
+            return Some((Strength::Half, name(start, end, &parts)));
+        }
+    }
+    if is_katakana(view.chars[start]) && !is_role(text) {
+        return one(Strength::Guess, lexicon.given_initial(text));
+    }
+    None
+}
+
+/// Words for people by what they do: ユーザー様, スタッフさん.
+fn is_role(text: &str) -> bool {
+    const ROLES: &str = "ユーザ ユーザー オーナー スタッフ ドライバー クライアント パートナー サポーター マネージャー マネジャー ゲスト ベンダー メンバー オペレーター バイヤー キャスト \
+        リーダー メーカー サプライヤー デザイナー エンジニア プログラマー コンサルタント アルバイト パート ママ パパ エンドユーザー ライター モデル ナース ヘルパー トレーナー コーチ キャプテン ディレクター プロデューサー \
+        セミナー エージェント テナント ホスト シェフ バイト リスナー ファン ホルダー モニター インストラクター アドバイザー オフィス ホテル カフェ チーム";
+    ROLES.split_ascii_whitespace().any(|role| text == role)
+        || text.ends_with("ユーザー")
+        || text.ends_with("メーカー")
+}
+
+/// The best name that ends at `end` and begins where a word can.
+pub(in crate::masking) fn ending_at(
+    view: &View,
+    end: usize,
+    least: Strength,
+) -> Option<(Strength, Name)> {
+    let mut best: Option<(Strength, Name)> = None;
+    let mut start = end;
+    while start > 0 && end - start < LONGEST {
+        start -= 1;
+        let c = view.chars[start];
+        if !(is_han(c) || is_hiragana(c) || is_katakana(c) || matches!(c, ' ' | '・' | '=')) {
+            break;
+        }
+        if matches!(c, ' ' | '・' | '=') || !begins(view, start) {
+            continue;
+        }
+        if let Some((strength, name)) = read(view, start, end)
+            && strength >= least
+            && best
+                .as_ref()
+                .is_none_or(|(s, n)| (strength, end - start) > (*s, n.end - n.start))
+        {
+            best = Some((strength, name));
+        }
+    }
+    best
+}
+
+/// The best name that begins at `start` and ends where a word can.
+pub(in crate::masking) fn starting_at(
+    view: &View,
+    start: usize,
+    least: Strength,
+) -> Option<(Strength, Name)> {
+    let mut best: Option<(Strength, Name)> = None;
+    for end in start + 1..=view.len().min(start + LONGEST) {
+        let c = view.chars[end - 1];
+        if !(is_han(c) || is_hiragana(c) || is_katakana(c) || matches!(c, ' ' | '・' | '=')) {
+            break;
+        }
+        if matches!(c, ' ' | '・' | '=') || !ends(view, end) {
+            continue;
+        }
+        if let Some((strength, name)) = read(view, start, end)
+            && strength >= least
+            && best
+                .as_ref()
+                .is_none_or(|(s, n)| (strength, end - start) > (*s, n.end - n.start))
+        {
+            best = Some((strength, name));
+        }
+    }
+    best
+}
+
+/// A word can begin here.
+pub(in crate::masking) fn begins(view: &View, at: usize) -> bool {
+    let (Some(first), Some(before)) = (view.get(at), view.before(at)) else {
+        return true;
+    };
+    if is_han(first) {
+        // After an office or a role a name may follow without a space: 営業部山田, 担当者佐藤.
+        return !is_han(before)
+            || matches!(
+                before,
+                '部' | '課' | '室' | '係' | '局' | '店' | '社' | '班' | '者' | '員' | '長' | '役'
+            );
+    }
+    if is_katakana(first) {
+        return !is_katakana(before);
+    }
+    !is_hiragana(before)
+        || matches!(
+            before,
+            'は' | 'と' | 'が' | 'の' | 'も' | 'に' | 'や' | 'を' | 'へ'
+        )
+}
+
+/// A word can end here: before another script, a mark, an honorific or a title.
+pub(in crate::masking) fn ends(view: &View, at: usize) -> bool {
+    let (Some(last), Some(after)) = (view.before(at), view.get(at)) else {
+        return true;
+    };
+    if is_han(last) {
+        return !(is_han(after) || is_katakana(after)) || super::honorific::starts_at(view, at);
+    }
+    if is_katakana(last) {
+        return !is_katakana(after) && (!is_han(after) || super::honorific::starts_at(view, at));
+    }
+    !is_han(after) || super::honorific::starts_at(view, at)
+}
+
+/// Companies by their legal form, before or after the name.
+pub(super) fn companies(view: &View) -> Vec<(usize, usize)> {
+    static FORM: LazyLock<Regex> = LazyLock::new(|| {
+        super::super::pattern(
+            r"株式会社|有限会社|合同会社|合資会社|合名会社|相互会社|医療法人(?:社団|財団)?|社会福祉法人|学校法人|宗教法人|(?:一般|公益)?(?:社団|財団)法人|独立行政法人|国立大学法人|特定非営利活動法人|NPO法人|協同組合|弁護士法人|税理士法人|監査法人|\(株\)|\(有\)|\(同\)|㈱|㈲",
+        )
+    });
+    let inside = |c: char| {
+        is_han(c)
+            || is_katakana(c)
+            || c.is_ascii_alphanumeric()
+            || matches!(c, '・' | '&' | '.' | '-' | '\'')
+    };
+    let mut out = Vec::new();
+    for hit in FORM.find_iter(&view.text) {
+        let (form, after) = (view.at_byte(hit.start()), view.at_byte(hit.end()));
+        let mut end = after;
+        let mut hiragana = 0;
+        while let Some(c) = view.get(end)
+            && (inside(c) || (is_hiragana(c) && hiragana < 8))
+            && end < after + 20
+        {
+            // Hiragana belongs to the company while it stands at the front (株式会社あさひ屋).
+            if is_hiragana(c) {
+                if end > after + hiragana
+                    || matches!(
+                        c,
+                        'の' | 'は' | 'が' | 'を' | 'に' | 'と' | 'へ' | 'で' | 'も'
+                    )
+                {
+                    break;
+                }
+                hiragana += 1;
+            }
+            end += 1;
+            // An office of it: what comes next may be its people.
+            if matches!(c, '部' | '課' | '室' | '店')
+                && end > after + 2
+                && view.get(end).is_some_and(is_han)
+            {
+                break;
+            }
+        }
+        let mut start = form;
+        while let Some(c) = view.before(start)
+            && inside(c)
+            && form - start < 20
+        {
+            start -= 1;
+        }
+        out.push((start, end));
+    }
+    out
+}

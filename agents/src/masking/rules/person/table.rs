@@ -1,0 +1,196 @@
+//! Tables: the head of a column says what stands below it.
+
+use super::shape::{self, Strength};
+use super::{Names, Scene, latin};
+use crate::masking::normal::View;
+use regex::Regex;
+use std::sync::LazyLock;
+
+/// Lines above a cell in which its head is looked for.
+const REACH: usize = 200;
+
+static HEAD: LazyLock<Regex> = LazyLock::new(|| {
+    super::super::pattern(
+        r"(?i)^(?:お?名前|(?:ご|お)?氏名(?:\(?(?:漢字|カナ|かな)\)?)?|姓|名|セイ|メイ|姓名|フリガナ|ふりがな|カナ|顧客名|お客様名?|担当者?名?|社員名|従業員名?|宛名|受取人名?|代表者名?|申込者名?|患者名?|生徒名?|参加者名?|(?:full|first|last|user|customer|given|family|contact|employee)?[ _-]?name|assignee|owner|author|reporter|customer|employee|recipient|sender|kana)$",
+    )
+});
+
+/// One line's cells, as character ranges of the view without quotes and surrounding spaces.
+fn cells(view: &View, start: usize, end: usize, mark: char) -> Vec<(usize, usize)> {
+    let mut out = Vec::new();
+    let mut from = start;
+    let mut quoted = false;
+    for at in start..=end {
+        let c = view.get(at).filter(|_| at < end);
+        if c == Some('"') {
+            quoted = !quoted;
+        }
+        if c.is_none() || (c == Some(mark) && !quoted) {
+            let (mut a, mut b) = (from, at);
+            while a < b && view.chars[a].is_whitespace() | matches!(view.chars[a], '"' | '\'' | '`')
+            {
+                a += 1;
+            }
+            while a < b
+                && view.chars[b - 1].is_whitespace() | matches!(view.chars[b - 1], '"' | '\'' | '`')
+            {
+                b -= 1;
+            }
+            out.push((a, b));
+            from = at + 1;
+        }
+    }
+    out
+}
+
+fn lines(view: &View) -> Vec<(usize, usize)> {
+    let mut out = Vec::new();
+    let mut start = 0;
+    for at in 0..=view.len() {
+        if view.get(at).is_none_or(|c| c == '\n') {
+            out.push((start, at));
+            start = at + 1;
+        }
+    }
+    out
+}
+
+pub(super) fn find(scene: &Scene, names: &mut Names) {
+    let view = scene.view;
+    if !view.text.contains('\n') && !view.text.contains("VALUES") && !view.text.contains("values") {
+        return;
+    }
+    let lines = lines(view);
+    for mark in [',', '\t', '|'] {
+        if !view.text.contains(mark) {
+            continue;
+        }
+        // Column numbers that the head in force calls names, and its number of cells.
+        let mut head: Option<(Vec<usize>, usize)> = None;
+        for &(start, end) in &lines {
+            if !view.chars[start..end].contains(&mark) {
+                head = None;
+                continue;
+            }
+            let cells = cells(view, start, end, mark);
+            let columns: Vec<usize> = (0..cells.len())
+                .filter(|&i| HEAD.is_match(view.slice(cells[i].0, cells[i].1)))
+                .collect();
+            if !columns.is_empty() {
+                head = Some((columns, cells.len()));
+                continue;
+            }
+            let Some((columns, width)) = &head else {
+                continue;
+            };
+            if cells.len() < *width {
+                continue;
+            }
+            for &(a, b) in columns.iter().filter_map(|&i| cells.get(i)) {
+                cell(scene, names, a, b);
+            }
+        }
+    }
+    statements(scene, names);
+}
+
+/// `INSERT INTO t (name, …) VALUES ('…', …), (…)`.
+fn statements(scene: &Scene, names: &mut Names) {
+    static INSERT: LazyLock<Regex> = LazyLock::new(|| {
+        super::super::pattern(r"(?i)insert\s+into\s+\S{1,80}\s*\(([^()]{1,2000})\)\s*values\s*")
+    });
+    let view = scene.view;
+    for hit in INSERT.captures_iter(&view.text) {
+        let (Some(whole), Some(columns)) = (hit.get(0), hit.get(1)) else {
+            continue;
+        };
+        let columns: Vec<usize> = columns
+            .as_str()
+            .split(',')
+            .enumerate()
+            .filter(|(_, name)| HEAD.is_match(name.trim().trim_matches(['"', '`', '\''])))
+            .map(|(i, _)| i)
+            .collect();
+        let mut at = view.at_byte(whole.end());
+        while view.get(at) == Some('(') {
+            let Some(close) = (at..view.len().min(at + 4000)).find(|&i| {
+                view.chars[i] == ')'
+                    && view
+                        .get(i + 1)
+                        .is_none_or(|c| matches!(c, ',' | ';' | ' ' | '\n' | '\r'))
+            }) else {
+                break;
+            };
+            let row = cells(view, at + 1, close, ',');
+            for &(a, b) in columns.iter().filter_map(|&i| row.get(i)) {
+                cell(scene, names, a, b);
+            }
+            at = close + 1;
+            while view.get(at).is_some_and(|c| c.is_whitespace() || c == ',') {
+                at += 1;
+            }
+        }
+    }
+}
+
+/// A cell under a name's head is a name unless it is plainly none.
+fn cell(scene: &Scene, names: &mut Names, start: usize, end: usize) {
+    let view = scene.view;
+    if start >= end || !scene.is_open(start, end) {
+        return;
+    }
+    if view.chars[start].is_ascii_alphabetic() {
+        if let Some(name) = latin::at(view, start, true).filter(|n| n.end <= end) {
+            names.add(name);
+        }
+        return;
+    }
+    if let Some((strength, name)) = shape::read(view, start, end) {
+        let text = view.slice(start, end);
+        if strength > Strength::Guess || !crate::masking::lexicon::lexicon().is_word(text) {
+            names.add(name);
+        }
+    } else if let Some(name) = super::label::unknown(view, start).filter(|n| n.end <= end) {
+        names.add(name);
+    }
+}
+
+/// The text of the first cell above the one that holds `at`.
+pub(in crate::masking) fn column_head(view: &View, at: usize) -> Option<String> {
+    // A line longer than this is no table's row; without a limit many numbers in one line cost its square.
+    const WIDEST: usize = 2000;
+    let line_start = |at: usize| {
+        (at.saturating_sub(WIDEST)..at)
+            .rev()
+            .find(|&i| view.chars[i] == '\n')
+            .map_or(at.saturating_sub(WIDEST), |i| i + 1)
+    };
+    let start = line_start(at);
+    let mark = [',', '\t', '|'].into_iter().find(|&mark| {
+        view.chars[start..at].contains(&mark)
+            || view.get(at + 12) == Some(mark)
+            || view.chars[at..]
+                .iter()
+                .take(40)
+                .take_while(|c| **c != '\n')
+                .any(|&c| c == mark)
+    })?;
+    let column = view.chars[start..at].iter().filter(|&&c| c == mark).count();
+    let mut end = start.checked_sub(1)?;
+    let mut head = None;
+    for _ in 0..REACH {
+        let begin = line_start(end);
+        if !view.chars[begin..end].contains(&mark) {
+            break;
+        }
+        head = Some((begin, end));
+        let Some(next) = begin.checked_sub(1) else {
+            break;
+        };
+        end = next;
+    }
+    let (begin, end) = head?;
+    let cells = cells(view, begin, end, mark);
+    let &(a, b) = cells.get(column)?;
+    Some(view.slice(a, b).to_string())
+}

@@ -1,0 +1,317 @@
+//! Live credentials: by the form their issuers gave them, or by the label before them.
+//!
+//! Entropy alone is no evidence: it would block every commit hash.
+
+use super::{Asked, Find, blocked, pattern};
+use crate::masking::SpanKind;
+use crate::masking::normal::View;
+use regex::Regex;
+use std::sync::LazyLock;
+
+pub(in crate::masking) const NAME: &str = "secret";
+
+/// Forms that only a credential has.
+static ISSUED: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r#"(?x)
+        (?:AKIA|ASIA|AGPA|AIDA|AROA|ABIA|ACCA)[A-Z0-9]{16}
+        | gh[pousr]_[A-Za-z0-9]{36,} | github_pat_[A-Za-z0-9_]{22,}
+        | gl(?:pat|dt|rt|cbt|ptt|ft|soat|agent)-[A-Za-z0-9_-]{20,}
+        | xox[abeoprs]-[A-Za-z0-9-]{10,} | xapp-\d-[A-Za-z0-9-]{10,}
+        | hooks\.slack\.com/(?:services|workflows)/[A-Za-z0-9/_+-]{20,}
+        | discord(?:app)?\.com/api/webhooks/\d{15,}/[A-Za-z0-9_-]{30,}
+        | outlook\.office(?:365)?\.com/webhook/[A-Za-z0-9@/-]{30,} | [a-z0-9-]+\.webhook\.office\.com/webhookb2/[A-Za-z0-9@/-]{30,}
+        | sk-(?:ant|proj|or|svcacct|admin)-[A-Za-z0-9_-]{16,} | sk-[A-Za-z0-9]{32,}
+        | (?:sk|rk|pk)_live_[A-Za-z0-9]{16,} | sk_test_[A-Za-z0-9]{16,} | whsec_[A-Za-z0-9+/=]{20,}
+        | AIza[A-Za-z0-9_-]{35} | ya29\.[A-Za-z0-9_-]{20,} | GOCSPX-[A-Za-z0-9_-]{20,}
+        | npm_[A-Za-z0-9]{36} | pypi-[A-Za-z0-9_-]{50,} | rubygems_[a-f0-9]{48} | cio[A-Za-z0-9]{32}
+        | SG\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43} | key-[a-f0-9]{32} | [a-f0-9]{32}-us\d{1,2}
+        | hf_[A-Za-z0-9]{30,} | r8_[A-Za-z0-9]{37} | gsk_[A-Za-z0-9]{40,} | xai-[A-Za-z0-9]{40,} | pplx-[A-Za-z0-9]{40,}
+        | shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32} | sq0(?:atp|csp|idp)-[A-Za-z0-9_-]{22,} | EAAC[A-Za-z0-9]{30,}
+        | do[opr]_v1_[a-f0-9]{64} | dp\.(?:pt|st|ct)\.[A-Za-z0-9]{40,} | hv[sbr]\.[A-Za-z0-9_-]{24,}
+        | ATATT3[A-Za-z0-9_=-]{30,} | figd_[A-Za-z0-9_-]{30,} | lin_api_[A-Za-z0-9]{32,} | ntn_[A-Za-z0-9]{40,}
+        | sntrys_[A-Za-z0-9+/=_-]{30,} | NRAK-[A-Z0-9]{27} | PMAK-[a-f0-9-]{50,} | tskey-[a-z]+-[A-Za-z0-9-]{20,}
+        | AGE-SECRET-KEY-1[0-9A-Z]{58} | SK[0-9a-f]{32} | \d{8,10}:AA[A-Za-z0-9_-]{33}
+        | eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{10,}
+        | (?:AccountKey|SharedAccessKey)=[A-Za-z0-9+/]{20,}={0,2} | [?&]sig=[A-Za-z0-9%+/]{30,}={0,2}
+        "#,
+    )
+});
+
+/// Private keys, with line breaks or with `\n` for them; the end may be missing.
+static PEM: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----[A-Za-z0-9+/=\s\\:,.-]{20,}?(?:-----END (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----|\z|[^A-Za-z0-9+/=\s\\:,.-])|PuTTY-User-Key-File-\d[\s\S]{0,400}?Private-Lines: \d+[A-Za-z0-9+/=\s]{20,}",
+    )
+});
+
+static URL: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"[A-Za-z][A-Za-z0-9+.-]{1,20}://([^\s:/@'<>\x22]{0,64}):([^\s/@'<>\x22]{3,128})@[A-Za-z0-9\[]",
+    )
+});
+
+static AUTHORIZATION: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r#"(?i)(?:proxy-)?authorization["']?\s*[:=]\s*["']?(?:(?:bearer|basic|token|digest|apikey)\s+)?([A-Za-z0-9+/=._~-]{12,})|\bbearer\s+([A-Za-z0-9+/=._~-]{20,})|(?:set-)?cookie["']?\s*:\s*["']?[^\n"']{0,80}(?:session|sid|auth|token)[a-z_-]*=([A-Za-z0-9%+/=._~-]{16,})"#,
+    )
+});
+
+/// A word that announces a credential, a sign that it follows, the value.
+static LABELLED: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r#"(?ix)
+        (?: pass(?:word|wd|phrase|code)? | pwd | \bpw | secret(?:[_-]?(?:access)?[_-]?key)? | token | api[_\ -]?key | access[_\ -]?key | auth[_-]?key | client[_-]?secret
+          | private[_-]?key | encryption[_-]?key | signing[_-]?key | account[_-]?key | credentials?
+          | パスワード | パスフレーズ | パスコード | 合言葉 | シークレット(?:キー)? | トークン | (?:api|アクセス|認証|秘密|暗号|ライセンス)(?:キー|鍵) | pw)
+        (?:\(仮\)|\([^)\n]{1,8}\))? ["'`*]{0,3} \s{0,2} (?: [:=] | => | は、? | が | ==? | → | \bis\b )+ \s{0,2} [>]? \s? ["'`「『*]{0,3}
+        ([!-~]{6,200})"#,
+    )
+});
+static PIN: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?i)(?:暗証番号|暗証|pin(?:コード|番号| code)|\bpin)(?:は|:|=)\s?[「\x22']?(\d{4,8})(?:[^\d]|\z)",
+    )
+});
+
+pub(super) fn find(view: &View, _: &Asked, out: &mut Vec<Find>) {
+    let mut add = |range: std::ops::Range<usize>| {
+        let (start, end) = (view.at_byte(range.start), view.at_byte(range.end));
+        out.push(blocked(view, start, end, SpanKind::Secret, NAME));
+    };
+    for hit in ISSUED.find_iter(&view.text) {
+        let before = view.before(view.at_byte(hit.start()));
+        let inside = before.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
+        if !inside && !is_placeholder(hit.as_str()) {
+            add(hit.range());
+        }
+    }
+    for hit in PEM.find_iter(&view.text) {
+        add(hit.range());
+    }
+    for hit in URL.captures_iter(&view.text) {
+        let word = hit.get(2).map_or("", |m| m.as_str());
+        if !is_placeholder(word)
+            && !matches!(word, "password" | "pass" | "pw" | "secret" | "user")
+            && !word.chars().all(|c| c.is_ascii_digit())
+        {
+            let (from, to) = (
+                hit.get(0).map_or(0, |m| m.start()),
+                hit.get(2).map_or(0, |m| m.end()),
+            );
+            add(from..to);
+        }
+    }
+    for hit in AUTHORIZATION.captures_iter(&view.text) {
+        if let Some(value) = (1..=3).find_map(|n| hit.get(n))
+            && !is_placeholder(value.as_str())
+            && classes(value.as_str()) >= 2
+        {
+            add(value.range());
+        }
+    }
+    // Labels may follow each other (`secret access key: password=…`): search on from each label's end.
+    let mut at = 0;
+    while let Some(hit) = LABELLED.captures_at(&view.text, at) {
+        let Some(value) = hit.get(1) else { break };
+        let text = trimmed(value.as_str());
+        if is_credential(text, hit.get(0).map_or("", |m| m.as_str())) {
+            add(value.start()..value.start() + text.len());
+            at = value.end();
+        } else {
+            at = value.start();
+        }
+    }
+    for hit in PIN.captures_iter(&view.text) {
+        if let Some(value) = hit.get(1) {
+            add(value.range());
+        }
+    }
+}
+
+/// The value without what closes the sentence or the quotation around it.
+fn trimmed(value: &str) -> &str {
+    // A backslash that escapes something ends a value inside a string of JSON.
+    let escape = value
+        .match_indices('\\')
+        .map(|(at, _)| at)
+        .find(|&at| value[at + 1..].starts_with(['n', 'r', 't', '"', 'u', '\\']));
+    let end = value
+        .find(['"', '\'', '`', '<'])
+        .into_iter()
+        .chain(escape)
+        .filter(|&at| at >= 6)
+        .min()
+        .unwrap_or(value.len());
+    value[..end].trim_end_matches([',', ';', ')', ']', '}', '.', '*', '&'])
+}
+
+/// Long and mixed enough, and neither a name for a value nor code that fetches one.
+fn is_credential(value: &str, whole: &str) -> bool {
+    if value.len() < 8 || classes(value) < 2 || is_placeholder(value) {
+        return false;
+    }
+    let lower = value.to_ascii_lowercase();
+    let hashed = [
+        "$2a$", "$2b$", "$2y$", "$argon2", "$6$", "$5$", "sha256:", "sha512:", "sha256-", "pbkdf2",
+        "{ssha", "bcrypt",
+    ]
+    .iter()
+    .any(|p| lower.starts_with(p));
+    // A call, a path, an address, an option, a format: code and prose, not values.
+    let code = value.contains("()")
+        || value.contains("::")
+        || value.contains("->")
+        || (value.contains('(')
+            && value.contains(['.', '_'])
+            && value.find('(').is_some_and(|at| {
+                at > 2
+                    && value[..at]
+                        .chars()
+                        .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_'))
+            }))
+        || lower.starts_with("http")
+        || value.starts_with(['/', '.', '<', '[', '{', '%', '-'])
+        || (value.starts_with('$') && classes(&value[1..]) < 3);
+    // An identifier: words joined by dots and underscores, with at most a digit at the end.
+    let identifier = value
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'))
+        && value.chars().filter(char::is_ascii_digit).count() < 2
+        && (value.contains(['_', '.', '-'])
+            || !whole.contains(['"', '\'', 'は', '「'])
+            || value.chars().all(|c| c.is_ascii_lowercase()));
+    let dated = value
+        .chars()
+        .all(|c| c.is_ascii_digit() || matches!(c, '-' | '/' | ':' | '.' | ','));
+    !(hashed || code || identifier || dated)
+}
+
+/// Kinds of characters: lower, upper, digits, marks.
+fn classes(value: &str) -> usize {
+    let has = |f: fn(&char) -> bool| usize::from(value.chars().any(|c| f(&c)));
+    has(char::is_ascii_lowercase)
+        + has(char::is_ascii_uppercase)
+        + has(char::is_ascii_digit)
+        + has(char::is_ascii_punctuation)
+}
+
+/// What documentation and templates write where a credential would stand.
+fn is_placeholder(value: &str) -> bool {
+    let lower = value.to_ascii_lowercase();
+    let words = [
+        "example",
+        "changeme",
+        "change_me",
+        "change-me",
+        "placeholder",
+        "dummy",
+        "your_",
+        "your-",
+        "yourtoken",
+        "yourapi",
+        "yourpass",
+        "xxxx",
+        "****",
+        "redacted",
+        "process.env",
+        "os.environ",
+        "getenv",
+        "env.",
+        "env(",
+        "${",
+        "{{",
+        "<your",
+        "secrets.",
+        "[cut:",
+        "insert",
+        "abcdefgh",
+        "12345678",
+        "●●",
+        "…",
+        "...",
+        "todo",
+        "_here",
+        "-here",
+        "sample",
+        "vault:",
+        "config.",
+        "settings.",
+        "localhost",
+    ];
+    words.iter().any(|word| lower.contains(word))
+        || value.starts_with("<")
+        || value.starts_with("$(")
+        || (value.starts_with('%') && value.ends_with('%'))
+        || value
+            .chars()
+            .collect::<std::collections::HashSet<_>>()
+            .len()
+            <= 3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::masking::tests::{blocks, passes};
+
+    #[test]
+    fn issued_forms_block() {
+        let zeros = "0aZ".repeat(20);
+        for text in [
+            format!("ghp_{}", &zeros[..36]),
+            format!("key AKIA{}", &"Q7".repeat(8)),
+            format!("sk-ant-api03-{zeros}"),
+            format!("eyJhbGciOiJI.eyJzdWIiOiI.{}", &zeros[..20]),
+            format!("https://hooks.slack.com/services/T0/B0/{}", &zeros[..24]),
+            format!("-----BEGIN EC PRIVATE KEY-----\\n{zeros}\\n-----END EC PRIVATE KEY-----"),
+            "postgres://app:s3cr3tw0rd@db.example.jp/x".into(),
+            "Authorization: Basic dXNlcjpwYXNzd29yZA==".into(),
+            format!(
+                "g h p _ {}",
+                zeros[..36]
+                    .chars()
+                    .map(String::from)
+                    .collect::<Vec<_>>()
+                    .join(" ")
+            ),
+        ] {
+            blocks(&text, SpanKind::Secret);
+        }
+    }
+
+    #[test]
+    fn labelled_values_block() {
+        for text in [
+            "パスワード: Tk9#mmQ2x",
+            "password=hunter2!x",
+            "{\"api_key\": \"9f8e7d6c5b4a\"}",
+            "PW は「kX8-2pQz」",
+            "暗証番号は4821です",
+            "client_secret='q8Zr4Lm1Wn'",
+        ] {
+            blocks(text, SpanKind::Secret);
+        }
+    }
+
+    #[test]
+    fn talk_about_secrets_and_placeholders_pass() {
+        for text in [
+            "パスワードは8文字以上にしてください",
+            "password = os.environ[\"DB_PASSWORD\"]",
+            "token: ${GITHUB_TOKEN}",
+            "api_key=<YOUR_API_KEY>",
+            "password_hash: $2b$12$abcdefghijklmnopqrstuv",
+            "max_tokens: 4096000000",
+            "commit 54dca9625af5184dbea1ca0a17905d99cd744812",
+            "let token = next_token(&mut input);",
+            "AKIAIOSFODNN7EXAMPLE",
+            "password: ********",
+            "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ",
+            "token = tokenizer.next_token",
+            "[CUT:SECRET]",
+        ] {
+            passes(text);
+        }
+    }
+}
