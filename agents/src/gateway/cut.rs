@@ -26,6 +26,10 @@ const OPAQUE: &[&str] = &[
     "container",
 ];
 
+/// Longer ones label nothing: the first is no key, the second is prose.
+const LONGEST_LABEL: usize = 64;
+const LONGEST_LABELLED: usize = 600;
+
 /// What was cut, by rule.
 pub(super) struct Cuts<'a> {
     masker: &'a Masker,
@@ -52,7 +56,7 @@ impl<'a> Cuts<'a> {
         match serde_json::from_str::<Value>(text) {
             Ok(mut value) => {
                 let before = self.counts.clone();
-                self.free(&mut value);
+                self.free("", &mut value);
                 if self.counts == before {
                     text.to_owned()
                 } else {
@@ -87,7 +91,7 @@ impl<'a> Cuts<'a> {
             Value::Object(fields) => {
                 for (key, value) in fields {
                     match key.as_str() {
-                        "input" => self.free(value),
+                        "input" => self.free("", value),
                         opaque if value.is_string() && OPAQUE.contains(&opaque) => {}
                         _ => self.value(value),
                     }
@@ -97,28 +101,43 @@ impl<'a> Cuts<'a> {
         }
     }
 
-    /// A value whose form the model chose: any key and any number may be one.
-    fn free(&mut self, value: &mut Value) {
+    /// A value whose form the model chose: any key and any number may be one, and a value is
+    /// often recognised by its key only, as in `"my_number": 123456789018`.
+    fn free(&mut self, label: &str, value: &mut Value) {
         match value {
             Value::String(text) => {
-                if let Some(left) = self.text(text) {
+                if let Some(left) = self.labelled(label, text) {
                     *text = left;
                 }
             }
             Value::Number(number) => {
-                if let Some(left) = self.text(&number.to_string()) {
+                if let Some(left) = self.labelled(label, &number.to_string()) {
                     *value = Value::String(left);
                 }
             }
-            Value::Array(values) => values.iter_mut().for_each(|value| self.free(value)),
+            Value::Array(values) => values.iter_mut().for_each(|value| self.free(label, value)),
             Value::Object(fields) => {
                 let cut = std::mem::take(fields).into_iter().map(|(key, mut value)| {
-                    self.free(&mut value);
+                    self.free(&key, &mut value);
                     (self.text(&key).unwrap_or(key), value)
                 });
                 *fields = cut.collect::<Map<_, _>>();
             }
             Value::Null | Value::Bool(_) => {}
         }
+    }
+
+    /// What is left of a value, read together with its key as it stands in a JSON text.
+    fn labelled(&mut self, label: &str, value: &str) -> Option<String> {
+        if label.is_empty() || label.len() > LONGEST_LABEL || value.len() > LONGEST_LABELLED {
+            return self.text(value);
+        }
+        let lead = format!("\"{label}\": \"");
+        let left = self.text(&format!("{lead}{value}\""))?;
+        // Where the cut ran over the edges of the value, nothing of the value is kept.
+        let inner = left
+            .strip_prefix(&lead)
+            .and_then(|rest| rest.strip_suffix('"'));
+        Some(inner.unwrap_or_default().to_owned())
     }
 }
