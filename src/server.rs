@@ -31,7 +31,7 @@ fn router(node: Node) -> Router {
         .merge(health::routes())
         .nest("/api/v1", api::routes())
         .nest("/log", tiles::routes())
-        .nest("/anthropic", anthropic)
+        .nest("/anthropic", anthropic.with_state(()))
         .with_state(node)
         .layer(middleware::from_fn(only_named_hosts))
 }
