@@ -26,6 +26,8 @@ pub struct Cli {
 
 #[derive(Subcommand)]
 pub enum Command {
+    /// Play a working day on a fresh ledger: prompts, masks, blocks, approvals, a SIEM, a proof
+    Demo(Demo),
     /// Make a new ledger: its key, its first entry, its configuration
     Init(Init),
     /// Run the gateway, the ledger's API and its console
@@ -45,6 +47,24 @@ pub enum Command {
     Key(Key),
     /// Build every index again from the log
     Rebuild,
+    /// Mask standard input by the company's rules; exit 1 if it must not leave at all
+    Mask(Mask),
+    /// Record what a scanner found, from its SARIF 2.1.0 report
+    Scan(Scan),
+    /// List findings; with --severity, exit 1 while a live one is that grave or graver
+    Findings(Findings),
+    /// Patches for findings
+    #[command(subcommand)]
+    Patch(Patch),
+    /// What waits for a person's decision, and the decisions
+    #[command(subcommand)]
+    Approvals(Approvals),
+    /// Agents and their tokens
+    #[command(subcommand)]
+    Agents(Agents),
+    /// People: who may approve, and with which key
+    #[command(subcommand)]
+    Users(Users),
     /// Write a report from the log, and record that it was issued
     #[command(subcommand)]
     Report(Report),
@@ -188,4 +208,174 @@ pub enum ReportLanguage {
 pub enum Export {
     /// How far each receiver is, as the running server knows it
     Status,
+}
+
+#[derive(Args)]
+pub struct Scan {
+    /// The scanned directory
+    #[arg(default_value = ".")]
+    pub path: PathBuf,
+    /// Report of any scanner that writes SARIF 2.1.0
+    #[arg(long, value_name = "FILE")]
+    pub sarif: PathBuf,
+    /// The project's handle: findings of different projects never mix
+    #[arg(long, default_value = "main")]
+    pub project: String,
+    /// The scanner looked at every file, although its report does not list them
+    #[arg(long)]
+    pub whole_project: bool,
+    /// Who takes the report in
+    #[arg(long, value_name = "ACTOR", default_value = "service:scanner")]
+    pub by: String,
+}
+
+#[derive(Args)]
+pub struct Findings {
+    /// This grave or graver: info, low, medium, high, critical
+    #[arg(long)]
+    pub severity: Option<String>,
+    /// Only these states (repeatable): open, verified, refuted, suppressed, merged, closed, reopened
+    #[arg(long)]
+    pub state: Vec<String>,
+    #[arg(long)]
+    pub project: Option<String>,
+}
+
+#[derive(Subcommand)]
+pub enum Patch {
+    /// Propose a unified diff for a finding, and ask for its approval
+    Propose(PatchPropose),
+    /// Apply an approved patch: once, to exactly the files it was approved for
+    Apply(PatchApply),
+}
+
+#[derive(Args)]
+pub struct PatchPropose {
+    pub finding: String,
+    #[arg(long, value_name = "FILE")]
+    pub diff: PathBuf,
+    /// The directory that the diff's paths begin in
+    #[arg(long, default_value = ".")]
+    pub dir: PathBuf,
+    /// Who proposes, as user:s001; someone else has to approve
+    #[arg(long, value_name = "ACTOR")]
+    pub by: String,
+}
+
+#[derive(Args)]
+pub struct PatchApply {
+    pub approval: String,
+    #[arg(long, default_value = ".")]
+    pub dir: PathBuf,
+    #[arg(long, value_name = "ACTOR", default_value = "service:operator")]
+    pub by: String,
+}
+
+#[derive(Subcommand)]
+pub enum Approvals {
+    /// List approvals, oldest first
+    List {
+        /// Only this state: requested, granted, denied, expired
+        #[arg(long)]
+        state: Option<String>,
+    },
+    /// Show one, with what would be approved in full
+    Show { approval: String },
+    /// Approve, signed with your own SSH Ed25519 key
+    Approve(Decide),
+    /// Deny, signed with your own SSH Ed25519 key
+    Deny(Decide),
+    /// Write the decisions as files that `ssh-keygen -Y verify` checks
+    Evidence {
+        approval: String,
+        #[arg(long, short, value_name = "DIR")]
+        output: PathBuf,
+    },
+}
+
+#[derive(Args)]
+pub struct Decide {
+    pub approval: String,
+    /// Who decides, as user:s002
+    #[arg(long, value_name = "USER")]
+    pub by: String,
+    /// The decider's OpenSSH private key; its passphrase is asked for, or taken from
+    /// DAICHO_KEY_PASSPHRASE
+    #[arg(long, value_name = "FILE")]
+    pub key: PathBuf,
+    /// Why; sealed, not in the log
+    #[arg(long)]
+    pub reason: Option<String>,
+}
+
+#[derive(Subcommand)]
+pub enum Users {
+    List,
+    /// Let a user act; with a key, approve
+    Activate {
+        /// Staff number or handle, never a name
+        user: String,
+        /// OpenSSH public key (Ed25519) that the user signs decisions with
+        #[arg(long, value_name = "FILE")]
+        key: Option<PathBuf>,
+    },
+    /// End it
+    Deactivate {
+        user: String,
+        /// left, moved, requested, incident
+        #[arg(long, default_value = "requested")]
+        reason: String,
+    },
+}
+
+#[derive(Args)]
+pub struct Mask {
+    /// Read {"id","text"} lines, write {"id","verdict","masked","spans"} lines
+    #[arg(long)]
+    pub ndjson: bool,
+}
+
+#[derive(Subcommand)]
+pub enum Agents {
+    List,
+    /// Let an agent speak; prints its token, once
+    Register {
+        agent: String,
+        /// What it is for; its own handle unless given
+        #[arg(long)]
+        role: Option<String>,
+        /// internal, mail, ec, personal, generated
+        #[arg(long, default_value = "internal")]
+        data_class: String,
+        #[arg(long)]
+        model: Option<String>,
+    },
+    /// Give an agent a new token; the old one ends
+    Token { agent: String },
+    /// Stop an agent for now
+    Suspend {
+        agent: String,
+        /// requested, incident, inactive, token_leaked, replaced, cleared
+        #[arg(long, default_value = "requested")]
+        reason: String,
+    },
+    /// Let a suspended agent speak again
+    Release {
+        agent: String,
+        #[arg(long, default_value = "cleared")]
+        reason: String,
+    },
+    /// Stop an agent for ever
+    Retire {
+        agent: String,
+        #[arg(long, default_value = "requested")]
+        reason: String,
+    },
+}
+
+#[derive(Args)]
+pub struct Demo {
+    /// End when the day is over, instead of keeping the console open
+    #[arg(long)]
+    pub once: bool,
 }

@@ -1,24 +1,33 @@
 //! One file per command.
 
+mod agents;
 mod append;
+mod approvals;
 mod events;
 mod export;
+mod findings;
 mod init;
 mod key;
+mod mask;
+mod patch;
 mod prove;
 mod rebuild;
 mod report;
+mod scan;
 mod serve;
 mod show;
+mod users;
 mod verify;
 
 use crate::cli::{Cli, Command};
 use crate::outcome::{Done, Failure};
 use ledger::{OpenError, Reader};
+use schemas::{Period, Timestamp};
 use std::path::Path;
 
 pub fn run(cli: &Cli) -> Done {
     match &cli.command {
+        Command::Demo(args) => crate::demo::run(args.once),
         Command::Init(args) => init::run(cli, args),
         Command::Serve(args) => serve::run(cli, args),
         Command::Append(args) => append::run(cli, args),
@@ -28,6 +37,13 @@ pub fn run(cli: &Cli) -> Done {
         Command::Prove(args) => prove::run(cli, args),
         Command::Key(args) => key::run(cli, args),
         Command::Rebuild => rebuild::run(cli),
+        Command::Mask(args) => mask::run(cli, args),
+        Command::Scan(args) => scan::run(cli, args),
+        Command::Findings(args) => findings::run(cli, args),
+        Command::Patch(args) => patch::run(cli, args),
+        Command::Approvals(args) => approvals::run(cli, args),
+        Command::Agents(args) => agents::run(cli, args),
+        Command::Users(args) => users::run(cli, args),
         Command::Report(args) => report::run(cli, args),
         Command::Export(args) => export::run(cli, args),
         Command::Bench(args) => {
@@ -49,4 +65,21 @@ fn read(data: &Path) -> Result<Reader, Failure> {
 pub fn open_failed(error: OpenError) -> Failure {
     let help = error.remedy();
     Failure::new(error, help)
+}
+
+/// A word of one of the closed lists, as `high` or `granted`.
+fn word<T: serde::de::DeserializeOwned>(text: &str) -> anyhow::Result<T> {
+    let error = |_| {
+        anyhow::anyhow!(
+            "{:?} is not one of its words; see --help",
+            schemas::Label::lossy(text).as_str()
+        )
+    };
+    serde_json::from_value(text.into()).map_err(error)
+}
+
+/// A deadline: now and a period; "forever" is as far as timestamps go.
+fn period_from(now: Timestamp, period: Period) -> Timestamp {
+    now.after(period)
+        .unwrap_or(Timestamp::from_micros(i64::MAX))
 }

@@ -2,15 +2,19 @@
 
 use crate::door::operator_token_file;
 use crate::outcome::Failure;
+use crate::policies;
+use crate::server::gateway::{ProviderKey, UpstreamError};
+use agents::masking::Policy;
 use anyhow::Context;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use exporters::forward::Destination;
 use exporters::report::retention::{Periods, default_periods};
 use ledger::Layout;
-use schemas::Hash;
-use serde::Deserialize;
+use schemas::{Hash, Period};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::io::Write;
+use std::path::PathBuf;
 use zeroize::Zeroizing;
 
 #[derive(Deserialize)]
@@ -20,9 +24,29 @@ pub struct Config {
     pub anthropic: Upstream,
     /// How long each class is kept.
     pub retention: Periods,
+    pub masking: Policy,
+    pub approvals: Approvals,
     pub report: Report,
     /// Receivers of the whole log.
     pub export: Vec<Destination>,
+}
+
+/// How drafts and patches are decided on.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Approvals {
+    /// After it an undecided request is over.
+    pub deadline: Period,
+    pub approvers_needed: u64,
+}
+
+impl Default for Approvals {
+    fn default() -> Approvals {
+        Approvals {
+            deadline: Period::Days(7),
+            approvers_needed: 1,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -53,6 +77,23 @@ pub struct Upstream {
     pub base_url: String,
     /// Environment variable that holds the provider's key.
     pub key_env: String,
+    /// A file that holds it instead, readable by its owner only.
+    pub key_file: Option<PathBuf>,
+}
+
+impl Upstream {
+    /// The provider's key, or why there is none. A key that is there and unusable is a fault.
+    pub fn key(&self) -> Result<Result<ProviderKey, String>, Failure> {
+        let key = match &self.key_file {
+            Some(path) => ProviderKey::from_file(path),
+            None => ProviderKey::from_env(&self.key_env),
+        };
+        match key {
+            Ok(key) => Ok(Ok(key)),
+            Err(error @ UpstreamError::NoKey(_)) => Ok(Err(error.to_string())),
+            Err(error) => Err(Failure::new(error, "see [anthropic] key_env and key_file in daicho.toml")),
+        }
+    }
 }
 
 impl Default for Config {
@@ -61,6 +102,7 @@ impl Default for Config {
             server: Server::default(),
             anthropic: Upstream::default(),
             retention: default_periods(),
+            masking: Policy::default(), approvals: Approvals::default(),
             report: Report::default(),
             export: Vec::new(),
         }
@@ -80,6 +122,7 @@ impl Default for Upstream {
         Upstream {
             base_url: "https://api.anthropic.com".to_owned(),
             key_env: "ANTHROPIC_API_KEY".to_owned(),
+            key_file: None,
         }
     }
 }
@@ -111,10 +154,30 @@ impl Config {
                 "correct the line; every key is described in the file that `daicho init` writes",
             )
         })?;
-        for (class, period) in default_periods() {
-            config.retention.entry(class).or_insert(period);
-        }
+        config.complete();
         Ok(config)
+    }
+
+    /// A class that the file leaves out keeps its default period.
+    pub fn complete(&mut self) {
+        for (class, period) in default_periods() {
+            self.retention.entry(class).or_insert(period);
+        }
+    }
+}
+
+impl Config {
+    /// The policies that an event adopts: name, digest, and their JSON.
+    pub fn policies(&self) -> Result<Vec<(&'static str, Hash, String)>, Failure> {
+        let approvals = serde_json::to_string(&self.approvals)?;
+        let retention = serde_json::to_string(&self.retention)?;
+        let own = |name, json: String| (name, policies::digest(&json), json);
+        let masking = serde_json::to_string(&self.masking)?;
+        Ok(vec![
+            ("masking", self.masking.digest(), masking),
+            own(agents::approvals::view::POLICY, approvals),
+            own("retention", retention),
+        ])
     }
 }
 

@@ -3,9 +3,12 @@
 use crate::commands::open_failed;
 use crate::intake::{self, ReceiptJson};
 use crate::outcome::Failure;
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use ledger::clock::{Clock, SystemClock};
-use ledger::{AppendError, Appender, Layout, OpenError, Options, Receipt, Submission};
+use ledger::{
+    AppendError, Appender, Entry, Layout, OpenError, Options, Reader, Receipt, Submission,
+};
+use schemas::kinds::records::ContentRevealed;
 use schemas::{Actor, Data, Event, EventId, Timestamp};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
@@ -21,7 +24,7 @@ pub fn operator_token_file(layout: &Layout) -> PathBuf {
 }
 
 pub enum Door {
-    Here(Box<Appender>),
+    Here(Appender),
     Server {
         address: String,
         token: Zeroizing<String>,
@@ -30,14 +33,18 @@ pub enum Door {
 }
 
 impl Door {
-    /// Opens the ledger for writing. Where `daicho serve` holds it, goes through its API.
-    pub fn open(data: &Path) -> Result<Door, Failure> {
+    /// Opens the ledger for writing, with a reader of what is in it. Where `daicho serve`
+    /// holds it, goes through its API.
+    pub fn open(data: &Path) -> Result<(Door, Reader), Failure> {
         match ledger::open(data, Options::default()) {
-            Ok((appender, _)) => Ok(Door::Here(Box::new(appender))),
-            Err(held @ OpenError::Locked(_)) => Door::to_server(data).map_err(|cause| {
-                let help = held.remedy();
-                Failure::new(anyhow::Error::new(held).context(format!("{cause:#}")), help)
-            }),
+            Ok((appender, reader)) => Ok((Door::Here(appender), reader)),
+            Err(held @ OpenError::Locked(_)) => {
+                let door = Door::to_server(data).map_err(|cause| {
+                    let help = held.remedy();
+                    Failure::new(anyhow::Error::new(held).context(format!("{cause:#}")), help)
+                })?;
+                Ok((door, Reader::open(data).map_err(open_failed)?))
+            }
             Err(error) => Err(open_failed(error)),
         }
     }
@@ -50,17 +57,18 @@ impl Door {
         let token = std::fs::read_to_string(&token)
             .with_context(|| format!("{} cannot be read", token.display()))?;
         let client = reqwest::blocking::Client::builder().no_proxy().build()?;
+        let token = Zeroizing::new(token.trim().to_owned());
         Ok(Door::Server {
             address,
-            token: Zeroizing::new(token.trim().to_owned()),
+            token,
             client,
         })
     }
 
     /// Appends a batch, whole or not at all.
-    pub fn append(&self, batch: Vec<Submission>) -> Result<Vec<Receipt>, Failure> {
+    pub fn append(&self, batch: Vec<Submission>) -> Result<Vec<Receipt>, AppendError> {
         match self {
-            Door::Here(appender) => appender.append(batch).map_err(append_failed),
+            Door::Here(appender) => appender.append(batch),
             Door::Server {
                 address,
                 token,
@@ -70,28 +78,43 @@ impl Door {
                     .iter()
                     .map(|s| format!("{}\n", intake::to_json(s)))
                     .collect();
-                let answer = client
+                let request = client
                     .post(format!("http://{address}/api/v1/events"))
                     .bearer_auth(token.as_str())
                     .header("content-type", "application/x-ndjson")
-                    .body(lines)
-                    .send()
-                    .with_context(|| format!("the server at {address} does not answer"))?;
-                if !answer.status().is_success() {
-                    let answer: serde_json::Value = answer.json().unwrap_or_default();
-                    let text = |key: &str| answer[key].as_str().unwrap_or_default().to_owned();
-                    return Err(Failure::new(anyhow!("{}", text("error")), text("help")));
+                    .body(lines);
+                let unanswered = |error: reqwest::Error| {
+                    let fault = format!("the server at {address} does not answer: {error}");
+                    refused(
+                        &fault,
+                        "see whether `daicho serve` runs; whether these events are recorded is not known",
+                    )
+                };
+                let answer = request.send().map_err(unanswered)?;
+                if answer.status().is_success() {
+                    let receipts: Vec<ReceiptJson> = answer.json().map_err(unanswered)?;
+                    return Ok(receipts.into_iter().map(Into::into).collect());
                 }
-                let receipts: Vec<ReceiptJson> =
-                    answer.json().context("the server's answer is not one")?;
-                Ok(receipts.into_iter().map(Into::into).collect())
+                let told: Told = answer.json().map_err(unanswered)?;
+                Err(match told.conflict {
+                    Some((id, seq)) => AppendError::Conflict { id, seq },
+                    None => refused(&told.error, &told.help),
+                })
             }
         }
     }
 
-    /// Names the rule that keeps a text out of `data`, if one does.
-    pub fn guard(&self) -> Result<impl Fn(&str) -> Option<String> + use<>, Failure> {
-        Ok(|_: &str| None)
+    /// Records that an entry's content is about to be shown: nothing is revealed unrecorded.
+    pub fn record_reveal(&self, entry: &Entry, purpose: &str) -> Result<(), AppendError> {
+        let batch = entry.content().iter().map(|reference| {
+            let data = ContentRevealed {
+                position: entry.seq(),
+                name: reference.name.clone(),
+                purpose: purpose.parse().expect("purposes are literal names"),
+            };
+            self.event(self.operator(), data)
+        });
+        self.append(batch.collect()).map(|_| ())
     }
 
     pub fn now(&self) -> Timestamp {
@@ -123,8 +146,26 @@ impl Door {
     }
 }
 
+/// What the server says of a batch that it did not append.
+#[derive(serde::Deserialize)]
+struct Told {
+    error: String,
+    help: String,
+    conflict: Option<(EventId, u64)>,
+}
+
+fn refused(fault: &str, help: &str) -> AppendError {
+    AppendError::Refused {
+        fault: fault.into(),
+        help: help.into(),
+    }
+}
+
 pub fn append_failed(error: AppendError) -> Failure {
-    let help = append_remedy(&error);
+    let help = match &error {
+        AppendError::Refused { help, .. } => help.to_string(),
+        _ => append_remedy(&error).to_owned(),
+    };
     Failure::new(error, help)
 }
 
@@ -136,6 +177,7 @@ pub fn append_remedy(error: &AppendError) -> &'static str {
         AppendError::Conflict { .. } | AppendError::ConflictInBatch { .. } => {
             "an id stands for one event for ever: give the other event an id of its own"
         }
+        AppendError::Refused { .. } => "see what the writer of the ledger says",
         AppendError::ClockBehind { .. } => "set the host's clock right and try again",
         AppendError::Content(_) => "check that the data directory is writable and has space",
         AppendError::Stopped { .. } => {

@@ -4,20 +4,24 @@ mod bench;
 mod cli;
 mod commands;
 mod config;
-#[allow(dead_code)] // until `daicho demo` runs it
 mod demo;
+mod desk;
 mod door;
 mod intake;
+mod masking;
 mod outcome;
+mod policies;
 mod server;
 mod views;
 
 use clap::Parser;
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_env("DAICHO_LOG")
                 .unwrap_or_else(|_| "warn".into()),

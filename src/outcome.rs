@@ -1,4 +1,5 @@
 use std::fmt;
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 /// How a command ended, when it could be done.
@@ -54,12 +55,27 @@ pub fn exit(done: Done) -> ExitCode {
         Ok(Outcome::Wrong) => ExitCode::from(1),
         Err(failure) if is_broken_pipe(&failure) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("error: {:#}", failure.fault);
-            if let Some(help) = failure.help {
-                eprintln!("help:  {help}");
-            }
+            let help = failure.help.as_deref().unwrap_or(remedy(&failure.fault));
+            // Nobody may be listening, which is no reason to panic.
+            let _ = writeln!(
+                std::io::stderr(),
+                "error: {:#}\nhelp:  {help}",
+                failure.fault
+            );
             ExitCode::from(2)
         }
+    }
+}
+
+/// What to do about a fault that says no more than its causes do.
+fn remedy(fault: &anyhow::Error) -> &'static str {
+    let io = fault.chain().find_map(|cause| cause.downcast_ref());
+    match io.map(std::io::Error::kind) {
+        Some(ErrorKind::NotFound) => "check the path",
+        Some(ErrorKind::PermissionDenied) => "check who owns it and who may do this",
+        Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => "free space and try again",
+        Some(_) => "see the cause, which is the system's own",
+        None => "the command's --help says what it takes",
     }
 }
 

@@ -1,4 +1,9 @@
 use crate::outcome::Failure;
+use crate::policies::Policies;
+use agents::approvals::view::Approvals;
+use agents::gateway::OpenCalls;
+use agents::registry::Agents;
+use agents::scanner::findings::Findings;
 use ledger::query::Positions;
 use ledger::{Index, IndexError, Reader, View};
 use schemas::Hash;
@@ -7,6 +12,11 @@ use schemas::Hash;
 pub struct Views {
     index: Index,
     pub positions: View<Positions>,
+    pub policies: View<Policies>,
+    pub findings: View<Findings>,
+    pub approvals: View<Approvals>,
+    pub agents: View<Agents>,
+    pub open_calls: View<OpenCalls>,
 }
 
 impl Views {
@@ -14,14 +24,23 @@ impl Views {
     pub fn open(reader: Reader) -> Result<Views, Failure> {
         let help = "delete the directory `index`: it is built again from the log";
         let mut index = Index::open(reader).map_err(|error| Failure::new(error, help))?;
-        let positions = index.add();
-        for notice in index.notices() {
+        let views = Views {
+            positions: index.add(),
+            policies: index.add(),
+            findings: index.add(),
+            approvals: index.add(),
+            agents: index.add(),
+            open_calls: index.add(),
+            index,
+        };
+        for notice in views.index.notices() {
             eprintln!("note: {notice}");
         }
-        index
+        views
+            .index
             .catch_up()
             .map_err(|error| Failure::new(error, "run `daicho verify`"))?;
-        Ok(Views { index, positions })
+        Ok(views)
     }
 
     /// False when another process holds the store and this one works from memory.

@@ -236,7 +236,7 @@ impl Index {
         let Some(bytes) = store.get(P::NAME).map_err(|_| "cannot be read")? else {
             return Ok(None);
         };
-        let snapshot: Snapshot = ciborium::from_reader(&bytes[..]).map_err(|_| "is damaged")?;
+        let snapshot: Snapshot = from_cbor(&bytes).map_err(|_| "is damaged")?;
         if snapshot.version != P::VERSION {
             return Ok(None);
         }
@@ -250,7 +250,7 @@ impl Index {
         if last.unwrap_or(Hash::ZERO) != snapshot.leaf {
             return Err("is of another log");
         }
-        let state = ciborium::from_reader(&snapshot.state[..]).map_err(|_| "is damaged")?;
+        let state = from_cbor(&snapshot.state).map_err(|_| "is damaged")?;
         Ok(Some(Folded {
             state,
             cursor: snapshot.cursor,
@@ -329,6 +329,12 @@ impl Index {
         };
         self.kept.iter().map(|kept| digest(kept.as_ref())).collect()
     }
+}
+
+/// Reads CBOR. ciborium refuses byte strings that are longer than its buffer, 4 KiB unless
+/// told: a bitmap of positions soon is.
+fn from_cbor<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ciborium::de::Error<std::io::Error>> {
+    ciborium::de::from_reader_with_buffer(bytes, &mut vec![0; bytes.len()])
 }
 
 enum StoreFault {

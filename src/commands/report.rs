@@ -2,7 +2,7 @@ use crate::cli::{Cli, Report, ReportFormat, ReportLanguage, RetentionReport as A
 use crate::commands::read;
 use crate::commands::verify::{check, trust};
 use crate::config::Config;
-use crate::door::Door;
+use crate::door::{Door, append_failed};
 use crate::outcome::{Done, Failure, Outcome};
 use anyhow::Context;
 use exporters::report::retention::{Retention, RetentionReport};
@@ -16,7 +16,7 @@ use std::io::Write;
 pub fn run(cli: &Cli, args: &Report) -> Done {
     let Report::Retention(args) = args;
     let config = Config::load(&Layout::new(&cli.data))?;
-    let door = Door::open(&cli.data)?;
+    let (door, _) = Door::open(&cli.data)?;
     let (report, outcome) = retention(cli, args, &config, &door)?;
     let json = cli.json || args.format == ReportFormat::Json;
     let (text, media) = match (json, args.language) {
@@ -36,7 +36,9 @@ pub fn run(cli: &Cli, args: &Report) -> Done {
         report_sha256: Hash(Sha256::digest(&text).into()),
         media: Label::lossy(media),
     };
-    let receipts = door.append(vec![door.event(door.operator(), issued)])?;
+    let receipts = door
+        .append(vec![door.event(door.operator(), issued)])
+        .map_err(append_failed)?;
     eprintln!("recorded as report.issued at {}", receipts[0].seq);
     Ok(outcome)
 }

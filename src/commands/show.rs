@@ -1,10 +1,8 @@
 use crate::cli::{Cli, Show};
 use crate::commands::read;
-use crate::door::Door;
+use crate::door::{Door, append_failed};
 use crate::outcome::{Done, Failure, Outcome};
 use base64::{Engine, engine::general_purpose::STANDARD};
-use ledger::Entry;
-use schemas::kinds::records::ContentRevealed;
 use std::io::Write;
 
 pub fn run(cli: &Cli, args: &Show) -> Done {
@@ -14,7 +12,8 @@ pub fn run(cli: &Cli, args: &Show) -> Done {
         .map_err(|error| Failure::new(error, "`daicho events` lists what is there"))?;
     let mut contents = Vec::new();
     if args.content && !entry.content().is_empty() {
-        record(cli, &entry)?;
+        let (door, _) = Door::open(&cli.data)?;
+        door.record_reveal(&entry, "show").map_err(append_failed)?;
         for reference in entry.content() {
             let plain = reader.content(reference).map_err(|error| {
                 Failure::new(error, "the entry and its proofs stay valid; restore keys/content from a backup to read it")
@@ -60,23 +59,4 @@ pub fn run(cli: &Cli, args: &Show) -> Done {
         writeln!(out)?;
     }
     Ok(Outcome::Well)
-}
-
-/// Nothing is revealed unrecorded.
-fn record(cli: &Cli, entry: &Entry) -> Result<(), Failure> {
-    let door = Door::open(&cli.data)?;
-    let batch = entry
-        .content()
-        .iter()
-        .map(|reference| {
-            let data = ContentRevealed {
-                position: entry.seq(),
-                name: reference.name.clone(),
-                purpose: "show".parse().expect("a literal name is sound"),
-            };
-            door.event(door.operator(), data)
-        })
-        .collect();
-    door.append(batch)?;
-    Ok(())
 }

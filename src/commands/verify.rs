@@ -19,7 +19,10 @@ pub fn run(cli: &Cli, args: &Verify) -> Done {
 
 /// What the auditor gives on the command line.
 pub fn trust(vkey: Option<&str>, checkpoints: &[PathBuf]) -> Result<Trust, Failure> {
-    let unfit = |error: KeyError| Failure::new(error, "give it as `daicho key show` prints it");
+    let unfit = |error: KeyError| {
+        let fault = anyhow::Error::new(error).context("--vkey");
+        Failure::new(fault, "give it as `daicho key show` prints it")
+    };
     let vkey = vkey.map(str::parse).transpose().map_err(unfit)?;
     let mut trust = Trust {
         vkey,

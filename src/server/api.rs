@@ -7,6 +7,7 @@ use super::Node;
 use axum::Json;
 use axum::Router;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::routing::get;
 use exporters::forward::Status;
 
@@ -16,7 +17,9 @@ pub fn routes() -> Router<Node> {
         .route("/events/{seq}", get(events::one))
         .route("/proofs/{seq}", get(events::proof))
         .route("/export", get(export))
+        .fallback(|| async { StatusCode::NOT_FOUND })
         .layer(axum::extract::DefaultBodyLimit::max(events::MAX_BODY_BYTES))
+        .layer(axum::middleware::from_fn(fault::named))
 }
 
 /// How far each receiver of the log is.

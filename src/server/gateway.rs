@@ -178,6 +178,17 @@ async fn read_body(headers: &HeaderMap, body: Body) -> Result<Capture, Fault> {
     }
 }
 
+/// What stands in the gateway's place while no provider's key is given.
+pub fn closed_routes() -> Router {
+    let closed = async || {
+        let message = "this gateway has no provider's key; its operator gives one in daicho.toml";
+        let error = serde_json::json!({ "type": "api_error", "message": message });
+        let body = axum::Json(serde_json::json!({ "type": "error", "error": error }));
+        (StatusCode::SERVICE_UNAVAILABLE, body)
+    };
+    Router::new().fallback(closed)
+}
+
 /// The gateway's paths, to be mounted under `/anthropic`.
 ///
 /// Serve with `into_make_service_with_connect_info::<SocketAddr>()`: failed attempts are

@@ -61,7 +61,8 @@ pub fn log_key(
 }
 
 fn named_key(line: &[u8]) -> Option<VerifierKey> {
-    let (body, _) = line::split(line).ok()?;
+    // The body alone: a signature that cannot be read is a finding of its own.
+    let body = body_of(line);
     match Envelope::from_body(body).ok()?.event.data {
         Data::LedgerCreated(created) => created.vkey.as_str().parse().ok(),
         _ => None,
@@ -88,10 +89,11 @@ struct Checked {
 fn check_line(offset: u64, line: &[u8], key: Option<&VerifierKey>) -> Checked {
     match line::split(line) {
         Err(error) => {
-            // Still a leaf to hash, so that the root shows the damage too.
+            // Still a leaf to hash: what stands before the TAB, so that damage to a signature
+            // is one finding and breaks neither chain nor root.
             Checked {
                 offset,
-                leaf: leaf_hash(line),
+                leaf: leaf_hash(body_of(line)),
                 envelope: Err((Check::Line, error.to_string())),
                 signed: false,
             }
@@ -103,10 +105,16 @@ fn check_line(offset: u64, line: &[u8], key: Option<&VerifierKey>) -> Checked {
                 leaf,
                 envelope: Envelope::from_body(body)
                     .map_err(|error| (Check::Body, error.to_string())),
-                signed: key.is_some_and(|key| signature::holds(key, &leaf, &signature)),
+                // Without a key there is one finding, not one for each entry.
+                signed: key.is_none_or(|key| signature::holds(key, &leaf, &signature)),
             }
         }
     }
+}
+
+/// What stands before the first TAB.
+fn body_of(line: &[u8]) -> &[u8] {
+    line.split(|b| *b == b'\t').next().unwrap_or(line)
 }
 
 /// State carried from entry to entry.
@@ -126,7 +134,6 @@ struct Walk<'a> {
 pub fn walk(
     layout: &Layout,
     key: Option<&VerifierKey>,
-    live: bool,
     promises: &mut Promises,
     contents: &mut Contents,
     found: &mut Found,
@@ -137,7 +144,7 @@ pub fn walk(
         let shown = layout.shown(stray);
         if stray.file_name().is_some_and(|name| name == "new") {
             found.notes.push(format!(
-                "{shown}: a commit that nobody was told about; the next start removes it"
+                "{shown}: a commit in the making, or one that nobody was told about; the next start removes it"
             ));
         } else {
             found.push(file_name(
@@ -167,15 +174,11 @@ pub fn walk(
             "{} at byte {}: {} bytes",
             tail.file, tail.offset, tail.tail_bytes
         );
-        if live {
-            walk.found.notes.push(format!(
-                "{shown} are being written at this moment (entry {position})"
-            ));
-        } else {
-            walk.found.notes.push(format!(
-                "{shown} are no entry: a commit that nobody was told about; the next start accounts for them"
-            ));
-        }
+        // Which of the two it is only the lock could tell, and a reader that takes it, even
+        // shared and for a moment, makes a starting writer fail.
+        walk.found.notes.push(format!(
+            "{shown} are no entry: entry {position} is being written, or was cut off before anybody was told of it and the next start accounts for it"
+        ));
     }
     Ok(Walked {
         frontier: walk.frontier,

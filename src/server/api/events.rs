@@ -3,7 +3,7 @@ use crate::intake::{self, ReceiptJson, moment};
 use crate::server::Node;
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
+use axum::extract::{FromRequest, Path, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use ledger::query::{Filter, find};
@@ -22,9 +22,14 @@ const PAGE: usize = 1_000;
 pub async fn append(
     State(node): State<Node>,
     headers: HeaderMap,
-    body: Bytes,
+    request: Request,
 ) -> Result<Response, Fault> {
+    // Before the body is read: a stranger does not make us hold 32 MiB.
     authorize(&node, &headers)?;
+    let body = match Bytes::from_request(request, &node).await {
+        Ok(body) => body,
+        Err(refused) => return Ok(refused.into_response()),
+    };
     let lines = headers
         .get(header::CONTENT_TYPE)
         .and_then(|media| media.to_str().ok())

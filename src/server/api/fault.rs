@@ -1,15 +1,21 @@
+use super::events::MAX_BODY_BYTES;
 use crate::door::append_remedy;
 use crate::intake::IntakeError;
 use axum::Json;
-use axum::http::StatusCode;
+use axum::extract::{OriginalUri, Request};
+use axum::http::{StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use ledger::{AppendError, ReadError};
+use schemas::EventId;
 
 /// What went wrong with a request: whose fault, what, and what to do.
 pub struct Fault {
     status: StatusCode,
     error: String,
     help: &'static str,
+    /// The id that stands for another event, and where that is.
+    conflict: Option<(EventId, u64)>,
 }
 
 impl Fault {
@@ -17,6 +23,7 @@ impl Fault {
         Fault {
             status,
             error: format!("{error:#}"),
+            conflict: None,
             help,
         }
     }
@@ -26,10 +33,50 @@ impl IntoResponse for Fault {
     fn into_response(self) -> Response {
         (
             self.status,
-            Json(serde_json::json!({ "error": self.error, "help": self.help })),
+            Json(serde_json::json!({ "error": self.error, "help": self.help, "conflict": self.conflict })),
         )
             .into_response()
     }
+}
+
+/// What the framework refuses is a fault like any other: it has a reason and a remedy.
+pub async fn named(request: Request, next: Next) -> Response {
+    let whole = request.extensions().get::<OriginalUri>();
+    let path = whole.map_or(request.uri(), |uri| uri).path().to_owned();
+    let method = request.method().clone();
+    let answer = next.run(request).await;
+    let (status, headers) = (answer.status(), answer.headers());
+    let own = headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|media| media == "application/json");
+    if own || !(status.is_client_error() || status.is_server_error()) {
+        return answer;
+    }
+    let fault = match status {
+        StatusCode::NOT_FOUND => Fault::new(
+            status,
+            format!("there is nothing at {path}"),
+            "see the API's description in the README",
+        ),
+        StatusCode::METHOD_NOT_ALLOWED => Fault::new(
+            status,
+            format!("{method} is not for {path}"),
+            "GET reads; POST is for /api/v1/events",
+        ),
+        StatusCode::PAYLOAD_TOO_LARGE => Fault::new(
+            status,
+            format!("the request is longer than {MAX_BODY_BYTES} bytes"),
+            "send fewer events in one request",
+        ),
+        // Of the path or the query, which the client can see; a body's words are not repeated.
+        StatusCode::BAD_REQUEST => {
+            let text = axum::body::to_bytes(answer.into_body(), 4_096).await;
+            let text = String::from_utf8_lossy(&text.unwrap_or_default()).into_owned();
+            Fault::new(status, text, "correct the path or the query")
+        }
+        _ => return answer,
+    };
+    fault.into_response()
 }
 
 impl From<AppendError> for Fault {
@@ -41,10 +88,18 @@ impl From<AppendError> for Fault {
             }
             AppendError::ClockBehind { .. }
             | AppendError::Content(_)
-            | AppendError::Stopped { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            | AppendError::Stopped { .. }
+            | AppendError::Refused { .. } => StatusCode::SERVICE_UNAVAILABLE,
         };
         let help = append_remedy(&error);
-        Fault::new(status, anyhow::Error::new(error), help)
+        let conflict = match &error {
+            AppendError::Conflict { id, seq } => Some((*id, *seq)),
+            _ => None,
+        };
+        Fault {
+            conflict,
+            ..Fault::new(status, anyhow::Error::new(error), help)
+        }
     }
 }
 

@@ -1,0 +1,62 @@
+use crate::config::Config;
+use crate::door::{Door, append_failed};
+use crate::outcome::Failure;
+use crate::policies;
+use crate::views::Views;
+use ledger::{Layout, Reader, Receipt, Submission};
+use std::path::{Path, PathBuf};
+
+/// Where a command works that reads, concludes and appends.
+pub struct Desk {
+    data: PathBuf,
+    pub config: Config,
+    pub door: Door,
+    pub reader: Reader,
+    pub views: Views,
+}
+
+impl Desk {
+    pub fn open(data: &Path) -> Result<Desk, Failure> {
+        let config = Config::load(&Layout::new(data))?;
+        let (door, reader) = Door::open(data)?;
+        let views = Views::open(reader.clone())?;
+        let mut desk = Desk {
+            data: data.to_owned(),
+            config,
+            door,
+            reader,
+            views,
+        };
+        let adopted = desk
+            .views
+            .policies
+            .read(|p| policies::adopt(p, &desk.config, &desk.door))?;
+        if !adopted.is_empty() {
+            desk.append(adopted)?;
+        }
+        Ok(desk)
+    }
+
+    /// Appends, and shows the views what was appended.
+    pub fn append(&mut self, batch: Vec<Submission>) -> Result<Vec<Receipt>, Failure> {
+        let receipts = self.door.append(batch).map_err(append_failed)?;
+        self.refresh()?;
+        Ok(receipts)
+    }
+
+    fn refresh(&mut self) -> Result<(), Failure> {
+        if let Door::Server { .. } = self.door {
+            // A reader beside the server sees what was there when it was opened.
+            self.reader = Reader::open(&self.data).map_err(crate::commands::open_failed)?;
+            self.views = Views::open(self.reader.clone())?;
+        }
+        self.views.catch_up()?;
+        Ok(())
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        self.views.save();
+    }
+}

@@ -1,0 +1,311 @@
+//! kill -9 at random moments under load: what was acknowledged is there, where it was said
+//! to be, and every promise that was seen before still holds.
+
+use crate::world::{Dice, Ledger, Server, daicho, drill, ndjson, say, wait_for, with_content};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+const ROUNDS: u64 = 50;
+const PRODUCERS: u64 = 4;
+
+/// What producers sent and what they were told, over all rounds.
+#[derive(Default)]
+struct Told {
+    /// id → receipt.
+    acknowledged: HashMap<String, Value>,
+    /// Batches that were sent and not answered: nobody knows of them.
+    open: Vec<Vec<Value>>,
+    /// Signed checkpoints as they were served.
+    checkpoints: Vec<String>,
+}
+
+/// What the rounds did, for the line at the end.
+#[derive(Default)]
+struct Counts {
+    torn: u64,
+    killed_while_starting: u64,
+    recorded_unanswered: u64,
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_when_the_server_is_killed_at_any_moment() {
+    let mut dice = Dice::thrown("kill");
+    let ledger = Ledger::new();
+    let told = Mutex::new(Told::default());
+    let mut counts = Counts::default();
+    for round in 0..ROUNDS {
+        let mut fresh = Vec::new();
+        if dice.below(5) == 0 {
+            // A start is killed too: recovery must be able to begin again.
+            let mut child = daicho(&ledger.dir);
+            child.args(["serve", "--listen", "127.0.0.1:0"]);
+            let mut child = child.stdout(Stdio::null()).spawn().unwrap();
+            std::thread::sleep(Duration::from_millis(dice.below(150)));
+            child.kill().unwrap();
+            child.wait().unwrap();
+            counts.killed_while_starting += 1;
+        } else {
+            let server = ledger.serve();
+            fresh = load_until_killed(server, &mut dice, &told);
+        }
+        let tails = if dice.below(3) == 0 {
+            tear(&ledger, &mut dice)
+        } else {
+            Vec::new()
+        };
+        counts.torn += tails.len() as u64;
+        verify_with_checkpoints(&ledger, &told.lock().unwrap());
+
+        let server = ledger.serve();
+        is_accounted_for(&server, &tails);
+        are_there(&server, &told.lock().unwrap(), &fresh);
+        resend(
+            &server,
+            &mut dice,
+            &mut told.lock().unwrap(),
+            &fresh,
+            &mut counts,
+        );
+        if dice.below(2) == 0 {
+            assert_eq!(server.stop(), 0, "round {round}");
+        } else {
+            server.kill();
+        }
+        ledger.verify();
+    }
+    let server = ledger.serve();
+    let told = told.into_inner().unwrap();
+    let all: Vec<String> = told.acknowledged.keys().cloned().collect();
+    are_there(&server, &told, &all);
+    drop(server);
+    let report = ledger.verify();
+    say(&format!(
+        "kill: {ROUNDS} rounds, {} events acknowledged, {} recorded and never answered, {} torn tails, {} starts killed, {} entries in {} files",
+        all.len(),
+        counts.recorded_unanswered,
+        counts.torn,
+        counts.killed_while_starting,
+        report["entries"],
+        report["files"],
+    ));
+    assert!(
+        all.len() as u64 > ROUNDS * 5,
+        "too little load to mean anything"
+    );
+}
+
+/// Producers append until the server is gone. Gives the ids that were acknowledged.
+fn load_until_killed(server: Server, dice: &mut Dice, told: &Mutex<Told>) -> Vec<String> {
+    let fresh = Mutex::new(Vec::new());
+    let answered = AtomicU64::new(0);
+    let moment = Duration::from_micros(dice.below(100_000));
+    std::thread::scope(|scope| {
+        for number in 0..PRODUCERS {
+            let mut dice = Dice(dice.next());
+            let (server, fresh, answered) = (&server, &fresh, &answered);
+            scope.spawn(move || {
+                // Odd producers send batches, one of each sort with content.
+                while let Some(receipts) =
+                    send(server, batch(&mut dice, number), number % 2 == 1, told)
+                {
+                    answered.fetch_add(1, Ordering::Relaxed);
+                    let mut fresh = fresh.lock().unwrap();
+                    for receipt in receipts {
+                        let id = receipt["id"].as_str().unwrap().to_owned();
+                        told.lock()
+                            .unwrap()
+                            .acknowledged
+                            .insert(id.clone(), receipt);
+                        fresh.push(id);
+                    }
+                }
+            });
+        }
+        wait_for("the first answer", || answered.load(Ordering::Relaxed) > 0);
+        let checkpoint = server.text("/log/checkpoint");
+        told.lock().unwrap().checkpoints.push(checkpoint);
+        std::thread::sleep(moment);
+        // By its id: the guard is what the producers work with.
+        let killed = std::process::Command::new("kill")
+            .args(["-KILL", &server.pid().to_string()])
+            .status();
+        assert!(killed.unwrap().success());
+    });
+    server.kill();
+    fresh.into_inner().unwrap()
+}
+
+fn batch(dice: &mut Dice, number: u64) -> Vec<Value> {
+    let count = if number % 2 == 1 {
+        1 + dice.below(12)
+    } else {
+        1
+    };
+    let event = |dice: &mut Dice| {
+        let mut event = drill("restore");
+        event["id"] = json!(dice.id());
+        event["session"] = json!(format!("producer-{number}"));
+        if number < 2 {
+            return event;
+        }
+        // Half of the contents are equal to another: stored once, promised each time.
+        let text = format!("{} ", dice.below(20)).repeat(1 + dice.below(4_000) as usize % 400 * 10);
+        with_content(event, &text)
+    };
+    (0..count).map(|_| event(dice)).collect()
+}
+
+/// Sends a batch. `None` when the server did not answer any more.
+fn send(
+    server: &Server,
+    events: Vec<Value>,
+    lines: bool,
+    told: &Mutex<Told>,
+) -> Option<Vec<Value>> {
+    let request = if lines {
+        server.post("application/x-ndjson", ndjson(&events))
+    } else {
+        server.post("application/json", events[0].to_string())
+    };
+    let answer = request.send().ok().and_then(|answer| {
+        assert!(answer.status().is_success(), "{answer:?}");
+        answer.json::<Value>().ok()
+    });
+    match answer {
+        Some(Value::Array(receipts)) => Some(receipts),
+        Some(receipt) => Some(vec![receipt]),
+        None => {
+            told.lock().unwrap().open.push(events);
+            None
+        }
+    }
+}
+
+/// Every acknowledged event is at its position, with the leaf that was promised.
+fn are_there(server: &Server, told: &Told, ids: &[String]) {
+    let mut wanted: HashMap<u64, (&str, &Value)> = HashMap::new();
+    for id in ids {
+        let receipt = &told.acknowledged[id];
+        let seq = receipt["seq"].as_u64().unwrap();
+        let double = wanted.insert(seq, (id, &receipt["leaf"]));
+        assert!(double.is_none(), "position {seq} was promised twice");
+    }
+    let Some(mut from) = wanted.keys().min().copied() else {
+        return;
+    };
+    while !wanted.is_empty() {
+        let page = server.json(&format!("/api/v1/events?from={from}"));
+        for shown in page["entries"].as_array().unwrap() {
+            let seq = shown["entry"]["seq"].as_u64().unwrap();
+            if let Some((id, leaf)) = wanted.remove(&seq) {
+                assert_eq!(shown["entry"]["id"], id, "another event at {seq}");
+                assert_eq!(&shown["leaf"], leaf, "another entry at {seq}");
+            }
+        }
+        match page["next"].as_u64() {
+            Some(next) => from = next,
+            None => break,
+        }
+    }
+    assert!(wanted.is_empty(), "acknowledged and not there: {wanted:?}");
+}
+
+/// Producers that were not answered, and some that were, send again what they sent.
+fn resend(
+    server: &Server,
+    dice: &mut Dice,
+    told: &mut Told,
+    fresh: &[String],
+    counts: &mut Counts,
+) {
+    let again = Mutex::new(Told::default());
+    for events in std::mem::take(&mut told.open) {
+        let receipts = send(server, events, true, &again).expect("an answer");
+        counts.recorded_unanswered += receipts.iter().filter(|r| r["new"] == false).count() as u64;
+        for receipt in receipts {
+            let id = receipt["id"].as_str().unwrap().to_owned();
+            told.acknowledged.insert(id, receipt);
+        }
+    }
+    for _ in 0..fresh.len().min(5) {
+        let id = &fresh[dice.below(fresh.len() as u64) as usize];
+        let receipt = &told.acknowledged[id];
+        let shown = server.json(&format!("/api/v1/events/{}", receipt["seq"]));
+        // Content is sealed, so only an event without any can be taken from the log again.
+        if shown["entry"]["content"].is_array() {
+            continue;
+        }
+        let mut event = shown["entry"].clone();
+        for key in ["v", "seq", "at", "prev"] {
+            event.as_object_mut().unwrap().remove(key);
+        }
+        let second = send(server, vec![event], true, &again)
+            .expect("an answer")
+            .remove(0);
+        assert_eq!(second["new"], false);
+        for key in ["seq", "id", "leaf", "at"] {
+            assert_eq!(second[key], receipt[key]);
+        }
+    }
+}
+
+/// Each checkpoint that was served is a promise for ever. The newest few are held against
+/// the log each time; all of them would say the same.
+fn verify_with_checkpoints(ledger: &Ledger, told: &Told) {
+    let mut args = vec!["verify".to_owned(), "--json".to_owned()];
+    for (i, note) in told.checkpoints.iter().rev().take(4).enumerate() {
+        let path = ledger.beside(&format!("checkpoint-{i}"));
+        std::fs::write(&path, note).unwrap();
+        args.extend(["--checkpoint".to_owned(), path.display().to_string()]);
+    }
+    let ran = ledger.run(&args);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let report: Value = serde_json::from_str(&ran.out).unwrap();
+    for checkpoint in report["checkpoints"].as_array().unwrap() {
+        assert_eq!(checkpoint["kept"], true, "{checkpoint}");
+    }
+}
+
+/// A kill leaves whole writes; a power cut leaves parts of them. Ends the newest log file and
+/// the newest pack as one does. Gives what `ledger.recovered` must say.
+fn tear(ledger: &Ledger, dice: &mut Dice) -> Vec<Value> {
+    // What is sealed is never written to again.
+    let in_use = |pack: &&PathBuf| !pack.metadata().unwrap().permissions().readonly();
+    if let Some(pack) = ledger.packs().iter().rfind(in_use) {
+        let whole = std::fs::read(pack).unwrap();
+        let part = &whole[whole.len() / 2..whole.len() / 2 + dice.below(30) as usize];
+        append_to(pack, part);
+    }
+    let path = ledger.logs().pop().unwrap();
+    let log = std::fs::read(&path).unwrap();
+    let lf = |bytes: &[u8]| bytes.iter().rposition(|b| *b == b'\n');
+    let end = lf(&log).expect("a whole entry") + 1;
+    let line = &log[lf(&log[..end - 1]).map_or(0, |i| i + 1)..end - 1];
+    append_to(&path, &line[..1 + dice.below(line.len() as u64) as usize]);
+    let tail = &std::fs::read(&path).unwrap()[end..];
+    vec![json!({
+        "file": format!("log/{}", path.file_name().unwrap().to_str().unwrap()),
+        "offset": end, "tail_bytes": tail.len(), "tail_sha256": hex::encode(Sha256::digest(tail)),
+    })]
+}
+
+fn append_to(path: &Path, bytes: &[u8]) {
+    let mut file = std::fs::OpenOptions::new().append(true).open(path).unwrap();
+    file.write_all(bytes).unwrap();
+}
+
+/// The newest statements about torn tails are exactly these.
+fn is_accounted_for(server: &Server, tails: &[Value]) {
+    if tails.is_empty() {
+        return;
+    }
+    let page = server.json("/api/v1/events?kind=ledger.recovered&newest=true&limit=1");
+    assert_eq!(page["entries"][0]["entry"]["data"], tails[0]);
+}

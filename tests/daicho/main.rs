@@ -1,0 +1,23 @@
+//! The program seen from outside: the real binary, real files, real sockets, and judges
+//! that others wrote.
+//!
+//! | module | what would fail here |
+//! |---|---|
+//! | `cli` | a command whose output, `--json` or exit code is another than it says |
+//! | `kill` | an acknowledged event that a kill lost, at any moment of 50 |
+//! | `faults` | a system call that fails, and a ledger that does not survive it |
+//! | `oracle` | a checkpoint, tile or proof that Go's own note and tlog do not accept |
+//! | `format` | a log that a second verifier, written from the format, sees otherwise |
+//! | `bad_input` | bad input that changes something, or an error that does not help |
+//!
+//! A test starts what it needs on free ports and stops it again. One that cannot run says
+//! so on one line; where `CI` is set that is a failure.
+#![allow(clippy::unwrap_used)]
+
+mod bad_input;
+mod cli;
+mod faults;
+mod format;
+mod kill;
+mod oracle;
+mod world;

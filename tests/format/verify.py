@@ -1,0 +1,196 @@
+#!/usr/bin/env python3
+"""A second verifier of daicho's log, written from ledger/FORMAT.md and nothing else.
+
+    verify.py DATA_DIR [--vkey VKEY] [--checkpoint FILE]...
+
+Prints one JSON report. Exit code 0: sound; 1: the report has findings; 2: no log there.
+Needs the package `cryptography` for Ed25519, no secret and no network. Left to a reader with
+the schemas at hand: whether `data` is what its kind allows. OpenSSL refuses a non-canonical S
+and R as FORMAT.md asks; of small-order keys only the ones that encode y = 0, 1 are refused.
+"""
+import argparse, base64, hashlib, json, re, struct, sys
+from datetime import datetime
+from pathlib import Path
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+KEYS = ["v", "seq", "at", "id", "kind", "class", "actor", "session", "occurred", "data", "content", "prev"]
+OPTIONAL = {"session", "occurred", "content"}
+REFERENCE = ["name", "media", "bucket", "sealed", "sealed_bytes", "plain_bytes"]
+
+
+def sha256(data): return hashlib.sha256(data).digest()
+
+
+def unbase64(text):
+    raw = base64.b64decode(text, validate=True)
+    if base64.b64encode(raw) != (text.encode() if isinstance(text, str) else text):
+        raise ValueError("not canonical base64")
+    return raw
+
+
+class Key:
+    """A C2SP verifier key, and what it signs."""
+
+    def __init__(self, vkey):
+        self.text = vkey
+        self.origin, keyid, material = vkey.split("+", 2)
+        raw = unbase64(material)
+        self.id = sha256(self.origin.encode() + b"\n" + raw)[:4]
+        if raw[0] != 1 or len(raw) != 33 or self.id.hex() != keyid or not any(raw[2:32]):
+            raise ValueError("not a sound Ed25519 vkey")
+        self.public = Ed25519PublicKey.from_public_bytes(raw[1:])
+
+    def holds(self, signature, message):
+        try:
+            self.public.verify(signature, message)
+            return True
+        except InvalidSignature:
+            return False
+
+    def open(self, note):
+        """Size and root of a signed checkpoint; ValueError when it is not one of this log."""
+        text, _, signatures = note.decode().rpartition("\n\n")
+        origin, size, root = (text + "\n").split("\n")[:3]
+        mine = f"— {self.origin} "
+        signed = [unbase64(l[len(mine):]) for l in signatures.splitlines() if l.startswith(mine)]
+        signed = [s[4:] for s in signed if s[:4] == self.id]
+        if origin != self.origin or str(int(size)) != size or not signed:
+            raise ValueError("not a checkpoint of this log")
+        if not all(self.holds(s, (text + "\n").encode()) for s in signed):
+            raise ValueError("its signature does not hold")
+        return int(size), unbase64(root)
+
+
+class Tree:
+    """RFC 6962 over a stream of leaves: the roots of the perfect subtrees so far."""
+
+    def __init__(self): self.size, self.peaks = 0, []
+
+    def push(self, leaf):
+        self.size += 1
+        for _ in range((self.size & -self.size).bit_length() - 1):
+            leaf = sha256(b"\1" + self.peaks.pop() + leaf)
+        self.peaks.append(leaf)
+
+    def root(self):
+        if not self.peaks: return sha256(b"")
+        *left, root = self.peaks
+        for peak in reversed(left): root = sha256(b"\1" + peak + root)
+        return root
+
+
+class Log:
+    def __init__(self, data, vkey, checkpoints):
+        self.data, self.found, self.leaves, self.promises = data, [], [], []
+        self.references, self.ended, self.contents = {}, set(), 0
+        files = sorted((data / "log").iterdir())
+        created = json.loads(files[0].read_bytes().split(b"\t", 1)[0])["data"]
+        self.key = Key(vkey or created["vkey"])
+        if self.key.text != created["vkey"]: self.wrong("key", 0)
+        for path in [data / "checkpoint", *checkpoints]:
+            try: self.promises.append((*self.key.open(path.read_bytes()), None, path))
+            except (OSError, ValueError): self.wrong("checkpoint", None, path)
+        self.seq, self.prev, self.at, tail = 0, bytes(32), "", None
+        for path in files:
+            if not re.fullmatch(r"\d{20}\.ndjson", path.name):
+                if path.name != "new": self.wrong("file-name", None, path)
+                continue
+            if path.name != f"{self.seq:020}.ndjson": self.wrong("file-name", None, path)
+            *lines, rest = path.read_bytes().split(b"\n")
+            if not lines: self.wrong("file-name", None, path)
+            for line in lines:
+                self.entry(line, tail)
+                tail = None
+            if rest:
+                offset = sum(len(line) + 1 for line in lines)
+                tail = {"file": f"log/{path.name}", "offset": offset, "tail_bytes": len(rest), "tail_sha256": sha256(rest).hex()}
+        self.check_promises()
+        self.check_contents()
+
+    def wrong(self, check, seq, path=None):
+        self.found.append({"check": check, "seq": seq, "file": path and str(path.relative_to(self.data) if path.is_relative_to(self.data) else path)})
+
+    def entry(self, line, tail):
+        raw, tab, signature = line.partition(b"\t")
+        place, leaf = self.seq, sha256(b"\0" + (raw if tab else line))
+        try:
+            signature = unbase64(signature) if tab else b""
+            if len(signature) != 64: raise ValueError("not a signature")
+        except ValueError:
+            return self.unread("line", leaf, tail)
+        try:
+            body = json.loads(raw.decode())
+            again = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+            keys = [k for k in KEYS if k in body or k not in OPTIONAL]
+            if again != raw or list(body) != keys or body["v"] != 1 or body.get("content") == [] or len(raw) > 65535:
+                raise ValueError("not the one form of a body")
+            if f"{datetime.strptime(body['at'], '%Y-%m-%dT%H:%M:%S.%fZ'):%Y-%m-%dT%H:%M:%S.%fZ}" != body["at"]: raise ValueError("not a time")
+            if any(list(ref) != REFERENCE for ref in body.get("content", [])): raise ValueError("not a content reference")
+            seq, data, kind = int(body["seq"]), body["data"], body["kind"]
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return self.unread("body", leaf, tail)
+        if seq != place: self.wrong("seq", place)
+        if body["prev"] != self.prev.hex(): self.wrong("chain", seq)
+        if body["at"] < self.at: self.wrong("time", seq)
+        if not self.key.holds(signature, b"daicho/entry/v1\n" + self.key.origin.encode() + b"\n" + leaf): self.wrong("signature", seq)
+        if (tail is not None) != (kind == "ledger.recovered") or (tail and data != tail): self.wrong("tail", place if tail else seq)
+        if kind == "ledger.checkpoint":
+            note = f"{self.key.origin}\n{data['size']}\n{base64.b64encode(bytes.fromhex(data['root'])).decode()}\n\n— {self.key.origin} {data['signature']}\n"
+            try: self.promises.append((*self.key.open(note.encode()), seq, None))
+            except ValueError: self.wrong("checkpoint", seq)
+        if kind == "retention.expired": self.ended.add(data["bucket"])
+        for ref in body.get("content", []):
+            self.references.setdefault((ref["bucket"], ref["sealed"]), (ref["sealed_bytes"], seq))
+        self.leaves.append(leaf)
+        self.prev, self.at, self.seq = leaf, max(self.at, body["at"]), seq + 1
+
+    def unread(self, check, leaf, tail):
+        self.wrong(check, self.seq)
+        if tail: self.wrong("tail", self.seq)
+        self.leaves.append(leaf)
+        self.prev, self.seq = leaf, self.seq + 1
+
+    def check_promises(self):
+        tree, waiting = Tree(), sorted(self.promises, key=lambda promise: promise[0])
+        for leaf in [None, *self.leaves]:
+            if leaf: tree.push(leaf)
+            while waiting and waiting[0][0] == tree.size:
+                _, root, seq, path = waiting.pop(0)
+                if root != tree.root(): self.wrong("root", seq, path)
+        for _, _, seq, path in waiting: self.wrong("size", seq, path)
+        self.root = tree.root()
+
+    def check_contents(self):
+        for path in sorted((self.data / "content").glob("*/*/*")):
+            bucket, pack, seen = "/".join(path.parts[-3:-1]), path.read_bytes(), set()
+            header = f"daicho/pack/v1 {bucket} {path.stem}\n".encode()
+            if not pack.startswith(header): self.wrong("file-name", None, path)
+            at = len(header)
+            while at + 36 <= len(pack) and at + 36 + (length := struct.unpack_from(">I", pack, at + 32)[0]) <= len(pack):
+                digest, sealed = pack[at:at + 32], pack[at + 36:at + 36 + length]
+                at += 36 + length
+                if sha256(sealed) != digest or digest in seen: self.wrong("content", None, path)
+                elif self.references.pop((bucket, digest.hex()), (length, 0))[0] != length: self.wrong("content", None, path)
+                seen.add(digest)
+                self.contents += 1
+        for (bucket, _), (_, seq) in self.references.items():
+            if bucket not in self.ended: self.wrong("content", seq)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--vkey")
+    parser.add_argument("--checkpoint", type=Path, action="append", default=[])
+    args = parser.parse_args()
+    try: log = Log(args.data, args.vkey, args.checkpoint)
+    except (OSError, ValueError, KeyError, IndexError) as fault:
+        print(f"error: {args.data} holds no log that can be read: {fault}", file=sys.stderr)
+        return 2
+    print(json.dumps({"origin": log.key.origin, "entries": len(log.leaves), "root": log.root.hex(), "contents": log.contents, "findings": log.found}))
+    return 1 if log.found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
