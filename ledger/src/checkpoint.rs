@@ -20,6 +20,9 @@ pub enum CheckpointError {
     OtherLog { expected: String, found: String },
 }
 
+/// How far before its own position the size of a `ledger.checkpoint` entry may lie.
+pub(crate) const CHECKPOINT_REACH: u64 = 65_536;
+
 /// Go's integers are signed; sizes beyond this could be read in two ways.
 const MAX_SIZE: u64 = i64::MAX as u64;
 

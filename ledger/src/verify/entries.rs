@@ -63,7 +63,10 @@ pub fn log_key(
 fn named_key(line: &[u8]) -> Option<VerifierKey> {
     let (body, _) = line::split(line).ok()?;
     match Envelope::from_body(body).ok()?.event.data {
-        Data::LedgerCreated(created) => created.vkey.as_str().parse().ok(),
+        Data::LedgerCreated(created) => {
+            let key: VerifierKey = created.vkey.as_str().parse().ok()?;
+            (key.name() == created.origin.as_str()).then_some(key)
+        }
         _ => None,
     }
 }
