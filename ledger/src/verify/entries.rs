@@ -64,7 +64,10 @@ fn named_key(line: &[u8]) -> Option<VerifierKey> {
     // The body alone: a signature that cannot be read is a finding of its own.
     let body = body_of(line);
     match Envelope::from_body(body).ok()?.event.data {
-        Data::LedgerCreated(created) => created.vkey.as_str().parse().ok(),
+        Data::LedgerCreated(created) => {
+            let key: VerifierKey = created.vkey.as_str().parse().ok()?;
+            (key.name() == created.origin.as_str()).then_some(key)
+        }
         _ => None,
     }
 }
