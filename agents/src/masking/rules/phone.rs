@@ -48,6 +48,14 @@ pub(super) fn find(view: &View, _: &Asked, out: &mut Vec<Find>) {
     for hit in FOREIGN.find_iter(&view.text) {
         let (start, end) = (view.at_byte(hit.start()), view.at_byte(hit.end()));
         let value = digits(hit.as_str());
+        // A country code stands alone or runs on to the end: `+9999-12-31` is a year.
+        let first = hit.as_str()[1..]
+            .trim_start()
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(0);
+        if matches!(first, 4..=6) {
+            continue;
+        }
         if (8..=15).contains(&value.len())
             && !value.starts_with("81")
             && stands_alone(view, start, end)
@@ -101,15 +109,15 @@ fn domestic(text: &str) -> Option<String> {
         10 if free => international || matches!(groups[..], [10] | [4, 3, 3] | [4, 2, 4] | [4, 6]),
         10 => {
             area && (international
-                || match groups[..] {
-                    [10] => true,
-                    [2, 4, 4] | [3, 3, 4] | [4, 2, 4] | [5, 1, 4] => true,
-                    _ => false,
-                })
+                || matches!(
+                    groups[..],
+                    [10] | [2, 4, 4] | [3, 3, 4] | [4, 2, 4] | [5, 1, 4]
+                ))
         }
         _ => false,
     };
-    sound.then_some(national)
+    // 0123456789 is the alphabet of numbers, not one of them.
+    (sound && !"01234567890123456789".contains(&national)).then_some(national)
 }
 
 /// The nearest label decides: 注文番号 makes it an order, 電話 after that makes it a number again.

@@ -115,7 +115,10 @@ pub(super) fn find(view: &View, _: &Asked, out: &mut Vec<Find>) {
     while let Some(hit) = LABELLED.captures_at(&view.text, at) {
         let Some(value) = hit.get(1) else { break };
         let text = trimmed(value.as_str());
-        if is_credential(text, hit.get(0).map_or("", |m| m.as_str())) {
+        if is_credential(
+            text,
+            &view.text[hit.get(0).map_or(0, |m| m.start())..value.start()],
+        ) {
             add(value.start()..value.start() + text.len());
             at = value.end();
         } else {
@@ -147,7 +150,7 @@ fn trimmed(value: &str) -> &str {
 }
 
 /// Long and mixed enough, and neither a name for a value nor code that fetches one.
-fn is_credential(value: &str, whole: &str) -> bool {
+fn is_credential(value: &str, lead: &str) -> bool {
     if value.len() < 8 || classes(value) < 2 || is_placeholder(value) {
         return false;
     }
@@ -159,27 +162,33 @@ fn is_credential(value: &str, whole: &str) -> bool {
     .iter()
     .any(|p| lower.starts_with(p));
     // A call, a path, an address, an option, a format: code and prose, not values.
+    let head = value
+        .find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '.')))
+        .unwrap_or(value.len());
+    let name = value.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && head >= 2;
     let code = value.contains("()")
         || value.contains("::")
+        || lead.contains("::")
         || value.contains("->")
-        || (value.contains('(')
-            && value.contains(['.', '_'])
-            && value.find('(').is_some_and(|at| {
-                at > 2
-                    && value[..at]
-                        .chars()
-                        .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_'))
-            }))
+        || (name
+            && (value[head..].starts_with(['(', '[', '{'])
+                || value[head..].starts_with("!(")
+                || value[head..].starts_with("![")
+                || value[head..].starts_with("!{")))
         || lower.starts_with("http")
-        || value.starts_with(['/', '.', '<', '[', '{', '%', '-'])
-        || (value.starts_with('$') && classes(&value[1..]) < 3);
+        || value.starts_with(['/', '.', '<', '[', '{', '%', '-', '&', '('])
+        || value.get(1..2).is_some_and(|c| "'\"".contains(c))
+        || (lead.contains("==") && !lead.ends_with(['"', '\'']))
+        || (value.starts_with('$') && classes(&value[1..]) < 3)
+        || (lead.trim_end().ends_with(" is")
+            && (value.ends_with(':') || !value.chars().any(|c| c.is_ascii_digit())));
     // An identifier: words joined by dots and underscores, with at most a digit at the end.
     let identifier = value
         .chars()
         .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'))
         && value.chars().filter(char::is_ascii_digit).count() < 2
         && (value.contains(['_', '.', '-'])
-            || !whole.contains(['"', '\'', 'は', '「'])
+            || !lead.contains(['"', '\'', 'は', '「'])
             || value.chars().all(|c| c.is_ascii_lowercase()));
     let dated = value
         .chars()

@@ -154,7 +154,6 @@ fn is_honorific(view: &View, start: usize, end: usize) -> bool {
                     "人",
                     "世間",
                     "上",
-                    "み",
                     "各位",
                     "異",
                     "生",
@@ -254,6 +253,9 @@ fn unknown(view: &View, end: usize, title: bool) -> Option<shape::Name> {
     let before = view.before(start);
     let joined = before.is_some_and(is_katakana)
         || (before.is_some_and(is_hiragana) && matches!(before, Some('お' | 'ご')));
+    if PREFECTURES.contains(&text) {
+        return None;
+    }
     let fits = if title {
         length == 2
     } else {
@@ -267,9 +269,18 @@ fn unknown(view: &View, end: usize, title: bool) -> Option<shape::Name> {
     if !fits
         || joined
         || (lexicon().is_word(text) && !((intimate || prefecture) && !title && length == 2))
-        || text.chars().any(|c| {
-            "部課室係社店屋者員会組市県区町村校院所様氏各皆何誰〇一二三四五六七八九十".contains(c)
-        })
+        || text
+            .chars()
+            .any(|c| "部課室係社店屋者員会組市県区町村校院所様氏各皆何誰〇".contains(c))
+    {
+        return None;
+    }
+    // 三名様, 二人さん count; 七夏さん is someone.
+    if text.starts_with(['一', '二', '三', '四', '五', '六', '七', '八', '九', '十'])
+        && text.ends_with([
+            '人', '名', '件', '個', '回', '階', '号', '枚', '年', '日', '番', '同', '方', '家',
+            '組',
+        ])
     {
         return None;
     }
@@ -300,7 +311,6 @@ fn is_nobody(text: &str) -> bool {
             | "担当者"
             | "奥"
             | "神"
-            | "王"
             | "娘"
             | "嫁"
             | "兄"
@@ -313,8 +323,6 @@ fn is_nobody(text: &str) -> bool {
             | "祖母"
             | "坊"
             | "殿"
-            | "本"
-            | "山"
             | "子"
             | "人"
             | "方"
@@ -371,5 +379,5 @@ fn is_nobody(text: &str) -> bool {
             | "管理人"
             | "取引先"
             | "お取引先"
-    ) || text.chars().all(|c| is_hiragana(c)) && text.chars().count() < 2
+    ) || text.chars().all(is_hiragana) && text.chars().count() < 2
 }

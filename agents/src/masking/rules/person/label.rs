@@ -3,7 +3,7 @@
 use super::shape::{self, Name, Part, Strength};
 use super::{Names, Scene, latin};
 use crate::masking::chars::{is_han, is_hiragana, is_katakana};
-use crate::masking::lexicon::lexicon;
+use crate::masking::lexicon::{PREFECTURES, lexicon};
 use crate::masking::normal::View;
 use regex::Regex;
 use std::sync::LazyLock;
@@ -47,8 +47,13 @@ pub(super) fn find(scene: &Scene, names: &mut Names) {
         // A colon, a cell or a quotation says: a value follows. は and a space say it less.
         let firm = matches!(sign, ":" | "=" | "|" | "\t" | "→") || opened;
         let least = match (firm, latin_label, sign) {
-            (true, false, _) => Strength::Guess,
-            (true, true, _) => Strength::Single,
+            (true, ..) => Strength::Guess,
+            (false, false, "は" | "は、") if is_form_label(label.as_str()) => Strength::Single,
+            (false, false, " ")
+                if label.as_str().ends_with("担当") || label.as_str().ends_with("者") =>
+            {
+                Strength::Single
+            }
             (false, false, " ") if is_form_label(label.as_str()) => Strength::Guess,
             _ => Strength::Surname,
         };
@@ -100,15 +105,24 @@ fn list(
     let view = scene.view;
     let mut at = start;
     for n in 0..LONGEST_LIST {
-        while view
-            .get(at)
-            .is_some_and(|c| matches!(c, ' ' | '\t' | '"' | '\'' | '「' | '@' | '【' | '・' | '*'))
-        {
+        while view.get(at).is_some_and(|c| " \t\"'「@【・*".contains(c)) {
             at += 1;
         }
         let name = item(scene, at, least, firm, latin_label, label)
             .or_else(|| (n == 0).then(|| after_office(view, at)).flatten());
-        let Some(name) = name else { break };
+        let Some(name) = name else {
+            // One that reads as nothing does not end a list: 参加：大分、二瓶.
+            match (firm && !latin_label)
+                .then(|| next_item(view, at))
+                .flatten()
+            {
+                Some(next) => {
+                    at = next;
+                    continue;
+                }
+                None => break,
+            }
+        };
         if !scene.is_open(name.start, name.end) {
             break;
         }
@@ -132,6 +146,12 @@ fn list(
     }
 }
 
+/// Past a short item that is followed by a mark.
+fn next_item(view: &View, at: usize) -> Option<usize> {
+    let end = (at..at + 12).find(|&i| view.get(i).is_none_or(|c| "、,・/\n。:".contains(c)))?;
+    (end > at && view.get(end).is_some_and(|c| "、・".contains(c))).then_some(end + 1)
+}
+
 /// One name at `at`, with what the label lends it.
 fn item(
     scene: &Scene,
@@ -151,16 +171,32 @@ fn item(
         let closed = closes(view, name.end);
         let place = lexicon().surname(text).is_some_and(|s| s.place);
         // "name" labels products and places too: only what is a name by itself.
-        let generic = latin_label && label.eq_ignore_ascii_case("name")
-            || latin_label && matches!(label, "to" | "from" | "by" | "To" | "From");
+        let generic = ["name", "to", "from", "by"]
+            .iter()
+            .any(|l| label.eq_ignore_ascii_case(l));
         let sound = match strength {
             Strength::Guess => firm && closed && !lexicon().is_word(text) && !is_thing(text),
+            // 名前は幸子です: a given name is enough where the label asks for names only.
+            Strength::Single if !firm && is_form_label(label) => {
+                text.chars().count() >= 2
+                    && !lexicon().is_word(text)
+                    && closes_softly(view, name.end)
+            }
+            // 担当 谷: one character at the end of the line.
+            Strength::Single if !firm && name.end - name.start == 1 => {
+                view.get(name.end).is_none_or(|c| "\n\r。".contains(c))
+                    && lexicon().surname(text).is_some()
+                    && !matches!(label, "父" | "母" | "夫" | "妻")
+            }
             Strength::Single => {
                 closed
                     && (firm && !generic || text.chars().count() >= 2 && !lexicon().is_word(text))
             }
             Strength::Surname => {
-                (firm && closed && !(generic && place)) || (closes_softly(view, name.end) && !place)
+                (firm && closed && !(generic && place))
+                    || (label.ends_with("担当")
+                        && view.get(name.end).is_none_or(|c| "\n\r。".contains(c)))
+                    || (closes_softly(view, name.end) && !place)
             }
             Strength::Half | Strength::Pair => closed || closes_softly(view, name.end),
         };
@@ -168,8 +204,11 @@ fn item(
             return Some(name);
         }
     }
-    if firm && !latin_label {
-        unknown(view, at)
+    if firm && (!latin_label || view.before(at) == Some('"')) {
+        unknown(view, at).filter(|name| {
+            let bigram = |i: usize| lexicon().is_word(view.slice(i, i + 2));
+            !latin_label || name.end - name.start >= 3 && !(name.start..name.end - 1).any(bigram)
+        })
     } else {
         None
     }
@@ -178,64 +217,16 @@ fn item(
 /// The value ends here.
 fn closes(view: &View, at: usize) -> bool {
     let at = past_titles(view, at);
-    view.get(at).is_none_or(|c| {
-        matches!(
-            c,
-            '\n' | '\r'
-                | '\t'
-                | '、'
-                | ','
-                | '。'
-                | '.'
-                | '"'
-                | '\''
-                | '」'
-                | '』'
-                | '】'
-                | ')'
-                | '('
-                | '/'
-                | '|'
-                | '・'
-                | ' '
-                | '<'
-                | ';'
-                | '→'
-                | '&'
-                | '['
-                | ']'
-                | '}'
-                | '「'
-                | '※'
-                | '-'
-        )
-    })
+    view.get(at)
+        .is_none_or(|c| "\n\r\t、,。.\"'」』】)(/|・ <;→&[]}「※-".contains(c))
 }
 
 /// Or a particle follows: 担当は田中です.
 fn closes_softly(view: &View, at: usize) -> bool {
     let at = past_titles(view, at);
-    view.get(at).is_some_and(|c| {
-        matches!(
-            c,
-            'で' | 'が'
-                | 'は'
-                | 'と'
-                | 'に'
-                | 'も'
-                | 'か'
-                | 'の'
-                | 'へ'
-                | 'を'
-                | 'ま'
-                | '。'
-                | '、'
-                | '('
-                | '\n'
-                | ' '
-                | ')'
-        )
-    }) || view.get(at).is_none()
+    view.get(at)
+        .is_some_and(|c| "でがはとにもかのへをま。、(\n )".contains(c))
+        || view.get(at).is_none()
 }
 
 /// Past honorific, title and a note in brackets.
@@ -260,22 +251,9 @@ fn after_office(view: &View, at: usize) -> Option<Name> {
     {
         if matches!(c, 'の' | ' ')
             && end > at
-            && view.before(end).is_some_and(|c| {
-                matches!(
-                    c,
-                    '部' | '課'
-                        | '室'
-                        | '係'
-                        | '店'
-                        | '社'
-                        | '局'
-                        | '所'
-                        | '班'
-                        | '院'
-                        | '校'
-                        | '司'
-                )
-            })
+            && view
+                .before(end)
+                .is_some_and(|c| "部課室係店社局所班院校司".contains(c))
         {
             let (strength, name) = shape::starting_at(view, end + 1, Strength::Guess)?;
             let text = view.slice(name.start, name.end);
@@ -331,6 +309,7 @@ pub(super) fn unknown(view: &View, start: usize) -> Option<Name> {
         }
     };
     let sound = fits
+        && !PREFECTURES.contains(&text)
         && closes(view, end)
         && !is_thing(text)
         && !text.split(' ').any(|word| lexicon.is_word(word))
