@@ -302,6 +302,11 @@ fn unknown(view: &View, end: usize, title: bool) -> Option<shape::Name> {
 
 /// People in general.
 fn is_nobody(text: &str) -> bool {
+    // A list of honorifics or titles (社長 弁護士, さん 氏) names nobody.
+    static ONLY: LazyLock<Regex> = LazyLock::new(|| super::super::pattern(&format!("^(?:(?:{HONORIFICS}|{TITLES}) ?)+$")));
+    if ONLY.is_match(text) {
+        return true;
+    }
     matches!(
         text,
         "皆" | "客"
