@@ -183,7 +183,21 @@ pub(super) fn find(view: &View, _: &Asked, out: &mut Vec<Find>) {
         }
     }
     labelled(view, first, out);
+    for hit in BUILDING_FIELD.captures_iter(&view.text) {
+        let Some(value) = hit.get(1) else { continue };
+        let (start, end) = (view.at_byte(value.start()), view.at_byte(value.end()));
+        if !covered(out, start, end) && view.chars[start..end].iter().any(char::is_ascii_digit) {
+            out.push(address(view, start, end, None));
+        }
+    }
 }
+
+/// A form's own field for the building.
+static BUILDING_FIELD: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r#"(?:建物名?|マンション名|アパート名|建物名・部屋番号|建物・部屋番号)["']?[:=\t ]{1,3}["']?([^\n,"'、。|\t<]{2,30}[^\n,"'、。|\t< ])"#,
+    )
+});
 
 /// A field that a label calls an address: municipality alone, or town and number alone.
 fn labelled(view: &View, first: usize, out: &mut Vec<Find>) {
@@ -214,6 +228,10 @@ fn at_place(view: &View, start: usize, end: usize, place: &str) -> Option<Find> 
     let mut known = !named;
     if !named {
         prefecture = gazetteer().municipalities.get(place).copied().flatten();
+        // 栄町, 本町: a street of that name is in every second city.
+        if place.ends_with(['町', '村']) && !place.contains('郡') && place.chars().count() <= 3 {
+            prefecture = None;
+        }
     } else {
         let gap = usize::from(matches!(view.get(at), Some(' ')));
         let rest = view.slice(at + gap, (at + gap + 12).min(view.len()));
@@ -244,7 +262,7 @@ fn at_place(view: &View, start: usize, end: usize, place: &str) -> Option<Find> 
             let before = view.slice(begin.saturating_sub(14), begin);
             let closed = view
                 .get(at)
-                .is_none_or(|c| "\n\r\"',、。)」|\t</".contains(c));
+                .is_none_or(|c| "\n\r\"',、。)」|\t</で".contains(c));
             let labelled = known && LABEL.is_match(before) && closed;
             if !(labelled || postal.is_some()) {
                 return None;

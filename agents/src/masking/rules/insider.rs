@@ -41,6 +41,9 @@ static PLAN: LazyLock<Regex> = LazyLock::new(|| {
         r"(?:当社|弊社|自社|わが社|我が社|親会社|当グループ)[^。\n]{0,30}(?:を検討|を協議|の交渉|を計画|を予定|に向け|の準備)",
     )
 });
+/// Words of a decision to come.
+static PLANNED: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"方向|予定|検討|交渉|諮|決定|合意|締結|決議|基本合意"));
 /// A text that calls itself inside information.
 static DECLARED: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
@@ -112,7 +115,7 @@ pub(super) fn find(view: &View, asked: &Asked, out: &mut Vec<Find>) {
         {
             let beside = &view.text[other.clone()];
             if let Some(fact) = FACT.find(beside)
-                && !COMMON.is_match(fact.as_str())
+                && (!COMMON.is_match(fact.as_str()) || PLANNED.is_match(beside))
                 && !PUBLIC.is_match(beside)
             {
                 add(other.clone());

@@ -39,7 +39,7 @@ pub(super) fn find(view: &View, _: &Asked, out: &mut Vec<Find>) {
         let start =
             start + usize::from(hit.as_str().starts_with('(') && !hit.as_str().contains(')'));
         if let Some(value) = domestic(view.slice(start, end))
-            && stands_alone(view, start, end)
+            && (stands_alone(view, start, end) || is_glued(view, start, end))
             && !is_contrary(view, start)
         {
             out.push(number(view, start, end, value));
@@ -78,6 +78,17 @@ pub(super) fn find(view: &View, _: &Asked, out: &mut Vec<Find>) {
             ));
         }
     }
+}
+
+/// TEL045-…: the label touches the number.
+fn is_glued(view: &View, start: usize, end: usize) -> bool {
+    let head = view.slice(start.saturating_sub(5), start).to_lowercase();
+    ["tel", "fax", "phone", "tel.", "ph"]
+        .iter()
+        .any(|label| head.ends_with(label))
+        && !view
+            .get(end)
+            .is_some_and(|c| c.is_ascii_alphanumeric() || c == '*')
 }
 
 /// The national digits of a number that the numbering plan has, grouped as it is grouped.

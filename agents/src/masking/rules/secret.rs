@@ -68,6 +68,12 @@ static LABELLED: LazyLock<Regex> = LazyLock::new(|| {
         ([!-~]{6,200})"#,
     )
 });
+/// `ID/PW: admin / …`.
+static PAIRED: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?i)(?:id|user|ユーザー?|アカウント)\s?[/・と]\s?(?:pw|pwd|pass|password|パスワード)\s?[:=は]\s?[!-~]{1,64}\s?[/,、 ]\s?([!-~]{8,64})",
+    )
+});
 static PIN: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
         r"(?i)(?:暗証番号|暗証|pin(?:コード|番号| code)|\bpin)(?:は|:|=)\s?[「\x22']?(\d{4,8})(?:[^\d]|\z)",
@@ -82,7 +88,7 @@ pub(super) fn find(view: &View, _: &Asked, out: &mut Vec<Find>) {
     for hit in ISSUED.find_iter(&view.text) {
         let before = view.before(view.at_byte(hit.start()));
         let inside = before.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
-        if !inside && !is_placeholder(hit.as_str()) {
+        if !inside && !is_example(hit.as_str()) {
             add(hit.range());
         }
     }
@@ -123,6 +129,13 @@ pub(super) fn find(view: &View, _: &Asked, out: &mut Vec<Find>) {
             at = value.end();
         } else {
             at = value.start();
+        }
+    }
+    for hit in PAIRED.captures_iter(&view.text) {
+        if let Some(value) = hit.get(1)
+            && is_credential(trimmed(value.as_str()), "")
+        {
+            add(value.range());
         }
     }
     for hit in PIN.captures_iter(&view.text) {
@@ -207,6 +220,13 @@ fn classes(value: &str) -> usize {
 
 /// What documentation and templates write where a credential would stand.
 fn is_placeholder(value: &str) -> bool {
+    is_example(value)
+        || ["abcdefgh", "12345678"]
+            .iter()
+            .any(|run| value.to_ascii_lowercase().contains(run))
+}
+
+fn is_example(value: &str) -> bool {
     let lower = value.to_ascii_lowercase();
     let words = [
         "example",
@@ -234,8 +254,6 @@ fn is_placeholder(value: &str) -> bool {
         "secrets.",
         "[cut:",
         "insert",
-        "abcdefgh",
-        "12345678",
         "●●",
         "…",
         "...",

@@ -37,6 +37,17 @@ pub(super) fn find(scene: &Scene, names: &mut Names) {
         if view.before(at) == Some(' ') {
             at -= 1;
         }
+        // 藤原（ふじわら）さん: the reading stands between.
+        if view.before(at) == Some(')')
+            && let Some(open) = (at.saturating_sub(16)..at - 1)
+                .rev()
+                .find(|&i| view.chars[i] == '(')
+            && view.chars[open + 1..at - 1]
+                .iter()
+                .all(|&c| is_hiragana(c) || is_katakana(c) || c == ' ')
+        {
+            at = open;
+        }
         let title = at > 0 && !is_plain_honorific(hit.as_str());
         let weakest = if title {
             Strength::Single
@@ -285,7 +296,10 @@ fn unknown(view: &View, end: usize, title: bool) -> Option<shape::Name> {
         return None;
     }
     // The ends of a longer word: 総務部付田辺 is left to the lists.
-    if length == 4 && lexicon().is_word(view.slice(start, start + 2)) {
+    if length == 4
+        && (lexicon().is_word(view.slice(start, start + 2))
+            || lexicon().is_word(view.slice(start + 2, end)))
+    {
         return None;
     }
     let lexicon = lexicon();
@@ -303,7 +317,8 @@ fn unknown(view: &View, end: usize, title: bool) -> Option<shape::Name> {
 /// People in general.
 fn is_nobody(text: &str) -> bool {
     // A list of honorifics or titles (社長 弁護士, さん 氏) names nobody.
-    static ONLY: LazyLock<Regex> = LazyLock::new(|| super::super::pattern(&format!("^(?:(?:{HONORIFICS}|{TITLES}) ?)+$")));
+    static ONLY: LazyLock<Regex> =
+        LazyLock::new(|| super::super::pattern(&format!("^(?:(?:{HONORIFICS}|{TITLES}) ?)+$")));
     if ONLY.is_match(text) {
         return true;
     }

@@ -306,7 +306,7 @@ fn spaced(
             Strength::Half
         }
         (false, true)
-            if (1..=3).contains(&first.chars().count())
+            if (2..=3).contains(&first.chars().count())
                 && all(first, is_han)
                 && !lexicon.is_word(first)
                 && !first.ends_with(ENDINGS)
