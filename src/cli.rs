@@ -26,6 +26,8 @@ pub struct Cli {
 
 #[derive(Subcommand)]
 pub enum Command {
+    /// Play a working day on a fresh ledger: prompts, masks, blocks, approvals, a SIEM, a proof
+    Demo(Demo),
     /// Make a new ledger: its key, its first entry, its configuration
     Init(Init),
     /// Run the gateway, the ledger's API and its console
@@ -45,6 +47,8 @@ pub enum Command {
     Key(Key),
     /// Build every index again from the log
     Rebuild,
+    /// Mask standard input by the company's rules; exit 1 if it must not leave at all
+    Mask(Mask),
     /// Record what a scanner found, from its SARIF 2.1.0 report
     Scan(Scan),
     /// List findings; with --severity, exit 1 while a live one is that grave or graver
@@ -55,6 +59,9 @@ pub enum Command {
     /// What waits for a person's decision, and the decisions
     #[command(subcommand)]
     Approvals(Approvals),
+    /// Agents and their tokens
+    #[command(subcommand)]
+    Agents(Agents),
     /// People: who may approve, and with which key
     #[command(subcommand)]
     Users(Users),
@@ -319,4 +326,56 @@ pub enum Users {
         #[arg(long, default_value = "requested")]
         reason: String,
     },
+}
+
+#[derive(Args)]
+pub struct Mask {
+    /// Read {"id","text"} lines, write {"id","verdict","masked","spans"} lines
+    #[arg(long)]
+    pub ndjson: bool,
+}
+
+#[derive(Subcommand)]
+pub enum Agents {
+    List,
+    /// Let an agent speak; prints its token, once
+    Register {
+        agent: String,
+        /// What it is for; its own handle unless given
+        #[arg(long)]
+        role: Option<String>,
+        /// internal, mail, ec, personal, generated
+        #[arg(long, default_value = "internal")]
+        data_class: String,
+        #[arg(long)]
+        model: Option<String>,
+    },
+    /// Give an agent a new token; the old one ends
+    Token { agent: String },
+    /// Stop an agent for now
+    Suspend {
+        agent: String,
+        /// requested, incident, inactive, token_leaked, replaced, cleared
+        #[arg(long, default_value = "requested")]
+        reason: String,
+    },
+    /// Let a suspended agent speak again
+    Release {
+        agent: String,
+        #[arg(long, default_value = "cleared")]
+        reason: String,
+    },
+    /// Stop an agent for ever
+    Retire {
+        agent: String,
+        #[arg(long, default_value = "requested")]
+        reason: String,
+    },
+}
+
+#[derive(Args)]
+pub struct Demo {
+    /// End when the day is over, instead of keeping the console open
+    #[arg(long)]
+    pub once: bool,
 }

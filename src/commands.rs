@@ -1,5 +1,6 @@
 //! One file per command.
 
+mod agents;
 mod append;
 mod approvals;
 mod events;
@@ -7,6 +8,7 @@ mod export;
 mod findings;
 mod init;
 mod key;
+mod mask;
 mod patch;
 mod prove;
 mod rebuild;
@@ -25,6 +27,7 @@ use std::path::Path;
 
 pub fn run(cli: &Cli) -> Done {
     match &cli.command {
+        Command::Demo(args) => crate::demo::run(args.once),
         Command::Init(args) => init::run(cli, args),
         Command::Serve(args) => serve::run(cli, args),
         Command::Append(args) => append::run(cli, args),
@@ -34,10 +37,12 @@ pub fn run(cli: &Cli) -> Done {
         Command::Prove(args) => prove::run(cli, args),
         Command::Key(args) => key::run(cli, args),
         Command::Rebuild => rebuild::run(cli),
+        Command::Mask(args) => mask::run(cli, args),
         Command::Scan(args) => scan::run(cli, args),
         Command::Findings(args) => findings::run(cli, args),
         Command::Patch(args) => patch::run(cli, args),
         Command::Approvals(args) => approvals::run(cli, args),
+        Command::Agents(args) => agents::run(cli, args),
         Command::Users(args) => users::run(cli, args),
         Command::Report(args) => report::run(cli, args),
         Command::Export(args) => export::run(cli, args),

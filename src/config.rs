@@ -3,6 +3,8 @@
 use crate::door::operator_token_file;
 use crate::outcome::Failure;
 use crate::policies;
+use crate::server::gateway::{ProviderKey, UpstreamError};
+use agents::masking::Policy;
 use anyhow::Context;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use exporters::forward::Destination;
@@ -12,6 +14,7 @@ use schemas::{Hash, Period};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::io::Write;
+use std::path::PathBuf;
 use zeroize::Zeroizing;
 
 #[derive(Deserialize)]
@@ -21,6 +24,7 @@ pub struct Config {
     pub anthropic: Upstream,
     /// How long each class is kept.
     pub retention: Periods,
+    pub masking: Policy,
     pub approvals: Approvals,
     pub report: Report,
     /// Receivers of the whole log.
@@ -73,6 +77,23 @@ pub struct Upstream {
     pub base_url: String,
     /// Environment variable that holds the provider's key.
     pub key_env: String,
+    /// A file that holds it instead, readable by its owner only.
+    pub key_file: Option<PathBuf>,
+}
+
+impl Upstream {
+    /// The provider's key, or why there is none. A key that is there and unusable is a fault.
+    pub fn key(&self) -> Result<Result<ProviderKey, String>, Failure> {
+        let key = match &self.key_file {
+            Some(path) => ProviderKey::from_file(path),
+            None => ProviderKey::from_env(&self.key_env),
+        };
+        match key {
+            Ok(key) => Ok(Ok(key)),
+            Err(error @ UpstreamError::NoKey(_)) => Ok(Err(error.to_string())),
+            Err(error) => Err(Failure::new(error, "see [anthropic] key_env and key_file in daicho.toml")),
+        }
+    }
 }
 
 impl Default for Config {
@@ -81,7 +102,7 @@ impl Default for Config {
             server: Server::default(),
             anthropic: Upstream::default(),
             retention: default_periods(),
-            approvals: Approvals::default(),
+            masking: Policy::default(), approvals: Approvals::default(),
             report: Report::default(),
             export: Vec::new(),
         }
@@ -101,6 +122,7 @@ impl Default for Upstream {
         Upstream {
             base_url: "https://api.anthropic.com".to_owned(),
             key_env: "ANTHROPIC_API_KEY".to_owned(),
+            key_file: None,
         }
     }
 }
@@ -132,10 +154,15 @@ impl Config {
                 "correct the line; every key is described in the file that `daicho init` writes",
             )
         })?;
-        for (class, period) in default_periods() {
-            config.retention.entry(class).or_insert(period);
-        }
+        config.complete();
         Ok(config)
+    }
+
+    /// A class that the file leaves out keeps its default period.
+    pub fn complete(&mut self) {
+        for (class, period) in default_periods() {
+            self.retention.entry(class).or_insert(period);
+        }
     }
 }
 
@@ -145,7 +172,9 @@ impl Config {
         let approvals = serde_json::to_string(&self.approvals)?;
         let retention = serde_json::to_string(&self.retention)?;
         let own = |name, json: String| (name, policies::digest(&json), json);
+        let masking = serde_json::to_string(&self.masking)?;
         Ok(vec![
+            ("masking", self.masking.digest(), masking),
             own(agents::approvals::view::POLICY, approvals),
             own("retention", retention),
         ])

@@ -104,11 +104,6 @@ impl Door {
         }
     }
 
-    /// Names the rule that keeps a text out of `data`, if one does.
-    pub fn guard(&self) -> Result<impl Fn(&str) -> Option<String> + use<>, Failure> {
-        Ok(|_: &str| None)
-    }
-
     /// Records that an entry's content is about to be shown: nothing is revealed unrecorded.
     pub fn record_reveal(&self, entry: &Entry, purpose: &str) -> Result<(), AppendError> {
         let batch = entry.content().iter().map(|reference| {

@@ -2,49 +2,36 @@
 
 mod api;
 mod console;
+pub mod gateway;
 mod health;
+mod node;
 mod tiles;
 mod work;
 
+pub use node::Node;
+
 use crate::outcome::{Done, Failure, Outcome};
-use crate::views::Views;
 use axum::Router;
 use axum::extract::Request;
 use axum::extract::connect_info::IntoMakeServiceWithConnectInfo;
 use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use exporters::forward::Forwarder;
-use ledger::{Appender, Reader};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 
-/// What every handler works with.
-#[derive(Clone)]
-pub struct Node {
-    pub appender: Appender,
-    pub reader: Reader,
-    pub views: Arc<Views>,
-    /// SHA-256 of the operator's token.
-    pub operator: schemas::Hash,
-    /// One per receiver of the log.
-    pub forwarders: Arc<Vec<Forwarder>>,
-}
-
-impl Node {
-    /// The rule that keeps a text out of `data`, if one does.
-    pub fn guard(&self, _text: &str) -> Option<String> {
-        None
-    }
-}
-
 fn router(node: Node) -> Router {
+    let anthropic = match &node.gateway {
+        Some(gateway) => gateway::routes(Arc::clone(gateway)),
+        None => gateway::closed_routes(),
+    };
     Router::new()
         .merge(console::routes())
         .merge(health::routes())
         .nest("/api/v1", api::routes())
         .nest("/log", tiles::routes())
+        .nest("/anthropic", anthropic.with_state(()))
         .with_state(node)
         .layer(middleware::from_fn(only_named_hosts))
 }
@@ -54,13 +41,18 @@ pub fn app(node: Node) -> IntoMakeServiceWithConnectInfo<Router, SocketAddr> {
     router(node).into_make_service_with_connect_info()
 }
 
-/// Serves until Ctrl-C or SIGTERM.
-pub async fn serve(listener: TcpListener, node: Node) -> Done {
-    let stop = stop_signal();
+/// Serves until it is told to stop; calls in flight are finished and recorded.
+pub async fn serve(
+    listener: TcpListener,
+    node: Node,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> Done {
     let work = work::start(&node);
-    let served = axum::serve(listener, app(node))
-        .with_graceful_shutdown(stop)
-        .await;
+    let gateway = node.gateway.clone();
+    let served = axum::serve(listener, app(node)).with_graceful_shutdown(stop).await;
+    if let Some(gateway) = gateway {
+        gateway.idle().await;
+    }
     work.stop().await;
     served.map_err(|error| Failure::new(error, "see the cause; the ledger was closed cleanly"))?;
     Ok(Outcome::Well)
@@ -68,7 +60,7 @@ pub async fn serve(listener: TcpListener, node: Node) -> Done {
 
 /// Listens from the call on, not from the first poll: once the server answers, a signal
 /// ends it cleanly.
-fn stop_signal() -> impl Future<Output = ()> {
+pub fn stop_signal() -> impl Future<Output = ()> {
     let interrupt = async {
         let _ = tokio::signal::ctrl_c().await;
     };

@@ -1,6 +1,8 @@
 use crate::outcome::Failure;
 use crate::policies::Policies;
 use agents::approvals::view::Approvals;
+use agents::gateway::OpenCalls;
+use agents::registry::Agents;
 use agents::scanner::findings::Findings;
 use ledger::query::Positions;
 use ledger::{Index, IndexError, Reader, View};
@@ -13,6 +15,8 @@ pub struct Views {
     pub policies: View<Policies>,
     pub findings: View<Findings>,
     pub approvals: View<Approvals>,
+    pub agents: View<Agents>,
+    pub open_calls: View<OpenCalls>,
 }
 
 impl Views {
@@ -25,6 +29,8 @@ impl Views {
             policies: index.add(),
             findings: index.add(),
             approvals: index.add(),
+            agents: index.add(),
+            open_calls: index.add(),
             index,
         };
         for notice in views.index.notices() {

@@ -1,1 +1,32 @@
 //! One call to a provider: captured, decided, masked, recorded, then sent.
+//!
+//! Each stage of a call is a type, and the next stage cannot be reached without it:
+//!
+//! ```text
+//! Capture ─ Call::admit ─▶ Admission ─ record ─▶ Recorded::Cleared(Cleared)  ─▶ payload, Recorder
+//!                                           └──▶ Recorded::Refused(Refusal)      nothing leaves
+//! ```
+//! A [`Cleared`] exists only after the ledger has answered that `prompt.submitted` and
+//! `payload.masked` are durable; it is the only holder of bytes that may leave. Every cleared
+//! call ends with exactly one `model.responded` or `model.failed`: the id of that event
+//! follows from the call's, so a second end would be a conflict. Calls that were open when
+//! the process died are found by [`OpenCalls`] and ended by [`close_open_calls`].
+//!
+//! Nothing here knows HTTP, a runtime or a clock: times come in as arguments.
+
+mod answer;
+mod call;
+mod cut;
+mod ids;
+mod open_calls;
+mod recorder;
+mod request;
+mod sse;
+
+pub use call::{Admission, AdmitError, Call, Cleared, Operation, Recorded, Refusal};
+pub use open_calls::{OpenCalls, close_open_calls};
+pub use recorder::{End, Recorder, TooLong};
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -1,1 +1,234 @@
 //! Who may speak: agents and their tokens, as a projection of the log.
+//!
+//! A token is shown once, when it is issued; the log holds its SHA-256 only. That is enough
+//! to recognise it: a token has 256 bits of randomness, so its digest cannot be searched.
+
+mod failures;
+mod token;
+
+pub use failures::Failures;
+pub use token::{NoRandomness, Token, issue_token};
+
+use ledger::{Entry, Projection};
+use schemas::kinds::agents::{AgentReason, AgentRegistered, AgentUpdated};
+use schemas::kinds::people::AuthFailure;
+use schemas::{Data, DataClass, Hash, Label, Name, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One role agent, as the log leaves it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Agent {
+    pub name: Name,
+    pub role: Name,
+    pub data_class: DataClass,
+    pub model: Option<Label>,
+    pub standing: Standing,
+    pub registered: Timestamp,
+    /// Requests that it made, blocked ones included.
+    pub calls: u64,
+    /// The ledger's time of the newest of them.
+    pub last_call: Option<Timestamp>,
+    /// Sessions begun and not ended, with the requests made in each.
+    pub sessions: BTreeMap<Label, u64>,
+    token_sha256: Hash,
+    /// Its token is known to others: it stays out until it has a new one.
+    leaked: bool,
+}
+
+/// Whether an agent may speak. Retired is for ever: a name comes back only by registering.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    Active,
+    Suspended,
+    Retired,
+}
+
+/// Why a change to an agent makes no sense now.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RegistryError {
+    #[error("agent {0} is registered already; choose another name, or give it a new token")]
+    Registered(Name),
+    #[error("no agent {0} is registered")]
+    Unknown(Name),
+    #[error("agent {0} is retired; register it again to bring it back")]
+    Retired(Name),
+    #[error("agent {0} is suspended already")]
+    Suspended(Name),
+    #[error("agent {0} is not suspended")]
+    Active(Name),
+    #[error("the token of agent {0} has leaked; give it a new one before it is released")]
+    Leaked(Name),
+}
+
+/// Every agent that was ever registered.
+#[derive(Default, Serialize, Deserialize)]
+pub struct Agents {
+    agents: BTreeMap<Name, Agent>,
+    tokens: BTreeMap<Hash, Name>,
+}
+
+impl Agents {
+    /// The agent that holds a token, if it may speak; else why not, and whose token it is
+    /// where that is known.
+    pub fn holder(&self, token: &Token) -> Result<&Agent, (AuthFailure, Option<&Agent>)> {
+        let agent = self
+            .tokens
+            .get(&token.digest())
+            .and_then(|name| self.agents.get(name));
+        match agent {
+            None => Err((AuthFailure::Unknown, None)),
+            Some(agent) => match agent.standing {
+                Standing::Active => Ok(agent),
+                Standing::Suspended => Err((AuthFailure::Suspended, Some(agent))),
+                Standing::Retired => Err((AuthFailure::Retired, Some(agent))),
+            },
+        }
+    }
+
+    pub fn agent(&self, name: &Name) -> Option<&Agent> {
+        self.agents.get(name)
+    }
+
+    /// All of them, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Agent> {
+        self.agents.values()
+    }
+
+    /// May an agent of this name be registered now?
+    pub fn may_register(&self, name: &Name) -> Result<(), RegistryError> {
+        match self.agents.get(name) {
+            Some(agent) if agent.standing != Standing::Retired => {
+                Err(RegistryError::Registered(name.clone()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// May it be updated or retired now?
+    pub fn may_change(&self, name: &Name) -> Result<&Agent, RegistryError> {
+        match self.agents.get(name) {
+            None => Err(RegistryError::Unknown(name.clone())),
+            Some(agent) if agent.standing == Standing::Retired => {
+                Err(RegistryError::Retired(name.clone()))
+            }
+            Some(agent) => Ok(agent),
+        }
+    }
+
+    pub fn may_suspend(&self, name: &Name) -> Result<(), RegistryError> {
+        match self.may_change(name)?.standing {
+            Standing::Suspended => Err(RegistryError::Suspended(name.clone())),
+            _ => Ok(()),
+        }
+    }
+
+    pub fn may_release(&self, name: &Name) -> Result<(), RegistryError> {
+        match self.may_change(name)? {
+            agent if agent.standing == Standing::Active => Err(RegistryError::Active(name.clone())),
+            agent if agent.leaked => Err(RegistryError::Leaked(name.clone())),
+            _ => Ok(()),
+        }
+    }
+
+    fn register(&mut self, fact: &AgentRegistered, at: Timestamp) {
+        let agent = Agent {
+            name: fact.agent.clone(),
+            role: fact.role.clone(),
+            data_class: fact.data_class,
+            model: fact.model.clone(),
+            standing: Standing::Active,
+            registered: at,
+            calls: 0,
+            last_call: None,
+            sessions: BTreeMap::new(),
+            token_sha256: fact.token_sha256,
+            leaked: false,
+        };
+        if let Some(old) = self.agents.insert(fact.agent.clone(), agent) {
+            self.tokens.remove(&old.token_sha256);
+        }
+        self.tokens.insert(fact.token_sha256, fact.agent.clone());
+    }
+
+    fn update(&mut self, fact: &AgentUpdated) {
+        let Some(agent) = self.agents.get_mut(&fact.agent) else {
+            return;
+        };
+        if let Some(role) = &fact.role {
+            agent.role = role.clone();
+        }
+        if let Some(data_class) = fact.data_class {
+            agent.data_class = data_class;
+        }
+        if let Some(model) = &fact.model {
+            agent.model = Some(model.clone());
+        }
+        if let Some(digest) = fact.token_sha256 {
+            self.tokens.remove(&agent.token_sha256);
+            agent.token_sha256 = digest;
+            agent.leaked = false;
+            self.tokens.insert(digest, agent.name.clone());
+        }
+    }
+
+    fn stand(&mut self, name: &Name, standing: Standing) {
+        if let Some(agent) = self.agents.get_mut(name)
+            && agent.standing != Standing::Retired
+        {
+            agent.standing = standing;
+        }
+    }
+}
+
+impl Projection for Agents {
+    const NAME: &'static str = "agents";
+    const VERSION: u32 = 1;
+
+    fn fold(&mut self, entry: &Entry) {
+        match entry.data() {
+            Data::AgentRegistered(fact) => self.register(fact, entry.at()),
+            Data::AgentUpdated(fact) => self.update(fact),
+            Data::AgentSuspended(fact) => {
+                self.stand(&fact.agent, Standing::Suspended);
+                if let Some(agent) = self.agents.get_mut(&fact.agent) {
+                    agent.leaked |= fact.reason == AgentReason::TokenLeaked;
+                }
+            }
+            Data::AgentReleased(fact) if self.may_release(&fact.agent).is_ok() => {
+                self.stand(&fact.agent, Standing::Active);
+            }
+            Data::AgentRetired(fact) => self.stand(&fact.agent, Standing::Retired),
+            Data::SessionStarted(fact) => {
+                if let (Some(agent), Some(session)) =
+                    (self.agents.get_mut(&fact.agent), entry.session())
+                {
+                    agent.sessions.entry(session.clone()).or_insert(0);
+                }
+            }
+            Data::SessionEnded(fact) => {
+                if let (Some(agent), Some(session)) =
+                    (self.agents.get_mut(&fact.agent), entry.session())
+                {
+                    agent.sessions.remove(session);
+                }
+            }
+            Data::PromptSubmitted(_) => {
+                let Some(agent) = self.agents.get_mut(entry.actor().id()) else {
+                    return;
+                };
+                agent.calls += 1;
+                agent.last_call = Some(entry.at());
+                if let Some(calls) = entry.session().and_then(|s| agent.sessions.get_mut(s)) {
+                    *calls += 1;
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

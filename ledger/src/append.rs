@@ -19,6 +19,7 @@ use schemas::{
 };
 use std::collections::HashMap;
 use std::io;
+use std::panic::AssertUnwindSafe;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -87,10 +88,11 @@ pub enum AppendError {
 impl AppendError {
     /// True when the same batch may be tried again later, unchanged.
     pub fn is_retryable(&self) -> bool {
-        matches!(
-            self,
-            AppendError::ClockBehind { .. } | AppendError::Content(_) | AppendError::Stopped { .. }
-        )
+        match self {
+            AppendError::Content(reason) => !matches!(**reason, ContentError::TooLarge { .. }),
+            AppendError::ClockBehind { .. } | AppendError::Stopped { .. } => true,
+            _ => false,
+        }
     }
 }
 
@@ -139,12 +141,14 @@ impl Drop for Inner {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        if let Some(thread) = self
+        let thread = self
             .thread
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .take()
-        {
+            .take();
+        // The last appender can be held by an answer, and so be dropped by the committer
+        // itself, which ends after it.
+        if let Some(thread) = thread.filter(|t| t.thread().id() != std::thread::current().id()) {
             let _ = thread.join();
         }
     }
@@ -161,19 +165,29 @@ impl Appender {
     ) -> Result<Appender, crate::OpenError> {
         let (sender, receiver): (_, Receiver<Request>) = sync_channel(QUEUE);
         let clock = Arc::clone(&options.clock);
-        let publisher = Publisher::start(shared.layout.clone());
+        let no_thread = |source| crate::OpenError::Io {
+            path: "a new thread".to_owned(),
+            source,
+        };
+        let publisher = Publisher::start(shared.layout.clone()).map_err(no_thread)?;
         let committer =
             Committer::new(Arc::clone(&shared), key, ids, options, publisher, new_file)?;
+        let watched = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("committer".to_owned())
             .spawn(move || {
-                committer.run(&receiver);
+                // A panic in here ends the writing as a failed disk does: whoever asks is told.
+                let ended = AssertUnwindSafe(|| committer.run(&receiver));
+                if std::panic::catch_unwind(ended).is_err() {
+                    let mut why = watched
+                        .stopped
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner);
+                    *why = Some(stopped("the committer has ended"));
+                }
                 drop(lock); // after the last checkpoint is published
             })
-            .map_err(|source| crate::OpenError::Io {
-                path: "a new thread".to_owned(),
-                source,
-            })?;
+            .map_err(no_thread)?;
         let (queue, thread) = (Mutex::new(Some(sender)), Mutex::new(Some(thread)));
         Ok(Appender {
             inner: Arc::new(Inner {
@@ -250,7 +264,9 @@ impl Appender {
             content: sealed.iter().map(|s| s.reference.clone()).collect(),
             prev: Hash::ZERO,
         };
-        match longest.to_body() {
+        // And read back: what a type can hold and a body cannot would be an entry that nobody
+        // can read, in a log that nothing is ever taken out of.
+        match longest.to_body().and_then(|b| Envelope::from_body(&b)) {
             Ok(_) => Ok(Prepared {
                 event: longest.event,
                 sealed,

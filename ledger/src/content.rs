@@ -15,7 +15,6 @@ use seal::BucketKey;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::io;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 #[derive(Debug, thiserror::Error)]
@@ -50,10 +49,17 @@ pub(crate) struct Sealed {
 pub(crate) struct ContentStore {
     layout: Layout,
     origin: String,
-    keys: Mutex<HashMap<BucketId, Arc<BucketKey>>>,
+    /// `None` is a key that could not be made: whether it is durable is not known until the
+    /// next start, and no failed call is tried again.
+    keys: Mutex<HashMap<BucketId, Option<Arc<BucketKey>>>>,
     packs: Mutex<HashMap<BucketId, BucketPacks>>,
-    open: Mutex<HashMap<BucketId, OpenPack>>,
+    /// Buckets that this run has settled, and the pack that it has begun in each.
+    open: Mutex<HashMap<BucketId, Option<OpenPack>>>,
+    /// A pack is closed when it has grown to this.
+    pack_bytes: u64,
 }
+
+const PACK_BYTES: u64 = 256 << 20;
 
 impl ContentStore {
     pub fn new(layout: Layout, origin: &str) -> ContentStore {
@@ -63,6 +69,7 @@ impl ContentStore {
             keys: Mutex::default(),
             packs: Mutex::default(),
             open: Mutex::default(),
+            pack_bytes: PACK_BYTES,
         }
     }
 
@@ -87,20 +94,23 @@ impl ContentStore {
     /// Writes what is not there yet and makes it durable: one fdatasync per pack touched.
     pub fn store<'a>(&self, sealed: impl Iterator<Item = &'a Sealed>) -> Result<(), ContentError> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut touched: Vec<&BucketId> = Vec::new();
-        let mut written = Vec::new();
         for item in sealed {
             let reference = &item.reference;
-            if self.find(&reference.bucket, &reference.sealed)?.is_some() {
+            let bucket = &reference.bucket;
+            if !open.contains_key(bucket) {
+                pack::settle(&self.layout, bucket)?;
+                open.insert(bucket.clone(), None);
+            }
+            if self.holds(item)? {
                 continue;
             }
-            let pack = match open.get_mut(&reference.bucket) {
-                Some(pack) if !pack.is_full() => pack,
-                _ => {
-                    let next = OpenPack::create(&self.layout, &reference.bucket)?;
-                    open.insert(reference.bucket.clone(), next);
-                    open.get_mut(&reference.bucket).expect("just inserted")
-                }
+            let pack = open.get_mut(bucket).expect("settled above");
+            if let Some(full) = pack.take_if(|pack| pack.len() >= self.pack_bytes) {
+                full.close()?;
+            }
+            let pack = match pack {
+                Some(pack) => pack,
+                None => pack.insert(OpenPack::create(&self.layout, bucket)?),
             };
             let place = pack.append(&reference.sealed, &item.bytes)?;
             // Found by the next of the same bytes in this batch already; a failed sync stops
@@ -108,20 +118,37 @@ impl ContentStore {
             self.packs
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
-                .entry(reference.bucket.clone())
+                .entry(bucket.clone())
                 .or_default()
                 .insert(reference.sealed, place);
-            if !touched.contains(&&reference.bucket) {
-                touched.push(&reference.bucket);
-            }
-            written.push(reference.sealed);
         }
-        for bucket in touched {
-            open.get_mut(bucket)
-                .expect("touched packs are open")
-                .sync()?;
+        open.values_mut().flatten().try_for_each(OpenPack::sync)
+    }
+
+    /// Are these very bytes in a pack? A frame that states their digest does not make it so:
+    /// a crash may have kept its header and lost what follows.
+    fn holds(&self, item: &Sealed) -> Result<bool, ContentError> {
+        let bucket = &item.reference.bucket;
+        let place = self.find(bucket, &item.reference.sealed)?;
+        let read = place.map(|place| place.read(&self.layout, bucket));
+        Ok(matches!(read, Some(Ok(bytes)) if bytes == item.bytes))
+    }
+
+    /// Is what was recorded as `was` the same as what is about to be? Sealed bytes tell that
+    /// inside a bucket; between two both are opened. When the older has ended, its form and
+    /// length are all that is left to go by.
+    pub fn same(&self, was: &ContentRef, is: &Sealed) -> bool {
+        let new = &is.reference;
+        if (&was.name, &was.media, was.plain_bytes) != (&new.name, &new.media, new.plain_bytes) {
+            return false;
         }
-        Ok(())
+        if was.bucket == new.bucket {
+            return was.sealed == new.sealed;
+        }
+        match (self.read(was), self.open(new, &is.bytes)) {
+            (Ok(was), Ok(is)) => was == is,
+            _ => true,
+        }
     }
 
     pub fn read(&self, reference: &ContentRef) -> Result<Vec<u8>, ContentError> {
@@ -139,8 +166,13 @@ impl ContentStore {
                 digest,
             });
         }
+        self.open(reference, &sealed)
+    }
+
+    fn open(&self, reference: &ContentRef, sealed: &[u8]) -> Result<Vec<u8>, ContentError> {
+        let (bucket, digest) = (&reference.bucket, reference.sealed);
         self.key(bucket, false)?
-            .open(&self.origin, bucket, &sealed, digest, reference.plain_bytes)
+            .open(&self.origin, bucket, sealed, digest, reference.plain_bytes)
     }
 
     /// Where the sealed bytes lie. Looks again on disk once, for readers of a live log.
@@ -156,13 +188,30 @@ impl ContentStore {
 
     fn key(&self, bucket: &BucketId, make: bool) -> Result<Arc<BucketKey>, ContentError> {
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(key) = keys.get(bucket) {
-            return Ok(Arc::clone(key));
-        }
         let path = self.layout.bucket_key(bucket);
-        let key = Arc::new(BucketKey::load(bucket, &path, make)?);
-        keys.insert(bucket.clone(), Arc::clone(&key));
-        Ok(key)
+        match keys.get(bucket) {
+            Some(Some(key)) => return Ok(Arc::clone(key)),
+            Some(None) => {
+                let fault = "making it has failed before; the next start tries again";
+                return Err(io_at(&path)(io::Error::other(fault)));
+            }
+            None => {}
+        }
+        let load = || {
+            if make {
+                // The key's directories, also those that a killed run has left unsynced.
+                let dir = path.parent().expect("a key lies in a directory");
+                create_dirs(self.layout.dir(), dir)?;
+            }
+            BucketKey::load(bucket, &path, make).map(Arc::new)
+        };
+        let key = load();
+        if let Ok(key) = &key {
+            keys.insert(bucket.clone(), Some(Arc::clone(key)));
+        } else if make {
+            keys.insert(bucket.clone(), None);
+        }
+        key
     }
 }
 
@@ -171,13 +220,15 @@ pub(crate) fn io_at(path: &std::path::Path) -> impl FnOnce(io::Error) -> Content
     move |source| ContentError::Io { path, source }
 }
 
-/// Creates a directory and its parents below `root`, durably.
-pub(crate) fn create_dirs(root: &std::path::Path, dir: PathBuf) -> Result<(), ContentError> {
-    if dir.is_dir() {
-        return Ok(());
-    }
-    os::create_private_dir(&dir).map_err(io_at(&dir))?;
-    let mut parent = dir.as_path();
+/// Creates a directory and its parents below `root`, durably. What is there already may be
+/// so in the cache only, left by a run that was killed.
+pub(crate) fn create_dirs(
+    root: &std::path::Path,
+    dir: &std::path::Path,
+) -> Result<(), ContentError> {
+    os::create_private_dir(dir).map_err(io_at(dir))?;
+    os::sync_dir(dir).map_err(io_at(dir))?;
+    let mut parent = dir;
     while let Some(above) = parent.parent().filter(|above| above.starts_with(root)) {
         os::sync_dir(above).map_err(io_at(above))?;
         parent = above;

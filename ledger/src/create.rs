@@ -55,7 +55,10 @@ pub fn create(dir: &Path, origin: &str, clock: &dyn Clock) -> Result<VerifierKey
     }
     let key = match std::fs::read_to_string(layout.log_key()) {
         // Left by a run that was interrupted before entry 0.
-        Ok(text) => SignerKey::parse(&Zeroizing::new(text)).map_err(|_| wrong_origin())?,
+        Ok(text) => SignerKey::parse(&Zeroizing::new(text)).map_err(|fault| {
+            let source = io::Error::new(io::ErrorKind::InvalidData, fault);
+            io_at(&layout.log_key())(source)
+        })?,
         Err(_) => new_key(&layout, origin)?,
     };
     if key.verifier().name() != origin {
@@ -64,10 +67,26 @@ pub fn create(dir: &Path, origin: &str, clock: &dyn Clock) -> Result<VerifierKey
         });
     }
     let entry = first_entry(&key, clock).map_err(|_| wrong_origin())?;
+    // Before entry 0: what it needs, also what an interrupted run has left in the cache only.
+    for path in [&layout.keys(), dir] {
+        os::sync_dir(path).map_err(io_at(path))?;
+    }
+    if let Some(parent) = dir.parent().filter(|p| !p.as_os_str().is_empty()) {
+        match os::sync_dir(parent) {
+            // Made by somebody else, with the directory in it.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            synced => synced.map_err(io_at(parent))?,
+        }
+    }
 
     let mut bytes = Vec::new();
     line::write(entry.body(), entry.signature(), &mut bytes);
     let (path, fresh) = (layout.log_file(0), layout.log().join("new"));
+    let checkpoint = Checkpoint {
+        origin: origin.to_owned(),
+        size: 1,
+        root: entry.leaf(),
+    };
     let write = || {
         let mut file = OpenOptions::new()
             .write(true)
@@ -76,18 +95,11 @@ pub fn create(dir: &Path, origin: &str, clock: &dyn Clock) -> Result<VerifierKey
             .open(&fresh)?;
         file.write_all(&bytes)?;
         file.sync_all()?;
+        publish::replace(&layout, &checkpoint.sign(&key))?;
         std::fs::rename(&fresh, &path)?;
-        os::sync_dir(&layout.log())?;
-        os::sync_dir(layout.dir())
+        os::sync_dir(&layout.log())
     };
     write().map_err(io_at(&path))?;
-
-    let checkpoint = Checkpoint {
-        origin: origin.to_owned(),
-        size: 1,
-        root: entry.leaf(),
-    };
-    publish::replace(&layout, &checkpoint.sign(&key)).map_err(io_at(&layout.checkpoint()))?;
     Ok(key.verifier().clone())
 }
 
@@ -100,10 +112,15 @@ fn new_key(layout: &Layout, origin: &str) -> Result<SignerKey, CreateError> {
     let key = SignerKey::from_seed(origin, &seed).map_err(wrong)?;
     let path = layout.log_key();
     let write = || {
-        let mut file = os::create_private(&path)?;
+        // Under another name first: a key cut short by a crash must not be found.
+        let fresh = path.with_extension("key.new");
+        if fresh.exists() {
+            std::fs::remove_file(&fresh)?;
+        }
+        let mut file = os::create_private(&fresh)?;
         file.write_all(key.to_text().as_bytes())?;
         file.sync_all()?;
-        os::sync_dir(&layout.keys())
+        std::fs::rename(&fresh, &path)
     };
     write().map_err(|source| CreateError::Io {
         path: path.display().to_string(),

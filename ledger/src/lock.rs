@@ -57,11 +57,3 @@ pub fn holder(layout: &Layout) -> Option<u32> {
         .parse()
         .ok()
 }
-
-/// Is there a writer at this moment?
-pub fn is_held(layout: &Layout) -> bool {
-    match File::open(layout.lock()) {
-        Ok(file) => matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)),
-        Err(_) => false,
-    }
-}

@@ -8,7 +8,7 @@ use crate::note::{SignerKey, VerifierKey};
 use crate::reader::{LogFile, Reader, Shared, State};
 use crate::scan::{LogLines, Piece, skim};
 use crate::tree::{Tree, leaf_hash};
-use crate::{Checkpoint, signature};
+use crate::{Checkpoint, os, signature};
 use schemas::kinds::ledger::LedgerRecovered;
 use schemas::{Data, EventId, Hash, Label, Timestamp};
 use std::collections::HashMap;
@@ -222,12 +222,15 @@ impl Opened {
             return Err(no_ledger());
         };
         let key = founding_key(&layout, first_path)?;
+        // Before the files: of a log that grows meanwhile, the newer checkpoint would promise
+        // entries that this walk did not see.
+        let (note, promised) = read_checkpoint(&layout, &key)?;
+        let (files, _) = layout.log_files().map_err(io_at(&layout.log()))?;
 
         let mut walk = Walk::default();
         for (first_seq, path) in files {
             walk.file(&layout, first_seq, path)?;
         }
-        let (note, promised) = read_checkpoint(&layout, &key)?;
         let state = State {
             tree: walk.tree,
             files: walk.files,
@@ -276,21 +279,24 @@ impl Opened {
         }
     }
 
+    /// Makes durable what was read: a run that was killed may have left its last lines, or
+    /// the name of a file that it had just begun, in the cache only.
     fn sync(&self) -> Result<(), OpenError> {
         let Some(last) = self.state.files.last() else {
             return Ok(());
         };
-        let path = || last.path.display().to_string();
-        let file = std::fs::OpenOptions::new().append(true).open(&last.path);
-        match file.and_then(|file| file.sync_data()) {
-            Ok(()) => Ok(()),
+        let sync = || {
             // Sealed files are read-only and were synced when they were sealed.
-            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Ok(()),
-            Err(source) => Err(OpenError::Io {
-                path: path(),
-                source,
-            }),
-        }
+            if !last.path.metadata()?.permissions().readonly() {
+                let file = std::fs::OpenOptions::new().append(true).open(&last.path)?;
+                file.sync_data()?;
+            }
+            os::sync_dir(&self.layout.log())
+        };
+        sync().map_err(|source| OpenError::Io {
+            path: last.path.display().to_string(),
+            source,
+        })
     }
 
     pub fn into_shared(self) -> Shared {

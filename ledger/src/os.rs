@@ -37,6 +37,13 @@ pub fn sync_dir(_dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Takes away the right to write, which is the last thing done to a file of the record.
+pub fn set_readonly(path: &Path) -> io::Result<()> {
+    let mut permissions = std::fs::metadata(path)?.permissions();
+    permissions.set_readonly(true);
+    std::fs::set_permissions(path, permissions)
+}
+
 /// A new file that only its owner can read. On Windows the directory's ACL decides.
 pub fn create_private(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();

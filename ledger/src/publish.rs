@@ -25,14 +25,16 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    pub fn start(layout: Layout) -> Publisher {
+    pub fn start(layout: Layout) -> io::Result<Publisher> {
         let shared: Arc<(Mutex<Wanted>, Condvar)> = Arc::default();
         let theirs = Arc::clone(&shared);
-        let thread = std::thread::spawn(move || run(&layout, &theirs));
-        Publisher {
+        let thread = std::thread::Builder::new()
+            .name("publisher".to_owned())
+            .spawn(move || run(&layout, &theirs))?;
+        Ok(Publisher {
             shared,
             thread: Some(thread),
-        }
+        })
     }
 
     pub fn publish(&self, note: Arc<str>) {

@@ -28,6 +28,8 @@ pub struct Head {
 pub enum ReadError {
     #[error("there is no entry {seq}: the log holds {size}")]
     Beyond { seq: u64, size: u64 },
+    #[error("entry {seq} is not under the checkpoint yet: it covers {size} entries")]
+    NotCovered { seq: u64, size: u64 },
     #[error("entry {seq} is not what was hashed when it was written; run `daicho verify`")]
     Damaged {
         seq: u64,
@@ -153,7 +155,11 @@ impl Reader {
     /// Proves entry `seq` under the newest checkpoint.
     pub fn prove(&self, seq: u64) -> Result<Proof, ReadError> {
         let state = self.state();
-        let size = checkpoint_size(&state.note).unwrap_or_else(|| state.tree.size());
+        // Another process reads the checkpoint from its file, a moment behind the log.
+        let size = checkpoint_size(&state.note).unwrap_or(0);
+        if (size..state.tree.size()).contains(&seq) {
+            return Err(ReadError::NotCovered { seq, size });
+        }
         let path = state.tree.inclusion_proof(seq, size)?;
         Ok(Proof {
             seq,
@@ -184,19 +190,20 @@ impl Reader {
 
     /// Waits until the log holds more than `size` entries, at most for `timeout`. Gives the size.
     pub fn wait_beyond(&self, size: u64, timeout: Duration) -> u64 {
-        let deadline = Instant::now() + timeout;
+        let deadline = Instant::now().checked_add(timeout);
         let mut now = self
             .shared
             .size
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         while *now <= size {
-            let Some(left) = deadline
-                .checked_duration_since(Instant::now())
-                .filter(|left| !left.is_zero())
-            else {
+            // A time that no clock can reach is the longest wait that the system takes.
+            let left = deadline.map_or(Duration::from_secs(u32::MAX.into()), |deadline| {
+                deadline.saturating_duration_since(Instant::now())
+            });
+            if left.is_zero() {
                 break;
-            };
+            }
             now = self
                 .shared
                 .grown
@@ -215,7 +222,10 @@ impl Reader {
     /// What a C2SP tlog-tiles client asked for; `None` when the log does not have it.
     pub fn resource(&self, resource: Resource) -> Result<Option<Vec<u8>>, ReadError> {
         match resource {
-            Resource::Checkpoint => Ok(Some(self.checkpoint().as_bytes().to_vec())),
+            Resource::Checkpoint => {
+                let note = self.checkpoint();
+                Ok((!note.is_empty()).then(|| note.as_bytes().to_vec()))
+            }
             Resource::Tile {
                 level,
                 index,

@@ -22,6 +22,7 @@ pub struct LogLines {
     reader: BufReader<File>,
     offset: u64,
     line: Vec<u8>,
+    ended: bool,
 }
 
 impl LogLines {
@@ -31,12 +32,18 @@ impl LogLines {
             reader: BufReader::with_capacity(1 << 20, File::open(path)?),
             offset: 0,
             line: Vec::with_capacity(2_048),
+            ended: false,
         })
     }
 
     /// The next piece, `None` at the end of the file. A "line" longer than any entry can be
     /// is given cut at that length: it is no entry either way.
     pub fn next_piece(&mut self) -> io::Result<Option<Piece<'_>>> {
+        // A tail is the last piece even if a living writer has completed its line since: what
+        // follows would begin in the middle of it.
+        if self.ended {
+            return Ok(None);
+        }
         self.line.clear();
         let start = self.offset;
         loop {
@@ -62,6 +69,7 @@ impl LogLines {
                 }));
             }
         }
+        self.ended = true;
         if self.offset == start {
             return Ok(None);
         }
@@ -108,4 +116,34 @@ pub fn skim(line: &[u8]) -> Result<(&[u8], [u8; 64], Skimmed), SkimError> {
     let (body, signature) = line::split(line)?;
     let skimmed = serde_json::from_slice(body).map_err(|_| SkimError::Body)?;
     Ok((body, signature, skimmed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    #[test]
+    fn a_line_completed_while_it_is_read_is_a_tail_and_nothing_more() {
+        let dir = tempfile::TempDir::new().expect("a directory");
+        let path = dir.path().join("log");
+        let mut file = File::create(&path).expect("creates");
+        file.write_all(b"whole\npart").expect("writes");
+        let mut lines = LogLines::open(&path).expect("opens");
+        assert!(matches!(
+            lines.next_piece(),
+            Ok(Some(Piece::Line { line: b"whole", .. }))
+        ));
+        let tail = lines.next_piece();
+        assert!(matches!(
+            tail,
+            Ok(Some(Piece::Tail {
+                offset: 6,
+                len: 4,
+                ..
+            }))
+        ));
+        file.write_all(b"ly\nnext\n").expect("writes");
+        assert!(matches!(lines.next_piece(), Ok(None)));
+    }
 }

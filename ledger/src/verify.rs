@@ -6,7 +6,6 @@ mod contents;
 mod entries;
 
 use crate::layout::Layout;
-use crate::lock;
 use crate::note::VerifierKey;
 use crate::tree::Frontier;
 use checkpoints::Promises;
@@ -184,8 +183,6 @@ pub fn verify(
             path: dir.display().to_string(),
         });
     }
-    // Asked before the files are read: what a living writer appends meanwhile is no tail.
-    let live = lock::is_held(&layout);
     let mut found = Found::default();
     let key = entries::log_key(&layout, trust, &mut found)?;
     let mut promises = Promises::collect(&layout, trust, key.as_ref(), &mut found)?;
@@ -200,7 +197,6 @@ pub fn verify(
     let walked = entries::walk(
         &layout,
         key.as_ref(),
-        live,
         &mut promises,
         &mut contents,
         &mut found,

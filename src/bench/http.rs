@@ -1,16 +1,14 @@
 //! The same over HTTP: one event per request, and NDJSON.
 
-use super::append::{event, fresh, remove};
+use super::append::{event, remove};
 use super::figures::{Figures, Run};
-use crate::config::write_default;
+use crate::config::{Config, write_default};
 use crate::intake;
 use crate::outcome::Failure;
 use crate::server::{self, Node};
-use crate::views::Views;
 use anyhow::Context;
 use ledger::{Appender, Layout};
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 
@@ -18,19 +16,13 @@ pub fn run(scratch: &Path, seconds: u64, figures: &mut Figures) -> Result<(), Fa
     figures.heading("append over HTTP on loopback");
     for (connections, batch) in [(1, 1), (16, 1), (64, 1), (16, 64), (16, 256)] {
         let name = format!("http-{connections}-{batch}");
-        let (dir, appender, reader) = fresh(scratch, &name)?;
+        let dir = scratch.join(&name);
+        ledger::create(&dir, "example.com/bench", &ledger::clock::SystemClock)?;
         let layout = Layout::new(&dir);
         write_default(&layout)?;
         let token = std::fs::read_to_string(crate::door::operator_token_file(&layout))?;
-        let views = Arc::new(Views::open(reader.clone())?);
-        let operator = crate::config::operator_digest(&layout)?;
-        let node = Node {
-            appender: appender.clone(),
-            reader,
-            views,
-            operator,
-            forwarders: Arc::default(),
-        };
+        let node = Node::open(&dir, Config::default(), None)?;
+        let appender = node.appender.clone();
         let runtime = tokio::runtime::Runtime::new()?;
         let run = runtime.block_on(async {
             let listener = TcpListener::bind("127.0.0.1:0").await?;

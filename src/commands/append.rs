@@ -1,9 +1,11 @@
 use crate::cli::{Append, Cli};
+use crate::config::Config;
 use crate::door::{Door, append_failed};
 use crate::intake;
+use crate::masking;
 use crate::outcome::{Done, Failure, Outcome};
 use anyhow::Context;
-use ledger::Submission;
+use ledger::{Layout, Submission};
 use std::io::{Read, Write};
 
 /// Events that one call to the ledger takes together …
@@ -25,7 +27,9 @@ pub fn run(cli: &Cli, args: &Append) -> Done {
     }
     let (door, _) = Door::open(&cli.data)?;
     // All lines are read before the first is appended: bad input changes nothing.
-    let guard = door.guard()?;
+    let layout = Layout::new(&cli.data);
+    let masker = masking::of_ledger(&layout, &Config::load(&layout)?)?;
+    let guard = |text: &str| masking::kept_out(&masker, text);
     let submissions = intake::read_lines(&input, &guard, || door.new_id()).map_err(|error| {
         Failure::new(error, "nothing was appended; a line is {\"kind\",\"actor\",\"data\"} and optionally id, class, session, occurred, content")
     })?;

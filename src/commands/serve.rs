@@ -1,14 +1,10 @@
 use crate::cli::{Cli, Serve};
-use crate::commands::open_failed;
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::door::address_file;
 use crate::outcome::{Done, Failure};
 use crate::server::{self, Node};
-use crate::views::Views;
 use anyhow::Context;
-use exporters::forward::Forwarder;
-use ledger::{Layout, Options};
-use std::sync::Arc;
+use ledger::Layout;
 use tokio::net::TcpListener;
 
 pub fn run(cli: &Cli, args: &Serve) -> Done {
@@ -27,36 +23,19 @@ pub fn run(cli: &Cli, args: &Serve) -> Done {
                 "another program may use it: choose another with --listen or [server] listen",
             )
         })?;
-    let (appender, reader) = ledger::open(&cli.data, Options::default()).map_err(open_failed)?;
-    let views = Arc::new(Views::open(reader.clone())?);
-    let operator = config::operator_digest(&layout)?;
-    let address = listener
-        .local_addr()
-        .context("the listener has no address")?;
-    std::fs::write(address_file(&layout), address.to_string())
-        .context("serve.address cannot be written")?;
+    let key = match config.anthropic.key()? {
+        Ok(key) => Some(key),
+        Err(reason) => {
+            eprintln!("note: the gateway is closed: {reason}");
+            None
+        }
+    };
+    let node = Node::open(&cli.data, config, key)?;
+    let address = listener.local_addr().context("the listener has no address")?;
+    std::fs::write(address_file(&layout), address.to_string()).context("serve.address cannot be written")?;
     println!("console  http://{address}/");
     println!("gateway  ANTHROPIC_BASE_URL=http://{address}/anthropic");
-    let mut forwarders = Vec::new();
-    for destination in config.export {
-        let name = destination.name().clone();
-        let forwarder =
-            Forwarder::start(destination, reader.clone(), &cli.data).map_err(|error| {
-                Failure::new(
-                    error,
-                    format!("correct [[export]] {name}, or see `daicho verify`"),
-                )
-            })?;
-        forwarders.push(forwarder);
-    }
-    let node = Node {
-        appender,
-        reader,
-        views,
-        operator,
-        forwarders: Arc::new(forwarders),
-    };
-    let done = runtime.block_on(server::serve(listener, node));
+    let done = runtime.block_on(server::serve(listener, node, server::stop_signal()));
     let _ = std::fs::remove_file(address_file(&layout));
     done
 }

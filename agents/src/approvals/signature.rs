@@ -8,8 +8,10 @@ use super::statement::{SignedDecision, Statement};
 use ed25519_dalek::VerifyingKey;
 use schemas::Label;
 use schemas::kinds::acting::SignatureText;
+use ssh_key::private::Ed25519Keypair;
 use ssh_key::public::KeyData;
 use ssh_key::{Algorithm, HashAlg, LineEnding, PrivateKey, PublicKey, SshSig};
+use zeroize::Zeroizing;
 
 /// A signature made for another purpose with the same key does not count here.
 pub const NAMESPACE: &str = "daicho-approval@v1";
@@ -117,6 +119,17 @@ pub fn sign(
     let public = public.map_err(|_| SignError::KeyFailed)?;
     let signature = encode(&signed).map_err(|_| SignError::KeyFailed)?;
     Ok((public, signature))
+}
+
+/// A new key pair, as `ssh-keygen -t ed25519` makes one without passphrase: for a play or a
+/// test. An approver's own key is made by its owner and never seen here.
+pub fn generate() -> Result<(Zeroizing<String>, ApproverKey), SignError> {
+    let mut seed = Zeroizing::new([0; 32]);
+    getrandom::fill(&mut *seed).map_err(|_| SignError::KeyFailed)?;
+    let key = PrivateKey::from(Ed25519Keypair::from_seed(&seed));
+    let private = key.to_openssh(LineEnding::LF).map_err(|_| SignError::KeyFailed)?;
+    let public = ApproverKey::from_data(key.public_key().key_data());
+    Ok((private, public.map_err(|_| SignError::KeyFailed)?))
 }
 
 /// The file that `ssh-keygen -Y sign` writes, as an entry holds it.

@@ -1,5 +1,5 @@
-use super::{AppendError, Prepared, Receipt, Request, stopped_by};
-use crate::content::Sealed;
+use super::{AppendError, Prepared, Receipt, Request, stopped, stopped_by};
+use crate::content::{ContentStore, Sealed};
 use crate::note::SignerKey;
 use crate::open::{CLOCK_TOLERANCE_MICROS, Options};
 use crate::publish::Publisher;
@@ -72,26 +72,22 @@ impl Committer {
             .checked_sub(1)
             .and_then(|seq| state.tree.leaf(seq))
             .unwrap_or(Hash::ZERO);
-        let last = state
-            .files
-            .last()
-            .filter(|last| !new_file && last.end < options.file_bytes);
-        let file = match last {
-            Some(last) => match OpenOptions::new().append(true).open(&last.path) {
-                Ok(file) => Some(ActiveFile {
-                    path: last.path.clone(),
-                    file,
-                    len: last.end,
-                }),
-                // Sealed: read-only.
-                Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => None,
-                Err(source) => {
-                    return Err(crate::OpenError::Io {
-                        path: last.path.display().to_string(),
-                        source,
-                    });
-                }
-            },
+        let reopen = |last: &LogFile| {
+            // Asked by its mode: who may do anything would be let to write to a sealed file.
+            if std::fs::metadata(&last.path)?.permissions().readonly() {
+                return Ok(None);
+            }
+            Ok(Some(ActiveFile {
+                path: last.path.clone(),
+                file: active_options().open(&last.path)?,
+                len: last.end,
+            }))
+        };
+        let file = match state.files.last() {
+            Some(last) => reopen(last).map_err(|source| crate::OpenError::Io {
+                path: last.path.display().to_string(),
+                source,
+            })?,
             None => None,
         };
         // Left by a commit that nobody was told about, before its file had a name.
@@ -108,7 +104,7 @@ impl Committer {
         let newest = state.at;
         publisher.publish(Arc::clone(&state.note));
         drop(state);
-        Ok(Committer {
+        let mut committer = Committer {
             shared,
             key,
             ids,
@@ -118,7 +114,11 @@ impl Committer {
             newest,
             prev,
             stopped: None,
-        })
+        };
+        if new_file {
+            committer.seal()?;
+        }
+        Ok(committer)
     }
 
     pub fn run(mut self, queue: &Receiver<Request>) {
@@ -190,7 +190,12 @@ impl Committer {
             if let Some(&seq) = self.ids.get(&id) {
                 known.insert(id, self.recorded(item, seq, base, plan)?);
             } else if let Some(first) = fresh.insert(id, item)
-                && !same(&first.event, &first.references(), item)
+                && !same(
+                    &self.shared.content,
+                    &first.event,
+                    &first.references(),
+                    item,
+                )
             {
                 return Err(AppendError::ConflictInBatch { id });
             }
@@ -259,7 +264,9 @@ impl Committer {
             let reader = crate::Reader {
                 shared: Arc::clone(&self.shared),
             };
-            reader.entry(seq).map_err(|_| conflict())?.body().to_vec()
+            // Unreadable now is not another event: the producer may try again.
+            let unreadable = |error: crate::ReadError| stopped(&error.to_string());
+            reader.entry(seq).map_err(unreadable)?.body().to_vec()
         } else {
             plan.drafted
                 .get((seq - base) as usize)
@@ -268,7 +275,12 @@ impl Committer {
                 .clone()
         };
         let recorded = Envelope::from_body(&body).map_err(|_| conflict())?;
-        if !same(&recorded.event, &recorded.content, item) {
+        if !same(
+            &self.shared.content,
+            &recorded.event,
+            &recorded.content,
+            item,
+        ) {
             return Err(conflict());
         }
         Ok(Receipt {
@@ -350,10 +362,7 @@ impl Committer {
             self.shared.layout.log().join("new"),
         );
         let create = || {
-            let mut file = OpenOptions::new()
-                .append(true)
-                .create_new(true)
-                .open(&unnamed)?;
+            let mut file = active_options().create_new(true).open(&unnamed)?;
             file.write_all(lines)?;
             file.sync_all()?;
             if path.exists() {
@@ -392,9 +401,7 @@ impl Committer {
     ) -> Result<(), AppendError> {
         let active = self.file.as_ref().expect("just written");
         let mut bytes = vec![0; lines.len()];
-        let file =
-            File::open(&active.path).map_err(|e| stopped_by("reading back", &active.path, &e))?;
-        os::read_exact_at(&file, &mut bytes, start)
+        os::read_exact_at(&active.file, &mut bytes, start)
             .map_err(|e| stopped_by("reading back", &active.path, &e))?;
         for (drafted, offset) in plan.drafted.iter().zip(offsets) {
             let offset = *offset as usize;
@@ -453,29 +460,28 @@ impl Committer {
             return Ok(());
         };
         let seal = || {
-            let mut permissions = active.file.metadata()?.permissions();
-            permissions.set_readonly(true);
-            active.file.set_permissions(permissions)?;
+            active.file.sync_data()?;
+            os::set_readonly(&active.path)?;
             active.file.sync_all()
         };
         seal().map_err(|e| stopped_by("sealing", &active.path, &e))
     }
 }
 
+/// The file in use is read back through the same handle: a process that has run out of
+/// handles must not stop the ledger.
+fn active_options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).append(true);
+    options
+}
+
 /// Is this item the event that was recorded, with the same content?
-///
-/// Sealed bytes are equal inside a bucket when the content is; across buckets only its name,
-/// form and length can be compared without opening it.
-fn same(event: &Event, content: &[ContentRef], item: &Prepared) -> bool {
-    let same_content = |was: &ContentRef, is: &ContentRef| {
-        let alike =
-            was.name == is.name && was.media == is.media && was.plain_bytes == is.plain_bytes;
-        alike && (was.bucket != is.bucket || was.sealed == is.sealed)
-    };
+fn same(store: &ContentStore, event: &Event, content: &[ContentRef], item: &Prepared) -> bool {
     *event == item.event
         && content.len() == item.sealed.len()
         && content
             .iter()
-            .zip(&item.references())
-            .all(|(was, is)| same_content(was, is))
+            .zip(&item.sealed)
+            .all(|(was, is)| store.same(was, is))
 }

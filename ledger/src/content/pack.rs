@@ -9,13 +9,11 @@ use super::{ContentError, create_dirs, io_at};
 use crate::layout::Layout;
 use crate::os;
 use schemas::{BucketId, Hash};
+use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-
-/// A pack is closed when it has grown to this.
-const PACK_BYTES: u64 = 256 << 20;
 
 const FRAME_HEADER_BYTES: u64 = 36;
 
@@ -139,12 +137,31 @@ pub struct OpenPack {
     number: u32,
     file: File,
     len: u64,
+    /// Holds bytes that are not known to be durable.
+    unsynced: bool,
+}
+
+/// Makes durable what an earlier run may have left in the cache only, before an entry relies
+/// on it. Read-only packs are: they were synced first.
+pub fn settle(layout: &Layout, bucket: &BucketId) -> Result<(), ContentError> {
+    create_dirs(layout.dir(), &layout.bucket(bucket))?;
+    for (_, path) in packs(layout, bucket)? {
+        let sync = || {
+            if !std::fs::metadata(&path)?.permissions().readonly() {
+                OpenOptions::new().append(true).open(&path)?.sync_all()?;
+                let _ = os::set_readonly(&path);
+            }
+            Ok(())
+        };
+        sync().map_err(io_at(&path))?;
+    }
+    Ok(())
 }
 
 impl OpenPack {
+    /// Begins a bucket's next pack; the bucket is settled.
     pub fn create(layout: &Layout, bucket: &BucketId) -> Result<OpenPack, ContentError> {
         let dir = layout.bucket(bucket);
-        create_dirs(layout.dir(), dir.clone())?;
         let number = packs(layout, bucket)?
             .last()
             .map_or(1, |(number, _)| number + 1);
@@ -163,16 +180,18 @@ impl OpenPack {
             number,
             file,
             len: header.len() as u64,
+            unsynced: true,
         })
     }
 
-    pub fn is_full(&self) -> bool {
-        self.len >= PACK_BYTES
+    pub fn len(&self) -> u64 {
+        self.len
     }
 
     pub fn append(&mut self, digest: &Hash, sealed: &[u8]) -> Result<Place, ContentError> {
         let len = u32::try_from(sealed.len()).expect("sealing checked the length");
         let frame = [&digest.0[..], &len.to_be_bytes(), sealed].concat();
+        self.unsynced = true;
         self.file.write_all(&frame).map_err(io_at(&self.path))?;
         let place = Place {
             number: self.number,
@@ -183,18 +202,26 @@ impl OpenPack {
         Ok(place)
     }
 
+    /// No more is written to it, and what was is durable.
+    pub fn close(mut self) -> Result<(), ContentError> {
+        self.sync()
+    }
+
     pub fn sync(&mut self) -> Result<(), ContentError> {
-        self.file.sync_data().map_err(io_at(&self.path))
+        if self.unsynced {
+            self.file.sync_data().map_err(io_at(&self.path))?;
+            self.unsynced = false;
+        }
+        Ok(())
     }
 }
 
 impl Drop for OpenPack {
-    /// A pack that no more is written to is read-only; not doing it harms nothing.
+    /// A pack that no more is written to is read-only, once it is durable; not doing it harms
+    /// nothing.
     fn drop(&mut self) {
-        if let Ok(metadata) = self.file.metadata() {
-            let mut permissions = metadata.permissions();
-            permissions.set_readonly(true);
-            let _ = std::fs::set_permissions(&self.path, permissions);
+        if !self.unsynced {
+            let _ = os::set_readonly(&self.path);
         }
     }
 }
@@ -202,8 +229,11 @@ impl Drop for OpenPack {
 /// One frame of a pack as a verifier meets it.
 pub struct Frame {
     pub offset: u64,
+    /// What the frame states.
     pub digest: Hash,
-    pub sealed: Vec<u8>,
+    /// What its bytes are.
+    pub actual: Hash,
+    pub len: u32,
 }
 
 /// Why the rest of a pack cannot be read as frames.
@@ -241,14 +271,25 @@ pub fn read_frames(
         if next > end {
             return Ok(Some(fault));
         }
-        let mut sealed = vec![0; len as usize];
-        reader.read_exact(&mut sealed)?;
         each(Frame {
             offset,
             digest,
-            sealed,
+            actual: digest_of(&mut reader, len)?,
+            len,
         });
         offset = next;
     }
     Ok(None)
+}
+
+/// SHA-256 of the next bytes; memory does not grow with them.
+fn digest_of(reader: &mut impl Read, len: u32) -> io::Result<Hash> {
+    let (mut digest, mut left, mut buffer) = (Sha256::new(), len as usize, vec![0; 1 << 16]);
+    while left > 0 {
+        let part = &mut buffer[..left.min(1 << 16)];
+        reader.read_exact(part)?;
+        digest.update(&*part);
+        left -= part.len();
+    }
+    Ok(Hash(digest.finalize().into()))
 }

@@ -18,7 +18,7 @@ use aes_gcm_siv::{Aes256GcmSiv, Nonce};
 use hmac::{Hmac, Mac};
 use schemas::{BucketId, Hash};
 use sha2::Sha256;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -48,8 +48,6 @@ impl BucketKey {
                 Ok(BucketKey::derive(&Zeroizing::new(key.map_err(wrong)?)))
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound && make => {
-                let dir = path.parent().expect("a key lies in a directory");
-                os::create_private_dir(dir).map_err(io_at(dir))?;
                 let mut key = Zeroizing::new([0; 32]);
                 getrandom::fill(&mut *key).map_err(|e| io_at(path)(io::Error::other(e)))?;
                 // Under another name first: a key cut short by a crash must not be found.
@@ -65,6 +63,7 @@ impl BucketKey {
                     .and_then(|()| file.sync_all())
                     .map_err(io_at(&fresh))?;
                 std::fs::rename(&fresh, path).map_err(io_at(path))?;
+                let dir = path.parent().expect("a key lies in a directory");
                 os::sync_dir(dir).map_err(io_at(dir))?;
                 Ok(BucketKey::derive(&key))
             }
@@ -149,10 +148,17 @@ impl BucketKey {
             .decrypt(&Nonce::from(*nonce), payload)
             .map_err(|_| unopenable())?;
         let packed = Zeroizing::new(packed);
-        // The entry states the length, so that no bomb can be unpacked.
-        let length = usize::try_from(plain_bytes).map_err(|_| unopenable())?;
-        let plain = zstd::bulk::decompress(&packed, length).map_err(|_| unopenable())?;
-        if plain.len() != length {
+        // The entry states the length, so that no bomb can be unpacked; and memory grows with
+        // what is there, not with what is stated.
+        let mut plain = Vec::new();
+        zstd::stream::read::Decoder::with_buffer(&packed[..])
+            .and_then(|unpacked| {
+                unpacked
+                    .take(plain_bytes.saturating_add(1))
+                    .read_to_end(&mut plain)
+            })
+            .map_err(|_| unopenable())?;
+        if plain.len() as u64 != plain_bytes {
             return Err(unopenable());
         }
         Ok(plain)
@@ -187,10 +193,9 @@ mod tests {
         );
         assert!(key.open("o", &there, &sealed, Hash::ZERO, length).is_err());
         assert!(key.open("p", &here, &sealed, Hash::ZERO, length).is_err());
-        assert!(
-            key.open("o", &here, &sealed, Hash::ZERO, length - 1)
-                .is_err()
-        );
+        for wrong in [0, length - 1, length + 1, u64::MAX - 1, u64::MAX] {
+            assert!(key.open("o", &here, &sealed, Hash::ZERO, wrong).is_err());
+        }
         let other = BucketKey::derive(&[2; 32]);
         assert!(other.open("o", &here, &sealed, Hash::ZERO, length).is_err());
         for cut in 0..sealed.len() {

@@ -134,7 +134,6 @@ struct Walk<'a> {
 pub fn walk(
     layout: &Layout,
     key: Option<&VerifierKey>,
-    live: bool,
     promises: &mut Promises,
     contents: &mut Contents,
     found: &mut Found,
@@ -145,7 +144,7 @@ pub fn walk(
         let shown = layout.shown(stray);
         if stray.file_name().is_some_and(|name| name == "new") {
             found.notes.push(format!(
-                "{shown}: a commit that nobody was told about; the next start removes it"
+                "{shown}: a commit in the making, or one that nobody was told about; the next start removes it"
             ));
         } else {
             found.push(file_name(
@@ -175,15 +174,11 @@ pub fn walk(
             "{} at byte {}: {} bytes",
             tail.file, tail.offset, tail.tail_bytes
         );
-        if live {
-            walk.found.notes.push(format!(
-                "{shown} are being written at this moment (entry {position})"
-            ));
-        } else {
-            walk.found.notes.push(format!(
-                "{shown} are no entry: a commit that nobody was told about; the next start accounts for them"
-            ));
-        }
+        // Which of the two it is only the lock could tell, and a reader that takes it, even
+        // shared and for a moment, makes a starting writer fail.
+        walk.found.notes.push(format!(
+            "{shown} are no entry: entry {position} is being written, or was cut off before anybody was told of it and the next start accounts for it"
+        ));
     }
     Ok(Walked {
         frontier: walk.frontier,

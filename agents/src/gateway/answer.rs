@@ -1,0 +1,268 @@
+//! A provider's answer, read for the record: the message that its bytes amount to.
+
+use super::sse;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+/// What the bytes of an answer say. Built from whole and from broken ones alike.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Answer {
+    /// The message, or whatever JSON came in its place, or the text that is no JSON.
+    pub message: Value,
+    /// Events of a stream that are not parts of the message: errors and unknown ones.
+    pub others: Vec<Value>,
+    /// The model asked for these, to the end of their arguments.
+    pub tools: Vec<ToolUse>,
+    /// A stream said that it was finished.
+    pub stopped: bool,
+    /// A stream said that it failed, after its head had said that all is well.
+    pub failed: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ToolUse {
+    pub id: String,
+    pub name: String,
+    /// The exact JSON text, as it came.
+    pub arguments: String,
+}
+
+impl Answer {
+    pub fn from_body(body: &[u8]) -> Answer {
+        match serde_json::from_slice(body) {
+            Ok(message) => Answer {
+                message,
+                tools: tools_in(body),
+                ..Answer::default()
+            },
+            Err(_) => {
+                let message = Value::String(String::from_utf8_lossy(body).into_owned());
+                Answer {
+                    message,
+                    ..Answer::default()
+                }
+            }
+        }
+    }
+
+    pub fn from_stream(stream: &[u8]) -> Answer {
+        let mut assembly = Assembly::default();
+        let (events, tail) = sse::events(stream);
+        for data in events {
+            match serde_json::from_slice::<Value>(&data) {
+                Ok(event) => assembly.add(event),
+                Err(_) => assembly.keep(&data),
+            }
+        }
+        if !tail.is_empty() {
+            assembly.keep(tail);
+        }
+        assembly.finish()
+    }
+
+    pub fn text(&self, key: &str) -> Option<&str> {
+        self.message.get(key)?.as_str()
+    }
+
+    /// Tokens by kind: from `usage`, or from the top of an answer that is only a count.
+    pub fn tokens(&self, key: &str) -> Option<u64> {
+        self.message
+            .get("usage")
+            .unwrap_or(&self.message)
+            .get(key)?
+            .as_u64()
+    }
+}
+
+type Object<'a> = BTreeMap<String, &'a RawValue>;
+
+fn tools_in(body: &[u8]) -> Vec<ToolUse> {
+    let object: Object = serde_json::from_slice(body).unwrap_or_default();
+    let blocks: Vec<&RawValue> = object
+        .get("content")
+        .and_then(|content| serde_json::from_str(content.get()).ok())
+        .unwrap_or_default();
+    let tool = |block: &RawValue| {
+        let block: Object = serde_json::from_str(block.get()).ok()?;
+        let text = |key| serde_json::from_str::<String>(block.get(key)?.get()).ok();
+        is_tool(&text("type")?).then_some(())?;
+        Some(ToolUse {
+            id: text("id").unwrap_or_default(),
+            name: text("name").unwrap_or_default(),
+            arguments: block
+                .get("input")
+                .map_or("", |input| input.get())
+                .to_owned(),
+        })
+    };
+    blocks.into_iter().filter_map(tool).collect()
+}
+
+/// `tool_use`, `server_tool_use`, `mcp_tool_use`, and the next one.
+fn is_tool(kind: &str) -> bool {
+    kind.ends_with("tool_use")
+}
+
+/// Parts of a streamed message on their way to being one.
+#[derive(Default)]
+struct Assembly {
+    message: Map<String, Value>,
+    blocks: BTreeMap<u64, Block>,
+    answer: Answer,
+}
+
+#[derive(Default)]
+struct Block {
+    start: Map<String, Value>,
+    /// Text by the field that it grows, as `text` and `thinking`.
+    grown: BTreeMap<&'static str, String>,
+    arguments: String,
+    citations: Vec<Value>,
+    /// Deltas of kinds that this program does not know.
+    others: Vec<Value>,
+    stopped: bool,
+}
+
+impl Assembly {
+    fn keep(&mut self, bytes: &[u8]) {
+        self.answer
+            .others
+            .push(Value::String(String::from_utf8_lossy(bytes).into_owned()));
+    }
+
+    fn add(&mut self, mut event: Value) {
+        let index = event.get("index").and_then(Value::as_u64).unwrap_or(0);
+        match event.get("type").and_then(Value::as_str) {
+            Some("message_start") => {
+                if let Some(Value::Object(message)) = event.get_mut("message").map(Value::take) {
+                    self.message = message;
+                }
+            }
+            Some("content_block_start") => {
+                let block = self.blocks.entry(index).or_default();
+                if let Some(Value::Object(start)) = event.get_mut("content_block").map(Value::take)
+                {
+                    block.start = start;
+                }
+            }
+            Some("content_block_delta") => {
+                let delta = event.get_mut("delta").map(Value::take).unwrap_or_default();
+                self.blocks.entry(index).or_default().grow(delta);
+            }
+            Some("content_block_stop") => self.blocks.entry(index).or_default().stopped = true,
+            Some("message_delta") => self.delta(event),
+            Some("message_stop") => self.answer.stopped = true,
+            Some("ping") => {}
+            Some("error") => {
+                self.answer.failed = true;
+                self.answer.others.push(event);
+            }
+            _ => self.answer.others.push(event),
+        }
+    }
+
+    /// `delta` holds fields of the message, `usage` totals so far.
+    fn delta(&mut self, mut event: Value) {
+        if let Some(Value::Object(delta)) = event.get_mut("delta").map(Value::take) {
+            self.message.extend(delta);
+        }
+        if let Some(Value::Object(usage)) = event.get_mut("usage").map(Value::take) {
+            match self.message.get_mut("usage") {
+                Some(Value::Object(so_far)) => so_far.extend(usage),
+                _ => {
+                    self.message
+                        .insert("usage".to_owned(), Value::Object(usage));
+                }
+            }
+        }
+    }
+
+    fn finish(self) -> Answer {
+        let Assembly {
+            mut message,
+            blocks,
+            mut answer,
+        } = self;
+        let mut content = Vec::with_capacity(blocks.len());
+        for block in blocks.into_values() {
+            answer.tools.extend(block.tool());
+            content.push(block.finish());
+        }
+        if !message.is_empty() || !content.is_empty() {
+            message.insert("content".to_owned(), Value::Array(content));
+            answer.message = Value::Object(message);
+        }
+        answer
+    }
+}
+
+impl Block {
+    fn grow(&mut self, mut delta: Value) {
+        let kind = delta
+            .get("type")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        let field = match kind {
+            "text_delta" => "text",
+            "thinking_delta" => "thinking",
+            "signature_delta" => "signature",
+            "input_json_delta" => {
+                let part = delta.get("partial_json").and_then(Value::as_str);
+                self.arguments.push_str(part.unwrap_or_default());
+                return;
+            }
+            "citations_delta" => {
+                self.citations
+                    .extend(delta.get_mut("citation").map(Value::take));
+                return;
+            }
+            _ => {
+                self.others.push(delta);
+                return;
+            }
+        };
+        if let Some(part) = delta.get(field).and_then(Value::as_str) {
+            self.grown.entry(field).or_default().push_str(part);
+        }
+    }
+
+    fn tool(&self) -> Option<ToolUse> {
+        let text = |key| self.start.get(key).and_then(Value::as_str);
+        (self.stopped && is_tool(text("type")?)).then_some(())?;
+        let arguments = match self.arguments.as_str() {
+            "" => self
+                .start
+                .get("input")
+                .map(Value::to_string)
+                .unwrap_or_default(),
+            parts => parts.to_owned(),
+        };
+        let owned = |key| text(key).unwrap_or_default().to_owned();
+        Some(ToolUse {
+            id: owned("id"),
+            name: owned("name"),
+            arguments,
+        })
+    }
+
+    fn finish(self) -> Value {
+        let mut block = self.start;
+        for (field, grown) in self.grown {
+            let begun = block.get(field).and_then(Value::as_str).unwrap_or_default();
+            let whole = format!("{begun}{grown}");
+            block.insert(field.to_owned(), Value::String(whole));
+        }
+        if !self.arguments.is_empty() {
+            let input =
+                serde_json::from_str(&self.arguments).unwrap_or(Value::String(self.arguments));
+            block.insert("input".to_owned(), input);
+        }
+        for (field, values) in [("citations", self.citations), ("deltas", self.others)] {
+            if !values.is_empty() {
+                block.insert(field.to_owned(), Value::Array(values));
+            }
+        }
+        Value::Object(block)
+    }
+}

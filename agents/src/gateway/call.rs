@@ -1,0 +1,289 @@
+use super::ids::{Part, part_id, word, word_or_digest};
+use super::recorder::Recorder;
+use super::request::{Summary, new_tool_results};
+use crate::capture::Capture;
+use crate::masking::{BodyError, Dialect, MaskedBody, Masker};
+use ledger::{AppendError, Appender, Content, Submission};
+use schemas::kinds::traffic::{
+    MaskTag, PayloadBlocked, PayloadMasked, PromptSubmitted, RuleCount, ToolReturned,
+};
+use schemas::{Actor, Data, Event, EventId, Hash, Label, Name};
+use sha2::{Digest, Sha256};
+
+/// What a request asks of the provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    Messages,
+    CountTokens,
+}
+
+impl Operation {
+    fn provider(self) -> Name {
+        "anthropic".parse().expect("a literal name is sound")
+    }
+
+    fn name(self) -> Name {
+        let name = match self {
+            Operation::Messages => "messages",
+            Operation::CountTokens => "count_tokens",
+        };
+        name.parse().expect("a literal name is sound")
+    }
+
+    fn dialect(self) -> Dialect {
+        Dialect::Anthropic
+    }
+}
+
+/// A request as it came: who asks, what for, and where it would go.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// Ties the events of one call together; also the id of its `prompt.submitted`.
+    pub id: EventId,
+    pub agent: Name,
+    session: Option<Label>,
+    operation: Operation,
+    destination: Label,
+}
+
+/// Why a body cannot be a call. Nothing was recorded, and nothing will leave.
+#[derive(Debug, thiserror::Error)]
+pub enum AdmitError {
+    #[error(transparent)]
+    Body(#[from] BodyError),
+    #[error("the body is not a JSON object")]
+    NotAnObject,
+}
+
+/// A call that the rules have decided on, and what is to be recorded of it before anything
+/// else happens.
+pub struct Admission {
+    call: Call,
+    batch: Vec<Submission>,
+    decision: Decision,
+}
+
+enum Decision {
+    Clear(Vec<u8>),
+    Block(Vec<RuleCount>),
+}
+
+/// What the ledger holds durably now.
+pub enum Recorded {
+    Cleared(Cleared),
+    Refused(Refusal),
+}
+
+/// A call that may leave: its prompt and its exact payload are durable in the ledger.
+pub struct Cleared {
+    call: Call,
+    payload: Vec<u8>,
+}
+
+/// A call that must not leave, by these rules. Recorded as `payload.blocked`.
+#[derive(Debug)]
+pub struct Refusal {
+    pub call: EventId,
+    pub reasons: Vec<RuleCount>,
+}
+
+impl Call {
+    /// `session` is the agent's own name for the conversation; it becomes part of the log if
+    /// it looks like a machine's word.
+    pub fn new(
+        id: EventId,
+        agent: Name,
+        session: Option<&str>,
+        operation: Operation,
+        destination: Label,
+    ) -> Call {
+        Call {
+            id,
+            agent,
+            session: session.and_then(word),
+            operation,
+            destination,
+        }
+    }
+
+    pub(super) fn event(&self, id: EventId, data: impl Into<Data>) -> Event {
+        Event::new(id, Actor::Agent(self.agent.clone()), data).in_session(self.session.clone())
+    }
+
+    /// Applies the rules to the body: what leaves, what is stored, or why neither.
+    pub fn admit(self, body: &Capture, masker: &Masker) -> Result<Admission, AdmitError> {
+        let masked = masker.body(body, self.operation.dialect())?;
+        let summary = Summary::of(body.raw()).ok_or(AdmitError::NotAnObject)?;
+        let prompt = PromptSubmitted {
+            call: self.id,
+            provider: self.operation.provider(),
+            operation: self.operation.name(),
+            model: summary
+                .model
+                .as_deref()
+                .map(|model| word_or_digest(&masker.cut(model).0)),
+            streaming: summary.streaming,
+            messages: summary.messages,
+            body_bytes: body.len_bytes(),
+        };
+        let MaskedBody {
+            payload,
+            stored,
+            masks,
+            blocks,
+            tags,
+        } = masked;
+        let mut batch = vec![Submission {
+            event: self.event(self.id, prompt),
+            content: vec![json("request", stored)],
+        }];
+        let decision = match payload {
+            Some(payload) if blocks.is_empty() => {
+                batch.push(self.payload_masked(&payload, masker.policy(), masks, tags));
+                batch.extend(self.tools_returned(&payload));
+                Decision::Clear(payload)
+            }
+            _ => {
+                let blocked = PayloadBlocked {
+                    call: self.id,
+                    destination: self.destination.clone(),
+                    policy: masker.policy(),
+                    reasons: blocks.clone(),
+                };
+                batch.push(self.event(part_id(self.id, &Part::Payload), blocked).into());
+                Decision::Block(blocks)
+            }
+        };
+        Ok(Admission {
+            call: self,
+            batch,
+            decision,
+        })
+    }
+
+    pub(super) fn payload_masked(
+        &self,
+        payload: &[u8],
+        policy: Hash,
+        masks: Vec<RuleCount>,
+        tags: Vec<MaskTag>,
+    ) -> Submission {
+        let mut content = vec![json("payload", payload.to_vec())];
+        let listed = tags_that_fit(&tags);
+        let tags_omitted = (tags.len() - listed) as u64;
+        if tags_omitted > 0 {
+            let all = serde_json::to_vec(&tags).expect("tags are plain values");
+            content.push(json("tags", all));
+        }
+        let masked = PayloadMasked {
+            call: self.id,
+            destination: self.destination.clone(),
+            policy,
+            payload_sha256: Hash(Sha256::digest(payload).into()),
+            body_bytes: payload.len() as u64,
+            masks,
+            tags: tags.into_iter().take(listed).collect(),
+            tags_omitted,
+        };
+        Submission {
+            event: self.event(part_id(self.id, &Part::Payload), masked),
+            content,
+        }
+    }
+
+    // Of the payload, not of the request: the digest of a short raw result could be searched
+    // until the phone number in it is found.
+    fn tools_returned(&self, payload: &[u8]) -> impl Iterator<Item = Submission> {
+        new_tool_results(payload)
+            .into_iter()
+            .enumerate()
+            .map(|(index, result)| {
+                let returned = ToolReturned {
+                    call: self.id,
+                    tool_use: word_or_digest(&result.tool_use),
+                    result_sha256: result.sha256,
+                    is_error: result.is_error,
+                };
+                self.event(part_id(self.id, &Part::ToolReturned(index)), returned)
+                    .into()
+            })
+    }
+}
+
+/// Bytes of a body (65,535 at most) that its list of tags may fill; masks, names and the
+/// envelope need the rest.
+const TAG_BYTES: usize = 40_000;
+
+fn tags_that_fit(tags: &[MaskTag]) -> usize {
+    let mut left = TAG_BYTES;
+    tags.iter()
+        .take_while(|tag| {
+            // {"rule":"…","tag":"…","count":…},  with a count of 20 digits
+            let bytes = 52 + tag.rule.as_str().len() + 6 * tag.tag.as_str().len();
+            let fits = bytes <= left;
+            left = left.saturating_sub(bytes);
+            fits
+        })
+        .count()
+}
+
+impl Admission {
+    /// Appends what was decided and gives the next stage once that is durable. Sealing happens
+    /// on the caller's thread, `done` is called from another.
+    pub fn record(
+        self,
+        appender: &Appender,
+        done: impl FnOnce(Result<Recorded, AppendError>) + Send + 'static,
+    ) {
+        let Admission {
+            call,
+            batch,
+            decision,
+        } = self;
+        appender.append_then(batch, move |result| {
+            done(result.map(|_receipts| match decision {
+                Decision::Clear(payload) => Recorded::Cleared(Cleared { call, payload }),
+                Decision::Block(reasons) => Recorded::Refused(Refusal {
+                    call: call.id,
+                    reasons,
+                }),
+            }))
+        });
+    }
+}
+
+impl Cleared {
+    /// The bytes that leave, and who records what comes back.
+    pub fn into_parts(self) -> (Vec<u8>, Recorder) {
+        (self.payload, Recorder::new(self.call))
+    }
+}
+
+impl Refusal {
+    /// What the agent is told: which rules, how often, what to do. Never the text.
+    pub fn message(&self) -> String {
+        let rules: Vec<_> = self
+            .reasons
+            .iter()
+            .map(|r| format!("{} ×{}", r.rule, r.count))
+            .collect();
+        let rules = if rules.is_empty() {
+            "policy".to_owned()
+        } else {
+            rules.join(", ")
+        };
+        format!(
+            "refused before anything left: the request holds data that may never be sent ({rules}). \
+             Remove those values and send the request again; the record of this refusal is call {}",
+            self.call
+        )
+    }
+}
+
+pub(super) fn json(name: &str, bytes: Vec<u8>) -> Content {
+    Content {
+        name: name.parse().expect("a literal name is sound"),
+        media: Label::lossy("application/json"),
+        bytes,
+    }
+}

@@ -1,0 +1,208 @@
+use super::answer::Answer;
+use super::call::Call;
+use super::cut::Cuts;
+use super::ids::{Part, part_id, word, word_or_digest};
+use crate::masking::Masker;
+use ledger::{Content, Submission};
+use schemas::kinds::rules::RuleViolated;
+use schemas::kinds::traffic::{FailedOutcome, ModelFailed, ModelResponded, ToolCalled};
+use schemas::{Hash, Label};
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+/// Takes in what comes back from a provider, and says in the end what it was.
+pub struct Recorder {
+    call: Call,
+    status: Option<u16>,
+    media: Label,
+    streaming: bool,
+    bytes: Zeroizing<Vec<u8>>,
+    first_byte_micros: Option<u64>,
+}
+
+/// How an exchange with a provider came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The answer came to its own end.
+    Whole,
+    /// It broke off, or there was none after the request had gone out.
+    Broke,
+    /// The agent did not wait for it.
+    ClientGone,
+    /// There was no connection: nothing was sent.
+    Unreachable,
+}
+
+/// An answer longer than can be recorded whole; it must not be passed on either.
+#[derive(Debug, thiserror::Error)]
+#[error("the answer is longer than {} bytes", Recorder::LIMIT)]
+pub struct TooLong;
+
+/// `tool.called` events of one answer; `model.responded` counts all of them.
+const MOST_TOOLS: usize = 1_000;
+
+impl Recorder {
+    /// Held in memory until the answer ends. The longest answers of today are below 1 MB.
+    pub const LIMIT: usize = 64 << 20;
+
+    pub(super) fn new(call: Call) -> Recorder {
+        Recorder {
+            call,
+            status: None,
+            media: Label::lossy("application/octet-stream"),
+            streaming: false,
+            bytes: Zeroizing::default(),
+            first_byte_micros: None,
+        }
+    }
+
+    /// The head of the answer: its status and `content-type`.
+    pub fn head(&mut self, status: u16, content_type: Option<&str>) {
+        self.status = Some(status);
+        let media = content_type
+            .unwrap_or_default()
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim();
+        self.streaming = media.eq_ignore_ascii_case("text/event-stream");
+        if let Some(media) = word(media) {
+            self.media = media;
+        }
+    }
+
+    /// Does the answer come as a stream of events?
+    pub fn is_streaming(&self) -> bool {
+        self.streaming
+    }
+
+    /// The next bytes of the body; `micros` since the request went out.
+    pub fn push(&mut self, chunk: &[u8], micros: u64) -> Result<(), TooLong> {
+        self.first_byte_micros.get_or_insert(micros);
+        if chunk.len() > Self::LIMIT - self.bytes.len() {
+            return Err(TooLong);
+        }
+        self.bytes.extend_from_slice(chunk);
+        Ok(())
+    }
+
+    /// Everything that the ledger must know before the agent may see a clean end.
+    pub fn end(self, end: End, micros: u64, masker: &Masker) -> Vec<Submission> {
+        let mut answer = if self.streaming {
+            Answer::from_stream(&self.bytes)
+        } else {
+            Answer::from_body(&self.bytes)
+        };
+        let mut cuts = Cuts::new(masker);
+        cuts.answer(&mut answer);
+        let content = self.content(&answer, cuts.counts.is_empty());
+
+        let last = match self.outcome(end, &answer) {
+            None => self.responded(&answer, micros).into(),
+            Some(outcome) => schemas::Data::from(ModelFailed {
+                call: self.call.id,
+                outcome,
+                status: self.status,
+                body_bytes: self.bytes.len() as u64,
+                duration_micros: Some(micros),
+            }),
+        };
+        let event = self.call.event(part_id(self.call.id, &Part::End), last);
+        let mut batch = vec![Submission { event, content }];
+        batch.extend(self.tools_called(&answer, masker));
+        batch.extend(cuts.counts.into_iter().map(|(rule, count)| {
+            let id = part_id(self.call.id, &Part::Violated(rule.as_str()));
+            let violated = RuleViolated {
+                rule,
+                call: Some(self.call.id),
+                position: None,
+                count,
+            };
+            self.call.event(id, violated).into()
+        }));
+        batch
+    }
+
+    /// What went wrong, if the answer is not a whole and good one.
+    fn outcome(&self, end: End, answer: &Answer) -> Option<FailedOutcome> {
+        let good = self
+            .status
+            .is_some_and(|status| (200..300).contains(&status));
+        match end {
+            End::Unreachable => Some(FailedOutcome::Unreachable),
+            // The message was whole; only the connection did not outlive it.
+            _ if good && answer.stopped && !answer.failed => None,
+            End::Broke => Some(FailedOutcome::UpstreamBroke),
+            End::ClientGone => Some(FailedOutcome::ClientGone),
+            End::Whole if !good || answer.failed => Some(FailedOutcome::UpstreamError),
+            End::Whole if self.streaming => Some(FailedOutcome::UpstreamBroke),
+            End::Whole => None,
+        }
+    }
+
+    fn responded(&self, answer: &Answer, micros: u64) -> ModelResponded {
+        let label = |key| answer.text(key).and_then(word);
+        ModelResponded {
+            call: self.call.id,
+            status: self.status.unwrap_or_default(),
+            model: label("model"),
+            response_id: label("id"),
+            stop_reason: label("stop_reason"),
+            input_tokens: answer.tokens("input_tokens"),
+            output_tokens: answer.tokens("output_tokens"),
+            cache_read_tokens: answer.tokens("cache_read_input_tokens"),
+            cache_creation_tokens: answer.tokens("cache_creation_input_tokens"),
+            tool_calls: answer.tools.len() as u64,
+            body_bytes: self.bytes.len() as u64,
+            response_sha256: Hash(Sha256::digest(&*self.bytes).into()),
+            first_byte_micros: self.first_byte_micros.unwrap_or(micros),
+            duration_micros: micros,
+        }
+    }
+
+    /// The bytes as they came; where something was cut, what the rest of them amounts to.
+    fn content(&self, answer: &Answer, untouched: bool) -> Vec<Content> {
+        let (media, bytes) = match &answer.message {
+            _ if self.bytes.is_empty() => return Vec::new(),
+            _ if untouched => (self.media.clone(), self.bytes.to_vec()),
+            serde_json::Value::String(text) if answer.others.is_empty() => {
+                (Label::lossy("text/plain"), text.clone().into_bytes())
+            }
+            message => {
+                let whole = serde_json::json!({ "message": message, "events": answer.others });
+                let shown = if answer.others.is_empty() {
+                    message
+                } else {
+                    &whole
+                };
+                (
+                    Label::lossy("application/json"),
+                    shown.to_string().into_bytes(),
+                )
+            }
+        };
+        let name = "response".parse().expect("a literal name is sound");
+        vec![Content { name, media, bytes }]
+    }
+
+    fn tools_called(&self, answer: &Answer, masker: &Masker) -> Vec<Submission> {
+        let called = |(index, tool): (usize, &super::answer::ToolUse)| {
+            let arguments = Cuts::new(masker).arguments(&tool.arguments);
+            let called = ToolCalled {
+                call: self.call.id,
+                tool: word_or_digest(&masker.cut(&tool.name).0),
+                tool_use: word_or_digest(&tool.id),
+                arguments_sha256: Hash(Sha256::digest(arguments.as_bytes()).into()),
+            };
+            let id = part_id(self.call.id, &Part::ToolCalled(index));
+            self.call.event(id, called).into()
+        };
+        answer
+            .tools
+            .iter()
+            .take(MOST_TOOLS)
+            .enumerate()
+            .map(called)
+            .collect()
+    }
+}

@@ -1,0 +1,89 @@
+//! What can be known of a request without understanding it: which model, how many messages,
+//! and the tool results that are new in it. Everything else is an open list.
+
+use schemas::Hash;
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+
+/// A JSON object whose values are not looked into. Of a key that stands twice the last one
+/// counts, as it does for the provider.
+type Object<'a> = BTreeMap<String, &'a RawValue>;
+
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Summary {
+    pub model: Option<String>,
+    pub streaming: bool,
+    pub messages: u64,
+}
+
+/// One `tool_result` block.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct ToolResult {
+    pub tool_use: String,
+    /// Digest of the exact JSON text of `content`; of nothing, where there is none.
+    pub sha256: Hash,
+    pub is_error: bool,
+}
+
+/// Results in one request that become events. The provider's own limit on parallel tool use
+/// is far below.
+const MOST_RESULTS: usize = 1_000;
+
+impl Summary {
+    /// `None` when the body is not a JSON object.
+    pub fn of(body: &[u8]) -> Option<Summary> {
+        let object: Object = serde_json::from_slice(body).ok()?;
+        Some(Summary {
+            model: value(&object, "model"),
+            streaming: value(&object, "stream").unwrap_or(false),
+            messages: messages(&object).len() as u64,
+        })
+    }
+}
+
+/// The tool results in the newest message of the user: those before it were new in an
+/// earlier call.
+pub(super) fn new_tool_results(body: &[u8]) -> Vec<ToolResult> {
+    let object: Object = serde_json::from_slice(body).unwrap_or_default();
+    let newest = messages(&object).into_iter().rev().find_map(|message| {
+        let message: Object = parse(message)?;
+        (value::<String>(&message, "role")? == "user").then_some(message)
+    });
+    let blocks: Vec<&RawValue> = newest
+        .and_then(|message| parse(message.get("content")?))
+        .unwrap_or_default();
+    blocks
+        .into_iter()
+        .filter_map(tool_result)
+        .take(MOST_RESULTS)
+        .collect()
+}
+
+fn tool_result(block: &RawValue) -> Option<ToolResult> {
+    let block: Object = parse(block)?;
+    if value::<String>(&block, "type")? != "tool_result" {
+        return None;
+    }
+    let content = block.get("content").map_or("", |content| content.get());
+    Some(ToolResult {
+        tool_use: value(&block, "tool_use_id").unwrap_or_default(),
+        sha256: Hash(Sha256::digest(content.as_bytes()).into()),
+        is_error: value(&block, "is_error").unwrap_or(false),
+    })
+}
+
+fn messages<'a>(object: &Object<'a>) -> Vec<&'a RawValue> {
+    object
+        .get("messages")
+        .and_then(|raw| parse(raw))
+        .unwrap_or_default()
+}
+
+fn parse<'a, T: serde::Deserialize<'a>>(raw: &'a RawValue) -> Option<T> {
+    serde_json::from_str(raw.get()).ok()
+}
+
+fn value<T: serde::de::DeserializeOwned>(object: &Object, key: &str) -> Option<T> {
+    serde_json::from_str(object.get(key)?.get()).ok()
+}

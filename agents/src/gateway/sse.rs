@@ -1,0 +1,49 @@
+//! Server-sent events, as the HTML standard §9.2.6 reads them: lines end with LF, CR or CRLF,
+//! a blank line ends an event, comments and unknown fields are passed over.
+
+/// The data of every event that was ended by a blank line, and the bytes after the last one.
+pub(super) fn events(bytes: &[u8]) -> (Vec<Vec<u8>>, &[u8]) {
+    let mut rest = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+    let mut tail = rest;
+    let (mut events, mut data) = (Vec::new(), Vec::new());
+    while let Some((line, after)) = next_line(rest) {
+        rest = after;
+        if line.is_empty() {
+            if data.pop().is_some() {
+                events.push(std::mem::take(&mut data));
+            }
+            tail = rest;
+        } else if let Some(value) = field(line, b"data") {
+            data.extend_from_slice(value);
+            data.push(b'\n');
+        }
+    }
+    (events, tail)
+}
+
+fn next_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = bytes.iter().position(|b| matches!(b, b'\n' | b'\r'))?;
+    let crlf = bytes[end..].starts_with(b"\r\n");
+    Some((&bytes[..end], &bytes[end + 1 + usize::from(crlf)..]))
+}
+
+fn field<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let rest = line.strip_prefix(name)?;
+    match rest.strip_prefix(b":") {
+        Some(value) => Some(value.strip_prefix(b" ").unwrap_or(value)),
+        None => rest.is_empty().then_some(rest),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn line_ends_comments_and_split_data_are_read_as_the_standard_says() {
+        let stream = b"\xEF\xBB\xBFevent: a\r\ndata: {\"a\":\rdata:1}\n\n: comment\nid: 7\n\ndata\n\ndata: cut";
+        let (events, tail) = events(stream);
+        assert_eq!(events, [b"{\"a\":\n1}".to_vec(), b"".to_vec()]);
+        assert_eq!(tail, b"data: cut");
+    }
+}

@@ -1,0 +1,38 @@
+use schemas::kinds::people::AuthFailure;
+use schemas::{Label, Timestamp};
+use std::collections::BTreeSet;
+
+/// Which failed attempts become events: the first of each source and reason in a minute, so
+/// that nobody without a token can make the log grow as fast as they can knock.
+#[derive(Default)]
+pub struct Failures {
+    minute: i64,
+    seen: BTreeSet<(Option<Label>, AuthFailure)>,
+    passed_over: u64,
+}
+
+/// Events a minute at most, however many sources an attacker has: under 100,000 a day.
+pub(super) const MOST_A_MINUTE: usize = 60;
+
+impl Failures {
+    /// Is this attempt recorded? Gives how many were not since the last one that was.
+    pub fn admit(
+        &mut self,
+        source: Option<&Label>,
+        reason: AuthFailure,
+        now: Timestamp,
+    ) -> Option<u64> {
+        let minute = now.micros() / 60_000_000;
+        if minute != self.minute {
+            self.minute = minute;
+            self.seen.clear();
+        }
+        let fresh = self.seen.len() < MOST_A_MINUTE && self.seen.insert((source.cloned(), reason));
+        if fresh {
+            Some(std::mem::take(&mut self.passed_over))
+        } else {
+            self.passed_over += 1;
+            None
+        }
+    }
+}

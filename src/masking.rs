@@ -1,0 +1,45 @@
+//! The masker as this ledger configures it.
+
+use crate::config::{Config, write_private};
+use crate::outcome::Failure;
+use agents::masking::{Masker, Policy, TagKey};
+use anyhow::Context;
+use ledger::Layout;
+use zeroize::Zeroizing;
+
+/// The masker of a ledger: its policy, and the key that its tags are made under.
+pub fn of_ledger(layout: &Layout, config: &Config) -> Result<Masker, Failure> {
+    let path = layout.keys().join("mask.key");
+    if !path.exists() {
+        let mut fresh = Zeroizing::new([0; 32]);
+        getrandom::fill(&mut *fresh).context("the system gives no randomness for a key")?;
+        write_private(&path, &*fresh)?;
+    }
+    let bytes = Zeroizing::new(std::fs::read(&path).with_context(|| format!("{} cannot be read", path.display()))?);
+    let key = <[u8; 32]>::try_from(bytes.as_slice()).map_err(|_| {
+        Failure::msg(
+            format!("{} is not a key of 32 bytes", path.display()),
+            "restore it from a backup: with another key the same value has another tag",
+        )
+    })?;
+    build(config.masking.clone(), TagKey::new(key))
+}
+
+/// A masker without a ledger: the same masks, and tags that are thrown away.
+pub fn alone(policy: Policy) -> Result<Masker, Failure> {
+    build(policy, TagKey::new([0; 32]))
+}
+
+fn build(policy: Policy, key: TagKey) -> Result<Masker, Failure> {
+    Masker::new(policy, key).map_err(|error| Failure::new(error, "correct [masking] in daicho.toml"))
+}
+
+/// The rule that keeps a text out of the log's `data`, if one does. Digests, ids and keys are
+/// passed over: their digits are nobody's.
+pub fn kept_out(masker: &Masker, text: &str) -> Option<String> {
+    let hex = text.len() >= 32 && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
+    if hex {
+        return None;
+    }
+    masker.text(text).spans.first().map(|span| span.rule.to_string())
+}

@@ -1,0 +1,261 @@
+//! The gateway's HTTP face: `/anthropic/…`, as the provider's own API, but recorded.
+//!
+//! | request | what happens |
+//! |---|---|
+//! | `POST /v1/messages`, `/v1/messages/count_tokens` | masked, recorded, sent, answered, recorded |
+//! | `GET /v1/models`, `/v1/models/{id}` | passed on with the gateway's key; carries no prompt |
+//! | `HEAD`, `GET /api/hello` | 200, for everyone |
+//! | anything else | 404: what nobody has thought about does not pass |
+//!
+//! A call runs in a task of its own ([`exchange`]), so that a client that goes away can stop
+//! it but cannot keep it from being recorded.
+
+mod credentials;
+mod exchange;
+mod fault;
+mod headers;
+mod upstream;
+
+pub use upstream::{KeyHeader, ProviderKey, Upstream, UpstreamError};
+
+use agents::capture::Capture;
+use agents::gateway::{Call, Operation};
+use agents::masking::Masker;
+use agents::registry::{Agents, Failures};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use exchange::{Exchange, Outbound};
+use fault::Fault;
+use futures_util::StreamExt;
+use ledger::{AppendError, Appender, Submission, View};
+use schemas::EventId;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::{Semaphore, oneshot};
+
+/// What the provider takes at most; more would be refused there.
+const BODY_LIMIT: usize = 32 << 20;
+
+/// A body too long is read on to here and thrown away, so that its sender hears the answer
+/// instead of a broken connection.
+const DRAIN_LIMIT: usize = 2 * BODY_LIMIT;
+
+/// Between two pieces of a body that is being sent to us.
+const BODY_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Calls in flight. Each can hold a body, its masked copy and an answer in memory.
+const MOST_CALLS: u32 = 256;
+
+/// Everything that a call needs: who may speak, what may leave, where it is recorded, where
+/// it goes.
+pub struct Gateway {
+    appender: Appender,
+    masker: Arc<Masker>,
+    agents: View<Agents>,
+    upstream: Upstream,
+    failures: Mutex<Failures>,
+    calls: Arc<Semaphore>,
+}
+
+impl Gateway {
+    pub fn new(
+        appender: Appender,
+        masker: Arc<Masker>,
+        agents: View<Agents>,
+        upstream: Upstream,
+    ) -> Gateway {
+        Gateway {
+            appender,
+            masker,
+            agents,
+            upstream,
+            failures: Mutex::default(),
+            calls: Arc::new(Semaphore::new(MOST_CALLS as usize)),
+        }
+    }
+
+    /// Waits until no call is in flight. Before a stop: a call that is cut off by it ends as
+    /// `model.failed` with outcome unknown at the next start.
+    pub async fn idle(&self) {
+        let _all = self.calls.acquire_many(MOST_CALLS).await;
+    }
+
+    /// Appends without holding up the runtime: sealing is work, and the queue may be full.
+    async fn append(&self, batch: Vec<Submission>) -> Result<(), AppendError> {
+        let appender = self.appender.clone();
+        let (sender, receiver) = oneshot::channel();
+        tokio::task::spawn_blocking(move || {
+            appender.append_then(batch, move |result| {
+                let _ = sender.send(result.map(|_receipts| ()));
+            });
+        });
+        receiver.await.unwrap_or_else(|_| Err(ended()))
+    }
+
+    async fn call(self: Arc<Self>, operation: Operation, request: Request) -> Response {
+        let id = self.appender.new_id();
+        match self.begin(id, operation, request).await {
+            Ok(response) => response,
+            Err(fault) => fault.into_response(id),
+        }
+    }
+
+    async fn begin(
+        self: Arc<Self>,
+        id: EventId,
+        operation: Operation,
+        request: Request,
+    ) -> Result<Response, Fault> {
+        let (parts, body) = request.into_parts();
+        let agent = self.caller(&parts).await?;
+        let Ok(permit) = Arc::clone(&self.calls).try_acquire_owned() else {
+            return Err(Fault::overloaded());
+        };
+        let url = self
+            .upstream
+            .url(&parts.uri)
+            .ok_or_else(Fault::unsound_query)?;
+        let encoding = parts.headers.get(header::CONTENT_ENCODING);
+        if encoding.is_some_and(|encoding| encoding != "identity") {
+            return Err(Fault::encoded());
+        }
+        let outbound = Outbound {
+            url,
+            headers: headers::outbound(&parts.headers),
+        };
+        let body = read_body(&parts.headers, body).await?;
+
+        let session = parts.headers.get("x-claude-code-session-id");
+        let session = session.and_then(|session| session.to_str().ok());
+        let destination = self.upstream.destination().clone();
+        let call = Call::new(id, agent, session, operation, destination);
+        let (reply, answer) = oneshot::channel();
+        tokio::spawn(Exchange::new(self, id, outbound, reply, permit).run(call, body));
+        answer.await.map_err(|_| Fault::internal())
+    }
+}
+
+fn ended() -> AppendError {
+    AppendError::Stopped {
+        cause: "the ledger is closing".into(),
+    }
+}
+
+/// Reads a body whole, as far as it is allowed to go.
+async fn read_body(headers: &HeaderMap, body: Body) -> Result<Capture, Fault> {
+    let length = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|l| l.to_str().ok()?.parse().ok());
+    let mut bytes = Vec::with_capacity(length.unwrap_or(0_usize).min(BODY_LIMIT));
+    let mut seen = 0_usize;
+    let mut stream = body.into_data_stream();
+    loop {
+        match tokio::time::timeout(BODY_PATIENCE, stream.next()).await {
+            Err(_) => return Err(Fault::body_stalled()),
+            Ok(Some(Err(_))) => return Err(Fault::body_broke()),
+            Ok(None) => break,
+            Ok(Some(Ok(chunk))) => {
+                seen += chunk.len();
+                if seen > DRAIN_LIMIT {
+                    break;
+                }
+                if seen <= BODY_LIMIT {
+                    bytes.extend_from_slice(&chunk);
+                }
+            }
+        }
+    }
+    // A Capture in any case: what was read is wiped, not just forgotten.
+    let capture = Capture::new(bytes);
+    if seen > BODY_LIMIT {
+        Err(Fault::too_large(BODY_LIMIT))
+    } else {
+        Ok(capture)
+    }
+}
+
+/// What stands in the gateway's place while no provider's key is given.
+pub fn closed_routes() -> Router {
+    let closed = async || {
+        let message = "this gateway has no provider's key; its operator gives one in daicho.toml";
+        let error = serde_json::json!({ "type": "api_error", "message": message });
+        let body = axum::Json(serde_json::json!({ "type": "error", "error": error }));
+        (StatusCode::SERVICE_UNAVAILABLE, body)
+    };
+    Router::new().fallback(closed)
+}
+
+/// The gateway's paths, to be mounted under `/anthropic`.
+///
+/// Serve with `into_make_service_with_connect_info::<SocketAddr>()`: failed attempts are
+/// recorded with the address that they came from.
+pub fn routes(gateway: Arc<Gateway>) -> Router {
+    Router::new()
+        .route("/v1/messages", post(messages))
+        .route("/v1/messages/count_tokens", post(count_tokens))
+        .route("/v1/models", get(models))
+        .route("/v1/models/{model}", get(models))
+        .route("/api/hello", get(StatusCode::OK))
+        .method_not_allowed_fallback(wrong_method)
+        .fallback(not_found)
+        .with_state(gateway)
+}
+
+async fn messages(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
+    gateway.call(Operation::Messages, request).await
+}
+
+async fn count_tokens(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
+    gateway.call(Operation::CountTokens, request).await
+}
+
+/// The list of models. No prompt leaves with it, so it is no event.
+async fn models(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
+    let id = gateway.appender.new_id();
+    match gateway.models(request).await {
+        Ok(response) => response,
+        Err(fault) => fault.into_response(id),
+    }
+}
+
+async fn not_found(State(gateway): State<Arc<Gateway>>, uri: Uri) -> Response {
+    let known = uri.path().starts_with("/v1/");
+    Fault::not_found(known).into_response(gateway.appender.new_id())
+}
+
+async fn wrong_method(State(gateway): State<Arc<Gateway>>) -> Response {
+    Fault::wrong_method().into_response(gateway.appender.new_id())
+}
+
+impl Gateway {
+    async fn models(&self, request: Request) -> Result<Response, Fault> {
+        let (parts, _) = request.into_parts();
+        self.caller(&parts).await?;
+        let url = self
+            .upstream
+            .url(&parts.uri)
+            .ok_or_else(Fault::unsound_query)?;
+        let answer = self
+            .upstream
+            .get(url, headers::outbound(&parts.headers))
+            .await;
+        let answer = answer.map_err(|error| Fault::unreachable(&error, &self.upstream))?;
+        let (status, kept) = (answer.status(), headers::inbound(answer.headers()));
+        if status.is_redirection() {
+            return Err(Fault::redirected(&self.upstream));
+        }
+        let body = answer
+            .bytes()
+            .await
+            .map_err(|_| Fault::broke(&self.upstream))?;
+        Ok((status, kept, body).into_response())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

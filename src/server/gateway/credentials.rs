@@ -1,0 +1,88 @@
+//! Who is calling: the agent's token, from either header that clients use.
+
+use super::Gateway;
+use super::fault::Fault;
+use agents::registry::Token;
+use axum::extract::ConnectInfo;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use schemas::kinds::people::{AuthFailed, AuthFailure};
+use schemas::{Actor, Event, Label, Name};
+use std::net::SocketAddr;
+use std::sync::PoisonError;
+
+/// The token that a request presents. Some clients send it in both headers; then both must
+/// say the same.
+fn presented(headers: &HeaderMap) -> Result<Token, AuthFailure> {
+    let bearer = headers.get_all(header::AUTHORIZATION).iter().map(|value| {
+        let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+        scheme
+            .eq_ignore_ascii_case("bearer")
+            .then_some(token.trim())
+    });
+    let key = headers
+        .get_all("x-api-key")
+        .iter()
+        .map(|value| value.to_str().ok());
+    let mut only: Option<Token> = None;
+    for text in bearer.chain(key) {
+        let token = text
+            .and_then(Token::presented)
+            .ok_or(AuthFailure::Unknown)?;
+        match &only {
+            Some(first) if first.digest() != token.digest() => return Err(AuthFailure::Unknown),
+            _ => only = Some(token),
+        }
+    }
+    only.ok_or(AuthFailure::Missing)
+}
+
+impl Gateway {
+    /// The agent that is calling. A failed attempt is recorded before it is answered.
+    pub(super) async fn caller(&self, request: &Parts) -> Result<Name, Fault> {
+        let (reason, agent) = match presented(&request.headers) {
+            Err(reason) => (reason, None),
+            Ok(token) => {
+                let found = self.agents.read(|agents| match agents.holder(&token) {
+                    Ok(agent) => Ok(agent.name.clone()),
+                    Err((reason, agent)) => Err((reason, agent.map(|agent| agent.name.clone()))),
+                });
+                match found {
+                    Ok(agent) => return Ok(agent),
+                    Err(failed) => failed,
+                }
+            }
+        };
+        let source = request
+            .extensions
+            .get::<ConnectInfo<SocketAddr>>()
+            .map(|ConnectInfo(address)| Label::lossy(&address.ip().to_string()));
+        self.note_failure(agent.as_ref(), reason, source).await;
+        Err(match agent {
+            Some(agent) => Fault::barred(&agent, reason),
+            None => Fault::unauthenticated(reason),
+        })
+    }
+
+    async fn note_failure(&self, agent: Option<&Name>, reason: AuthFailure, source: Option<Label>) {
+        let noted = {
+            let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+            failures.admit(source.as_ref(), reason, self.appender.now())
+        };
+        let Some(passed_over) = noted else { return };
+        if passed_over > 0 {
+            tracing::warn!(passed_over, "failed attempts were not recorded one by one");
+        }
+        let failed = AuthFailed {
+            subject: agent.cloned().map(Actor::Agent),
+            method: "agent-token".parse().expect("a literal name is sound"),
+            reason,
+            source,
+        };
+        let gateway = Actor::Service("gateway".parse().expect("a literal name is sound"));
+        let event = Event::new(self.appender.new_id(), gateway, failed);
+        if let Err(error) = self.append(vec![event.into()]).await {
+            tracing::error!(%error, "a failed attempt could not be recorded");
+        }
+    }
+}

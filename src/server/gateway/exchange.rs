@@ -1,0 +1,252 @@
+//! One call from its body to its recorded end, in a task of its own.
+//!
+//! Streams hold nothing back: a chunk goes to the client when it comes. Only the end waits:
+//! the answer is recorded first, then the stream ends cleanly. A client that saw a clean end
+//! knows that its answer is in the ledger; where it cannot be, the stream is cut instead.
+
+use super::fault::Fault;
+use super::{Gateway, ended, headers};
+use agents::capture::Capture;
+use agents::gateway::{AdmitError, Call, Cleared, End, Recorded, Recorder};
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use ledger::AppendError;
+use schemas::EventId;
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+
+/// Where the call goes if it is cleared, and with which headers.
+pub(super) struct Outbound {
+    pub url: String,
+    pub headers: HeaderMap,
+}
+
+pub(super) struct Exchange {
+    gateway: Arc<Gateway>,
+    id: EventId,
+    outbound: Outbound,
+    /// Closed when the client has gone before it saw a head.
+    reply: oneshot::Sender<Response>,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// Chunks on their way to a client that reads slower than the provider writes.
+const CHUNKS: usize = 16;
+
+/// Names the call in every answer that is passed on.
+const CALL: HeaderName = HeaderName::from_static("daicho-call");
+
+impl Exchange {
+    pub fn new(
+        gateway: Arc<Gateway>,
+        id: EventId,
+        outbound: Outbound,
+        reply: oneshot::Sender<Response>,
+        permit: OwnedSemaphorePermit,
+    ) -> Exchange {
+        Exchange {
+            gateway,
+            id,
+            outbound,
+            reply,
+            _permit: permit,
+        }
+    }
+
+    pub async fn run(self, call: Call, body: Capture) {
+        match self.gateway.admit(call, body).await {
+            Ok(Recorded::Cleared(cleared)) => self.send(cleared).await,
+            Ok(Recorded::Refused(refusal)) => self.fail(Fault::refused(&refusal)),
+            Err(NotAdmitted::Unsound(error)) => self.fail(Fault::unsound(&error)),
+            Err(NotAdmitted::Unrecorded(error)) => self.fail(Fault::unrecorded(&error)),
+            Err(NotAdmitted::Panicked) => self.fail(Fault::internal()),
+        }
+    }
+
+    fn fail(self, fault: Fault) {
+        let _ = self.reply.send(fault.into_response(self.id));
+    }
+
+    async fn send(mut self, cleared: Cleared) {
+        let (payload, mut recorder) = cleared.into_parts();
+        let Outbound { url, headers } = std::mem::replace(
+            &mut self.outbound,
+            Outbound {
+                url: String::new(),
+                headers: HeaderMap::new(),
+            },
+        );
+        let upstream = &self.gateway.upstream;
+        let left = Instant::now();
+        let answer = tokio::select! {
+            biased;
+            () = self.reply.closed() => {
+                self.gateway.close(recorder, End::ClientGone, left).await.unwrap_or_else(lost);
+                return;
+            }
+            answer = upstream.post(url, headers, payload) => answer,
+        };
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => {
+                let end = if error.is_connect() {
+                    End::Unreachable
+                } else {
+                    End::Broke
+                };
+                let fault = Fault::unreachable(&error, upstream);
+                self.gateway
+                    .close(recorder, end, left)
+                    .await
+                    .unwrap_or_else(lost);
+                return self.fail(fault);
+            }
+        };
+        let media = answer
+            .headers()
+            .get("content-type")
+            .and_then(|value| value.to_str().ok());
+        recorder.head(answer.status().as_u16(), media);
+        if recorder.is_streaming() {
+            self.pass_stream(answer, recorder, left).await;
+        } else {
+            self.pass_whole(answer, recorder, left).await;
+        }
+    }
+
+    /// An answer in one piece is recorded before the client gets any of it.
+    async fn pass_whole(
+        mut self,
+        mut answer: reqwest::Response,
+        mut recorder: Recorder,
+        left: Instant,
+    ) {
+        let mut body = Vec::new();
+        let (end, fault) = loop {
+            let chunk = tokio::select! {
+                biased;
+                () = self.reply.closed() => break (End::ClientGone, None),
+                chunk = answer.chunk() => chunk,
+            };
+            match chunk {
+                Ok(Some(chunk)) if recorder.push(&chunk, micros(left)).is_ok() => {
+                    body.extend_from_slice(&chunk);
+                }
+                Ok(Some(_)) => break (End::Broke, Some(Fault::too_long(&self.gateway.upstream))),
+                Ok(None) => break (End::Whole, None),
+                Err(_) => break (End::Broke, Some(Fault::broke(&self.gateway.upstream))),
+            }
+        };
+        let fault = match self.gateway.close(recorder, end, left).await {
+            Err(error) => Some(Fault::withheld(&error)),
+            // Followed by the client, a redirect would take the next prompt past the gateway.
+            Ok(()) if answer.status().is_redirection() => {
+                Some(Fault::redirected(&self.gateway.upstream))
+            }
+            Ok(()) => fault,
+        };
+        match fault {
+            Some(fault) => self.fail(fault),
+            None => {
+                let response = self.response(&answer, Body::from(body));
+                let _ = self.reply.send(response);
+            }
+        }
+    }
+
+    async fn pass_stream(
+        self,
+        mut answer: reqwest::Response,
+        mut recorder: Recorder,
+        left: Instant,
+    ) {
+        let (sender, mut receiver) = mpsc::channel::<io::Result<Bytes>>(CHUNKS);
+        let chunks = futures_util::stream::poll_fn(move |context| receiver.poll_recv(context));
+        let response = self.response(&answer, Body::from_stream(chunks));
+        let gateway = self.gateway;
+        let mut end = if self.reply.send(response).is_ok() {
+            None
+        } else {
+            Some(End::ClientGone)
+        };
+        let end = loop {
+            if let Some(end) = end {
+                break end;
+            }
+            let chunk = tokio::select! {
+                biased;
+                () = sender.closed() => break End::ClientGone,
+                chunk = answer.chunk() => chunk,
+            };
+            end = match chunk {
+                Ok(Some(chunk)) if recorder.push(&chunk, micros(left)).is_err() => Some(End::Broke),
+                Ok(Some(chunk)) => sender.send(Ok(chunk)).await.err().map(|_| End::ClientGone),
+                Ok(None) => Some(End::Whole),
+                Err(_) => Some(End::Broke),
+            };
+        };
+        drop(answer); // cancels the call upstream, where it is not at its end
+        let recorded = gateway.close(recorder, end, left).await;
+        if end == End::Broke || recorded.is_err() {
+            let _ = sender
+                .send(Err(io::Error::from(io::ErrorKind::UnexpectedEof)))
+                .await;
+        }
+        recorded.unwrap_or_else(lost);
+    }
+
+    fn response(&self, answer: &reqwest::Response, body: Body) -> Response {
+        let mut kept = headers::inbound(answer.headers());
+        if let Ok(id) = HeaderValue::from_str(&self.id.to_string()) {
+            kept.insert(CALL, id);
+        }
+        (answer.status(), kept, body).into_response()
+    }
+}
+
+fn micros(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX)
+}
+
+/// The end of a call that cannot be recorded now; the next start closes it as unknown.
+fn lost(error: AppendError) {
+    tracing::error!(%error, "the end of a call could not be recorded");
+}
+
+enum NotAdmitted {
+    Unsound(AdmitError),
+    Unrecorded(AppendError),
+    /// The rules themselves failed; nothing was recorded or sent.
+    Panicked,
+}
+
+impl Gateway {
+    /// Masks, seals and records off the runtime's own threads: a body may be 32 MB.
+    async fn admit(&self, call: Call, body: Capture) -> Result<Recorded, NotAdmitted> {
+        let (appender, masker) = (self.appender.clone(), Arc::clone(&self.masker));
+        let (sender, receiver) = oneshot::channel();
+        let work = tokio::task::spawn_blocking(move || match call.admit(&body, &masker) {
+            Err(error) => drop(sender.send(Err(NotAdmitted::Unsound(error)))),
+            Ok(admission) => admission.record(&appender, move |result| {
+                let _ = sender.send(result.map_err(NotAdmitted::Unrecorded));
+            }),
+        });
+        if work.await.is_err() {
+            return Err(NotAdmitted::Panicked);
+        }
+        receiver
+            .await
+            .unwrap_or_else(|_| Err(NotAdmitted::Unrecorded(ended())))
+    }
+
+    /// Records how a call ended.
+    async fn close(&self, recorder: Recorder, end: End, left: Instant) -> Result<(), AppendError> {
+        let micros = micros(left);
+        let masker = Arc::clone(&self.masker);
+        let batch = tokio::task::spawn_blocking(move || recorder.end(end, micros, &masker));
+        self.append(batch.await.map_err(|_| ended())?).await
+    }
+}

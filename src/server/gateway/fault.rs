@@ -1,0 +1,216 @@
+use super::upstream::Upstream;
+use agents::gateway::{AdmitError, Refusal};
+use axum::Json;
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use ledger::AppendError;
+use schemas::kinds::people::AuthFailure;
+use schemas::{EventId, Name};
+use serde_json::json;
+
+/// An answer of the gateway's own, in the provider's shape: the clients know how to show it.
+///
+/// The message says what is wrong and what to do. It never quotes the request.
+pub(super) struct Fault {
+    status: StatusCode,
+    kind: &'static str,
+    message: String,
+    /// Clients try again by themselves after 408, 409, 429 and 5xx; here that would be in vain.
+    final_: bool,
+}
+
+/// Tells the official clients whether to try again.
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+
+impl Fault {
+    fn new(status: StatusCode, kind: &'static str, message: impl Into<String>) -> Fault {
+        Fault {
+            status,
+            kind,
+            message: message.into(),
+            final_: false,
+        }
+    }
+
+    fn last(mut self) -> Fault {
+        self.final_ = true;
+        self
+    }
+
+    fn invalid(message: impl Into<String>) -> Fault {
+        Fault::new(StatusCode::BAD_REQUEST, "invalid_request_error", message).last()
+    }
+
+    pub fn into_response(self, id: EventId) -> Response {
+        let body = json!({
+            "type": "error",
+            "error": { "type": self.kind, "message": self.message },
+            "request_id": id.to_string(),
+        });
+        let mut response = (self.status, Json(body)).into_response();
+        let headers = response.headers_mut();
+        if let Ok(id) = HeaderValue::from_str(&id.to_string()) {
+            headers.insert(REQUEST_ID, id);
+        }
+        if self.final_ {
+            headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+        }
+        response
+    }
+
+    pub fn unauthenticated(reason: AuthFailure) -> Fault {
+        let message = match reason {
+            AuthFailure::Missing => {
+                "no agent token: send the token that daicho issued as `x-api-key` or as \
+                 `Authorization: Bearer`"
+            }
+            _ => {
+                "the agent token is not known here: use the one that daicho issued for this agent \
+                 (not a provider's key), or ask the operator for a new one"
+            }
+        };
+        Fault::new(StatusCode::UNAUTHORIZED, "authentication_error", message).last()
+    }
+
+    pub fn barred(agent: &Name, reason: AuthFailure) -> Fault {
+        let standing = if reason == AuthFailure::Suspended {
+            "suspended"
+        } else {
+            "retired"
+        };
+        let message = format!("agent {agent} is {standing}; ask the operator of this gateway");
+        Fault::new(StatusCode::FORBIDDEN, "permission_error", message).last()
+    }
+
+    pub fn refused(refusal: &Refusal) -> Fault {
+        Fault::new(StatusCode::FORBIDDEN, "permission_error", refusal.message()).last()
+    }
+
+    pub fn unsound(error: &AdmitError) -> Fault {
+        Fault::invalid(format!(
+            "{error}; what cannot be read cannot be checked, so nothing was sent: send one JSON \
+             object in UTF-8, as the Messages API describes it"
+        ))
+    }
+
+    pub fn encoded() -> Fault {
+        Fault::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "invalid_request_error",
+            "the body is compressed, so it cannot be checked: send it without content-encoding",
+        )
+        .last()
+    }
+
+    pub fn unsound_query() -> Fault {
+        Fault::invalid(
+            "the query holds more than names and plain values, and a query is not checked for \
+             private data: put what you have to say into the body",
+        )
+    }
+
+    pub fn too_large(limit: usize) -> Fault {
+        let message = format!(
+            "the body is longer than {} MB: send fewer or shorter messages",
+            limit >> 20
+        );
+        Fault::new(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", message).last()
+    }
+
+    pub fn body_stalled() -> Fault {
+        let message = "the body did not arrive in time; nothing was sent: send it again";
+        Fault::new(StatusCode::REQUEST_TIMEOUT, "timeout_error", message)
+    }
+
+    pub fn body_broke() -> Fault {
+        Fault::invalid("the body broke off; nothing was sent: send it again")
+    }
+
+    pub fn overloaded() -> Fault {
+        let message = "too many calls are in flight here; nothing was sent: try again in a moment";
+        let status = StatusCode::from_u16(529).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+        Fault::new(status, "overloaded_error", message)
+    }
+
+    /// The reason goes to the operator's log: it can hold paths.
+    pub fn unrecorded(error: &AppendError) -> Fault {
+        tracing::error!(%error, "a call was refused: the ledger cannot record it");
+        let message = "the ledger cannot record this call, so nothing was sent: try again later, \
+                       and tell the operator of this gateway if it lasts";
+        Fault::new(StatusCode::SERVICE_UNAVAILABLE, "api_error", message)
+    }
+
+    pub fn withheld(error: &AppendError) -> Fault {
+        tracing::error!(%error, "an answer was withheld: the ledger cannot record it");
+        let message = "the answer came but cannot be recorded, so it is withheld: tell the \
+                       operator of this gateway";
+        Fault::new(StatusCode::SERVICE_UNAVAILABLE, "api_error", message).last()
+    }
+
+    pub fn unreachable(error: &reqwest::Error, upstream: &Upstream) -> Fault {
+        let to = upstream.destination();
+        let message = if error.is_connect() {
+            format!("the provider at {to} cannot be reached; nothing was sent: try again later")
+        } else if error.is_timeout() {
+            return Fault::new(
+                StatusCode::GATEWAY_TIMEOUT,
+                "timeout_error",
+                format!("the provider at {to} gave no answer in time"),
+            );
+        } else {
+            return Fault::broke(upstream);
+        };
+        Fault::new(StatusCode::BAD_GATEWAY, "api_error", message)
+    }
+
+    pub fn broke(upstream: &Upstream) -> Fault {
+        let message = format!(
+            "the answer of the provider at {} broke off",
+            upstream.destination()
+        );
+        Fault::new(StatusCode::BAD_GATEWAY, "api_error", message)
+    }
+
+    pub fn too_long(upstream: &Upstream) -> Fault {
+        let message = format!(
+            "the answer of the provider at {} is longer than can be recorded",
+            upstream.destination()
+        );
+        Fault::new(StatusCode::BAD_GATEWAY, "api_error", message).last()
+    }
+
+    pub fn redirected(upstream: &Upstream) -> Fault {
+        let message = format!(
+            "the provider at {} answered with a redirect, which is never followed: the operator \
+             should check the upstream address",
+            upstream.destination()
+        );
+        Fault::new(StatusCode::BAD_GATEWAY, "api_error", message).last()
+    }
+
+    pub fn not_found(of_the_provider: bool) -> Fault {
+        let message = if of_the_provider {
+            "this gateway passes messages, count_tokens and models only; other paths of the \
+             provider are refused because what they carry would not be checked"
+        } else {
+            "no such path: set the client's base URL to …/anthropic"
+        };
+        Fault::new(StatusCode::NOT_FOUND, "not_found_error", message).last()
+    }
+
+    pub fn wrong_method() -> Fault {
+        let message = "this path exists, but not for this method";
+        Fault::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "invalid_request_error",
+            message,
+        )
+        .last()
+    }
+
+    pub fn internal() -> Fault {
+        let message = "the gateway failed on this call; tell the operator, with the request id";
+        Fault::new(StatusCode::INTERNAL_SERVER_ERROR, "api_error", message).last()
+    }
+}

@@ -1,0 +1,66 @@
+//! Which headers cross the gateway. Out: a list of what may pass. Back: everything but what
+//! belongs to one connection or to the provider's own origin.
+
+use axum::http::header::{
+    ACCEPT, ACCEPT_ENCODING, ALT_SVC, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap,
+    HeaderName, HeaderValue, PROXY_AUTHENTICATE, SET_COOKIE, STRICT_TRANSPORT_SECURITY, TE,
+    TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT,
+};
+
+/// Open lists of the provider and its clients: what they add tomorrow passes too.
+const OUT_PREFIXES: &[&str] = &["anthropic-", "x-stainless-", "x-claude-code-"];
+
+/// The agent's credentials are on no list: they end here.
+pub(super) fn outbound(headers: &HeaderMap) -> HeaderMap {
+    let passes = |name: &HeaderName| {
+        [CONTENT_TYPE, ACCEPT, USER_AGENT].contains(name)
+            || name == "x-client-request-id"
+            || OUT_PREFIXES
+                .iter()
+                .any(|prefix| name.as_str().starts_with(prefix))
+    };
+    let mut out = HeaderMap::with_capacity(headers.len());
+    for (name, value) in headers.iter().filter(|(name, _)| passes(name)) {
+        out.append(name, value.clone());
+    }
+    // An answer must be readable to be recorded.
+    out.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    out
+}
+
+pub(super) fn inbound(headers: &HeaderMap) -> HeaderMap {
+    let of_the_connection: Vec<&str> = headers
+        .get_all(CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(',').map(str::trim))
+        .collect();
+    // Cookies, HSTS and alternative services speak for the provider's origin, not for ours.
+    let stays = |name: &HeaderName| {
+        [
+            CONNECTION,
+            CONTENT_LENGTH,
+            TE,
+            TRAILER,
+            TRANSFER_ENCODING,
+            UPGRADE,
+        ]
+        .contains(name)
+            || [
+                PROXY_AUTHENTICATE,
+                SET_COOKIE,
+                STRICT_TRANSPORT_SECURITY,
+                ALT_SVC,
+            ]
+            .contains(name)
+            || name == "keep-alive"
+            || of_the_connection
+                .iter()
+                .any(|listed| name.as_str().eq_ignore_ascii_case(listed))
+    };
+    let mut kept = HeaderMap::with_capacity(headers.len());
+    for (name, value) in headers.iter().filter(|(name, _)| !stays(name)) {
+        kept.append(name, value.clone());
+    }
+    kept
+}

@@ -1,0 +1,253 @@
+use super::*;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_leaves_unrecorded() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let found = Arc::clone(&seen);
+    let world = world_watched(move |dir, _| {
+        Scripted::watched(move |received| {
+            found.lock().unwrap().push(recorded_before(&dir, received))
+        })
+    })
+    .await;
+    for streaming in [false, true] {
+        let asked = ask("plain", streaming).replace("明日", "山田太郎様、明日");
+        let answer = world.message(asked.clone()).await;
+        assert_eq!(answer.status(), 200);
+        answer.bytes().await.unwrap();
+        world
+            .post("/v1/messages/count_tokens", asked)
+            .send()
+            .await
+            .unwrap();
+    }
+    assert_eq!(*seen.lock().unwrap(), [true; 4]);
+    world.check();
+}
+
+/// Does the ledger on disk already hold what has just arrived at the provider?
+fn recorded_before(dir: &Path, received: &Received) -> bool {
+    let reader = Reader::open(dir).unwrap();
+    let size = reader.size();
+    let newest: Vec<_> = reader.entries(size - 2..size).map(Result::unwrap).collect();
+    let Data::PayloadMasked(masked) = newest[1].data() else {
+        return false;
+    };
+    assert_eq!(newest[0].id(), masked.call);
+    newest[0].kind() == "prompt.submitted"
+        && String::from_utf8(content(&reader, &newest[0], "request"))
+            .unwrap()
+            .contains("山田太郎")
+        && content(&reader, &newest[1], "payload") == received.body
+        && !String::from_utf8_lossy(&received.body).contains("山田太郎")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_found_sends_the_same_bytes() {
+    let world = world().await;
+    let odd = "{\"messages\" : [ {\"content\":\"\\u4f1a\\u8b70 \\/ 1.0\",\"role\":\"user\"} ],\n\t\"new_field\":[1.50e0, {}], \"model\":\"claude-plain\"}\n";
+    for path in ["/v1/messages", "/v1/messages/count_tokens?beta=true"] {
+        world.post(path, odd).send().await.unwrap();
+        let received = world.upstream.received().pop().unwrap();
+        assert_eq!(received.body, odd.as_bytes());
+        assert_eq!(received.path_and_query, path);
+    }
+    world.check();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn headers_cross_as_they_should() {
+    let world = world().await;
+    let request = world.post("/v1/messages?beta=true", ask("plain", false));
+    let request = request
+        .header("anthropic-beta", "a-1,b-2")
+        .header("anthropic-beta", "c-3")
+        .header("x-claude-code-session-id", "0b9c7f4e-session")
+        .header("x-stainless-lang", "js")
+        .header("user-agent", "Test/1")
+        .header("accept-encoding", "gzip, deflate")
+        .header("cookie", "private=1")
+        .header("x-forwarded-for", "192.0.2.1");
+    let answer = request.send().await.unwrap();
+    assert_eq!(
+        answer.headers()["request-id"],
+        "req_scripted_0",
+        "the provider's own"
+    );
+    let call = answer.headers()["daicho-call"].to_str().unwrap().to_owned();
+    let headers = world.upstream.received().pop().unwrap().headers;
+    assert_eq!(headers["x-api-key"], PROVIDER_KEY);
+    assert_eq!(headers["accept-encoding"], "identity");
+    assert_eq!(headers["user-agent"], "Test/1");
+    assert_eq!(headers["anthropic-version"], "2026-10-21");
+    let betas: Vec<_> = headers.get_all("anthropic-beta").iter().collect();
+    assert_eq!(betas, ["a-1,b-2", "c-3"]);
+    assert_eq!(headers["x-stainless-lang"], "js");
+    for gone in ["authorization", "cookie", "x-forwarded-for"] {
+        assert!(!headers.contains_key(gone), "{gone}");
+    }
+    assert!(!format!("{headers:?}").contains(world.token.reveal()));
+    let entry = world.wait_for("prompt.submitted", 1);
+    assert_eq!(entry.session().unwrap().as_str(), "0b9c7f4e-session");
+    assert_eq!(
+        (entry.actor().to_string(), entry.id().to_string()),
+        ("agent:cfo".to_owned(), call)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_passes_unchanged_and_is_recorded_whole() {
+    let world = world().await;
+    let direct = world
+        .http
+        .post(format!("{}/v1/messages", world.upstream_base));
+    let direct = direct
+        .body(ask("tool", true))
+        .send()
+        .await
+        .unwrap()
+        .bytes()
+        .await
+        .unwrap();
+    let answer = world.message(ask("tool", true)).await;
+    assert_eq!(
+        answer.headers()["content-type"],
+        "text/event-stream; charset=utf-8"
+    );
+    let through = answer.bytes().await.unwrap();
+    // The script numbers its answers; all else is equal.
+    let plain = |bytes: &[u8]| {
+        String::from_utf8(bytes.to_vec())
+            .unwrap()
+            .replace("0001", "0000")
+    };
+    assert_eq!(plain(&through), plain(&direct));
+    // A clean end means recorded: no waiting here.
+    assert_eq!(
+        world.kinds(),
+        [
+            "prompt.submitted",
+            "payload.masked",
+            "model.responded",
+            "tool.called"
+        ]
+    );
+    let entry = world.wait_for("model.responded", 1);
+    assert_eq!(world.content(&entry, "response"), through);
+    let Data::ModelResponded(responded) = entry.data() else {
+        panic!()
+    };
+    assert_eq!(responded.stop_reason.as_ref().unwrap().as_str(), "tool_use");
+    assert!(
+        responded.input_tokens.unwrap() > 0
+            && responded.duration_micros >= responded.first_byte_micros
+    );
+    world.check();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chunks_pass_while_the_provider_still_speaks() {
+    let world = world().await;
+    let mut answer = world.message(ask("hang", true)).await;
+    let first = answer.chunk().await.unwrap().unwrap();
+    assert!(first.starts_with(b"event: message_start"));
+    drop(answer);
+    let entry = world.wait_for("model.failed", 1);
+    let Data::ModelFailed(failed) = entry.data() else {
+        panic!()
+    };
+    assert_eq!(failed.outcome.to_string(), "client_gone");
+    assert!(
+        world.content(&entry, "response").starts_with(&first),
+        "what came is kept"
+    );
+    world.gateway.idle().await;
+    world.check();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_leaves_before_the_head_cancels_the_call() {
+    let world = world().await;
+    let patience = Duration::from_millis(500);
+    let gone = world
+        .post("/v1/messages", ask("silent", true))
+        .timeout(patience)
+        .send()
+        .await;
+    assert!(gone.is_err());
+    let entry = world.wait_for("model.failed", 1);
+    let Data::ModelFailed(failed) = entry.data() else {
+        panic!()
+    };
+    assert_eq!(
+        (failed.outcome.to_string(), failed.status),
+        ("client_gone".to_owned(), None)
+    );
+    while world.upstream.left() == 0 {
+        tokio::task::yield_now().await;
+    }
+    world.check();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_block_answers_403_and_nothing_is_sent() {
+    let world = world().await;
+    for streaming in [false, true] {
+        let asked = ask("plain", streaming).replace("明日", &format!("鍵は {SECRET} です。明日"));
+        for path in ["/v1/messages", "/v1/messages/count_tokens"] {
+            let answer = world.post(path, asked.clone()).send().await.unwrap();
+            assert_eq!(answer.headers()["x-should-retry"], "false");
+            let (status, kind, message) = error_of(answer).await;
+            assert_eq!((status, kind.as_str()), (403, "permission_error"));
+            assert!(
+                message.contains('×') && !message.contains("sk-ant"),
+                "{message}"
+            );
+        }
+    }
+    assert_eq!(world.hits(), 0);
+    assert_eq!(
+        world.kinds(),
+        ["prompt.submitted", "payload.blocked"].repeat(4)
+    );
+    world.check();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_in_an_answer_is_passed_and_not_kept() {
+    let world = world().await;
+    for streaming in [false, true] {
+        let answer = world.message(ask("secret", streaming)).await;
+        assert_eq!(answer.status(), 200);
+        answer.bytes().await.unwrap();
+    }
+    let last = [
+        "prompt.submitted",
+        "payload.masked",
+        "model.responded",
+        "rule.violated",
+    ];
+    assert_eq!(world.kinds(), last.repeat(2));
+    world.check();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn models_and_hello_answer() {
+    let world = world().await;
+    let get = |path: &str| world.http.get(format!("{}{path}", world.base));
+    let answer = get("/v1/models?limit=1000")
+        .header("x-api-key", world.token.reveal())
+        .send()
+        .await
+        .unwrap();
+    let list: serde_json::Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
+    assert_eq!(list["data"][0]["id"], "claude-scripted");
+    let received = world.upstream.received().pop().unwrap();
+    assert_eq!(received.path_and_query, "/v1/models?limit=1000");
+    assert_eq!(received.headers["x-api-key"], PROVIDER_KEY);
+    assert_eq!(get("/v1/models").send().await.unwrap().status(), 401);
+    let hello = format!("{}/api/hello", world.base);
+    assert_eq!(world.http.head(&hello).send().await.unwrap().status(), 200);
+    assert_eq!(world.http.get(&hello).send().await.unwrap().status(), 200);
+    assert_eq!(world.hits(), 1);
+}

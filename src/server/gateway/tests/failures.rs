@@ -1,0 +1,135 @@
+use super::*;
+use schemas::kinds::traffic::FailedOutcome;
+
+const HOUR: i64 = 3_600_000_000;
+
+fn outcome(entry: &Entry) -> FailedOutcome {
+    match entry.data() {
+        Data::ModelFailed(failed) => failed.outcome,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_that_cannot_write_refuses_and_sends_nothing() {
+    let world = world().await;
+    world.clock.0.store(-HOUR, Ordering::SeqCst);
+    for streaming in [false, true] {
+        let (status, kind, message) = error_of(world.message(ask("plain", streaming)).await).await;
+        assert_eq!((status, kind.as_str()), (503, "api_error"));
+        assert!(message.contains("nothing was sent"), "{message}");
+    }
+    assert_eq!((world.hits(), world.kinds().len()), (0, 0));
+    world.clock.0.store(0, Ordering::SeqCst);
+    assert_eq!(world.message(ask("plain", false)).await.status(), 200);
+    world.check();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_cannot_be_recorded_never_looks_whole() {
+    let world = world_watched(|_, clock| {
+        Scripted::watched(move |_| clock.0.store(-HOUR, Ordering::SeqCst))
+    })
+    .await;
+    let (status, kind, message) = error_of(world.message(ask("plain", false)).await).await;
+    assert_eq!((status, kind.as_str()), (503, "api_error"));
+    assert!(message.contains("withheld"), "{message}");
+    world.clock.0.store(0, Ordering::SeqCst);
+    let answer = world.message(ask("plain", true)).await;
+    assert_eq!(answer.status(), 200);
+    assert!(
+        answer.bytes().await.is_err(),
+        "the stream is cut, not ended"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_of_the_provider_pass_unchanged() {
+    let world = world().await;
+    for (count, word) in ["400", "401", "429", "500", "529"].into_iter().enumerate() {
+        for streaming in [false, true] {
+            let direct = world
+                .http
+                .post(format!("{}/v1/messages", world.upstream_base));
+            let direct = direct.body(ask(word, streaming)).send().await.unwrap();
+            let through = world.message(ask(word, streaming)).await;
+            assert_eq!(through.status(), direct.status());
+            for name in ["request-id", "retry-after", "content-type"] {
+                assert_eq!(through.headers()[name], direct.headers()[name]);
+            }
+            assert_eq!(
+                through.bytes().await.unwrap(),
+                direct.bytes().await.unwrap()
+            );
+        }
+        let entry = world.wait_for("model.failed", 2 * count + 2);
+        let Data::ModelFailed(failed) = entry.data() else {
+            panic!()
+        };
+        assert_eq!(outcome(&entry), FailedOutcome::UpstreamError);
+        assert_eq!(failed.status.unwrap().to_string(), word);
+        assert!(
+            world
+                .content(&entry, "response")
+                .starts_with(b"{\"type\": \"error\",  ")
+        );
+    }
+    world.check();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_breaks_off_never_looks_whole() {
+    let world = world().await;
+    let answer = world.message(ask("break", true)).await;
+    assert_eq!(answer.status(), 200);
+    assert!(answer.bytes().await.is_err());
+    assert_eq!(
+        outcome(&world.wait_for("model.failed", 1)),
+        FailedOutcome::UpstreamBroke
+    );
+    let (status, kind, _) = error_of(world.message(ask("break", false)).await).await;
+    assert_eq!((status, kind.as_str()), (502, "api_error"));
+    let entry = world.wait_for("model.failed", 2);
+    assert_eq!(outcome(&entry), FailedOutcome::UpstreamBroke);
+    assert!(world.content(&entry, "response").starts_with(b"{\""));
+    let answer = world.message(ask("fails", true)).await;
+    assert!(answer.text().await.unwrap().contains("overloaded_error"));
+    assert_eq!(
+        outcome(&world.wait_for("model.failed", 3)),
+        FailedOutcome::UpstreamError
+    );
+    world.check();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_is_not_there_is_said_to_be_not_there() {
+    let closed = TcpListener::bind("127.0.0.1:0")
+        .await
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Arc::new(OffClock(AtomicI64::new(0)));
+    let world = world_before(dir, clock, Arc::default(), format!("http://{closed}")).await;
+    let (status, kind, message) = error_of(world.message(ask("plain", true)).await).await;
+    assert_eq!((status, kind.as_str()), (502, "api_error"));
+    assert!(message.contains(&closed.to_string()) && message.contains("nothing was sent"));
+    assert_eq!(
+        outcome(&world.wait_for("model.failed", 1)),
+        FailedOutcome::Unreachable
+    );
+    world.check();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redirect_is_never_followed_nor_passed() {
+    let world = world().await;
+    let answer = world.message(ask("redirect", false)).await;
+    assert!(!answer.headers().contains_key("location"));
+    assert_eq!(error_of(answer).await.0, 502);
+    assert_eq!(
+        outcome(&world.wait_for("model.failed", 1)),
+        FailedOutcome::UpstreamError
+    );
+    world.check();
+}

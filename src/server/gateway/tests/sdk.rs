@@ -1,0 +1,150 @@
+//! The official clients against the gateway: code that we did not write decides what works.
+
+use super::*;
+use serde_json::Value;
+use std::process::Command;
+
+/// Results of a client by scenario; `None` where it is not installed.
+fn run(world: &World, mut client: Command, installed: &Path) -> Option<Value> {
+    if !installed.exists() {
+        let why = "the client is not installed; run tests/install-sdks";
+        assert!(std::env::var_os("CI").is_none(), "{why}");
+        eprintln!("skipped: {why}");
+        return None;
+    }
+    // The clients look for profiles in HOME and for settings in the environment.
+    let home = tempfile::tempdir().unwrap();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    client.args([&world.base, world.token.reveal(), SECRET]);
+    client
+        .env_clear()
+        .env("PATH", path)
+        .env("HOME", home.path())
+        .env("PYTHONUTF8", "1");
+    let output = client.output().unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Some(serde_json::from_slice(&output.stdout).unwrap())
+}
+
+fn tests() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_python_client_works() {
+    let python = tests().join(".tools/venv/bin/python");
+    let mut client = Command::new(&python);
+    client.arg(tests().join("sdk/anthropic_client.py"));
+    let world = world().await;
+    if let Some(results) = run(&world, client, &python) {
+        check(&world, &results);
+        let raised = |scenario: &str| results[scenario]["raised"].as_str().unwrap().to_owned();
+        assert_eq!(raised("blocked"), "PermissionDeniedError");
+        assert_eq!(raised("error_529"), "OverloadedError");
+        assert_eq!(raised("wrong_token"), "AuthenticationError");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_node_client_works() {
+    let mut client = Command::new("node");
+    client.arg(tests().join("sdk/anthropic-client.mjs"));
+    let world = world().await;
+    if let Some(results) = run(
+        &world,
+        client,
+        &tests().join(".tools/node_modules/@anthropic-ai/sdk"),
+    ) {
+        check(&world, &results);
+        assert_eq!(results["blocked"]["raised"], "PermissionDeniedError");
+        assert_eq!(results["wrong_token"]["raised"], "AuthenticationError");
+    }
+}
+
+fn check(world: &World, results: &Value) {
+    let ok = |scenario: &str| match &results[scenario]["ok"] {
+        Value::Null => panic!("{scenario}: {}", results[scenario]),
+        found => found.clone(),
+    };
+    for scenario in ["create", "create_with_auth_token", "beta", "stream"] {
+        let text = ok(scenario)["text"].as_str().unwrap().to_owned();
+        assert!(
+            text.starts_with("承知しました") && !text.contains("山田太郎"),
+            "{text}"
+        );
+        assert_eq!(ok(scenario)["stop_reason"], "end_turn");
+    }
+    assert_eq!(ok("stream")["joined"], ok("create")["text"]);
+    assert!(ok("stream")["parts"].as_u64().unwrap() > 3);
+    let events = ok("raw_stream");
+    let events: Vec<_> = events
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|e| e.as_str().unwrap())
+        .collect();
+    assert_eq!(
+        (events[0], *events.last().unwrap()),
+        ("message_start", "message_stop")
+    );
+    for scenario in ["tool_use", "tool_use_streamed"] {
+        let tool = ok(scenario)["first"]["tools"][0].clone();
+        assert_eq!(
+            (&tool["name"], &tool["input"]["city"]),
+            (&"get_weather".into(), &"東京".into())
+        );
+    }
+    assert!(
+        ok("tool_use")["second"]["text"]
+            .as_str()
+            .unwrap()
+            .contains("21度")
+    );
+    assert!(ok("count_tokens").as_u64().unwrap() > 0);
+    assert_eq!(ok("models")[1], "claude-scripted-tool");
+
+    let status = |scenario: &str| results[scenario]["status"].as_u64();
+    for scenario in ["blocked", "blocked_stream"] {
+        assert_eq!(status(scenario), Some(403), "{}", results[scenario]);
+        assert_eq!(results[scenario]["kind"], "permission_error");
+        assert!(
+            results[scenario]["message"]
+                .as_str()
+                .unwrap()
+                .contains("never be sent")
+        );
+    }
+    assert_eq!(status("wrong_token"), Some(401));
+    for (scenario, expected) in [
+        ("error_400", 400),
+        ("error_401", 401),
+        ("error_429", 429),
+        ("error_529", 529),
+        ("error_529_stream", 529),
+    ] {
+        assert_eq!(status(scenario), Some(expected), "{}", results[scenario]);
+        assert_eq!(results[scenario]["request_id"], "req_scripted_error");
+    }
+    assert_eq!(status("broken"), Some(502), "{}", results["broken"]);
+    for scenario in ["broken_stream", "failing_stream"] {
+        assert!(
+            results[scenario]["raised"].is_string(),
+            "{}",
+            results[scenario]
+        );
+    }
+
+    let count = |kind: &str| world.entries().iter().filter(|e| e.kind() == kind).count();
+    assert_eq!(count("payload.blocked"), 2, "a block is not tried again");
+    assert_eq!(count("tool.called"), 2);
+    assert_eq!(count("tool.returned"), 1);
+    assert!(world.upstream.received().iter().all(|received| {
+        let body = String::from_utf8_lossy(&received.body);
+        !body.contains("山田太郎") && !body.contains(SECRET)
+    }));
+    world.check();
+}

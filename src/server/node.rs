@@ -1,0 +1,72 @@
+use super::gateway::{Gateway, KeyHeader, ProviderKey, Upstream};
+use crate::commands::open_failed;
+use crate::config::{self, Config};
+use crate::door::{Door, append_failed};
+use crate::outcome::Failure;
+use crate::views::Views;
+use crate::{masking, policies};
+use agents::gateway::close_open_calls;
+use agents::masking::Masker;
+use exporters::forward::Forwarder;
+use ledger::{Appender, Layout, Options, Reader};
+use schemas::Hash;
+use std::path::Path;
+use std::sync::Arc;
+
+/// One running ledger: what every handler works with.
+#[derive(Clone)]
+pub struct Node {
+    pub appender: Appender,
+    pub reader: Reader,
+    pub views: Arc<Views>,
+    pub masker: Arc<Masker>,
+    /// SHA-256 of the operator's token.
+    pub operator: Hash,
+    /// Absent when no provider's key was given.
+    pub gateway: Option<Arc<Gateway>>,
+    /// One per receiver of the log.
+    pub forwarders: Arc<Vec<Forwarder>>,
+}
+
+impl Node {
+    /// Opens a ledger to serve it: adopts the configuration's policies, ends the calls that
+    /// an earlier process left open, begins to forward.
+    pub fn open(data: &Path, config: Config, key: Option<ProviderKey>) -> Result<Node, Failure> {
+        let layout = Layout::new(data);
+        let operator = config::operator_digest(&layout)?;
+        let (appender, reader) = ledger::open(data, Options::default()).map_err(open_failed)?;
+        let views = Arc::new(Views::open(reader.clone())?);
+        let masker = Arc::new(masking::of_ledger(&layout, &config)?);
+
+        let door = Door::Here(appender.clone());
+        let mut batch = views.policies.read(|policies| policies::adopt(policies, &config, &door))?;
+        batch.extend(views.open_calls.read(close_open_calls));
+        appender.append(batch).map_err(append_failed)?;
+        views.catch_up()?;
+
+        let gateway = match key {
+            Some(key) => {
+                let upstream = Upstream::new(&config.anthropic.base_url, key, KeyHeader::XApiKey)
+                    .map_err(|error| Failure::new(error, "correct [anthropic] in daicho.toml"))?;
+                let agents = views.agents.clone();
+                Some(Arc::new(Gateway::new(appender.clone(), Arc::clone(&masker), agents, upstream)))
+            }
+            None => None,
+        };
+        let mut forwarders = Vec::new();
+        for destination in config.export {
+            let name = destination.name().clone();
+            let forwarder = Forwarder::start(destination, reader.clone(), data).map_err(|error| {
+                Failure::new(error, format!("correct [[export]] {name}, or see `daicho verify`"))
+            })?;
+            forwarders.push(forwarder);
+        }
+        let forwarders = Arc::new(forwarders);
+        Ok(Node { appender, reader, views, masker, operator, gateway, forwarders })
+    }
+
+    /// The rule that keeps a text out of `data`, if one does.
+    pub fn guard(&self, text: &str) -> Option<String> {
+        masking::kept_out(&self.masker, text)
+    }
+}
