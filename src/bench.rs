@@ -3,6 +3,7 @@
 
 mod append;
 mod figures;
+mod gateway;
 mod http;
 mod verify;
 
@@ -16,6 +17,7 @@ pub fn run(scratch: &Path, json: bool, quick: bool) -> Done {
     let mut figures = Figures::new(json);
     append::run(scratch, seconds, &mut figures)?;
     http::run(scratch, seconds, &mut figures)?;
+    gateway::run(scratch, seconds, &mut figures)?;
     verify::run(scratch, if quick { 20_000 } else { 200_000 }, &mut figures)?;
     figures.finish();
     Ok(Outcome::Well)

@@ -351,7 +351,9 @@ pub enum Agents {
         model: Option<String>,
     },
     /// Give an agent a new token; the old one ends
-    Token { agent: String },
+    Token {
+        agent: String,
+    },
     /// Stop an agent for now
     Suspend {
         agent: String,

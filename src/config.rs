@@ -91,7 +91,10 @@ impl Upstream {
         match key {
             Ok(key) => Ok(Ok(key)),
             Err(error @ UpstreamError::NoKey(_)) => Ok(Err(error.to_string())),
-            Err(error) => Err(Failure::new(error, "see [anthropic] key_env and key_file in daicho.toml")),
+            Err(error) => Err(Failure::new(
+                error,
+                "see [anthropic] key_env and key_file in daicho.toml",
+            )),
         }
     }
 }
@@ -102,7 +105,8 @@ impl Default for Config {
             server: Server::default(),
             anthropic: Upstream::default(),
             retention: default_periods(),
-            masking: Policy::default(), approvals: Approvals::default(),
+            masking: Policy::default(),
+            approvals: Approvals::default(),
             report: Report::default(),
             export: Vec::new(),
         }

@@ -15,7 +15,9 @@ pub fn of_ledger(layout: &Layout, config: &Config) -> Result<Masker, Failure> {
         getrandom::fill(&mut *fresh).context("the system gives no randomness for a key")?;
         write_private(&path, &*fresh)?;
     }
-    let bytes = Zeroizing::new(std::fs::read(&path).with_context(|| format!("{} cannot be read", path.display()))?);
+    let bytes = Zeroizing::new(
+        std::fs::read(&path).with_context(|| format!("{} cannot be read", path.display()))?,
+    );
     let key = <[u8; 32]>::try_from(bytes.as_slice()).map_err(|_| {
         Failure::msg(
             format!("{} is not a key of 32 bytes", path.display()),
@@ -31,7 +33,8 @@ pub fn alone(policy: Policy) -> Result<Masker, Failure> {
 }
 
 fn build(policy: Policy, key: TagKey) -> Result<Masker, Failure> {
-    Masker::new(policy, key).map_err(|error| Failure::new(error, "correct [masking] in daicho.toml"))
+    Masker::new(policy, key)
+        .map_err(|error| Failure::new(error, "correct [masking] in daicho.toml"))
 }
 
 /// The rule that keeps a text out of the log's `data`, if one does. Digests, ids and keys are
@@ -41,5 +44,9 @@ pub fn kept_out(masker: &Masker, text: &str) -> Option<String> {
     if hex {
         return None;
     }
-    masker.text(text).spans.first().map(|span| span.rule.to_string())
+    masker
+        .text(text)
+        .spans
+        .first()
+        .map(|span| span.rule.to_string())
 }

@@ -49,7 +49,9 @@ pub async fn serve(
 ) -> Done {
     let work = work::start(&node);
     let gateway = node.gateway.clone();
-    let served = axum::serve(listener, app(node)).with_graceful_shutdown(stop).await;
+    let served = axum::serve(listener, app(node))
+        .with_graceful_shutdown(stop)
+        .await;
     if let Some(gateway) = gateway {
         gateway.idle().await;
     }

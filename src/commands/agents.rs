@@ -5,58 +5,100 @@ use crate::outcome::{Done, Failure, Outcome};
 use crate::views::Views;
 use agents::registry::{RegistryError, issue_token};
 use anyhow::Context;
-use schemas::kinds::agents::{AgentRegistered, AgentReleased, AgentRetired, AgentSuspended, AgentUpdated};
+use schemas::kinds::agents::{
+    AgentRegistered, AgentReleased, AgentRetired, AgentSuspended, AgentUpdated,
+};
 use schemas::{Data, Name};
 
 pub fn run(cli: &Cli, args: &Agents) -> Done {
     match args {
         Agents::List => list(cli),
-        Agents::Register { agent, role, data_class, model } => {
+        Agents::Register {
+            agent,
+            role,
+            data_class,
+            model,
+        } => {
             let agent: Name = agent.parse().context("AGENT")?;
             let desk = Desk::open(&cli.data)?;
             allowed(desk.views.agents.read(|agents| agents.may_register(&agent)))?;
             let token = issue_token()?;
             let data = AgentRegistered {
-                role: role.as_ref().map_or(Ok(agent.clone()), |role| role.parse()).context("--role")?,
+                role: role
+                    .as_ref()
+                    .map_or(Ok(agent.clone()), |role| role.parse())
+                    .context("--role")?,
                 agent,
                 data_class: word(data_class).context("--data-class")?,
                 token_sha256: token.digest(),
-                model: model.as_ref().map(|model| model.parse()).transpose().context("--model")?,
+                model: model
+                    .as_ref()
+                    .map(|model| model.parse())
+                    .transpose()
+                    .context("--model")?,
             };
             record(cli, desk, data, Some(token.reveal()))
         }
         Agents::Token { agent } => {
             let agent: Name = agent.parse().context("AGENT")?;
             let desk = Desk::open(&cli.data)?;
-            allowed(desk.views.agents.read(|agents| agents.may_change(&agent).map(|_| ())))?;
+            allowed(
+                desk.views
+                    .agents
+                    .read(|agents| agents.may_change(&agent).map(|_| ())),
+            )?;
             let token = issue_token()?;
             let token_sha256 = Some(token.digest());
-            let data = AgentUpdated { agent, role: None, data_class: None, token_sha256, model: None };
+            let data = AgentUpdated {
+                agent,
+                role: None,
+                data_class: None,
+                token_sha256,
+                model: None,
+            };
             record(cli, desk, data, Some(token.reveal()))
         }
         Agents::Suspend { agent, reason } => {
-            let (agent, reason) = (agent.parse::<Name>().context("AGENT")?, word(reason).context("--reason")?);
+            let (agent, reason) = (
+                agent.parse::<Name>().context("AGENT")?,
+                word(reason).context("--reason")?,
+            );
             let desk = Desk::open(&cli.data)?;
             allowed(desk.views.agents.read(|agents| agents.may_suspend(&agent)))?;
             record(cli, desk, AgentSuspended { agent, reason }, None)
         }
         Agents::Release { agent, reason } => {
-            let (agent, reason) = (agent.parse::<Name>().context("AGENT")?, word(reason).context("--reason")?);
+            let (agent, reason) = (
+                agent.parse::<Name>().context("AGENT")?,
+                word(reason).context("--reason")?,
+            );
             let desk = Desk::open(&cli.data)?;
             allowed(desk.views.agents.read(|agents| agents.may_release(&agent)))?;
             record(cli, desk, AgentReleased { agent, reason }, None)
         }
         Agents::Retire { agent, reason } => {
-            let (agent, reason) = (agent.parse::<Name>().context("AGENT")?, word(reason).context("--reason")?);
+            let (agent, reason) = (
+                agent.parse::<Name>().context("AGENT")?,
+                word(reason).context("--reason")?,
+            );
             let desk = Desk::open(&cli.data)?;
-            allowed(desk.views.agents.read(|agents| agents.may_change(&agent).map(|_| ())))?;
+            allowed(
+                desk.views
+                    .agents
+                    .read(|agents| agents.may_change(&agent).map(|_| ())),
+            )?;
             record(cli, desk, AgentRetired { agent, reason }, None)
         }
     }
 }
 
 fn allowed(checked: Result<(), RegistryError>) -> Result<(), Failure> {
-    checked.map_err(|error| Failure::new(error, "`daicho agents list` shows every agent and its state"))
+    checked.map_err(|error| {
+        Failure::new(
+            error,
+            "`daicho agents list` shows every agent and its state",
+        )
+    })
 }
 
 /// Records the change, then shows the token: a token that nobody recorded opens nothing.
@@ -69,7 +111,9 @@ fn record(cli: &Cli, mut desk: Desk, data: impl Into<Data>, token: Option<&str>)
         (false, None) => println!("recorded at {seq}"),
         (false, Some(token)) => {
             println!("{token}");
-            eprintln!("recorded at {seq}; the token is shown this once: give it to the agent as its API key");
+            eprintln!(
+                "recorded at {seq}; the token is shown this once: give it to the agent as its API key"
+            );
         }
     }
     Ok(Outcome::Well)
@@ -84,8 +128,13 @@ fn list(cli: &Cli) -> Done {
                 continue;
             }
             let standing = format!("{:?}", agent.standing).to_lowercase();
-            let last = agent.last_call.map_or_else(|| "never called".to_owned(), |at| format!("last call {at}"));
-            println!("{:<20} {standing:<10} role {:<12} {:>8} calls  {last}", agent.name, agent.role, agent.calls);
+            let last = agent
+                .last_call
+                .map_or_else(|| "never called".to_owned(), |at| format!("last call {at}"));
+            println!(
+                "{:<20} {standing:<10} role {:<12} {:>8} calls  {last}",
+                agent.name, agent.role, agent.calls
+            );
         }
         anyhow::Ok(())
     })?;

@@ -24,14 +24,23 @@ struct Answer<'a> {
 pub fn run(cli: &Cli, args: &Mask) -> Done {
     let config = Config::load(&Layout::new(&cli.data))?;
     let masker = masking::alone(config.masking)?;
-    if args.ndjson { lines(&masker) } else { text(cli, &masker) }
+    if args.ndjson {
+        lines(&masker)
+    } else {
+        text(cli, &masker)
+    }
 }
 
 fn text(cli: &Cli, masker: &Masker) -> Done {
     let mut text = String::new();
-    std::io::stdin().read_to_string(&mut text).map_err(|error| {
-        Failure::new(anyhow!(error).context("standard input is not UTF-8 text"), "convert it first, as with iconv")
-    })?;
+    std::io::stdin()
+        .read_to_string(&mut text)
+        .map_err(|error| {
+            Failure::new(
+                anyhow!(error).context("standard input is not UTF-8 text"),
+                "convert it first, as with iconv",
+            )
+        })?;
     let masked = masker.text(&text);
     let mut out = std::io::stdout().lock();
     let blocked = masked.verdict == Verdict::Block;
@@ -41,11 +50,23 @@ fn text(cli: &Cli, masker: &Masker) -> Done {
         out.write_all(masked.masked.as_bytes())?;
     }
     if blocked && !cli.json {
-        let mut rules: Vec<String> = masked.spans.iter().filter(|s| s.kind.is_prohibited()).map(|s| s.rule.to_string()).collect();
+        let mut rules: Vec<String> = masked
+            .spans
+            .iter()
+            .filter(|s| s.kind.is_prohibited())
+            .map(|s| s.rule.to_string())
+            .collect();
         rules.dedup();
-        eprintln!("blocked: the text holds what must not leave ({})", rules.join(", "));
+        eprintln!(
+            "blocked: the text holds what must not leave ({})",
+            rules.join(", ")
+        );
     }
-    Ok(if blocked { Outcome::Wrong } else { Outcome::Well })
+    Ok(if blocked {
+        Outcome::Wrong
+    } else {
+        Outcome::Well
+    })
 }
 
 /// One document a line, so that labelled corpora can judge the rules.
@@ -58,11 +79,20 @@ fn lines(masker: &Masker) -> Done {
             continue;
         }
         let line: Line = serde_json::from_str(&line).map_err(|error| {
-            let fault = anyhow!("line {at} is not {{\"id\",\"text\"}}: {}", schemas::json_fault(&error));
+            let fault = anyhow!(
+                "line {at} is not {{\"id\",\"text\"}}: {}",
+                schemas::json_fault(&error)
+            );
             Failure::new(fault, "give one JSON object with id and text per line")
         })?;
         let masked = masker.text(&line.text);
-        serde_json::to_writer(&mut out, &Answer { id: &line.id, masked: &masked })?;
+        serde_json::to_writer(
+            &mut out,
+            &Answer {
+                id: &line.id,
+                masked: &masked,
+            },
+        )?;
         writeln!(out)?;
     }
     out.flush()?;

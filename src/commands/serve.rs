@@ -31,8 +31,11 @@ pub fn run(cli: &Cli, args: &Serve) -> Done {
         }
     };
     let node = Node::open(&cli.data, config, key)?;
-    let address = listener.local_addr().context("the listener has no address")?;
-    std::fs::write(address_file(&layout), address.to_string()).context("serve.address cannot be written")?;
+    let address = listener
+        .local_addr()
+        .context("the listener has no address")?;
+    std::fs::write(address_file(&layout), address.to_string())
+        .context("serve.address cannot be written")?;
     println!("console  http://{address}/");
     println!("gateway  ANTHROPIC_BASE_URL=http://{address}/anthropic");
     let done = runtime.block_on(server::serve(listener, node, server::stop_signal()));

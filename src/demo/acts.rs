@@ -45,7 +45,10 @@ pub fn people(stage: &mut Stage) -> Result<(), Failure> {
     }
     let names: Vec<&str> = day::AGENTS.iter().map(|(agent, _)| *agent).collect();
     line("agents", names.join(" "));
-    line("recorded", "the SHA-256 of each token; the tokens themselves are kept nowhere");
+    line(
+        "recorded",
+        "the SHA-256 of each token; the tokens themselves are kept nowhere",
+    );
     Ok(())
 }
 
@@ -57,14 +60,21 @@ fn body(scene: &Scene) -> serde_json::Value {
 }
 
 pub fn work(stage: &mut Stage) -> Result<(), Failure> {
-    act(3, "The day's prompts: what came, what left, what was recorded");
+    act(
+        3,
+        "The day's prompts: what came, what left, what was recorded",
+    );
     for scene in &day::WORK {
         let before = stage.node.reader.size();
         let (status, _) = stage.call(stage.token(scene.agent)?, &body(scene))?;
         if status != 200 {
             return Err(anyhow!("the gateway answered {status} to {}", scene.agent).into());
         }
-        let sent = stage.model.received().pop().context("the model received nothing")?;
+        let sent = stage
+            .model
+            .received()
+            .pop()
+            .context("the model received nothing")?;
         let sent: serde_json::Value = serde_json::from_slice(&sent.body)?;
         let left = sent["messages"][0]["content"].as_str().unwrap_or_default();
         line(scene.agent, format!("came  {}", short(scene.prompt)));
@@ -97,7 +107,10 @@ fn counts(rules: &[RuleCount]) -> String {
     if rules.is_empty() {
         return String::new();
     }
-    let rules: Vec<String> = rules.iter().map(|rule| format!("{} {}", rule.count, rule.rule)).collect();
+    let rules: Vec<String> = rules
+        .iter()
+        .map(|rule| format!("{} {}", rule.count, rule.rule))
+        .collect();
     format!(" ({})", rules.join(", "))
 }
 
@@ -110,8 +123,17 @@ pub fn forbidden(stage: &mut Stage) -> Result<(), Failure> {
         if status != 403 || stage.model.received().len() != asked {
             return Err(anyhow!("{what} was not stopped: the gateway answered {status}").into());
         }
-        line(scene.agent, format!("sent {what}: {status} {}", answer["error"]["type"].as_str().unwrap_or_default()));
-        line("", short(answer["error"]["message"].as_str().unwrap_or_default()));
+        line(
+            scene.agent,
+            format!(
+                "sent {what}: {status} {}",
+                answer["error"]["type"].as_str().unwrap_or_default()
+            ),
+        );
+        line(
+            "",
+            short(answer["error"]["message"].as_str().unwrap_or_default()),
+        );
         line("", format!("log   {}", recorded(stage, before)?));
     }
     line("model", "received none of the three");
@@ -123,24 +145,52 @@ pub fn siem(stage: &Stage) -> Result<(), Failure> {
     stage.append(vec![stage.node.appender.checkpoint_event()])?;
     let size = stage.node.reader.size();
     let messages = stage.siem.wait_for(usize::try_from(size)?, PATIENCE);
-    let in_order = messages.iter().enumerate().all(|(i, m)| m.contains(&format!(" seq=\"{i}\"")));
+    let in_order = messages
+        .iter()
+        .enumerate()
+        .all(|(i, m)| m.contains(&format!(" seq=\"{i}\"")));
     if messages.len() as u64 != size || !in_order {
-        return Err(anyhow!("the SIEM has {} of {size} entries, in order: {in_order}", messages.len()).into());
+        return Err(anyhow!(
+            "the SIEM has {} of {size} entries, in order: {in_order}",
+            messages.len()
+        )
+        .into());
     }
-    line("received", format!("{size} of {size} entries by RFC 5424, in order, a checkpoint among them"));
+    line(
+        "received",
+        format!("{size} of {size} entries by RFC 5424, in order, a checkpoint among them"),
+    );
     line("", short(messages.last().context("no message")?));
     Ok(())
 }
 
 pub fn verify(stage: &Stage) -> Result<(), Failure> {
-    act(7, "An auditor verifies: the files and the public key, nothing else");
-    let trust = || Trust { vkey: Some(stage.node.reader.key().clone()), checkpoints: Vec::new() };
+    act(
+        7,
+        "An auditor verifies: the files and the public key, nothing else",
+    );
+    let trust = || Trust {
+        vkey: Some(stage.node.reader.key().clone()),
+        checkpoints: Vec::new(),
+    };
     wait_for_checkpoint(stage)?;
     let report = verify_log(&stage.dir, &trust(), |_| {})?;
     if !report.is_clean() {
-        return Err(anyhow!("the demo's own log does not verify: {:?}", report.findings.first()).into());
+        return Err(anyhow!(
+            "the demo's own log does not verify: {:?}",
+            report.findings.first()
+        )
+        .into());
     }
-    line("verified", format!("{} entries, {} sealed contents, root {}", report.entries, report.contents, &report.root.to_string()[..16]));
+    line(
+        "verified",
+        format!(
+            "{} entries, {} sealed contents, root {}",
+            report.entries,
+            report.contents,
+            &report.root.to_string()[..16]
+        ),
+    );
     let copy = stage.dir.with_file_name("copy-with-one-flipped-bit");
     copy_record(&stage.dir, &copy)?;
     let file = copy.join("log/00000000000000000000.ndjson");
@@ -149,10 +199,19 @@ pub fn verify(stage: &Stage) -> Result<(), Failure> {
     bytes[at] ^= 1;
     std::fs::write(&file, bytes)?;
     let report = verify_log(&copy, &trust(), |_| {})?;
-    let finding = report.findings.first().context("a flipped bit went unseen")?;
+    let finding = report
+        .findings
+        .first()
+        .context("a flipped bit went unseen")?;
     line("flipped", format!("one bit of a copy, at byte {at}"));
     line("found", finding.to_string());
-    line("", format!("and {} findings that follow from it", report.findings.len() - 1));
+    line(
+        "",
+        format!(
+            "and {} findings that follow from it",
+            report.findings.len() - 1
+        ),
+    );
     Ok(())
 }
 
@@ -171,7 +230,10 @@ fn wait_for_checkpoint(stage: &Stage) -> Result<(), Failure> {
 
 pub fn report(stage: &Stage) -> Result<(), Failure> {
     act(8, "The compliance officer's retention report");
-    let trust = Trust { vkey: Some(stage.node.reader.key().clone()), checkpoints: Vec::new() };
+    let trust = Trust {
+        vkey: Some(stage.node.reader.key().clone()),
+        checkpoints: Vec::new(),
+    };
     let checked = verify_log(&stage.dir, &trust, |_| {})?;
     let mut index = Index::in_memory(stage.node.reader.clone());
     let view = index.add::<Retention>();
@@ -185,8 +247,12 @@ pub fn report(stage: &Stage) -> Result<(), Failure> {
         generated: now,
         program: concat!("daicho ", env!("CARGO_PKG_VERSION")).to_owned(),
     };
-    let report = view.read(|retention| RetentionReport::new(retention, &default_periods(), basis))?;
-    for (language, name) in [(Language::Japanese, "retention.ja.html"), (Language::English, "retention.en.html")] {
+    let report =
+        view.read(|retention| RetentionReport::new(retention, &default_periods(), basis))?;
+    for (language, name) in [
+        (Language::Japanese, "retention.ja.html"),
+        (Language::English, "retention.en.html"),
+    ] {
         let path = stage.dir.with_file_name(name);
         std::fs::write(&path, report.to_html(language))?;
         line("written", path.display().to_string());

@@ -22,7 +22,8 @@ pub struct Receiver {
 
 impl Receiver {
     pub fn start() -> anyhow::Result<Receiver> {
-        let listener = TcpListener::bind("127.0.0.1:0").context("the syslog receiver has no port")?;
+        let listener =
+            TcpListener::bind("127.0.0.1:0").context("the syslog receiver has no port")?;
         let address = listener.local_addr()?;
         let shelf: Arc<Shelf> = Arc::default();
         let theirs = Arc::clone(&shelf);
@@ -42,9 +43,15 @@ impl Receiver {
     /// Waits until so many messages have come. Gives those that are there.
     pub fn wait_for(&self, count: usize, patience: Duration) -> Vec<String> {
         let deadline = Instant::now() + patience;
-        let mut messages = self.shelf.messages.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut messages = self
+            .shelf
+            .messages
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         while messages.len() < count {
-            let Some(left) = deadline.checked_duration_since(Instant::now()) else { break };
+            let Some(left) = deadline.checked_duration_since(Instant::now()) else {
+                break;
+            };
             let waited = self.shelf.grown.wait_timeout(messages, left);
             messages = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -59,7 +66,9 @@ fn receive(stream: TcpStream, shelf: &Shelf) {
         let mut length = Vec::new();
         let digits = reader.by_ref().take(8).read_until(b' ', &mut length);
         let length = String::from_utf8_lossy(&length).trim_end().parse();
-        let (Ok(_), Ok(length)) = (digits, length) else { return };
+        let (Ok(_), Ok(length)) = (digits, length) else {
+            return;
+        };
         if !(1..=MAX_OCTETS).contains(&length) {
             return;
         }
@@ -67,7 +76,10 @@ fn receive(stream: TcpStream, shelf: &Shelf) {
         if reader.read_exact(&mut message).is_err() {
             return;
         }
-        let mut messages = shelf.messages.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut messages = shelf
+            .messages
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         messages.push(String::from_utf8_lossy(&message).into_owned());
         shelf.grown.notify_all();
     }

@@ -52,7 +52,7 @@ impl Stage {
         // What an operator would write into daicho.toml.
         let mut config: Config = toml::from_str(&format!(
             "[anthropic]\nbase_url = \"http://{provider_address}\"\n[report]\norganisation = \"株式会社サンプル商事\"\n\
-             [[export]]\nname = \"parent-siem\"\ntransport = \"tcp\"\nhost = \"127.0.0.1\"\nport = {}\nhostname = \"ledger.example.co.jp\"\n",
+             [[export]]\nname = \"parent-siem\"\ntransport = \"tcp\"\nhost = \"127.0.0.1\"\nport = {}\nhostname = \"ledger.example.co.jp\"\nenterprise_number = 99999\n",
             siem.port()
         ))?;
         config.complete();
@@ -67,7 +67,17 @@ impl Stage {
             };
             let _ = server::serve(listener, serving, until).await;
         });
-        Ok(Stage { dir, node, address, model, siem, tokens: BTreeMap::new(), runtime, stop: Some(stop), served: Some(served) })
+        Ok(Stage {
+            dir,
+            node,
+            address,
+            model,
+            siem,
+            tokens: BTreeMap::new(),
+            runtime,
+            stop: Some(stop),
+            served: Some(served),
+        })
     }
 
     /// Appends what people and services of the day do.
@@ -80,11 +90,17 @@ impl Stage {
     pub fn append(&self, batch: Vec<Submission>) -> Result<u64, Failure> {
         let receipts = self.node.appender.append(batch)?;
         self.node.views.catch_up()?;
-        receipts.first().map(|receipt| receipt.seq).ok_or_else(|| anyhow::anyhow!("nothing to append").into())
+        receipts
+            .first()
+            .map(|receipt| receipt.seq)
+            .ok_or_else(|| anyhow::anyhow!("nothing to append").into())
     }
 
     pub fn token(&self, agent: &str) -> Result<&str, Failure> {
-        let token = self.tokens.get(agent).with_context(|| format!("{agent} has no token"))?;
+        let token = self
+            .tokens
+            .get(agent)
+            .with_context(|| format!("{agent} has no token"))?;
         Ok(token.reveal())
     }
 
@@ -118,10 +134,14 @@ impl Stage {
         if let Some(served) = self.served.take() {
             let _ = self.runtime.block_on(served);
         }
-        let Stage { dir, node, runtime, .. } = self;
+        let Stage {
+            dir, node, runtime, ..
+        } = self;
         drop(runtime);
         drop(node); // the ledger closes before its directory goes
-        let _ = std::fs::remove_dir_all(dir);
+        if let Some(scene) = dir.parent() {
+            let _ = std::fs::remove_dir_all(scene);
+        }
     }
 }
 

@@ -39,7 +39,9 @@ impl Node {
         let masker = Arc::new(masking::of_ledger(&layout, &config)?);
 
         let door = Door::Here(appender.clone());
-        let mut batch = views.policies.read(|policies| policies::adopt(policies, &config, &door))?;
+        let mut batch = views
+            .policies
+            .read(|policies| policies::adopt(policies, &config, &door))?;
         batch.extend(views.open_calls.read(close_open_calls));
         appender.append(batch).map_err(append_failed)?;
         views.catch_up()?;
@@ -47,22 +49,41 @@ impl Node {
         let gateway = match key {
             Some(key) => {
                 let upstream = Upstream::new(&config.anthropic.base_url, key, KeyHeader::XApiKey)
-                    .map_err(|error| Failure::new(error, "correct [anthropic] in daicho.toml"))?;
+                    .map_err(|error| {
+                    Failure::new(error, "correct [anthropic] in daicho.toml")
+                })?;
                 let agents = views.agents.clone();
-                Some(Arc::new(Gateway::new(appender.clone(), Arc::clone(&masker), agents, upstream)))
+                Some(Arc::new(Gateway::new(
+                    appender.clone(),
+                    Arc::clone(&masker),
+                    agents,
+                    upstream,
+                )))
             }
             None => None,
         };
         let mut forwarders = Vec::new();
         for destination in config.export {
             let name = destination.name().clone();
-            let forwarder = Forwarder::start(destination, reader.clone(), data).map_err(|error| {
-                Failure::new(error, format!("correct [[export]] {name}, or see `daicho verify`"))
-            })?;
+            let forwarder =
+                Forwarder::start(destination, reader.clone(), data).map_err(|error| {
+                    Failure::new(
+                        error,
+                        format!("correct [[export]] {name}, or see `daicho verify`"),
+                    )
+                })?;
             forwarders.push(forwarder);
         }
         let forwarders = Arc::new(forwarders);
-        Ok(Node { appender, reader, views, masker, operator, gateway, forwarders })
+        Ok(Node {
+            appender,
+            reader,
+            views,
+            masker,
+            operator,
+            gateway,
+            forwarders,
+        })
     }
 
     /// The rule that keeps a text out of `data`, if one does.

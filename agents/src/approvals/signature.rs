@@ -127,7 +127,9 @@ pub fn generate() -> Result<(Zeroizing<String>, ApproverKey), SignError> {
     let mut seed = Zeroizing::new([0; 32]);
     getrandom::fill(&mut *seed).map_err(|_| SignError::KeyFailed)?;
     let key = PrivateKey::from(Ed25519Keypair::from_seed(&seed));
-    let private = key.to_openssh(LineEnding::LF).map_err(|_| SignError::KeyFailed)?;
+    let private = key
+        .to_openssh(LineEnding::LF)
+        .map_err(|_| SignError::KeyFailed)?;
     let public = ApproverKey::from_data(key.public_key().key_data());
     Ok((private, public.map_err(|_| SignError::KeyFailed)?))
 }

@@ -57,15 +57,37 @@ fn write_project(stage: &Stage) -> Result<PathBuf, Failure> {
 fn report_findings(stage: &Stage) -> Result<Vec<EventId>, Failure> {
     let sarif = Sarif::parse(day::SARIF.as_bytes(), None)?;
     let (actor, project) = ("service:scanner".parse()?, "orders".parse()?);
-    let options = ScanOptions { actor: &actor, project: &project, whole_project: true, is_removed: &|_| false };
+    let options = ScanOptions {
+        actor: &actor,
+        project: &project,
+        whole_project: true,
+        is_removed: &|_| false,
+    };
     let new_id = &mut || stage.node.appender.new_id();
-    let plan = stage.node.views.findings.read(|findings| plan_scan(&sarif, findings, &options, new_id));
+    let plan = stage
+        .node
+        .views
+        .findings
+        .read(|findings| plan_scan(&sarif, findings, &options, new_id));
     stage.append(plan.submissions)?;
     let now = stage.node.appender.now();
-    let rows = stage.node.views.findings.read(|findings| findings.rows(&Filter::default(), now));
+    let rows = stage
+        .node
+        .views
+        .findings
+        .read(|findings| findings.rows(&Filter::default(), now));
     for row in &rows {
         let cwe: Vec<&str> = row.cwe.iter().map(|cwe| cwe.as_str()).collect();
-        line("finding", format!("{} {}:{}  {}", row.rule, row.path, row.line.unwrap_or_default(), cwe.join(" ")));
+        line(
+            "finding",
+            format!(
+                "{} {}:{}  {}",
+                row.rule,
+                row.path,
+                row.line.unwrap_or_default(),
+                cwe.join(" ")
+            ),
+        );
     }
     Ok(rows.iter().map(|row| row.finding).collect())
 }
@@ -73,26 +95,54 @@ fn report_findings(stage: &Stage) -> Result<Vec<EventId>, Failure> {
 /// The approver's own key. A real one never leaves its owner.
 fn approver(stage: &Stage) -> Result<Zeroizing<String>, Failure> {
     let (private, public): (Zeroizing<String>, ApproverKey) = generate()?;
-    let data = UserActivated { user: "s002".parse()?, approver_key: Some(public.label().clone()) };
+    let data = UserActivated {
+        user: "s002".parse()?,
+        approver_key: Some(public.label().clone()),
+    };
     stage.record("service:operator", data)?;
     Ok(private)
 }
 
-fn propose_patch(stage: &Stage, tree: &Tree, finding: EventId, diff: &str) -> Result<EventId, Failure> {
+fn propose_patch(
+    stage: &Stage,
+    tree: &Tree,
+    finding: EventId,
+    diff: &str,
+) -> Result<EventId, Failure> {
     let views = &stage.node.views;
     let now = stage.node.appender.now();
     let terms = Terms {
         proposer: "agent:cto".parse()?,
-        policy: views.policies.read(|p| p.in_force(POLICY)).unwrap_or(Hash::ZERO),
+        policy: views
+            .policies
+            .read(|p| p.in_force(POLICY))
+            .unwrap_or(Hash::ZERO),
         deadline: now.after(Period::Days(7)).context("a week from now")?,
         approvers_needed: 1,
     };
     let new_id = &mut || stage.node.appender.new_id();
     let proposal = views.findings.read(|findings| {
-        views.approvals.read(|approvals| propose(finding, diff.as_bytes(), tree, terms, findings, approvals, new_id, now))
+        views.approvals.read(|approvals| {
+            propose(
+                finding,
+                diff.as_bytes(),
+                tree,
+                terms,
+                findings,
+                approvals,
+                new_id,
+                now,
+            )
+        })
     })?;
     let seq = stage.append(proposal.submissions)?;
-    line("proposed", format!("#{seq} by agent:cto, patch sha256 {}", &proposal.patch_sha256.to_string()[..16]));
+    line(
+        "proposed",
+        format!(
+            "#{seq} by agent:cto, patch sha256 {}",
+            &proposal.patch_sha256.to_string()[..16]
+        ),
+    );
     Ok(proposal.approval)
 }
 
@@ -100,28 +150,57 @@ fn decision(stage: &Stage, approval: EventId, verdict: Verdict, key: &str) -> Re
     let views = &stage.node.views;
     let now = stage.node.appender.now();
     let approver: Actor = "user:s002".parse()?;
-    let stated = views.approvals.read(|approvals| statement(approvals, approval, &approver, verdict, now))?;
+    let stated = views
+        .approvals
+        .read(|approvals| statement(approvals, approval, &approver, verdict, now))?;
     let (public, signature) = sign(&stated, key.as_bytes(), None)?;
-    let decided = views.approvals.read(|approvals| decide(approvals, stated, &public, signature, now))?;
+    let decided = views
+        .approvals
+        .read(|approvals| decide(approvals, stated, &public, signature, now))?;
     let seq = stage.append(vec![decided])?;
-    let word = if verdict == Verdict::Approve { "granted" } else { "denied" };
-    line(word, format!("#{seq} by user:s002, signed with an SSH key over exactly this patch"));
-    let follow = views.findings.read(|f| views.approvals.read(|a| follow_decisions(f, a, &approver, now)));
+    let word = if verdict == Verdict::Approve {
+        "granted"
+    } else {
+        "denied"
+    };
+    line(
+        word,
+        format!("#{seq} by user:s002, signed with an SSH key over exactly this patch"),
+    );
+    let follow = views.findings.read(|f| {
+        views
+            .approvals
+            .read(|a| follow_decisions(f, a, &approver, now))
+    });
     if !follow.is_empty() {
         stage.append(follow)?;
     }
     Ok(())
 }
 
-fn apply_patch(stage: &Stage, tree: &Tree, approval: EventId, diff: &str) -> anyhow::Result<(u64, String)> {
+fn apply_patch(
+    stage: &Stage,
+    tree: &Tree,
+    approval: EventId,
+    diff: &str,
+) -> anyhow::Result<(u64, String)> {
     let views = &stage.node.views;
     let actor: Actor = "service:operator".parse()?;
     let outcome = views.findings.read(|findings| {
         views.approvals.read(|approvals| {
             let now = stage.node.appender.now();
-            let request =
-                ApplyRequest { approval, diff: diff.as_bytes(), tree, findings, approvals, actor: &actor, now };
-            apply(&request, |submission| Ok(stage.node.appender.append(vec![submission])?[0]))
+            let request = ApplyRequest {
+                approval,
+                diff: diff.as_bytes(),
+                tree,
+                findings,
+                approvals,
+                actor: &actor,
+                now,
+            };
+            apply(&request, |submission| {
+                Ok(stage.node.appender.append(vec![submission])?[0])
+            })
         })
     })?;
     views.catch_up()?;

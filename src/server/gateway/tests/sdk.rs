@@ -36,7 +36,17 @@ fn tests() -> PathBuf {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_python_client_works() {
-    let python = tests().join(".tools/venv/bin/python");
+    python("venv").await;
+}
+
+/// It sends `x-api-key` and the API version of 2023.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_python_client_of_the_older_line_works() {
+    python("venv-1").await;
+}
+
+async fn python(venv: &str) {
+    let python = tests().join(".tools").join(venv).join("bin/python");
     let mut client = Command::new(&python);
     client.arg(tests().join("sdk/anthropic_client.py"));
     let world = world().await;

@@ -1,0 +1,120 @@
+//! What the gateway adds to a call, against the same scripted upstream asked directly.
+
+use super::append::remove;
+use super::figures::{Figures, Run};
+use crate::config::{Config, write_default};
+use crate::demo::upstream::{self, Scripted};
+use crate::outcome::Failure;
+use crate::server::gateway::ProviderKey;
+use crate::server::{self, Node};
+use agents::registry::issue_token;
+use ledger::Layout;
+use schemas::kinds::agents::AgentRegistered;
+use schemas::{DataClass, Event};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::net::TcpListener;
+
+const SIZES: [(&str, usize); 2] = [("4 KiB", 4 << 10), ("128 KiB", 128 << 10)];
+
+pub fn run(scratch: &Path, seconds: u64, figures: &mut Figures) -> Result<(), Failure> {
+    figures.heading(
+        "gateway: one call after the other, every body new, against the upstream directly",
+    );
+    let dir = scratch.join("gateway");
+    ledger::create(&dir, "example.com/bench", &ledger::clock::SystemClock)?;
+    write_default(&Layout::new(&dir))?;
+    let runtime = tokio::runtime::Runtime::new()?;
+    let (provider, listener) = runtime.block_on(async {
+        anyhow::Ok((
+            TcpListener::bind("127.0.0.1:0").await?,
+            TcpListener::bind("127.0.0.1:0").await?,
+        ))
+    })?;
+    let (direct, through) = (provider.local_addr()?, listener.local_addr()?);
+    let mut config = Config::default();
+    config.anthropic.base_url = format!("http://{direct}");
+    let node = Node::open(&dir, config, Some(ProviderKey::new("bench")?))?;
+    let token = issue_token()?;
+    let data = AgentRegistered {
+        agent: "bench".parse()?,
+        role: "bench".parse()?,
+        data_class: DataClass::Internal,
+        token_sha256: token.digest(),
+        model: None,
+    };
+    let event = Event::new(node.appender.new_id(), "service:operator".parse()?, data);
+    node.appender.append(vec![event.into()])?;
+    node.views.catch_up()?;
+
+    let routes = upstream::routes(Arc::new(Scripted::default()));
+    runtime.spawn(async move { axum::serve(provider, routes).await });
+    let serving = node.clone();
+    runtime.spawn(async move { axum::serve(listener, server::app(serving)).await });
+    for (name, bytes) in SIZES {
+        for (what, url) in [
+            ("upstream directly", format!("http://{direct}/v1/messages")),
+            (
+                "through the gateway",
+                format!("http://{through}/anthropic/v1/messages"),
+            ),
+        ] {
+            let run = runtime.block_on(calls(&url, token.reveal(), bytes, seconds))?;
+            figures.run(&format!("{name}, {what}"), run);
+        }
+    }
+    drop((runtime, node)); // the ledger closes before its directory goes
+    remove(&dir);
+    Ok(())
+}
+
+async fn calls(url: &str, token: &str, bytes: usize, seconds: u64) -> anyhow::Result<Run> {
+    let client = reqwest::Client::builder().no_proxy().build()?;
+    let (start, mut latencies) = (Instant::now(), Vec::new());
+    let end = start + Duration::from_secs(seconds);
+    while Instant::now() < end {
+        let body = body(latencies.len(), bytes);
+        let request = client
+            .post(url)
+            .header("x-api-key", token)
+            .header("content-type", "application/json");
+        let asked = Instant::now();
+        request
+            .body(body)
+            .send()
+            .await?
+            .error_for_status()?
+            .bytes()
+            .await?;
+        latencies.push(asked.elapsed());
+    }
+    Ok(Run {
+        events: latencies.len() as u64,
+        took: start.elapsed(),
+        latencies,
+    })
+}
+
+/// A request of business Japanese with some people in it; no two are alike.
+fn body(number: usize, bytes: usize) -> String {
+    const SENTENCES: [&str; 6] = [
+        "先週の会議で決まった納期の変更について、関係する部署に連絡をお願いします。",
+        "見積書は金曜日までに提出し、単価の根拠を別紙に書き添えてください。",
+        "倉庫の在庫は月末に数え直し、差が出た品目だけを報告してください。",
+        "担当の佐藤健一さんが不在のときは、代わりに高橋部長へ電話してください。",
+        "新しい手順書は共有フォルダに置きましたので、各自で確認をお願いします。",
+        "問い合わせへの返信は二営業日以内とし、遅れるときは理由を添えてください。",
+    ];
+    let mut text = format!("依頼番号 {number}。");
+    for i in number.. {
+        if text.len() >= bytes {
+            break;
+        }
+        text.push_str(&format!("（{i}）"));
+        text.push_str(SENTENCES[i % SENTENCES.len()]);
+    }
+    let messages = serde_json::json!([{ "role": "user", "content": text }]);
+    serde_json::json!({ "model": "claude-scripted", "max_tokens": 64, "messages": messages })
+        .to_string()
+}
