@@ -2,6 +2,9 @@ use schemas::BucketId;
 use std::io;
 use std::path::{Path, PathBuf};
 
+/// The log files by first position, and whatever else lies among them.
+pub(crate) type LogFiles = (Vec<(u64, PathBuf)>, Vec<PathBuf>);
+
 /// Where everything of one ledger lies below its data directory.
 ///
 /// ```text
@@ -78,8 +81,7 @@ impl Layout {
         class.join(format!("{}.key", bucket.month))
     }
 
-    /// The log files by first position, and whatever else lies among them.
-    pub(crate) fn log_files(&self) -> io::Result<(Vec<(u64, PathBuf)>, Vec<PathBuf>)> {
+    pub(crate) fn log_files(&self) -> io::Result<LogFiles> {
         let (mut files, mut strays) = (Vec::new(), Vec::new());
         for item in std::fs::read_dir(self.log())? {
             let path = item?.path();

@@ -68,7 +68,7 @@ fn init_names_the_key_that_verifiers_need_and_guards_the_one_they_must_not_have(
     let said = run(init, b"").lines().remove(0);
     let mut key = daicho(&dir);
     key.args(["key", "show", "--json"]);
-    assert_eq!(run(key, b"").lines(), [said.clone()]);
+    assert_eq!(run(key, b"").lines(), std::slice::from_ref(&said));
     assert_eq!(said["origin"], ORIGIN);
     assert!(
         said["vkey"]
