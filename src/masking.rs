@@ -50,6 +50,7 @@ pub fn kept_out(masker: &Masker, text: &str) -> Option<String> {
 fn is_plain(text: &str) -> bool {
     let hex = text.len() >= 32 && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
-    let word = text.len() < 16 && digits < 7 && text.bytes().all(|b| b.is_ascii_graphic() && b != b'@');
+    let word =
+        text.len() < 16 && digits < 7 && text.bytes().all(|b| b.is_ascii_graphic() && b != b'@');
     hex || word
 }

@@ -49,7 +49,9 @@ pub fn event(appender: &Appender) -> Submission {
         coverage: Coverage::Scanned,
     };
     let actor = schemas::Actor::Agent("bench".parse().expect("a literal name is sound"));
-    Event::new(appender.new_id(), actor, data).in_session(Some(path)).into()
+    Event::new(appender.new_id(), actor, data)
+        .in_session(Some(path))
+        .into()
 }
 
 fn load(

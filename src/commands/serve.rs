@@ -36,9 +36,14 @@ pub fn run(cli: &Cli, args: &Serve) -> Done {
         .context("the listener has no address")?;
     std::fs::write(address_file(&layout), address.to_string())
         .context("serve.address cannot be written")?;
+    // Before it is said that the server is there: who knows of it can also stop it.
+    let stop = {
+        let _runtime = runtime.enter();
+        server::stop_signal()
+    };
     println!("console  http://{address}/");
     println!("gateway  ANTHROPIC_BASE_URL=http://{address}/anthropic");
-    let done = runtime.block_on(server::serve(listener, node, server::stop_signal()));
+    let done = runtime.block_on(server::serve(listener, node, stop));
     let _ = std::fs::remove_file(address_file(&layout));
     done
 }

@@ -33,8 +33,8 @@ impl Node {
     /// an earlier process left open, begins to forward.
     pub fn open(data: &Path, config: Config, key: Option<ProviderKey>) -> Result<Node, Failure> {
         let layout = Layout::new(data);
-        let operator = config::operator_digest(&layout)?;
         let (appender, reader) = ledger::open(data, Options::default()).map_err(open_failed)?;
+        let operator = config::operator_digest(&layout)?;
         let views = Arc::new(Views::open(reader.clone())?);
         let masker = Arc::new(masking::of_ledger(&layout, &config)?);
 

@@ -4,7 +4,7 @@
 use crate::world::{Dice, Ledger, Server, daicho, drill, ndjson, say, wait_for, with_content};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -32,6 +32,8 @@ struct Counts {
     torn: u64,
     killed_while_starting: u64,
     recorded_unanswered: u64,
+    /// Packs that end in a part of a frame.
+    packs: HashSet<PathBuf>,
 }
 
 #[test]
@@ -56,7 +58,7 @@ fn nothing_acknowledged_is_lost_when_the_server_is_killed_at_any_moment() {
             fresh = load_until_killed(server, &mut dice, &told);
         }
         let tails = if dice.below(3) == 0 {
-            tear(&ledger, &mut dice)
+            tear(&ledger, &mut dice, &mut counts)
         } else {
             Vec::new()
         };
@@ -87,10 +89,11 @@ fn nothing_acknowledged_is_lost_when_the_server_is_killed_at_any_moment() {
     drop(server);
     let report = ledger.verify();
     say(&format!(
-        "kill: {ROUNDS} rounds, {} events acknowledged, {} recorded and never answered, {} torn tails, {} starts killed, {} entries in {} files",
+        "kill: {ROUNDS} rounds, {} events acknowledged, {} recorded and never answered, {} torn tails, {} torn packs, {} starts killed, {} entries in {} files",
         all.len(),
         counts.recorded_unanswered,
         counts.torn,
+        counts.packs.len(),
         counts.killed_while_starting,
         report["entries"],
         report["files"],
@@ -275,13 +278,21 @@ fn verify_with_checkpoints(ledger: &Ledger, told: &Told) {
 
 /// A kill leaves whole writes; a power cut leaves parts of them. Ends the newest log file and
 /// the newest pack as one does. Gives what `ledger.recovered` must say.
-fn tear(ledger: &Ledger, dice: &mut Dice) -> Vec<Value> {
-    // What is sealed is never written to again.
-    let in_use = |pack: &&PathBuf| !pack.metadata().unwrap().permissions().readonly();
-    if let Some(pack) = ledger.packs().iter().rfind(in_use) {
-        let whole = std::fs::read(pack).unwrap();
-        let part = &whole[whole.len() / 2..whole.len() / 2 + dice.below(30) as usize];
-        append_to(pack, part);
+fn tear(ledger: &Ledger, dice: &mut Dice, counts: &mut Counts) -> Vec<Value> {
+    // A pack is torn once: a start never writes behind a tail.
+    if let Some(pack) = ledger
+        .packs()
+        .pop()
+        .filter(|pack| counts.packs.insert(pack.clone()))
+    {
+        let whole = std::fs::read(&pack).unwrap();
+        let frame = whole.iter().position(|b| *b == b'\n').unwrap() + 1;
+        // A frame is 36 bytes and its content, whose length ends those 36.
+        let length = whole
+            .get(frame + 32..frame + 36)
+            .map_or(0, |be| u32::from_be_bytes(be.try_into().unwrap()) as u64);
+        let cut = frame + dice.below(36 + length).min((whole.len() - frame) as u64) as usize;
+        append_to(&pack, &whole[frame..cut]);
     }
     let path = ledger.logs().pop().unwrap();
     let log = std::fs::read(&path).unwrap();

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -423,11 +423,4 @@ pub fn has(program: &str, arg: &str) -> bool {
         .stderr(Stdio::null())
         .status();
     tried.is_ok()
-}
-
-/// Reads a stream to its end, for children that talk while a test works.
-pub fn read_all(mut stream: impl Read) -> String {
-    let mut text = String::new();
-    let _ = stream.read_to_string(&mut text);
-    text
 }

@@ -92,7 +92,7 @@ func tilePath(t tlog.Tile) string { return place(strconv.Itoa(t.L), t.N, t.W) }
 // tiles lets tlog.TileHashReader read the log; it checks every tile against the root.
 type tiles struct{ log *log }
 
-func (t tiles) Height() int                      { return tileHeight }
+func (t tiles) Height() int                     { return tileHeight }
 func (t tiles) SaveTiles([]tlog.Tile, [][]byte) {}
 func (t tiles) ReadTiles(wanted []tlog.Tile) ([][]byte, error) {
 	var all [][]byte
