@@ -2,6 +2,9 @@ use schemas::BucketId;
 use std::io;
 use std::path::{Path, PathBuf};
 
+/// Log files by first position, and the strays among them.
+pub(crate) type LogFiles = (Vec<(u64, PathBuf)>, Vec<PathBuf>);
+
 /// Where everything of one ledger lies below its data directory.
 ///
 /// ```text
@@ -79,7 +82,7 @@ impl Layout {
     }
 
     /// The log files by first position, and whatever else lies among them.
-    pub(crate) fn log_files(&self) -> io::Result<(Vec<(u64, PathBuf)>, Vec<PathBuf>)> {
+    pub(crate) fn log_files(&self) -> io::Result<LogFiles> {
         let (mut files, mut strays) = (Vec::new(), Vec::new());
         for item in std::fs::read_dir(self.log())? {
             let path = item?.path();

@@ -114,7 +114,7 @@ impl Tree {
             }
             let nodes = &mut self.levels[level];
             nodes.push(node);
-            if nodes.len() as u64 % TILE_WIDTH != 0 {
+            if !(nodes.len() as u64).is_multiple_of(TILE_WIDTH) {
                 break;
             }
             node = fold(&nodes[nodes.len() - TILE_WIDTH as usize..]);
