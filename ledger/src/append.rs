@@ -15,7 +15,8 @@ use crate::reader::Shared;
 use commit::Committer;
 use schemas::kinds::ledger::LedgerCheckpoint;
 use schemas::{
-    Actor, BucketId, Data, Envelope, EnvelopeError, Event, EventId, Hash, Label, Name, Timestamp,
+    Actor, BucketId, Data, Envelope, EnvelopeError, Event, EventId, Hash, Label, Month, Name,
+    Timestamp,
 };
 use std::collections::HashMap;
 use std::io;
@@ -196,7 +197,8 @@ impl Appender {
         })
     }
 
-    /// Appends a batch and waits until it is durable. All of it is appended, or none.
+    /// Appends a batch and waits until it is durable. All of it is appended, or none; a crash
+    /// may leave the first part of a batch that nobody was told of, which a repetition completes.
     pub fn append(&self, batch: Vec<Submission>) -> Result<Vec<Receipt>, AppendError> {
         let (sender, receiver) = sync_channel(1);
         self.append_then(batch, move |result| {
@@ -208,15 +210,17 @@ impl Appender {
     }
 
     /// Appends a batch and calls `done` from another thread when it is durable, or cannot be.
-    /// Sealing happens on the caller's thread.
+    /// Sealing happens on the caller's thread. `done` runs on the committer's: it must not
+    /// append, for the committer would wait for itself.
     pub fn append_then(
         &self,
         batch: Vec<Submission>,
         done: impl FnOnce(Result<Vec<Receipt>, AppendError>) + Send + 'static,
     ) {
+        let month = self.now().month();
         let prepared = match batch
             .into_iter()
-            .map(|s| self.prepare(s))
+            .map(|s| self.prepare(s, month))
             .collect::<Result<Vec<_>, _>>()
         {
             Ok(prepared) => prepared,
@@ -242,11 +246,11 @@ impl Appender {
         }
     }
 
-    fn prepare(&self, submission: Submission) -> Result<Prepared, AppendError> {
+    fn prepare(&self, submission: Submission, month: Month) -> Result<Prepared, AppendError> {
         let Submission { event, content } = submission;
         let bucket = BucketId {
             class: event.class.clone(),
-            month: self.now().month(),
+            month,
         };
         let sealed = content
             .iter()
