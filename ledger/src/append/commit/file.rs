@@ -118,7 +118,10 @@ impl Committer {
         };
         let seal = || {
             active.file.sync_data()?;
-            os::set_readonly(&active.path)?;
+            // A file system without such a right must not end the writing at every full file.
+            if let Err(error) = os::set_readonly(&active.path) {
+                tracing::warn!(path = %active.path.display(), %error, "a full log file stays writable");
+            }
             active.file.sync_all()
         };
         seal().map_err(|e| stopped_by("sealing", &active.path, &e))
