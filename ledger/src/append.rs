@@ -177,11 +177,7 @@ impl Appender {
                 // A panic in here ends the writing as a failed disk does: whoever asks is told.
                 let ended = AssertUnwindSafe(|| committer.run(&receiver));
                 if std::panic::catch_unwind(ended).is_err() {
-                    let mut why = watched
-                        .stopped
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner);
-                    *why = Some(stopped("the committer has ended"));
+                    watched.stop(stopped("the committer has ended"));
                 }
                 drop(lock); // after the last checkpoint is published
             })
@@ -256,7 +252,11 @@ impl Appender {
             .iter()
             .map(|content| self.inner.shared.content.seal(&bucket, content))
             .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| AppendError::Content(Arc::new(error)))?;
+            .map_err(|error| match error {
+                // As every failed sync: trying again could succeed without having synced.
+                ContentError::Unsynced { .. } => self.inner.shared.stop(stopped_with(&error)),
+                error => AppendError::Content(Arc::new(error)),
+            })?;
         // The longest body that this event can become, so that the committer never fails on it.
         let longest = Envelope {
             seq: i64::MAX as u64,
@@ -285,12 +285,7 @@ impl Appender {
 
     /// Why nothing can be appended any more, if that is so.
     pub fn stopped(&self) -> Option<AppendError> {
-        self.inner
-            .shared
-            .stopped
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.inner.shared.stopped()
     }
 
     /// A fresh idempotency key (UUID v7).
@@ -329,6 +324,13 @@ impl Appender {
 fn stopped(cause: &str) -> AppendError {
     AppendError::Stopped {
         cause: cause.into(),
+    }
+}
+
+pub(crate) fn stopped_with(error: &ContentError) -> AppendError {
+    match std::error::Error::source(error) {
+        Some(source) => stopped(&format!("{error}: {source}")),
+        None => stopped(&error.to_string()),
     }
 }
 

@@ -31,6 +31,12 @@ pub enum ContentError {
     Unopenable { bucket: BucketId, digest: Hash },
     #[error("one content of {len_bytes} bytes is longer than 4 GiB")]
     TooLarge { len_bytes: u64 },
+    #[error("{path} could not be made durable; the next start tries again")]
+    Unsynced {
+        path: String,
+        #[source]
+        source: io::Error,
+    },
     #[error("{path} cannot be read or written")]
     Io {
         path: String,
@@ -49,9 +55,7 @@ pub(crate) struct Sealed {
 pub(crate) struct ContentStore {
     layout: Layout,
     origin: String,
-    /// `None` is a key that could not be made: whether it is durable is not known until the
-    /// next start, and no failed call is tried again.
-    keys: Mutex<HashMap<BucketId, Option<Arc<BucketKey>>>>,
+    keys: Mutex<HashMap<BucketId, Arc<BucketKey>>>,
     packs: Mutex<HashMap<BucketId, BucketPacks>>,
     /// Buckets that this run has settled, and the pack that it has begun in each.
     open: Mutex<HashMap<BucketId, Option<OpenPack>>>,
@@ -212,31 +216,24 @@ impl ContentStore {
 
     fn key(&self, bucket: &BucketId, make: bool) -> Result<Arc<BucketKey>, ContentError> {
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(key) = keys.get(bucket) {
+            return Ok(Arc::clone(key));
+        }
         let path = self.layout.bucket_key(bucket);
-        match keys.get(bucket) {
-            Some(Some(key)) => return Ok(Arc::clone(key)),
-            Some(None) => {
-                let fault = "making it has failed before; the next start tries again";
-                return Err(io_at(&path)(io::Error::other(fault)));
-            }
-            None => {}
+        if make {
+            // The key's directories, also those that a killed run has left unsynced.
+            let dir = path.parent().expect("a key lies in a directory");
+            create_dirs(self.layout.dir(), dir)?;
         }
-        let load = || {
-            if make {
-                // The key's directories, also those that a killed run has left unsynced.
-                let dir = path.parent().expect("a key lies in a directory");
-                create_dirs(self.layout.dir(), dir)?;
-            }
-            BucketKey::load(bucket, &path, make).map(Arc::new)
-        };
-        let key = load();
-        if let Ok(key) = &key {
-            keys.insert(bucket.clone(), Some(Arc::clone(key)));
-        } else if make {
-            keys.insert(bucket.clone(), None);
-        }
-        key
+        let key = Arc::new(BucketKey::load(bucket, &path, make)?);
+        keys.insert(bucket.clone(), Arc::clone(&key));
+        Ok(key)
     }
+}
+
+pub(crate) fn unsynced(path: &std::path::Path) -> impl FnOnce(io::Error) -> ContentError + use<> {
+    let path = path.display().to_string();
+    move |source| ContentError::Unsynced { path, source }
 }
 
 pub(crate) fn io_at(path: &std::path::Path) -> impl FnOnce(io::Error) -> ContentError + use<> {
@@ -251,10 +248,10 @@ pub(crate) fn create_dirs(
     dir: &std::path::Path,
 ) -> Result<(), ContentError> {
     os::create_private_dir(dir).map_err(io_at(dir))?;
-    os::sync_dir(dir).map_err(io_at(dir))?;
+    os::sync_dir(dir).map_err(unsynced(dir))?;
     let mut parent = dir;
     while let Some(above) = parent.parent().filter(|above| above.starts_with(root)) {
-        os::sync_dir(above).map_err(io_at(above))?;
+        os::sync_dir(above).map_err(unsynced(above))?;
         parent = above;
     }
     Ok(())

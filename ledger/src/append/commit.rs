@@ -1,7 +1,7 @@
 mod file;
 mod place;
 
-use super::{AppendError, Receipt, Request};
+use super::{AppendError, Receipt, Request, stopped_with};
 use crate::content::Sealed;
 use crate::note::SignerKey;
 use crate::open::Options;
@@ -32,8 +32,6 @@ pub struct Committer {
     file: Option<ActiveFile>,
     newest: Timestamp,
     prev: Hash,
-    /// A failed write or sync is final: what is on disk is not known until the next start.
-    stopped: Option<AppendError>,
 }
 
 /// An entry on its way to the disk.
@@ -96,7 +94,6 @@ impl Committer {
             file,
             newest,
             prev,
-            stopped: None,
         };
         if new_file {
             committer.seal()?;
@@ -116,18 +113,11 @@ impl Committer {
                     None
                 };
             }
-            if let Err(error) = self.commit(&plan) {
-                tracing::error!(%error, "the ledger stops writing");
-                *self
-                    .shared
-                    .stopped
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
-                self.stopped = Some(error);
-            }
+            let failed = self.commit(&plan).err();
+            let failed = failed.map(|error| self.shared.stop(error));
             for (done, answer) in plan.answers {
-                done(match &self.stopped {
-                    Some(stopped) if answer.is_ok() => Err(stopped.clone()),
+                done(match &failed {
+                    Some(failed) if answer.is_ok() => Err(failed.clone()),
                     _ => answer,
                 });
             }
@@ -137,26 +127,21 @@ impl Committer {
     /// Gives a request its places in the log, in memory only.
     fn plan(&mut self, request: Request, plan: &mut Plan) {
         let Request { prepared, done } = request;
-        let answer = match &self.stopped {
-            Some(stopped) => Err(stopped.clone()),
+        let answer = match self.shared.stopped() {
+            Some(stopped) => Err(stopped),
             None => self.place(prepared, plan),
         };
         plan.answers.push((done, answer));
     }
 
     fn commit(&mut self, plan: &Plan) -> Result<(), AppendError> {
-        if plan.drafted.is_empty() || self.stopped.is_some() {
+        if plan.drafted.is_empty() {
             return Ok(());
         }
         self.shared
             .content
             .store(plan.sealed.iter())
-            .map_err(|error| AppendError::Stopped {
-                cause: match std::error::Error::source(&error) {
-                    Some(source) => format!("{error}: {source}").into(),
-                    None => error.to_string().into(),
-                },
-            })?;
+            .map_err(|error| stopped_with(&error))?;
 
         let sign = |drafted: &Drafted| signature::sign(&self.key, &drafted.leaf);
         let signatures: Vec<[u8; 64]> = if plan.drafted.len() < PARALLEL_SIGNATURES {
