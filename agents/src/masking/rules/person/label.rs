@@ -256,7 +256,9 @@ fn past_titles(view: &View, mut at: usize) -> usize {
             r"^ ?(?:様|さん|氏|殿|君|くん|先生|[一-龠ァ-ヶー]{0,4}(?:部長|課長|社長|会長|次長|係長|主任|取締役|室長|店長|所長|リーダー|マネージャー|専務|常務|教授|弁護士|先輩))?(?: ?\([^()\n]{0,20}\))?",
         )
     });
-    if let Some(hit) = TITLE.find(view.slice(at, (at + 30).min(view.len()))) {
+    if let Some(hit) = TITLE.find(view.slice(at, (at + 30).min(view.len())))
+        && !hit.as_str().trim().is_empty()
+    {
         at = view.at_byte(view.byte_of(at) + hit.end());
     }
     at
