@@ -4,6 +4,8 @@
 //! name together, an introduction, a table's head, a mailbox that spells it, a neighbour in a
 //! list. Each kind of evidence has a file; all of them read names by [`shape`].
 
+mod beside;
+mod deeds;
 mod honorific;
 mod label;
 mod latin;
@@ -40,7 +42,8 @@ pub(in crate::masking) fn find(
     table::find(&scene, &mut names);
     latin::find(&scene, &mut names);
     prose::find(&scene, &mut names);
-    prose::neighbours(&scene, &mut names);
+    deeds::find(&scene, &mut names);
+    beside::find(&scene, &mut names);
     spread::find(&scene, known, &mut names);
     for name in names.0 {
         out.push(Find {
