@@ -120,10 +120,14 @@ fn list(
         }
         let name =
             item(scene, at, least, firm, latin_label, label).or_else(|| after_office(view, at));
-        let Some(name) = name else {
-            // One that reads as nothing does not end a list: 参加：大分、二瓶.
+        let Some(name) = name.filter(|name| scene.is_open(name.start, name.end)) else {
+            // What reads as nothing, or is an address, does not end a list: 参加：大分、二瓶.
+            // What another rule has is passed over whole: masked, it would be short.
+            let past = (at..view.len())
+                .find(|&i| !scene.is_closed_at(i))
+                .unwrap_or(view.len());
             match (firm && !latin_label)
-                .then(|| next_item(view, at))
+                .then(|| next_item(view, past))
                 .flatten()
             {
                 Some(next) => {
@@ -133,9 +137,6 @@ fn list(
                 None => break,
             }
         };
-        if !scene.is_open(name.start, name.end) {
-            break;
-        }
         at = name.end;
         names.add(name);
         at = past_titles(view, at);
@@ -159,7 +160,7 @@ fn list(
 /// Past a short item that is followed by a mark.
 fn next_item(view: &View, at: usize) -> Option<usize> {
     let end = (at..at + 12).find(|&i| view.get(i).is_none_or(|c| "、,・/\n。:".contains(c)))?;
-    (end > at && view.get(end).is_some_and(|c| "、・".contains(c))).then_some(end + 1)
+    (view.get(end).is_some_and(|c| "、・".contains(c))).then_some(end + 1)
 }
 
 /// One name at `at`, with what the label lends it.
