@@ -135,3 +135,45 @@ fn any_change_of_any_byte_of_any_file_is_found() {
         .unwrap();
     assert!(clean());
 }
+
+/// Damage that a start does not notice must not be covered up by what it writes.
+#[test]
+fn a_start_launders_nothing() {
+    let (dir, files) = sample();
+    let config = ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(150)
+    };
+    let cases = (
+        any::<prop::sample::Index>(),
+        any::<prop::sample::Index>(),
+        change(),
+    );
+    let mut runner = proptest::test_runner::TestRunner::new(config);
+    runner
+        .run(&cases, |(file, at, change)| {
+            let copy = TempDir::new().unwrap();
+            for path in files.iter().chain([&dir.path().join("keys/ledger.key")]) {
+                let to = copy.path().join(path.strip_prefix(dir.path()).unwrap());
+                std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+                std::fs::copy(path, to).unwrap();
+            }
+            let path = file.get(&files);
+            let sound = std::fs::read(path).unwrap();
+            let changed = apply(&sound, at.index(sound.len()), &change);
+            if changed == sound || changed.starts_with(&sound) {
+                return Ok(());
+            }
+            write(
+                &copy.path().join(path.strip_prefix(dir.path()).unwrap()),
+                &changed,
+            );
+            if let Ok((appender, _)) = ledger::open(copy.path(), Options::default()) {
+                let _ = appender.append(vec![appender.checkpoint_event()]);
+            }
+            let report = verify(copy.path(), &Trust::default(), |_| {}).unwrap();
+            prop_assert!(!report.is_clean(), "{}", path.display());
+            Ok(())
+        })
+        .unwrap();
+}
