@@ -177,3 +177,61 @@ fn a_start_launders_nothing() {
         })
         .unwrap();
 }
+
+/// Nothing that a directory can hold makes a reader panic, or a verifier say that all is well.
+#[cfg(unix)]
+#[test]
+fn what_is_no_file_of_ours_is_found_or_refused() {
+    use std::os::unix::ffi::OsStrExt;
+    let (dir, files) = sample();
+    let logs: Vec<_> = files
+        .iter()
+        .filter(|f| f.extension().is_some_and(|e| e == "ndjson"))
+        .collect();
+    let unsound = |what: &str| {
+        let report = verify(dir.path(), &Trust::default(), |_| {});
+        assert!(!report.is_ok_and(|report| report.is_clean()), "{what}");
+        let _ = ledger::Reader::open(dir.path());
+    };
+    let strays: [&[u8]; 6] = [
+        b"log/\xff\xfe.ndjson",
+        b"log/18446744073709551616.ndjson",
+        b"log/18446744073709551615.ndjson",
+        b"log/0.ndjson",
+        b"content/auth/2026-13",
+        b"content/auth/2026-11/1.pack",
+    ];
+    for stray in strays {
+        let path = dir.path().join(std::ffi::OsStr::from_bytes(stray));
+        let bucket = path.parent().unwrap();
+        if bucket.is_dir() {
+            std::fs::write(&path, b"x").unwrap();
+            unsound(&path.to_string_lossy());
+            std::fs::remove_file(&path).unwrap();
+        }
+        if bucket.is_dir() && !stray.starts_with(b"content/auth/2026-1") {
+            std::fs::create_dir(&path).unwrap();
+            unsound(&path.to_string_lossy());
+            std::fs::remove_dir(&path).unwrap();
+        }
+    }
+    for log in logs {
+        let aside = dir.path().join("aside");
+        std::fs::rename(log, &aside).unwrap();
+        std::fs::create_dir(log).unwrap();
+        unsound("a directory in the place of a file");
+        std::fs::remove_dir(log).unwrap();
+        std::fs::write(log, b"").unwrap();
+        unsound("an empty file");
+        std::fs::remove_file(log).unwrap();
+        std::os::unix::fs::symlink(log, log).unwrap();
+        unsound("a link to itself");
+        std::fs::remove_file(log).unwrap();
+        std::fs::rename(&aside, log).unwrap();
+    }
+    let report = verify(dir.path(), &Trust::default(), |_| {}).unwrap();
+    assert!(report.is_clean(), "{:#?}", report.findings);
+    std::fs::remove_dir_all(dir.path().join("log")).unwrap();
+    std::fs::create_dir(dir.path().join("log")).unwrap();
+    unsound("no file at all");
+}
