@@ -37,16 +37,20 @@ fn build(policy: Policy, key: TagKey) -> Result<Masker, Failure> {
         .map_err(|error| Failure::new(error, "correct [masking] in daicho.toml"))
 }
 
-/// The rule that keeps a text out of the log's `data`, if one does. Digests, ids and keys are
-/// passed over: their digits are nobody's.
+/// The rule that keeps a text out of the log's `data`, if one does.
 pub fn kept_out(masker: &Masker, text: &str) -> Option<String> {
-    let hex = text.len() >= 32 && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
-    if hex {
+    if is_plain(text) {
         return None;
     }
-    masker
-        .text(text)
-        .spans
-        .first()
-        .map(|span| span.rule.to_string())
+    let masked = masker.text(text);
+    masked.spans.first().map(|span| span.rule.to_string())
+}
+
+/// Digests and ids, and words too short and too poor in digits to be anybody's.
+fn is_plain(text: &str) -> bool {
+    let hex = text.len() >= 32 && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    let word =
+        text.len() < 16 && digits < 7 && text.bytes().all(|b| b.is_ascii_graphic() && b != b'@');
+    hex || word
 }

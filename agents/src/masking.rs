@@ -198,7 +198,9 @@ impl Masker {
         };
         let mut finds = Vec::new();
         for rule in RULES.iter().filter(|rule| wanted(rule.kind)) {
+            let before = finds.len();
             (rule.find)(view, &asked, &mut finds);
+            debug_assert!(finds[before..].iter().all(|find| find.rule == rule.name));
         }
         finds
     }

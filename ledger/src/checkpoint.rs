@@ -20,6 +20,9 @@ pub enum CheckpointError {
     OtherLog { expected: String, found: String },
 }
 
+/// How far before its own position the size of a `ledger.checkpoint` entry may lie.
+pub(crate) const CHECKPOINT_REACH: u64 = 65_536;
+
 /// Go's integers are signed; sizes beyond this could be read in two ways.
 const MAX_SIZE: u64 = i64::MAX as u64;
 
@@ -88,6 +91,18 @@ impl Checkpoint {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_read_is_what_is_written(origin in "[^\\p{Cc}]{1,30}", size: u64, root: [u8; 32], text in "[a-z]{0,3}\n[0-9+-]{0,21}\n[A-Za-z0-9+/]{42,43}={0,2}\n.{0,3}\n?") {
+            let checkpoint = Checkpoint { origin, size, root: Hash(root) };
+            prop_assert_eq!(Checkpoint::parse(&checkpoint.to_text()).is_ok(), size <= MAX_SIZE);
+            if let Ok(read) = Checkpoint::parse(&text) {
+                prop_assert!(text.starts_with(&read.to_text()));
+            }
+        }
+    }
 
     /// The note that a second implementation made from the same key and tree.
     #[test]

@@ -235,3 +235,77 @@ pub(crate) fn create_dirs(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store(dir: &std::path::Path) -> ContentStore {
+        let mut store = ContentStore::new(Layout::new(dir), "example.com/daicho");
+        store.pack_bytes = 1_000;
+        store
+    }
+
+    fn sealed(store: &ContentStore, text: &str) -> Sealed {
+        let bucket = "operation/2026-11".parse().expect("a bucket");
+        let content = Content {
+            name: "request".parse().expect("a name"),
+            media: "text/plain".parse().expect("a label"),
+            bytes: text.as_bytes().to_vec(),
+        };
+        store.seal(&bucket, &content).expect("seals")
+    }
+
+    fn packs(dir: &std::path::Path) -> Vec<std::path::PathBuf> {
+        let files = std::fs::read_dir(dir.join("content/operation/2026-11")).expect("a bucket");
+        let mut files: Vec<_> = files.map(|file| file.expect("a file").path()).collect();
+        files.sort();
+        files
+    }
+
+    fn readonly(path: &std::path::Path) -> bool {
+        path.metadata().expect("is there").permissions().readonly()
+    }
+
+    /// Read-only is what was synced first: a pack is not closed over what is only in the cache.
+    #[test]
+    fn a_pack_that_fills_up_inside_a_batch_is_durable_before_the_next_begins() {
+        let dir = tempfile::TempDir::new().expect("a directory");
+        let store = store(dir.path());
+        let batch: Vec<_> = (0..60)
+            .map(|i| sealed(&store, &format!("content {i}")))
+            .collect();
+        store.store(batch.iter()).expect("stores");
+        let files = packs(dir.path());
+        let (last, full) = files.split_last().expect("packs");
+        assert!(full.len() > 2 && full.iter().all(|pack| readonly(pack)) && !readonly(last));
+        for item in &batch {
+            assert!(store.read(&item.reference).is_ok());
+        }
+    }
+
+    #[test]
+    fn what_a_crash_left_of_a_content_does_not_count_as_stored() {
+        let dir = tempfile::TempDir::new().expect("a directory");
+        let first = store(dir.path());
+        let item = sealed(&first, "content");
+        first.store([&item].into_iter()).expect("stores");
+        std::mem::forget(first); // killed: nothing is closed
+        let pack = &packs(dir.path())[0];
+        let mut bytes = std::fs::read(pack).expect("reads");
+        let end = bytes.len();
+        bytes[end - 8..].fill(0); // the length reached the disk, the bytes did not
+        std::fs::write(pack, &bytes).expect("writes");
+        std::fs::write(pack.with_file_name("00000002.pack"), b"daicho/pa").expect("writes");
+
+        let second = store(dir.path());
+        second.store([&item].into_iter()).expect("stores");
+        assert_eq!(second.read(&item.reference).expect("opens"), b"content");
+        second.store([&item].into_iter()).expect("stores");
+        let files = packs(dir.path());
+        assert_eq!(files.len(), 3, "written once more, and only once");
+        assert!(readonly(&files[0]) && readonly(&files[1]));
+        let reader = store(dir.path());
+        assert_eq!(reader.read(&item.reference).expect("opens"), b"content");
+    }
+}

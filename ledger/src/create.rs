@@ -1,6 +1,6 @@
 use crate::clock::Clock;
 use crate::entry::Entry;
-use crate::layout::Layout;
+use crate::layout::{Layout, LogFiles};
 use crate::note::{KeyError, SignerKey, VerifierKey};
 use crate::publish;
 use crate::{Checkpoint, line, os, signature, tree};
@@ -41,7 +41,7 @@ pub fn create(dir: &Path, origin: &str, clock: &dyn Clock) -> Result<VerifierKey
     for path in [layout.log(), layout.content(), layout.keys()] {
         os::create_private_dir(&path).map_err(io_at(&path))?;
     }
-    let (files, _) = layout.log_files().map_err(io_at(&layout.log()))?;
+    let LogFiles { files, .. } = layout.log_files().map_err(io_at(&layout.log()))?;
     if !files.is_empty() {
         return Err(CreateError::Exists {
             path: dir.display().to_string(),

@@ -2,9 +2,6 @@ use schemas::BucketId;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The log files by first position, and whatever else lies among them.
-pub(crate) type LogFiles = (Vec<(u64, PathBuf)>, Vec<PathBuf>);
-
 /// Where everything of one ledger lies below its data directory.
 ///
 /// ```text
@@ -81,6 +78,7 @@ impl Layout {
         class.join(format!("{}.key", bucket.month))
     }
 
+    /// The log files, and whatever else lies among them.
     pub(crate) fn log_files(&self) -> io::Result<LogFiles> {
         let (mut files, mut strays) = (Vec::new(), Vec::new());
         for item in std::fs::read_dir(self.log())? {
@@ -99,7 +97,7 @@ impl Layout {
         }
         files.sort();
         strays.sort();
-        Ok((files, strays))
+        Ok(LogFiles { files, strays })
     }
 
     /// A path as findings and errors name it: below the data directory, with `/`.
@@ -111,4 +109,11 @@ impl Layout {
             .collect::<Vec<_>>()
             .join("/")
     }
+}
+
+/// What lies in `log/`.
+pub(crate) struct LogFiles {
+    /// By the position that each one's name states.
+    pub files: Vec<(u64, PathBuf)>,
+    pub strays: Vec<PathBuf>,
 }

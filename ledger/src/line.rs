@@ -48,3 +48,33 @@ pub fn split(line: &[u8]) -> Result<(&[u8], [u8; 64]), LineError> {
     let bytes = *bytes.first_chunk::<64>().expect("66 bytes");
     Ok((body, bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_line_is_split_into_what_it_was_made_of_and_into_nothing_else(
+            body in "[^\t\n]{0,200}", signature in any::<[u8; 32]>(), at: prop::sample::Index, byte: u8
+        ) {
+            let signature: [u8; 64] = [signature, signature].concat().try_into().expect("64");
+            let mut line = Vec::new();
+            write(body.as_bytes(), &signature, &mut line);
+            prop_assert_eq!(line.pop(), Some(b'\n'));
+            prop_assert_eq!(split(&line), Ok((body.as_bytes(), signature)));
+            let at = at.index(line.len());
+            let sound = std::mem::replace(&mut line[at], byte);
+            if sound != byte {
+                prop_assert_ne!(split(&line), Ok((body.as_bytes(), signature)));
+            }
+        }
+
+        #[test]
+        fn splitting_never_panics(line in prop::collection::vec(any::<u8>(), 0..300), text in ".{0,9}\t[A-Za-z0-9+/=]{86,90}") {
+            let _ = split(&line);
+            let _ = split(text.as_bytes());
+        }
+    }
+}

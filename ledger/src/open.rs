@@ -2,7 +2,7 @@ use crate::append::{self, Appender};
 use crate::clock::{Clock, SystemClock};
 use crate::content::ContentStore;
 use crate::entry::Entry;
-use crate::layout::Layout;
+use crate::layout::{Layout, LogFiles};
 use crate::lock::{LockError, WriterLock};
 use crate::note::{SignerKey, VerifierKey};
 use crate::reader::{LogFile, Reader, Shared, State};
@@ -217,7 +217,7 @@ impl Opened {
         if !layout.log().is_dir() {
             return Err(no_ledger());
         }
-        let (files, _) = layout.log_files().map_err(io_at(&layout.log()))?;
+        let LogFiles { files, .. } = layout.log_files().map_err(io_at(&layout.log()))?;
         let Some((_, first_path)) = files.first() else {
             return Err(no_ledger());
         };
@@ -225,7 +225,7 @@ impl Opened {
         // Before the files: of a log that grows meanwhile, the newer checkpoint would promise
         // entries that this walk did not see.
         let (note, promised) = read_checkpoint(&layout, &key)?;
-        let (files, _) = layout.log_files().map_err(io_at(&layout.log()))?;
+        let LogFiles { files, .. } = layout.log_files().map_err(io_at(&layout.log()))?;
 
         let mut walk = Walk::default();
         for (first_seq, path) in files {

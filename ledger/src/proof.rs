@@ -103,3 +103,63 @@ impl Proof {
         Ok(checkpoint)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::note::SignerKey;
+    use proptest::prelude::*;
+
+    /// Sizes around the edges of tiles and levels.
+    const EDGES: [u64; 9] = [1, 2, 255, 256, 257, 511, 65_535, 65_536, 65_537];
+
+    #[test]
+    fn a_proof_survives_its_text_at_every_edge_and_proves_one_body_at_one_place() {
+        let key = SignerKey::from_seed("example.com/daicho", &[7; 32]).expect("a sound name");
+        let mut whole = tree::Tree::default();
+        for i in 0..65_537_u64 {
+            whole.push(tree::leaf_hash(&i.to_be_bytes()));
+        }
+        for size in EDGES {
+            let root = whole.root_at(size).expect("within");
+            let checkpoint = Checkpoint {
+                origin: "example.com/daicho".to_owned(),
+                size,
+                root,
+            };
+            for seq in [0, size / 2, size - 1] {
+                let path = whole.inclusion_proof(seq, size).expect("within");
+                let proof = Proof {
+                    seq,
+                    path,
+                    checkpoint: checkpoint.sign(&key),
+                };
+                let read = Proof::parse(&proof.to_text()).expect("its own text");
+                assert_eq!(read, proof);
+                let checked = read.check(&seq.to_be_bytes(), key.verifier());
+                assert_eq!(checked, Ok(checkpoint.clone()));
+                assert!(
+                    read.check(&(seq + 1).to_be_bytes(), key.verifier())
+                        .is_err()
+                );
+                let elsewhere = Proof {
+                    seq: seq ^ 1,
+                    ..read
+                };
+                assert!(elsewhere.check(&seq.to_be_bytes(), key.verifier()).is_err());
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_never_panics(text in ".{0,200}", head in "c2sp.org/tlog-proof@v1\n(extra [A-Za-z0-9=]{0,8}\n)?index [0-9]{0,22}\n([A-Za-z0-9+/=]{0,46}\n){0,4}\n.{0,40}") {
+            let _ = Proof::parse(&text);
+            if let Ok(proof) = Proof::parse(&head) {
+                prop_assert_eq!(Proof::parse(&proof.to_text()), Ok(proof));
+            }
+            let _ = Checkpoint::parse(&text);
+            let _ = Checkpoint::parse(&head);
+        }
+    }
+}

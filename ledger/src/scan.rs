@@ -121,7 +121,36 @@ pub fn skim(line: &[u8]) -> Result<(&[u8], [u8; 64], Skimmed), SkimError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use std::io::Write;
+
+    proptest! {
+        #[test]
+        fn lines_and_tail_are_the_file_whatever_it_holds(bytes in prop::collection::vec(prop_oneof![any::<u8>(), Just(b'\n')], 0..400)) {
+            let dir = tempfile::TempDir::new().expect("a directory");
+            let path = dir.path().join("log");
+            std::fs::write(&path, &bytes).expect("writes");
+            let mut lines = LogLines::open(&path).expect("opens");
+            let mut seen = Vec::new();
+            while let Some(piece) = lines.next_piece().expect("reads") {
+                match piece {
+                    Piece::Line { offset, line } => {
+                        prop_assert_eq!(offset, seen.len() as u64);
+                        let _ = skim(line);
+                        seen.extend_from_slice(line);
+                        seen.push(b'\n');
+                    }
+                    Piece::Tail { offset, len, sha256 } => {
+                        let tail = &bytes[seen.len()..];
+                        prop_assert_eq!((offset, len), (seen.len() as u64, tail.len() as u64));
+                        prop_assert_eq!(sha256, Hash(Sha256::digest(tail).into()));
+                        seen.extend_from_slice(tail);
+                    }
+                }
+            }
+            prop_assert_eq!(seen, bytes);
+        }
+    }
 
     #[test]
     fn a_line_completed_while_it_is_read_is_a_tail_and_nothing_more() {

@@ -352,6 +352,64 @@ mod tests {
         assert_eq!(tree.root(), tree.root_at(70_000).expect("within"));
     }
 
+    /// RFC 6962 §2.1, word for word.
+    fn by_definition(leaves: &[Hash]) -> Hash {
+        match leaves {
+            [] => empty_root(),
+            [leaf] => *leaf,
+            _ => {
+                let (left, right) =
+                    leaves.split_at(largest_power_below(leaves.len() as u64) as usize);
+                node_hash(&by_definition(left), &by_definition(right))
+            }
+        }
+    }
+
+    #[test]
+    fn roots_proofs_and_tiles_hold_at_the_edges_of_tiles_and_levels() {
+        let edges = [
+            0, 1, 2, 255, 256, 257, 511, 512, 513, 65_535, 65_536, 65_537,
+        ];
+        let whole = tree(65_537);
+        let leaves = &whole.levels[0];
+        let mut grown = Tree::default();
+        for (size, leaf) in (0_u64..).zip(leaves.iter().chain([&Hash::ZERO])) {
+            if edges.contains(&size) {
+                let root = by_definition(&leaves[..size as usize]);
+                assert_eq!(whole.root_at(size), Ok(root), "{size}");
+                assert_eq!(
+                    (grown.root(), grown.root_at(size)),
+                    (root, Ok(root)),
+                    "{size}"
+                );
+                for old in edges.iter().filter(|old| **old <= size) {
+                    let proof = whole.consistency_proof(*old, size).expect("within");
+                    let old_root = whole.root_at(*old).expect("within");
+                    assert!(
+                        check_consistency(*old, &old_root, size, &root, &proof),
+                        "{old} {size}"
+                    );
+                }
+                for level in 0..4_u8 {
+                    let nodes = size >> (8 * u32::from(level));
+                    for index in [0, 1, 255, 256, 257] {
+                        for width in [1, 17, 255, 256] {
+                            let there = index * TILE_WIDTH + u64::from(width) <= nodes;
+                            let tile = grown.tile(level, index, width);
+                            assert_eq!(tile.is_some(), there, "{size}: {level} {index} {width}");
+                            if let (Some(tile), true) = (tile, level == 1) {
+                                let start = (index * TILE_WIDTH * TILE_WIDTH) as usize;
+                                assert_eq!(tile[0], by_definition(&leaves[start..start + 256]));
+                            }
+                        }
+                    }
+                    assert!(grown.tile(level, u64::MAX, 256).is_none());
+                }
+            }
+            grown.push(*leaf);
+        }
+    }
+
     #[test]
     fn every_proof_of_a_small_tree_holds_and_only_for_its_own_place() {
         let size = 40;

@@ -1,5 +1,5 @@
 //! Proof that a log is what it claims, from its files and a public key alone: no write
-//! access, no secret, no network. Streams: memory does not grow with the log.
+//! access, no secret, no network. Streams: only the digests of content grow with the log.
 
 mod checkpoints;
 mod contents;

@@ -5,6 +5,15 @@ use crate::kinds::{
 };
 use serde::{Serialize, Serializer};
 
+/// Only what has the form of a kind is repeated: anything else may be private text.
+fn shown(kind: &str) -> &str {
+    let word = |w: &str| (1..=24).contains(&w.len()) && w.bytes().all(|b| b.is_ascii_lowercase());
+    match kind.split_once('.') {
+        Some((family, fact)) if word(family) && word(fact) => kind,
+        _ => "what stands there",
+    }
+}
+
 /// One table of all kinds: word, struct, family, and the class its events have by default.
 macro_rules! kinds {
     ($($family:ident { $($word:literal $module:ident::$name:ident $class:ident,)* })*) => {
@@ -44,10 +53,7 @@ macro_rules! kinds {
                     $($($word => serde_json::from_str(json).map(Data::$name).map_err(|e| {
                         EnvelopeError::WrongData { kind: $word, reason: json_fault(&e) }
                     }),)*)*
-                    other => {
-                        let shown = crate::Label::lossy(other).as_str().chars().take(64).collect();
-                        Err(EnvelopeError::UnknownKind(shown))
-                    }
+                    other => Err(EnvelopeError::UnknownKind(shown(other).to_owned())),
                 }
             }
 

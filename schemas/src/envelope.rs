@@ -150,13 +150,13 @@ impl Envelope {
 }
 
 /// serde's messages can quote values, which may be private. Keeps what went wrong, the name
-/// of the field if it looks like one, and the place.
+/// of the field if it is of the form that ours have (a key or a token is not), and the place.
 pub fn json_fault(error: &serde_json::Error) -> String {
     let message = error.to_string();
     let field = message.split('`').nth(1).filter(|f| {
-        (1..=64).contains(&f.len())
-            && f.bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
+        let known = message.starts_with("missing") || message.starts_with("duplicate");
+        let ours = f.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+        known || (1..=24).contains(&f.len()) && ours
     });
     let what = match (error.classify(), field) {
         (serde_json::error::Category::Syntax, _) => "not JSON".to_owned(),

@@ -45,7 +45,9 @@ impl FromStr for EventId {
         let rule = "a UUID of version 7 or 8, hyphenated, in lower case";
         let fault = ValueError::Malformed { what: "id", rule };
         let id = EventId(Uuid::try_parse(text).map_err(|_| fault.clone())?);
-        if !matches!(id.0.get_version_num(), 7 | 8) || id.as_text() != text {
+        // The variant too: to a reader of RFC 9562 another has no version at all.
+        let of_rfc = id.0.get_variant() == uuid::Variant::RFC4122;
+        if !of_rfc || !matches!(id.0.get_version_num(), 7 | 8) || id.as_text() != text {
             return Err(fault);
         }
         Ok(id)
@@ -53,7 +55,7 @@ impl FromStr for EventId {
 }
 text_value!(
     EventId,
-    "^[0-9a-f]{8}-[0-9a-f]{4}-[78][0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$",
+    "^[0-9a-f]{8}-[0-9a-f]{4}-[78][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$",
     "UUID v7 or v8"
 );
 

@@ -41,15 +41,17 @@ pub fn remove(dir: &Path) {
 
 /// An event whose body is about 1 KiB.
 pub fn event(appender: &Appender) -> Submission {
-    let path: Label = Label::lossy(&"界".repeat(256));
+    let path = Label::lossy(&"src/module/file".repeat(17));
     let data = FileCovered {
         scan: appender.new_id(),
-        path,
+        path: path.clone(),
+        file_sha256: Some(schemas::Hash([0x5a; 32])),
         coverage: Coverage::Scanned,
-        file_sha256: None,
     };
     let actor = schemas::Actor::Agent("bench".parse().expect("a literal name is sound"));
-    Event::new(appender.new_id(), actor, data).into()
+    Event::new(appender.new_id(), actor, data)
+        .in_session(Some(path))
+        .into()
 }
 
 fn load(

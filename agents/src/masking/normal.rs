@@ -121,6 +121,7 @@ impl<'a> View<'a> {
                 source == self.chars[i]
                     || width(source) == self.chars[i]
                     || is_dash(source)
+                    || (self.chars[i] == '-' && matches!(source, 'ー' | 'ｰ' | '〜' | '～' | '~'))
                     || source.is_whitespace()
             }
         }) && self.to[end - 1] - self.from[start] == (end - start) as u32

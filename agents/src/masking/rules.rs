@@ -108,7 +108,8 @@ pub(super) fn blocked(
 
 /// A pattern that is part of the program: that it compiles is a test's business, not an operator's.
 pub(super) fn pattern(text: &str) -> Regex {
-    Regex::new(text).expect("patterns are constants and tested")
+    // An edge of a word is one of Latin letters: 山 and A are both letters, and Aさん has an edge inside.
+    Regex::new(&text.replace(r"\b", r"(?-u:\b)")).expect("patterns are constants and tested")
 }
 
 /// Where `regex` last matches in the `reach` characters before `at`, as the distance to `at`.

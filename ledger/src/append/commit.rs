@@ -1,4 +1,5 @@
 use super::{AppendError, Prepared, Receipt, Request, stopped, stopped_by};
+use crate::checkpoint::CHECKPOINT_REACH;
 use crate::content::{ContentStore, Sealed};
 use crate::note::SignerKey;
 use crate::open::{CLOCK_TOLERANCE_MICROS, Options};
@@ -7,7 +8,7 @@ use crate::reader::{LogFile, Shared};
 use crate::tree::leaf_hash;
 use crate::{Checkpoint, line, os, signature};
 use rayon::prelude::*;
-use schemas::{ContentRef, Envelope, Event, EventId, Hash, Timestamp};
+use schemas::{ContentRef, Data, Envelope, EnvelopeError, Event, EventId, Hash, Timestamp};
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -185,11 +186,16 @@ impl Committer {
             .size();
         let mut fresh: HashMap<EventId, &Prepared> = HashMap::new();
         let mut known: HashMap<EventId, Receipt> = HashMap::new();
+        let next = base + plan.drafted.len() as u64;
+        let end = next + prepared.len() as u64;
         for item in &prepared {
             let id = item.event.id;
             if let Some(&seq) = self.ids.get(&id) {
                 known.insert(id, self.recorded(item, seq, base, plan)?);
-            } else if let Some(first) = fresh.insert(id, item)
+                continue;
+            }
+            check_reach(&item.event, next, end)?;
+            if let Some(first) = fresh.insert(id, item)
                 && !same(
                     &self.shared.content,
                     &first.event,
@@ -474,6 +480,26 @@ fn active_options() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.read(true).append(true);
     options
+}
+
+/// A checkpoint of entries to come cannot be kept, and one of long ago no verifier that streams
+/// can hold against the tree.
+fn check_reach(event: &Event, next: u64, end: u64) -> Result<(), AppendError> {
+    match &event.data {
+        Data::LedgerCheckpoint(checkpoint)
+            if checkpoint.size > next || end - checkpoint.size > CHECKPOINT_REACH =>
+        {
+            let reason = EnvelopeError::WrongData {
+                kind: event.data.kind(),
+                reason: format!("size {} is not just before {next}", checkpoint.size),
+            };
+            Err(AppendError::Unfit {
+                id: event.id,
+                reason: Arc::new(reason),
+            })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Is this item the event that was recorded, with the same content?

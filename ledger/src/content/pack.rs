@@ -293,3 +293,50 @@ fn digest_of(reader: &mut impl Read, len: u32) -> io::Result<Hash> {
     }
     Ok(Hash(digest.finalize().into()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_pack_of_any_bytes_is_read_to_its_end_or_its_fault(
+            frames in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..90), 0..4),
+            rest in prop::collection::vec(any::<u8>(), 0..90),
+            cut: prop::sample::Index,
+        ) {
+            let dir = tempfile::TempDir::new().expect("a directory");
+            let (layout, bucket) = (Layout::new(dir.path()), "auth/2026-11".parse().expect("a bucket"));
+            let header = pack_header(&bucket, 1);
+            let mut bytes = header.clone().into_bytes();
+            for sealed in &frames {
+                bytes.extend(Sha256::digest(sealed));
+                bytes.extend((sealed.len() as u32).to_be_bytes());
+                bytes.extend(sealed);
+            }
+            let whole = bytes.len();
+            bytes.extend(&rest);
+            let kept = cut.index(bytes.len() + 1);
+            let path = pack_path(&layout, &bucket, 1);
+            std::fs::create_dir_all(layout.bucket(&bucket)).expect("creates");
+            std::fs::write(&path, &bytes[..kept]).expect("writes");
+
+            let (mut sound, mut end) = (0, header.len() as u64);
+            let fault = read_frames(&path, &header, |frame| {
+                sound += usize::from(frame.digest == frame.actual);
+                end = frame.offset + FRAME_HEADER_BYTES + u64::from(frame.len);
+            }).expect("reads");
+            if kept >= whole {
+                prop_assert!(sound >= frames.len());
+            }
+            let tail = fault.map_or(0, |fault| fault.tail_bytes);
+            prop_assert_eq!(end + tail, (kept as u64).max(header.len() as u64));
+            let mut known = BucketPacks::default();
+            known.load(&layout, &bucket).expect("loads");
+            for place in known.places.values() {
+                prop_assert!(place.read(&layout, &bucket).is_ok());
+            }
+        }
+    }
+}

@@ -2,6 +2,7 @@
 
 use super::{Check, CheckedCheckpoint, Finding, Found, Trust, VerifyError, io_at};
 use crate::Checkpoint;
+use crate::checkpoint::CHECKPOINT_REACH;
 use crate::layout::Layout;
 use crate::note::VerifierKey;
 use crate::tree::Frontier;
@@ -11,7 +12,7 @@ use std::collections::VecDeque;
 
 /// How many newest leaves are remembered, to check a checkpoint entry whose size lies a
 /// little before its own position.
-const RECENT: usize = 65_536;
+const RECENT: usize = CHECKPOINT_REACH as usize;
 
 /// All checkpoints to keep, and what of them has been seen.
 pub struct Promises {
@@ -63,13 +64,15 @@ impl Promises {
             }
         }
         waiting.sort_by_key(|(_, checkpoint)| checkpoint.size);
-        Ok(Promises {
+        let mut promises = Promises {
             waiting: waiting.into(),
             checked: Vec::new(),
             wrong: Vec::new(),
             before_recent: Frontier::default(),
             recent: VecDeque::new(),
-        })
+        };
+        promises.settle(&Frontier::default());
+        Ok(promises)
     }
 
     /// Called after every entry with the tree so far.
@@ -80,6 +83,11 @@ impl Promises {
             self.before_recent.push(oldest);
         }
         self.recent.push_back(leaf);
+        self.settle(frontier);
+    }
+
+    /// Holds the checkpoints of this size against the tree.
+    fn settle(&mut self, frontier: &Frontier) {
         while self
             .waiting
             .front()
@@ -125,15 +133,16 @@ impl Promises {
                 entry.size.to_string(),
             );
         }
-        if let Some(ahead) = entry.size.checked_sub(self.before_recent.size()) {
-            let mut then = self.before_recent.clone();
-            self.recent
-                .iter()
-                .take(ahead as usize)
-                .for_each(|leaf| then.push(*leaf));
-            if then.root() != entry.root {
-                return wrong(Check::Root, then.root().to_string(), entry.root.to_string());
-            }
+        let Some(root) = self.root_at(frontier, entry.size) else {
+            let oldest = self.before_recent.size();
+            return wrong(
+                Check::Size,
+                format!("at least {oldest}"),
+                entry.size.to_string(),
+            );
+        };
+        if root != entry.root {
+            return wrong(Check::Root, root.to_string(), entry.root.to_string());
         }
         let Some(key) = key else { return };
         let checkpoint = Checkpoint {
@@ -155,6 +164,18 @@ impl Promises {
                 "one that does not hold".to_owned(),
             );
         }
+    }
+
+    /// The root at a size that lies not too far back.
+    fn root_at(&self, frontier: &Frontier, size: u64) -> Option<Hash> {
+        if size == frontier.size() {
+            return Some(frontier.root());
+        }
+        let ahead = size.checked_sub(self.before_recent.size())?;
+        let mut then = self.before_recent.clone();
+        let leaves = self.recent.iter().take(ahead as usize);
+        leaves.for_each(|leaf| then.push(*leaf));
+        Some(then.root())
     }
 
     /// What is left promises more than the log holds.

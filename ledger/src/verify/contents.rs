@@ -1,6 +1,6 @@
 //! Sealed content held against the entries that commit to it. Needs no key.
 
-use super::{Check, Finding, Found, VerifyError, io_at};
+use super::{Check, Finding, Found, MAX_FINDINGS, VerifyError, io_at};
 use crate::content::{pack_header, pack_number, read_frames};
 use crate::layout::Layout;
 use schemas::{BucketId, Data, Envelope, Hash};
@@ -16,15 +16,21 @@ pub struct Contents {
     buckets: BTreeMap<BucketId, Promised>,
     /// Buckets whose end an entry states.
     ended: HashSet<BucketId>,
+    /// Entries that state another length than an earlier one for the same sealed bytes.
+    at_odds: Vec<(BucketId, u64, u64, u64)>,
 }
 
 impl Contents {
     pub fn collect(&mut self, envelope: &Envelope) {
         for reference in &envelope.content {
             let bucket = self.buckets.entry(reference.bucket.clone()).or_default();
-            bucket
-                .entry(reference.sealed)
-                .or_insert((reference.sealed_bytes, envelope.seq));
+            let stated = (reference.sealed_bytes, envelope.seq);
+            let (length, _) = *bucket.entry(reference.sealed).or_insert(stated);
+            if length != reference.sealed_bytes && self.at_odds.len() < MAX_FINDINGS {
+                let bucket = reference.bucket.clone();
+                self.at_odds
+                    .push((bucket, envelope.seq, length, reference.sealed_bytes));
+            }
         }
         if let Data::RetentionExpired(expired) = &envelope.event.data {
             self.ended.insert(expired.bucket.clone());
@@ -39,6 +45,16 @@ impl Contents {
         step: &mut impl FnMut(u64),
     ) -> Result<u64, VerifyError> {
         let mut sound = 0;
+        for (bucket, seq, expected, stated) in self.at_odds {
+            found.push(Finding {
+                check: Check::Content,
+                seq: Some(seq),
+                file: format!("content/{bucket}"),
+                offset: None,
+                expected: format!("{expected} bytes, as an earlier entry states"),
+                found: stated.to_string(),
+            });
+        }
         for (bucket, dir) in buckets(layout, found)? {
             let mut promised = self.buckets.remove(&bucket).unwrap_or_default();
             sound += check_bucket(layout, &bucket, &dir, &mut promised, found, step)?;

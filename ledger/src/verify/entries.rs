@@ -3,7 +3,7 @@
 use super::checkpoints::Promises;
 use super::contents::Contents;
 use super::{Check, Finding, Found, Trust, VerifyError, Walked, io_at};
-use crate::layout::Layout;
+use crate::layout::{Layout, LogFiles};
 use crate::line;
 use crate::note::VerifierKey;
 use crate::scan::{LogLines, Piece};
@@ -64,13 +64,16 @@ fn named_key(line: &[u8]) -> Option<VerifierKey> {
     // The body alone: a signature that cannot be read is a finding of its own.
     let body = body_of(line);
     match Envelope::from_body(body).ok()?.event.data {
-        Data::LedgerCreated(created) => created.vkey.as_str().parse().ok(),
+        Data::LedgerCreated(created) => {
+            let key: VerifierKey = created.vkey.as_str().parse().ok()?;
+            (key.name() == created.origin.as_str()).then_some(key)
+        }
         _ => None,
     }
 }
 
 pub fn total_bytes(layout: &Layout) -> Result<u64, VerifyError> {
-    let (files, _) = layout.log_files().map_err(io_at(&layout.log()))?;
+    let LogFiles { files, .. } = layout.log_files().map_err(io_at(&layout.log()))?;
     Ok(files
         .iter()
         .filter_map(|(_, path)| std::fs::metadata(path).ok())
@@ -139,7 +142,7 @@ pub fn walk(
     found: &mut Found,
     step: &mut impl FnMut(u64),
 ) -> Result<Walked, VerifyError> {
-    let (files, strays) = layout.log_files().map_err(io_at(&layout.log()))?;
+    let LogFiles { files, strays } = layout.log_files().map_err(io_at(&layout.log()))?;
     for stray in &strays {
         let shown = layout.shown(stray);
         if stray.file_name().is_some_and(|name| name == "new") {

@@ -33,7 +33,12 @@ FOLD = {pair[0]: pair[1] for pair in PAIRS.split()}
 FOLD |= {chr(c): unicodedata.normalize("NFKC", chr(c)) for c in range(0xF900, 0xFB00)
          if len(unicodedata.normalize("NFKC", chr(c))) == 1 and unicodedata.normalize("NFKC", chr(c)) != chr(c)}
 FOLD = {a: FOLD.get(b, b) for a, b in FOLD.items() if a != b}
+# A name may cost this much more than the noun of the same kanji and still be meant in a list of people:
+# it parts 山中 (3,057 more) and 高山 from 大地 (3,263) and 森林 (4,303).
+MARGIN = 3100
 KANJI = re.compile(r"[㐀-鿿豈-﫿々〆ヶヵ]+")
+PREFECTURES = {"大分": "オオイタ", "愛知": "エチ", "香川": "カガワ", "高知": "タカチ", "佐賀": "サガ", "熊本": "クマモト", "鹿児島": "カゴシマ",
+               "和歌山": "ワカヤマ", "神奈川": "カナガワ", "群馬": "グンマ", "埼玉": "サキタマ", "岐阜": "ギフ", "滋賀": "シガ", "鳥取": "トットリ"}
 NOUNS = tuple(f"Noun.{part}csv" for part in ("", "verbal.", "adjv.", "adverbal.", "nai.", "others.", "org."))
 NAME = re.compile(r"[㐀-鿿豈-﫿々ぁ-ゖァ-ヺー]+")
 
@@ -59,7 +64,7 @@ def names(ipadic, kind):
         surface, cost, which, reading = fold(row[0]), int(row[3]), row[7], row[11]
         if which == kind and NAME.fullmatch(surface) and re.fullmatch("[ァ-ヺー]+", reading):
             best[surface] = min(best.get(surface, (cost, reading)), (cost, reading))
-    return {surface: reading for surface, (_, reading) in best.items()}
+    return {surface: reading for surface, (_, reading) in best.items()}, {surface: cost for surface, (cost, _) in best.items()}
 
 
 def main():
@@ -87,9 +92,12 @@ def main():
     write("municipalities.tsv", (f"{town}\t{next(iter(where)) if len(where) == 1 else '*'}" for town, where in towns.items()))
     write("postal.tsv", (f"{p}\t{next(iter(where))}" for p, where in postal.items()
                          if len(where) == 1 and len(postal.get(p[:-1], "ab")) > 1))
-    surnames = names(ipadic, "姓")
+    surnames, surname_cost = names(ipadic, "姓")
     write("surnames.tsv", (f"{s}\t{r}" + ("\tp" if s in stems else "") for s, r in surnames.items()))
-    given = names(ipadic, "名")
+    # Prefectures are surnames too (大分さん); IPADIC has most of them.
+    for prefecture, reading in PREFECTURES.items():
+        surnames.setdefault(prefecture, reading)
+    given, given_cost = names(ipadic, "名")
     write("given.tsv", (f"{s}\t{r}" for s, r in given.items()))
     common, traps = set(), set()
     for name in NOUNS + ("Noun.place.csv", "Noun.proper.csv"):
@@ -97,7 +105,11 @@ def main():
             word = fold(row[0])
             if not KANJI.fullmatch(word) or row[6] == "人名":
                 continue
-            if 2 <= len(word) <= 3 and name in NOUNS or len(word) == 2 and name == "Noun.place.csv" and word not in given and word not in surnames:
+            # A company or a place named after a family is no evidence against the family.
+            named = name in ("Noun.org.csv", "Noun.place.csv") and (word in surnames or word in given)
+            # 山田 is a field in the mountains too; the costs say which is meant more often.
+            named = named or min(surname_cost.get(word, 10**6), given_cost.get(word, 10**6)) < int(row[3]) + MARGIN
+            if 2 <= len(word) <= 3 and name in NOUNS and not named or len(word) == 2 and name == "Noun.place.csv" and not named:
                 common.add(word)
             if 3 <= len(word) <= 6 and any(word[:n] in surnames and word[n:] in given for n in range(1, len(word))):
                 traps.add(word)

@@ -38,7 +38,7 @@ static PLACES: LazyLock<(AhoCorasick, Vec<&'static str>)> = LazyLock::new(|| {
 /// What follows a municipality: town, then numbers in the form of an address.
 static TAIL: LazyLock<Regex> = LazyLock::new(|| {
     let form = r"(?x)^[\ ,]?
-        (?P<town>[\p{Han}\p{Hiragana}\p{Katakana}ー々ヶケノ・()]{0,12}[\ ]?[\p{Han}\p{Hiragana}\p{Katakana}ー々ヶケノ・()]{0,16}?)
+        (?P<town>[\p{Han}\p{Hiragana}\p{Katakana}A-Za-zー々ヶケノ・()]{0,12}[\ ]?[\p{Han}\p{Hiragana}\p{Katakana}A-Za-zー々ヶケノ・()]{0,16}?)
         [\ ]?
         (?P<number>
           (?:甲|乙|丙|丁|イ|ロ|ハ|第|北|南|東|西|字)? N
@@ -77,7 +77,7 @@ const KINDS: &str = "マンション|ハイツ|コーポ|アパート|ビルデ�
 /// A building on the same line (after a space or not) or on the next.
 static BUILDING: LazyLock<Regex> = LazyLock::new(|| {
     pattern(&format!(
-        r"^(?P<gap>[ ,]{{0,2}}|\r?\n ?)(?P<name>[\p{{Han}}\p{{Hiragana}}\p{{Katakana}}A-Za-zー々・'&ヶケ][\p{{Han}}\p{{Hiragana}}\p{{Katakana}}A-Za-zー々・'&.ヶケ]{{0,18}}?)?[ ]?(?:(?P<room>#?{ROOM}(?:[ -]?{ROOM}|[ -]?[0-9]{{1,4}}\b)?)|#(?P<hash>[A-Z]?[0-9]{{1,5}})|(?P<bare>[A-Z]?-?[0-9]{{1,4}}\b))"
+        r"^(?P<gap>[ ,]{{0,2}}|\r?\n ?)(?P<name>[\p{{Han}}\p{{Hiragana}}\p{{Katakana}}A-Za-zー々・'&ヶケ][\p{{Han}}\p{{Hiragana}}\p{{Katakana}}A-Za-zー々・'&.ヶケ]{{0,18}}?)?[ ]?(?:(?P<room>(?:[0-9]{{1,2}} )?#?{ROOM}(?:[ -]?{ROOM}|[ -]?[0-9]{{1,4}}\b)?)|#(?P<hash>[A-Z]?[0-9]{{1,5}})|(?P<bare>[A-Z]?-?[0-9]{{1,4}}\b))"
     ))
 });
 /// A building that has no room.
@@ -114,7 +114,7 @@ static LATIN: LazyLock<Regex> = LazyLock::new(|| {
         r"(?x)
         (?:(?:[A-Za-z0-9][A-Za-z0-9'.\#-]*\ ){0,4}[A-Za-z0-9\#-]+,\ ?)?
         [0-9]{1,4}(?:-[0-9]{1,4}){0,3}(?:-?chome|-?banchi|-?ban)?,?\ (?:[A-Z][A-Za-z-]+(?:\ [0-9]{1,2}-?chome)?,?\ ){0,4}?
-        [A-Z][a-z]+(?:-| )(?:shi|ku|gun|machi|cho|mura|City|Ward|Town)\b
+        [A-Z][a-z]+[-\ ](?:shi|ku|gun|machi|cho|mura|City|Ward|Town)\b
         (?:,?\ (?:[A-Z][A-Za-z]+(?:-(?:shi|ku|gun|machi|cho|mura|ken|fu|to|City))?))*
         (?:,?\ \d{3}-\d{4})?(?:,?\ Japan)?",
     )
@@ -163,6 +163,13 @@ pub(super) fn find(view: &View, _: &Asked, out: &mut Vec<Find>) {
         }
     }
     for hit in LATIN.find_iter(&view.text) {
+        let text = hit.as_str();
+        let suffix = ["-shi", "-ku", "-gun", "-machi", "-cho", "-mura"]
+            .iter()
+            .any(|s| text.contains(s));
+        if !suffix && !PREFECTURES_LATIN.iter().any(|p| text.contains(p)) {
+            continue;
+        }
         let (start, end) = (view.at_byte(hit.start()), view.at_byte(hit.end()));
         if !covered(out, start, end) {
             let mut found = address(view, start, end, None);
@@ -176,7 +183,21 @@ pub(super) fn find(view: &View, _: &Asked, out: &mut Vec<Find>) {
         }
     }
     labelled(view, first, out);
+    for hit in BUILDING_FIELD.captures_iter(&view.text) {
+        let Some(value) = hit.get(1) else { continue };
+        let (start, end) = (view.at_byte(value.start()), view.at_byte(value.end()));
+        if !covered(out, start, end) && view.chars[start..end].iter().any(char::is_ascii_digit) {
+            out.push(address(view, start, end, None));
+        }
+    }
 }
+
+/// A form's own field for the building.
+static BUILDING_FIELD: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r#"(?:建物名?|マンション名|アパート名|建物名・部屋番号|建物・部屋番号)["']?[:=\t ]{1,3}["']?([^\n,"'、。|\t<]{2,30}[^\n,"'、。|\t< ])"#,
+    )
+});
 
 /// A field that a label calls an address: municipality alone, or town and number alone.
 fn labelled(view: &View, first: usize, out: &mut Vec<Find>) {
@@ -207,6 +228,10 @@ fn at_place(view: &View, start: usize, end: usize, place: &str) -> Option<Find> 
     let mut known = !named;
     if !named {
         prefecture = gazetteer().municipalities.get(place).copied().flatten();
+        // 栄町, 本町: a street of that name is in every second city.
+        if place.ends_with(['町', '村']) && !place.contains('郡') && place.chars().count() <= 3 {
+            prefecture = None;
+        }
     } else {
         let gap = usize::from(matches!(view.get(at), Some(' ')));
         let rest = view.slice(at + gap, (at + gap + 12).min(view.len()));
@@ -235,23 +260,9 @@ fn at_place(view: &View, start: usize, end: usize, place: &str) -> Option<Find> 
         None => {
             // Without a number only a label, or a postal code, makes it an address.
             let before = view.slice(begin.saturating_sub(14), begin);
-            let closed = view.get(at).is_none_or(|c| {
-                matches!(
-                    c,
-                    '\n' | '\r'
-                        | '"'
-                        | '\''
-                        | ','
-                        | '、'
-                        | '。'
-                        | ')'
-                        | '」'
-                        | '|'
-                        | '\t'
-                        | '<'
-                        | '/'
-                )
-            });
+            let closed = view
+                .get(at)
+                .is_none_or(|c| "\n\r\"',、。)」|\t</で".contains(c));
             let labelled = known && LABEL.is_match(before) && closed;
             if !(labelled || postal.is_some()) {
                 return None;
@@ -295,63 +306,14 @@ fn number(view: &View, at: usize, named: bool, known: bool) -> Option<usize> {
     );
     let open = next.is_none_or(|c| !(is_latin(c) || c == '*')) && !masked;
     let unit = next.is_some_and(|c| {
-        matches!(
-            c,
-            '年' | '月'
-                | '日'
-                | '円'
-                | '個'
-                | '件'
-                | '人'
-                | '名'
-                | '時'
-                | '分'
-                | '社'
-                | '店'
-                | '台'
-                | '本'
-                | '校'
-                | '%'
-                | '万'
-                | '億'
-                | '回'
-                | '位'
-                | '階'
-                | '割'
-                | '世'
-                | 'か'
-                | 'ヶ'
-                | 'カ'
-                | '箇'
-                | '代'
-                | '匹'
-                | '頭'
-                | '番'
-        )
+        "年月日円個件人名時分社店台本校%万億回位階割世かヶカ箇代匹頭番".contains(c)
     });
     let strong = STRONG.is_match(text) || text == "無番地";
     let sound = if strong {
-        !(unit && !text.contains(['丁', '番', '号'])) && is_no_date(text)
+        (!unit || text.contains(['丁', '番', '号'])) && is_no_date(text)
     } else {
         // A bare number: only in a whole address that ends there.
-        let ends = next.is_none_or(|c| {
-            matches!(
-                c,
-                '\n' | '\r'
-                    | ' '
-                    | '"'
-                    | '\''
-                    | ','
-                    | '、'
-                    | '。'
-                    | ')'
-                    | '」'
-                    | '|'
-                    | '\t'
-                    | '<'
-                    | '('
-            )
-        });
+        let ends = next.is_none_or(|c| "\n\r \"',、。)」|\t<(".contains(c));
         FORMED.is_match(text) && !unit
             || (named
                 && known
@@ -440,30 +402,14 @@ fn with_building(view: &View, at: usize) -> usize {
         let whole = hit.get(0).map_or(0, |m| m.end());
         let broken = hit.name("gap").is_some_and(|g| g.as_str().contains('\n'));
         let kind = KIND.is_match(name);
-        let gap = hit.name("gap").is_some_and(|g| !g.as_str().is_empty());
-        let particle = (name.starts_with(is_hiragana) && !(gap && kind))
+        let particle = (name.starts_with(is_hiragana) && !kind)
             || name.starts_with([
                 'に', 'を', 'は', 'が', 'の', 'で', 'へ', 'と', 'か', 'ま', '様', '宛', '届',
             ])
             || PROSE.is_match(name);
         let next = view.get(end(whole));
         let unit = next.is_some_and(|c| {
-            matches!(
-                c,
-                '年' | '月'
-                    | '日'
-                    | '円'
-                    | '個'
-                    | '件'
-                    | '人'
-                    | '名'
-                    | '時'
-                    | '分'
-                    | '-'
-                    | '*'
-                    | '.'
-            ) || c.is_ascii_digit()
-                || c == ':'
+            "年月日円個件人名時分-*.".contains(c) || c.is_ascii_digit() || c == ':'
         });
         let room = hit.name("room").is_some() || hit.name("hash").is_some();
         let fits = if broken || !room {

@@ -81,7 +81,7 @@ fn is_amount(view: &View, start: usize, end: usize) -> bool {
     start >= end
         || digit(next)
         || digit(view.before(start))
-        || next.is_some_and(|c| matches!(c, '円' | '件' | '人' | '名' | '個' | '年' | '万' | '*'))
+        || next.is_some_and(|c| "円件人名個年万*".contains(c))
         || (next.is_some_and(|c| matches!(c, '-' | ',' | '.')) && digit(view.get(end + 1)))
         || view
             .before(start)

@@ -12,7 +12,7 @@ pub(in crate::masking) const NAME: &str = "insider";
 /// Material facts of the Financial Instruments and Exchange Act, article 166.
 static FACT: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"(?i)第三者割当|増資|新株|株式発行|自己株式|自社株|株式分割|株式併合|減資|合併|株式交換|株式移転|会社分割|吸収分割|事業譲渡|事業譲受|事業売却|買収|m&a|tob|mbo|公開買付|資本業務提携|資本提携|業務提携|子会社化|子会社の?(?:売却|異動|取得)|経営統合|災害による損失|主要取引先|大口取引先|取引停止|主要株主|大株主の異動|上場廃止|債務超過|民事再生|会社更生|破産|業績予想|業績修正|上方修正|下方修正|配当予想|増配|減配|復配|無配|減損|特別損失|特別利益|粉飾|不正会計|リコール|行政処分|決算数値|決算内容|四半期(?:決算|業績)|売上高?(?:の)?(?:見込|見通|予想)|業績(?:見込|見通)|経常利益|営業利益|純利益|利益見込|決算|訴訟|希望退職|代表(?:取締役|者)?の?(?:異動|交代)|社長交代|新製品の企業化|承認申請|治験(?:の)?(?:結果|中止|失敗)|earnings|acquisition|merger|takeover|tender offer|stock split|buyback|guidance|layoffs?",
+        r"(?i)第三者割当|株式取得|増資|新株|株式発行|自己株式|自社株|株式分割|株式併合|減資|合併|株式交換|株式移転|会社分割|吸収分割|事業譲渡|事業譲受|事業売却|買収|m&a|tob|mbo|公開買付|資本業務提携|資本提携|業務提携|子会社化|子会社の?(?:売却|異動|取得)|経営統合|災害による損失|主要取引先|大口取引先|取引停止|主要株主|大株主の異動|上場廃止|債務超過|民事再生|会社更生|破産|業績予想|業績修正|上方修正|下方修正|配当予想|増配|減配|復配|無配|減損|特別損失|特別利益|粉飾|不正会計|リコール|行政処分|決算数値|決算内容|四半期(?:決算|業績)|売上高?(?:の)?(?:見込|見通|予想)|業績(?:見込|見通)|経常利益|営業利益|純利益|利益見込|決算|訴訟|希望退職|代表(?:取締役|者)?の?(?:異動|交代)|社長交代|新製品の企業化|承認申請|治験(?:の)?(?:結果|中止|失敗)|earnings|acquisition|merger|takeover|tender offer|stock split|buyback|guidance|layoffs?",
     )
 });
 /// Facts too common in ordinary work to count with a weak sign.
@@ -31,6 +31,19 @@ static PUBLIC: LazyLock<Regex> = LazyLock::new(|| {
         r"(?i)公表済|発表済|開示済|公開済|報道され|報道によ|報じ|ニュースによ|プレスリリース(?:済|の|を|で|に)|有価証券報告書|適時開示(?:され|済)|公表され(?:た|ました|ている)|発表され(?:た|ました|ている)|公表した|発表した|研修|eラーニング|教材|とは何|とは[?？、]|の?意味|について教えて|仕組みを|判例|事例|クイズ|試験|テスト問題|解説|一般論|already (?:public|announced)|press release|規程|規定を|ガイドライン|セルの?結合|サンプル|例文|例えば|過去の",
     )
 });
+/// Labels that alone say nothing about the market.
+static LABEL: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r"(?i)社外秘|部外秘|関係者外秘|厳秘|取扱注意|confidential|internal only")
+});
+/// One's own company about to do it.
+static PLAN: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?:当社|弊社|自社|わが社|我が社|親会社|当グループ)[^。\n]{0,30}(?:を検討|を協議|の交渉|を計画|を予定|に向け|の準備)",
+    )
+});
+/// Words of a decision to come.
+static PLANNED: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"方向|予定|検討|交渉|諮|決定|合意|締結|決議|基本合意"));
 /// A text that calls itself inside information.
 static DECLARED: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
@@ -53,7 +66,11 @@ pub(super) fn find(view: &View, asked: &Asked, out: &mut Vec<Find>) {
             ));
         }
     }
-    if !(SECRET.is_match(&view.text) || DECLARED.is_match(&view.text)) {
+    if !(SECRET.is_match(&view.text)
+        || LABEL.is_match(&view.text)
+        || PLAN.is_match(&view.text)
+        || DECLARED.is_match(&view.text))
+    {
         return;
     }
     let sentences = sentences(&view.text);
@@ -76,6 +93,13 @@ pub(super) fn find(view: &View, asked: &Asked, out: &mut Vec<Find>) {
             continue;
         }
         let Some(sign) = SECRET.find(text) else {
+            // A confidentiality label beside a fact that means little else.
+            if let Some(fact) = FACT.find(text)
+                && (LABEL.is_match(text) || PLAN.is_match(text))
+                && !COMMON.is_match(fact.as_str())
+            {
+                add(sentence.clone());
+            }
             continue;
         };
         if let Some(fact) = FACT.find(text) {
@@ -91,7 +115,7 @@ pub(super) fn find(view: &View, asked: &Asked, out: &mut Vec<Find>) {
         {
             let beside = &view.text[other.clone()];
             if let Some(fact) = FACT.find(beside)
-                && !COMMON.is_match(fact.as_str())
+                && (!COMMON.is_match(fact.as_str()) || PLANNED.is_match(beside))
                 && !PUBLIC.is_match(beside)
             {
                 add(other.clone());

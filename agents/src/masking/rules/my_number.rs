@@ -37,7 +37,11 @@ pub(super) fn find(view: &View, _: &Asked, out: &mut Vec<Find>) {
             (Some(label), Some(contrary)) => label < contrary,
             (Some(_), None) => true,
             (None, Some(_)) => false,
-            (None, None) => !is_moment(&number) && !column_is_contrary(view, start),
+            (None, None) => {
+                !number.ends_with("000000")
+                    && !is_moment(&number)
+                    && !column_is_contrary(view, start)
+            }
         };
         if meant {
             out.push(blocked(view, start, end, SpanKind::MyNumber, NAME));

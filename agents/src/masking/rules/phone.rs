@@ -39,7 +39,7 @@ pub(super) fn find(view: &View, _: &Asked, out: &mut Vec<Find>) {
         let start =
             start + usize::from(hit.as_str().starts_with('(') && !hit.as_str().contains(')'));
         if let Some(value) = domestic(view.slice(start, end))
-            && stands_alone(view, start, end)
+            && (stands_alone(view, start, end) || is_glued(view, start, end))
             && !is_contrary(view, start)
         {
             out.push(number(view, start, end, value));
@@ -48,6 +48,14 @@ pub(super) fn find(view: &View, _: &Asked, out: &mut Vec<Find>) {
     for hit in FOREIGN.find_iter(&view.text) {
         let (start, end) = (view.at_byte(hit.start()), view.at_byte(hit.end()));
         let value = digits(hit.as_str());
+        // A country code stands alone or runs on to the end: `+9999-12-31` is a year.
+        let first = hit.as_str()[1..]
+            .trim_start()
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(0);
+        if matches!(first, 4..=6) {
+            continue;
+        }
         if (8..=15).contains(&value.len())
             && !value.starts_with("81")
             && stands_alone(view, start, end)
@@ -70,6 +78,17 @@ pub(super) fn find(view: &View, _: &Asked, out: &mut Vec<Find>) {
             ));
         }
     }
+}
+
+/// TEL045-…: the label touches the number.
+fn is_glued(view: &View, start: usize, end: usize) -> bool {
+    let head = view.slice(start.saturating_sub(5), start).to_lowercase();
+    ["tel", "fax", "phone", "tel.", "ph"]
+        .iter()
+        .any(|label| head.ends_with(label))
+        && !view
+            .get(end)
+            .is_some_and(|c| c.is_ascii_alphanumeric() || c == '*')
 }
 
 /// The national digits of a number that the numbering plan has, grouped as it is grouped.
@@ -101,15 +120,15 @@ fn domestic(text: &str) -> Option<String> {
         10 if free => international || matches!(groups[..], [10] | [4, 3, 3] | [4, 2, 4] | [4, 6]),
         10 => {
             area && (international
-                || match groups[..] {
-                    [10] => true,
-                    [2, 4, 4] | [3, 3, 4] | [4, 2, 4] | [5, 1, 4] => true,
-                    _ => false,
-                })
+                || matches!(
+                    groups[..],
+                    [10] | [2, 4, 4] | [3, 3, 4] | [4, 2, 4] | [5, 1, 4]
+                ))
         }
         _ => false,
     };
-    sound.then_some(national)
+    // 0123456789 is the alphabet of numbers, not one of them.
+    (sound && !"01234567890123456789".contains(&national)).then_some(national)
 }
 
 /// The nearest label decides: 注文番号 makes it an order, 電話 after that makes it a number again.

@@ -68,6 +68,12 @@ static LABELLED: LazyLock<Regex> = LazyLock::new(|| {
         ([!-~]{6,200})"#,
     )
 });
+/// `ID/PW: admin / …`.
+static PAIRED: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?i)(?:id|user|ユーザー?|アカウント)\s?[/・と]\s?(?:pw|pwd|pass|password|パスワード)\s?[:=は]\s?[!-~]{1,64}\s?[/,、 ]\s?([!-~]{8,64})",
+    )
+});
 static PIN: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
         r"(?i)(?:暗証番号|暗証|pin(?:コード|番号| code)|\bpin)(?:は|:|=)\s?[「\x22']?(\d{4,8})(?:[^\d]|\z)",
@@ -82,7 +88,7 @@ pub(super) fn find(view: &View, _: &Asked, out: &mut Vec<Find>) {
     for hit in ISSUED.find_iter(&view.text) {
         let before = view.before(view.at_byte(hit.start()));
         let inside = before.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
-        if !inside && !is_placeholder(hit.as_str()) {
+        if !inside && !is_example(hit.as_str()) {
             add(hit.range());
         }
     }
@@ -115,11 +121,21 @@ pub(super) fn find(view: &View, _: &Asked, out: &mut Vec<Find>) {
     while let Some(hit) = LABELLED.captures_at(&view.text, at) {
         let Some(value) = hit.get(1) else { break };
         let text = trimmed(value.as_str());
-        if is_credential(text, hit.get(0).map_or("", |m| m.as_str())) {
+        if is_credential(
+            text,
+            &view.text[hit.get(0).map_or(0, |m| m.start())..value.start()],
+        ) {
             add(value.start()..value.start() + text.len());
             at = value.end();
         } else {
             at = value.start();
+        }
+    }
+    for hit in PAIRED.captures_iter(&view.text) {
+        if let Some(value) = hit.get(1)
+            && is_credential(trimmed(value.as_str()), "")
+        {
+            add(value.range());
         }
     }
     for hit in PIN.captures_iter(&view.text) {
@@ -147,7 +163,7 @@ fn trimmed(value: &str) -> &str {
 }
 
 /// Long and mixed enough, and neither a name for a value nor code that fetches one.
-fn is_credential(value: &str, whole: &str) -> bool {
+fn is_credential(value: &str, lead: &str) -> bool {
     if value.len() < 8 || classes(value) < 2 || is_placeholder(value) {
         return false;
     }
@@ -159,27 +175,33 @@ fn is_credential(value: &str, whole: &str) -> bool {
     .iter()
     .any(|p| lower.starts_with(p));
     // A call, a path, an address, an option, a format: code and prose, not values.
+    let head = value
+        .find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '.')))
+        .unwrap_or(value.len());
+    let name = value.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && head >= 2;
     let code = value.contains("()")
         || value.contains("::")
+        || lead.contains("::")
         || value.contains("->")
-        || (value.contains('(')
-            && value.contains(['.', '_'])
-            && value.find('(').is_some_and(|at| {
-                at > 2
-                    && value[..at]
-                        .chars()
-                        .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_'))
-            }))
+        || (name
+            && (value[head..].starts_with(['(', '[', '{'])
+                || value[head..].starts_with("!(")
+                || value[head..].starts_with("![")
+                || value[head..].starts_with("!{")))
         || lower.starts_with("http")
-        || value.starts_with(['/', '.', '<', '[', '{', '%', '-'])
-        || (value.starts_with('$') && classes(&value[1..]) < 3);
+        || value.starts_with(['/', '.', '<', '[', '{', '%', '-', '&', '('])
+        || value.get(1..2).is_some_and(|c| "'\"".contains(c))
+        || (lead.contains("==") && !lead.ends_with(['"', '\'']))
+        || (value.starts_with('$') && classes(&value[1..]) < 3)
+        || (lead.trim_end().ends_with(" is")
+            && (value.ends_with(':') || !value.chars().any(|c| c.is_ascii_digit())));
     // An identifier: words joined by dots and underscores, with at most a digit at the end.
     let identifier = value
         .chars()
         .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'))
         && value.chars().filter(char::is_ascii_digit).count() < 2
         && (value.contains(['_', '.', '-'])
-            || !whole.contains(['"', '\'', 'は', '「'])
+            || !lead.contains(['"', '\'', 'は', '「'])
             || value.chars().all(|c| c.is_ascii_lowercase()));
     let dated = value
         .chars()
@@ -198,6 +220,13 @@ fn classes(value: &str) -> usize {
 
 /// What documentation and templates write where a credential would stand.
 fn is_placeholder(value: &str) -> bool {
+    is_example(value)
+        || ["abcdefgh", "12345678"]
+            .iter()
+            .any(|run| value.to_ascii_lowercase().contains(run))
+}
+
+fn is_example(value: &str) -> bool {
     let lower = value.to_ascii_lowercase();
     let words = [
         "example",
@@ -225,8 +254,6 @@ fn is_placeholder(value: &str) -> bool {
         "secrets.",
         "[cut:",
         "insert",
-        "abcdefgh",
-        "12345678",
         "●●",
         "…",
         "...",

@@ -37,6 +37,17 @@ pub(super) fn find(scene: &Scene, names: &mut Names) {
         if view.before(at) == Some(' ') {
             at -= 1;
         }
+        // 藤原（ふじわら）さん: the reading stands between.
+        if view.before(at) == Some(')')
+            && let Some(open) = (at.saturating_sub(16)..at - 1)
+                .rev()
+                .find(|&i| view.chars[i] == '(')
+            && view.chars[open + 1..at - 1]
+                .iter()
+                .all(|&c| is_hiragana(c) || is_katakana(c) || c == ' ')
+        {
+            at = open;
+        }
         let title = at > 0 && !is_plain_honorific(hit.as_str());
         let weakest = if title {
             Strength::Single
@@ -154,7 +165,6 @@ fn is_honorific(view: &View, start: usize, end: usize) -> bool {
                     "人",
                     "世間",
                     "上",
-                    "み",
                     "各位",
                     "異",
                     "生",
@@ -254,6 +264,9 @@ fn unknown(view: &View, end: usize, title: bool) -> Option<shape::Name> {
     let before = view.before(start);
     let joined = before.is_some_and(is_katakana)
         || (before.is_some_and(is_hiragana) && matches!(before, Some('お' | 'ご')));
+    if PREFECTURES.contains(&text) {
+        return None;
+    }
     let fits = if title {
         length == 2
     } else {
@@ -267,14 +280,26 @@ fn unknown(view: &View, end: usize, title: bool) -> Option<shape::Name> {
     if !fits
         || joined
         || (lexicon().is_word(text) && !((intimate || prefecture) && !title && length == 2))
-        || text.chars().any(|c| {
-            "部課室係社店屋者員会組市県区町村校院所様氏各皆何誰〇一二三四五六七八九十".contains(c)
-        })
+        || text
+            .chars()
+            .any(|c| "部課室係社店屋者員会組市県区町村校院所様氏各皆何誰〇".contains(c))
+    {
+        return None;
+    }
+    // 三名様, 二人さん count; 七夏さん is someone.
+    if text.starts_with(['一', '二', '三', '四', '五', '六', '七', '八', '九', '十'])
+        && text.ends_with([
+            '人', '名', '件', '個', '回', '階', '号', '枚', '年', '日', '番', '同', '方', '家',
+            '組',
+        ])
     {
         return None;
     }
     // The ends of a longer word: 総務部付田辺 is left to the lists.
-    if length == 4 && lexicon().is_word(view.slice(start, start + 2)) {
+    if length == 4
+        && (lexicon().is_word(view.slice(start, start + 2))
+            || lexicon().is_word(view.slice(start + 2, end)))
+    {
         return None;
     }
     let lexicon = lexicon();
@@ -291,6 +316,12 @@ fn unknown(view: &View, end: usize, title: bool) -> Option<shape::Name> {
 
 /// People in general.
 fn is_nobody(text: &str) -> bool {
+    // A list of honorifics or titles (社長 弁護士, さん 氏) names nobody.
+    static ONLY: LazyLock<Regex> =
+        LazyLock::new(|| super::super::pattern(&format!("^(?:(?:{HONORIFICS}|{TITLES}) ?)+$")));
+    if ONLY.is_match(text) {
+        return true;
+    }
     matches!(
         text,
         "皆" | "客"
@@ -300,7 +331,6 @@ fn is_nobody(text: &str) -> bool {
             | "担当者"
             | "奥"
             | "神"
-            | "王"
             | "娘"
             | "嫁"
             | "兄"
@@ -313,8 +343,6 @@ fn is_nobody(text: &str) -> bool {
             | "祖母"
             | "坊"
             | "殿"
-            | "本"
-            | "山"
             | "子"
             | "人"
             | "方"
@@ -371,5 +399,5 @@ fn is_nobody(text: &str) -> bool {
             | "管理人"
             | "取引先"
             | "お取引先"
-    ) || text.chars().all(|c| is_hiragana(c)) && text.chars().count() < 2
+    ) || text.chars().all(is_hiragana) && text.chars().count() < 2
 }

@@ -3,7 +3,7 @@
 use super::shape::{self, Name, Part, Strength};
 use super::{Names, Scene, latin};
 use crate::masking::chars::{is_han, is_hiragana, is_katakana};
-use crate::masking::lexicon::lexicon;
+use crate::masking::lexicon::{PREFECTURES, lexicon};
 use crate::masking::normal::View;
 use regex::Regex;
 use std::sync::LazyLock;
@@ -17,6 +17,8 @@ static LABEL: LazyLock<Regex> = LazyLock::new(|| {
         (?P<label> (?:お|ご)?(?:氏名|名前|芳名) | 姓名 | (?:お客|顧客|相手|宛先|送り主|届け先|会員|患者|契約者|受取人|利用者|申込者?|担当者?|生徒|社員|従業員|保護者|受講者|参加者|登録者|著者|作成者|代表者|被保険者|配偶者|扶養者|名義人?)(?:様|さま)?(?:の?(?:お|ご)?(?:氏名|名前|名)) | お客様
           | フリガナ | ふりがな | カナ(?:氏名)? | よみがな | 読み仮名 | ローマ字 | 口座名義人? | カード名義人? | 名義人? | 宛名 | 宛先
           | (?:ご?担当|対応|受付|責任|作成|承認|起案|記入|報告|依頼|申請|申込|申し込み|発注|受注|差出|送付|受取|引取|契約|保証|紹介|推薦|連絡|発表|提案|投稿|執筆|編集|監修|翻訳|撮影|運転|出張|登録|利用|購入|被保険|面接|評価|審査|確認|検収|参加|出席|欠席|司会|代表|候補|志願|応募|相談|通報|訪問|同行|主治|取締|世帯|届出|研究|開発|管理|引継|引き継ぎ)(?:者|人|官|医|役|主|先)?(?:名)?
+          | 看護師 | 医師 | 弁護士 | 税理士 | 司法書士 | 会計士 | 教授 | 助手 | 店長 | 部長 | 課長 | 係長 | 社長 | 会長 | 取締役 | 監査役 | 主任 | リーダー | 窓口
+          | 賃借人 | 賃貸人 | 売主 | 買主 | 貸主 | 借主 | 委託者 | 受託者 | (?:連帯)?保証人 | 債務者 | 債権者 | 申立人 | 原告 | 被告 | 相続人 | 姓 | 名 | セイ | メイ
           | 送り主 | 届け先 | 届先 | お届け先 | 世帯主 | 配偶者 | 保護者 | 緊急連絡先 | 講師 | 著者? | 筆者 | 司会 | 書記 | 議長 | 幹事 | 参加 | 出席 | 欠席 | 患者 | 従業員 | 社員 | 生徒 | 児童 | 学生 | 上司 | 部下 | メンバー | 登壇 | 登壇者 | ゲスト | 発言者? | 話者 | 聞き手 | インタビュアー | 宛 | 父 | 母 | 長男 | 長女 | 次男 | 夫 | 妻 | 同席 | 立会人? | 文責 | 担任 | 主催
           | (?i: (?:(?:full|first|last|user|customer|client|display|given|family|sur|contact|employee|patient|account|recipient|sender|owner|author|billing|shipping|card[_\ -]?holder|holder|member|person|applicant|student|real|nick|legal|maiden)[_\ -]?)? name(?:_?(?:kana|kanji|ja|jp))?
               | customer | client | employee | assignee | reporter | reviewer | author | committer | owner | contact | recipient | sender | user | from | to | cc | bcc | attn | by | manager | approver | requester | creator | attendees? | participants? | members? | speaker | interviewer | candidate | applicant | patient | signed-off-by | co-authored-by | reviewed-by | kana | furigana | cardholder | payee | beneficiary | holder | assigned[_\ ]to | created[_\ ]by | updated[_\ ]by | approved[_\ ]by ) )
@@ -47,9 +49,15 @@ pub(super) fn find(scene: &Scene, names: &mut Names) {
         // A colon, a cell or a quotation says: a value follows. は and a space say it less.
         let firm = matches!(sign, ":" | "=" | "|" | "\t" | "→") || opened;
         let least = match (firm, latin_label, sign) {
-            (true, false, _) => Strength::Guess,
-            (true, true, _) => Strength::Single,
+            (true, ..) => Strength::Guess,
+            (false, false, "は" | "は、") if is_form_label(label.as_str()) => Strength::Single,
+            (false, false, " ")
+                if label.as_str().ends_with("担当") || label.as_str().ends_with("者") =>
+            {
+                Strength::Single
+            }
             (false, false, " ") if is_form_label(label.as_str()) => Strength::Guess,
+            (false, false, " ") if is_kin(label.as_str()) => Strength::Single,
             _ => Strength::Surname,
         };
         list(
@@ -72,6 +80,13 @@ fn is_form_label(label: &str) -> bool {
         || label.contains("名義")
         || label.contains("フリガナ")
         || label.contains("ふりがな")
+}
+
+fn is_kin(label: &str) -> bool {
+    matches!(
+        label,
+        "父" | "母" | "夫" | "妻" | "長男" | "長女" | "次男" | "配偶者"
+    )
 }
 
 /// The label is a word of its own.
@@ -99,16 +114,25 @@ fn list(
 ) {
     let view = scene.view;
     let mut at = start;
-    for n in 0..LONGEST_LIST {
-        while view
-            .get(at)
-            .is_some_and(|c| matches!(c, ' ' | '\t' | '"' | '\'' | '「' | '@' | '【' | '・' | '*'))
-        {
+    for _ in 0..LONGEST_LIST {
+        while view.get(at).is_some_and(|c| " \t\"'「@【・*".contains(c)) {
             at += 1;
         }
-        let name = item(scene, at, least, firm, latin_label, label)
-            .or_else(|| (n == 0).then(|| after_office(view, at)).flatten());
-        let Some(name) = name else { break };
+        let name =
+            item(scene, at, least, firm, latin_label, label).or_else(|| after_office(view, at));
+        let Some(name) = name else {
+            // One that reads as nothing does not end a list: 参加：大分、二瓶.
+            match (firm && !latin_label)
+                .then(|| next_item(view, at))
+                .flatten()
+            {
+                Some(next) => {
+                    at = next;
+                    continue;
+                }
+                None => break,
+            }
+        };
         if !scene.is_open(name.start, name.end) {
             break;
         }
@@ -132,6 +156,12 @@ fn list(
     }
 }
 
+/// Past a short item that is followed by a mark.
+fn next_item(view: &View, at: usize) -> Option<usize> {
+    let end = (at..at + 12).find(|&i| view.get(i).is_none_or(|c| "、,・/\n。:".contains(c)))?;
+    (end > at && view.get(end).is_some_and(|c| "、・".contains(c))).then_some(end + 1)
+}
+
 /// One name at `at`, with what the label lends it.
 fn item(
     scene: &Scene,
@@ -146,21 +176,47 @@ fn item(
     if first.is_ascii_alphabetic() {
         return latin::at(view, at, firm);
     }
-    if let Some((strength, name)) = shape::starting_at(view, at, least) {
+    let best = shape::starting_at(view, at, least);
+    // 姓：藤原　名：美穂: what follows the space may be the next label.
+    let first_word = best.as_ref().and_then(|(_, name)| {
+        let gap = (name.start..name.end).find(|&i| view.chars[i] == ' ')?;
+        shape::read(view, name.start, gap).filter(|(strength, _)| *strength >= least)
+    });
+    for (strength, name) in best.into_iter().chain(first_word) {
         let text = view.slice(name.start, name.end);
         let closed = closes(view, name.end);
         let place = lexicon().surname(text).is_some_and(|s| s.place);
         // "name" labels products and places too: only what is a name by itself.
-        let generic = latin_label && label.eq_ignore_ascii_case("name")
-            || latin_label && matches!(label, "to" | "from" | "by" | "To" | "From");
+        let generic = ["name", "to", "from", "by"]
+            .iter()
+            .any(|l| label.eq_ignore_ascii_case(l));
         let sound = match strength {
             Strength::Guess => firm && closed && !lexicon().is_word(text) && !is_thing(text),
+            // 名前は幸子です: a given name is enough where the label asks for names only.
+            Strength::Single if !firm && is_form_label(label) => {
+                text.chars().count() >= 2
+                    && !lexicon().is_word(text)
+                    && closes_softly(view, name.end)
+            }
+            // 妻 由紀子: families are told by given names.
+            Strength::Single if !firm && is_kin(label) => {
+                text.chars().count() >= 2 && !lexicon().is_word(text) && closed
+            }
+            // 担当 谷: one character at the end of the line.
+            Strength::Single if !firm && name.end - name.start == 1 => {
+                view.get(name.end).is_none_or(|c| "\n\r。/、,(".contains(c))
+                    && lexicon().surname(text).is_some()
+                    && !matches!(label, "父" | "母" | "夫" | "妻")
+            }
             Strength::Single => {
                 closed
                     && (firm && !generic || text.chars().count() >= 2 && !lexicon().is_word(text))
             }
             Strength::Surname => {
-                (firm && closed && !(generic && place)) || (closes_softly(view, name.end) && !place)
+                (firm && closed && !(generic && place))
+                    || (label.ends_with("担当")
+                        && view.get(name.end).is_none_or(|c| "\n\r。".contains(c)))
+                    || (closes_softly(view, name.end) && !place)
             }
             Strength::Half | Strength::Pair => closed || closes_softly(view, name.end),
         };
@@ -168,8 +224,11 @@ fn item(
             return Some(name);
         }
     }
-    if firm && !latin_label {
-        unknown(view, at)
+    if firm && (!latin_label || view.before(at) == Some('"')) {
+        unknown(view, at).filter(|name| {
+            let bigram = |i: usize| lexicon().is_word(view.slice(i, i + 2));
+            !latin_label || name.end - name.start >= 3 && !(name.start..name.end - 1).any(bigram)
+        })
     } else {
         None
     }
@@ -178,64 +237,16 @@ fn item(
 /// The value ends here.
 fn closes(view: &View, at: usize) -> bool {
     let at = past_titles(view, at);
-    view.get(at).is_none_or(|c| {
-        matches!(
-            c,
-            '\n' | '\r'
-                | '\t'
-                | '、'
-                | ','
-                | '。'
-                | '.'
-                | '"'
-                | '\''
-                | '」'
-                | '』'
-                | '】'
-                | ')'
-                | '('
-                | '/'
-                | '|'
-                | '・'
-                | ' '
-                | '<'
-                | ';'
-                | '→'
-                | '&'
-                | '['
-                | ']'
-                | '}'
-                | '「'
-                | '※'
-                | '-'
-        )
-    })
+    view.get(at)
+        .is_none_or(|c| "\n\r\t、,。.\"'」』】)(/|・ <;→&[]}「※-".contains(c))
 }
 
 /// Or a particle follows: 担当は田中です.
 fn closes_softly(view: &View, at: usize) -> bool {
     let at = past_titles(view, at);
-    view.get(at).is_some_and(|c| {
-        matches!(
-            c,
-            'で' | 'が'
-                | 'は'
-                | 'と'
-                | 'に'
-                | 'も'
-                | 'か'
-                | 'の'
-                | 'へ'
-                | 'を'
-                | 'ま'
-                | '。'
-                | '、'
-                | '('
-                | '\n'
-                | ' '
-                | ')'
-        )
-    }) || view.get(at).is_none()
+    view.get(at)
+        .is_some_and(|c| "でがはとにもかのへをま。、(\n )".contains(c))
+        || view.get(at).is_none()
 }
 
 /// Past honorific, title and a note in brackets.
@@ -260,22 +271,10 @@ fn after_office(view: &View, at: usize) -> Option<Name> {
     {
         if matches!(c, 'の' | ' ')
             && end > at
-            && view.before(end).is_some_and(|c| {
-                matches!(
-                    c,
-                    '部' | '課'
-                        | '室'
-                        | '係'
-                        | '店'
-                        | '社'
-                        | '局'
-                        | '所'
-                        | '班'
-                        | '院'
-                        | '校'
-                        | '司'
-                )
-            })
+            && (view
+                .before(end)
+                .is_some_and(|c| "部課室係店社局所班院校司長役".contains(c))
+                || c == ' ' && lexicon().is_word(view.slice(at, end)))
         {
             let (strength, name) = shape::starting_at(view, end + 1, Strength::Guess)?;
             let text = view.slice(name.start, name.end);
@@ -331,6 +330,7 @@ pub(super) fn unknown(view: &View, start: usize) -> Option<Name> {
         }
     };
     let sound = fits
+        && !PREFECTURES.contains(&text)
         && closes(view, end)
         && !is_thing(text)
         && !text.split(' ').any(|word| lexicon.is_word(word))

@@ -2,7 +2,7 @@
 
 use super::shape::{Name, Part};
 use super::{Names, Scene};
-use crate::masking::lexicon::{lexicon, romaji};
+use crate::masking::lexicon::{is_english, lexicon, romaji};
 use crate::masking::normal::View;
 use regex::Regex;
 use std::sync::LazyLock;
@@ -13,7 +13,7 @@ static PAIR: LazyLock<Regex> = LazyLock::new(|| {
 /// Words after or before which one name stands alone.
 static BEFORE: LazyLock<Regex> = LazyLock::new(|| {
     super::super::pattern(
-        r"(?:(?i:\b(?:hi|hello|hey|dear|thanks|thank you|cheers|regards|best|sincerely|ask|asked|tell|told|met|meet|with|from|by|cc|attn|contact|ping|mr|ms|mrs|miss|dr|prof|sir|madam|customer|colleague|manager|name is|i am|i'm|this is|called|cc'd|love))[,.:]?|@) ?\n?([A-Z][a-z]{1,15}|[A-Z]{2,12})\b",
+        r"(?:(?i:\b(?:hi|hello|hey|dear|thanks|thank you|cheers|regards|best|sincerely|ask|asked|tell|told|met|cc|attn|ping|mr|ms|mrs|miss|dr|prof|name is|i am|i'm|my name is))[,.:]?(?: (?:Mr|Ms|Mrs|Miss|Dr|Prof)\.?)?(?: \n?|\n)|@)([A-Z][a-z]{1,15}|[A-Z]{2,12})\b",
     )
 });
 static AFTER: LazyLock<Regex> = LazyLock::new(|| {
@@ -57,13 +57,23 @@ pub(super) fn find(scene: &Scene, names: &mut Names) {
             // A greeting or -san vouches for what only sounds like a name.
             let greeting = hit
                 .get(0)
-                .is_some_and(|m| m.as_str().starts_with(['H', 'D', 'h', 'd', '@']))
+                .is_some_and(|m| m.as_str().starts_with(['H', 'D', 'h', 'd']))
                 && word.len() >= 4;
             let honored = std::ptr::eq(regex, &*AFTER) || greeting;
-            let known = is_known(word.as_str())
-                || honored
-                    && romaji::is_plausible(&word.as_str().to_lowercase())
-                    && word.as_str().starts_with(|c: char| c.is_ascii_uppercase());
+            // `@Name 日本語`: a mention in a chat; decorators of code are followed by code.
+            let mention = hit.get(0).is_some_and(|m| m.as_str().starts_with('@'))
+                && view.get(view.at_byte(word.end())) == Some(' ')
+                && view
+                    .get(view.at_byte(word.end()) + 1)
+                    .is_some_and(|c| !c.is_ascii());
+            let decorator = hit.get(0).is_some_and(|m| m.as_str().starts_with('@'))
+                && !mention
+                && (view.get(view.at_byte(word.end())) == Some('(')
+                    || word.as_str().bytes().all(|b| b.is_ascii_uppercase()));
+            let capital = word.as_str().starts_with(|c: char| c.is_ascii_uppercase());
+            let known = mention
+                || is_known(word.as_str()) && !decorator
+                || honored && capital && is_japanese(word.as_str());
             if known && edges(view, start, end) && scene.is_open(start, end) {
                 names.add(one(view, start, end));
             }
@@ -83,8 +93,7 @@ pub(super) fn find(scene: &Scene, names: &mut Names) {
                 ));
             }
             None if scene.is_open(start, gap)
-                && (is_known(first.as_str())
-                    || romaji::is_plausible(&first.as_str().to_lowercase())) =>
+                && (is_known(first.as_str()) || is_japanese(first.as_str())) =>
             {
                 names.add(one(view, start, gap))
             }
@@ -125,8 +134,13 @@ pub(super) fn at(view: &View, start: usize, firm: bool) -> Option<Name> {
     let closed = !view.get(first_end).is_some_and(|c| {
         c.is_ascii_alphanumeric() || matches!(c, '_' | '@' | '.' | '/' | '(' | ':')
     });
-    (closed && is_known(first) && first.starts_with(|c: char| c.is_ascii_uppercase()))
-        .then(|| one(view, start, first_end))
+    (closed
+        && firm
+        && first.len() >= 3
+        && first.chars().any(|c| c.is_ascii_lowercase())
+        && is_known(first)
+        && first.starts_with(|c: char| c.is_ascii_uppercase()))
+    .then(|| one(view, start, first_end))
 }
 
 /// Not inside an identifier, a path or a longer name.
@@ -147,6 +161,12 @@ fn is_known(word: &str) -> bool {
             || lexicon.is_foreign_surname(word))
 }
 
+/// Sounds Japanese and is no English word.
+fn is_japanese(word: &str) -> bool {
+    let lower = word.to_lowercase();
+    !is_english(&lower) && romaji::is_plausible(&lower)
+}
+
 fn is_pair(first: &str, second: &str, comma: bool) -> bool {
     let lexicon = lexicon();
     let given = |w: &str| lexicon.is_given_romaji(w) || lexicon.is_foreign_given(w);
@@ -158,19 +178,12 @@ fn is_pair(first: &str, second: &str, comma: bool) -> bool {
         return true;
     }
     // One known and one that only sounds Japanese: YAMADA Tomoharu, Kana Uemori.
-    let sounds = |w: &str| {
-        w.len() >= 4
-            && romaji::is_plausible(&w.to_lowercase())
-            && !matches!(
-                w.to_lowercase().as_str(),
-                "office" | "note" | "house" | "store" | "station" | "hotel" | "japan" | "tower"
-            )
-    };
+    let sounds = |w: &str| w.len() >= 4 && is_japanese(w);
     (lexicon.is_surname_romaji(first)
         && sounds(second)
         && first.chars().all(|c| c.is_ascii_uppercase()))
         || (lexicon.is_given_romaji(first) && first.len() >= 4 && sounds(second))
-        || (lexicon.is_surname_romaji(second) && second.len() >= 5 && sounds(first))
+        || (lexicon.is_surname_romaji(second) && second.len() >= 4 && sounds(first))
 }
 
 fn one(view: &View, start: usize, end: usize) -> Name {

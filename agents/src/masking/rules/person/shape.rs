@@ -1,7 +1,7 @@
 //! What reads as a name: surname, given name, both, in kanji, kana or from elsewhere.
 
 use crate::masking::chars::{is_han, is_hiragana, is_katakana};
-use crate::masking::lexicon::lexicon;
+use crate::masking::lexicon::{PREFECTURES, lexicon};
 use crate::masking::normal::View;
 use regex::Regex;
 use std::sync::LazyLock;
@@ -49,6 +49,10 @@ pub(in crate::masking) fn read(view: &View, start: usize, end: usize) -> Option<
         return None;
     }
     let chars = &view.chars[start..end];
+    // What an address left behind is nobody's name.
+    if PREFECTURES.contains(&view.slice(start, end)) {
+        return None;
+    }
     if let Some(gap) = chars.iter().position(|c| matches!(c, ' ' | '\n')) {
         let second = start + gap + 1;
         if view.chars[second..end].iter().any(|c| c.is_whitespace()) {
@@ -87,12 +91,19 @@ fn name(start: usize, end: usize, parts: &[(usize, usize, char)]) -> Name {
 /// Kanji, or kanji and kana, without a space.
 fn solid(view: &View, start: usize, end: usize) -> Option<(Strength, Name)> {
     let lexicon = lexicon();
+    // The honorific is no part of the name before it, though さん and くん are given names' sounds.
+    if ["さん", "くん", "ちゃん", "さま"]
+        .iter()
+        .any(|h| view.slice(start, end).ends_with(h))
+    {
+        return None;
+    }
     let text = |a: usize, b: usize| view.slice(a, b);
     let mut best: Option<(Strength, usize, Name)> = None;
     let pair = |k: usize| {
         let (a, b) = (
             lexicon.surname_initial(text(start, k)),
-            lexicon.given_initial(text(k, end)),
+            given_initial(text(start, k), text(k, end)),
         );
         name(start, end, &[(start, k, a), (k, end, b)])
     };
@@ -110,7 +121,10 @@ fn solid(view: &View, start: usize, end: usize) -> Option<(Strength, Name)> {
         if !is_surname {
             continue;
         }
-        if lexicon.given(given).is_some() {
+        // One kanji and kana (申 しま) is more often a verb.
+        let sounds =
+            k - start == 1 && !given.chars().any(is_han) && !super::honorific::starts_at(view, end);
+        if lexicon.given(given).is_some() && !sounds {
             // One and one (金子, 林田) is more often a surname of two.
             if end - start == 2 {
                 offer(&mut best, Strength::Single, 0, pair(k));
@@ -134,9 +148,9 @@ fn solid(view: &View, start: usize, end: usize) -> Option<(Strength, Name)> {
         {
             offer(&mut best, Strength::Half, rank.saturating_sub(3), pair(k));
         } else if k - start == 1
-            && end - k == 2
+            && (2..=3).contains(&(end - k))
             && is_given_like(given)
-            && !lexicon.is_word(given)
+            && !(start..end - 1).any(|i| lexicon.is_word(text(i, i + 2)))
             && !lexicon.is_word(text(start, end))
         {
             offer(&mut best, Strength::Guess, 1, pair(k));
@@ -149,16 +163,8 @@ fn solid(view: &View, start: usize, end: usize) -> Option<(Strength, Name)> {
         } else {
             Strength::Single
         };
-        // A surname is read as one (長谷川), not as a rarer surname and the rest.
-        let over = if end - start <= 3 {
-            Strength::Pair
-        } else {
-            strength
-        };
-        if best
-            .as_ref()
-            .is_none_or(|(s, ..)| *s < over || end - start == 2)
-        {
+        // A surname of up to three is read as one (長谷川), not as a rarer surname and the rest.
+        if end - start <= 3 || best.as_ref().is_none_or(|(s, ..)| *s < strength) {
             return Some((
                 strength,
                 name(start, end, &[(start, end, lexicon.surname_initial(whole))]),
@@ -197,16 +203,26 @@ fn offer(best: &mut Option<(Strength, usize, Name)>, strength: Strength, rank: u
 fn is_given_like(text: &str) -> bool {
     let n = text.chars().count();
     let han = text.chars().filter(|c| is_han(*c)).count();
-    let kana = text.chars().all(|c| is_hiragana(c)) || text.chars().all(is_katakana);
+    let kana = text.chars().all(is_hiragana) || text.chars().all(is_katakana);
     (1..=3).contains(&n)
         && han == n
         && !text.ends_with(ENDINGS)
         && !text.contains(['様', '氏', '殿'])
+        && !PREFECTURES.iter().any(|p| text.ends_with(p))
         || kana && (2..=4).contains(&n) && lexicon().is_given_kana(text)
+        // くみ子, のり子; とし江 only where no particle could stand first.
         || (2..=3).contains(&n)
-            && han >= 1
+            && han == 1
             && text.chars().all(|c| is_han(c) || is_hiragana(c))
-            && text.ends_with(['子', '美', '江', '代', '恵', '香', '菜', '奈', '乃', '希'])
+            && (text.ends_with('子') || text.ends_with(['美', '江', '代', '恵', '香']) && !text.starts_with(['と', 'の', 'は', 'が', 'を', 'に', 'へ', 'で', 'も', 'や']))
+}
+
+/// Two neighbouring kanji of it are a common noun: 勤務 in 勤務可.
+pub(super) fn has_word(text: &str) -> bool {
+    let chars: Vec<char> = text.chars().collect();
+    chars
+        .windows(2)
+        .any(|pair| lexicon().is_word(&pair.iter().collect::<String>()))
 }
 
 /// Hiragana that no list has, closed by an honorific or the value's end: いろは in 田中いろは様.
@@ -220,23 +236,9 @@ fn is_kana_given(view: &View, start: usize, end: usize) -> bool {
         ])
         && !PROSE.split(' ').any(|word| text.contains(word))
         && (super::honorific::starts_at(view, end)
-            || view.get(end).is_none_or(|c| {
-                matches!(
-                    c,
-                    '\n' | '\r'
-                        | '"'
-                        | '\''
-                        | ','
-                        | '、'
-                        | '。'
-                        | '('
-                        | ')'
-                        | '」'
-                        | '<'
-                        | '|'
-                        | '\t'
-                )
-            }))
+            || view
+                .get(end)
+                .is_none_or(|c| "\n\r\"',、。()」<|\t".contains(c)))
 }
 
 /// No given name ends in these; companies, places, offices and things do.
@@ -304,7 +306,7 @@ fn spaced(
             Strength::Half
         }
         (false, true)
-            if (1..=3).contains(&first.chars().count())
+            if (2..=3).contains(&first.chars().count())
                 && all(first, is_han)
                 && !lexicon.is_word(first)
                 && !first.ends_with(ENDINGS)
@@ -317,8 +319,17 @@ fn spaced(
     both(
         strength,
         lexicon.surname_initial(first),
-        lexicon.given_initial(last),
+        given_initial(first, last),
     )
+}
+
+/// A given name is read as its surname is: 偉 after 王 is Wei.
+fn given_initial(surname: &str, given: &str) -> char {
+    if lexicon().continental(surname).is_some() {
+        lexicon().continental_initial(given)
+    } else {
+        lexicon().given_initial(given)
+    }
 }
 
 /// ピエール・デュポン.
@@ -390,6 +401,16 @@ fn is_role(text: &str) -> bool {
         || text.ends_with("メーカー")
 }
 
+/// A surname of one character that hangs on what stands before it is the end of that: 品質保証室.
+fn hangs(view: &View, name: &Name) -> bool {
+    name.parts.first().is_some_and(|p| p.end - p.start == 1)
+        && is_han(view.chars[name.start])
+        && (view
+            .before(name.start)
+            .is_some_and(|c| is_han(c) || is_katakana(c))
+            || "室課部係局班組店".contains(view.chars[name.start]) && name.parts.len() == 1)
+}
+
 /// The best name that ends at `end` and begins where a word can.
 pub(in crate::masking) fn ending_at(
     view: &View,
@@ -409,6 +430,7 @@ pub(in crate::masking) fn ending_at(
         }
         if let Some((strength, name)) = read(view, start, end)
             && strength >= least
+            && !hangs(view, &name)
             && best
                 .as_ref()
                 .is_none_or(|(s, n)| (strength, end - start) > (*s, n.end - n.start))
@@ -436,6 +458,7 @@ pub(in crate::masking) fn starting_at(
         }
         if let Some((strength, name)) = read(view, start, end)
             && strength >= least
+            && !hangs(view, &name)
             && best
                 .as_ref()
                 .is_none_or(|(s, n)| (strength, end - start) > (*s, n.end - n.start))
@@ -480,6 +503,10 @@ pub(in crate::masking) fn ends(view: &View, at: usize) -> bool {
     if is_katakana(last) {
         return !is_katakana(after) && (!is_han(after) || super::honorific::starts_at(view, at));
     }
+    // Hiragana runs on into words; a name ends before a particle.
+    if is_hiragana(after) {
+        return "はがをにのともでへやか".contains(after) || super::honorific::starts_at(view, at);
+    }
     !is_han(after) || super::honorific::starts_at(view, at)
 }
 
@@ -507,12 +534,7 @@ pub(super) fn companies(view: &View) -> Vec<(usize, usize)> {
         {
             // Hiragana belongs to the company while it stands at the front (株式会社あさひ屋).
             if is_hiragana(c) {
-                if end > after + hiragana
-                    || matches!(
-                        c,
-                        'の' | 'は' | 'が' | 'を' | 'に' | 'と' | 'へ' | 'で' | 'も'
-                    )
-                {
+                if end > after + hiragana || "のはがをにとへでも".contains(c) {
                     break;
                 }
                 hiragana += 1;

@@ -11,15 +11,21 @@ use crate::masking::normal::{Reading, View};
 use crate::masking::tags::squeeze;
 use aho_corasick::{AhoCorasick, MatchKind};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 /// A body with more names than this is a table; the rest are found by their own evidence.
 const MOST: usize = 20_000;
+
+/// Each costs a search of every later document.
+const MOST_GUARDED: usize = 200;
 
 /// The names of the documents so far: spelling → initials, one per word.
 #[derive(Default)]
 pub(in crate::masking) struct Known {
     names: BTreeMap<String, Vec<char>>,
     automaton: Option<(AhoCorasick, Vec<String>)>,
+    /// Surnames that bare are words (森, 下山): alone between marks they are names.
+    guarded: BTreeMap<String, char>,
 }
 
 impl Known {
@@ -37,6 +43,8 @@ impl Known {
             let word = view.slice(part.start, part.end);
             if is_telling(word, n == 0) {
                 self.put(word.to_string(), word, &[part.initial]);
+            } else if n == 0 && word.chars().all(is_han) && self.guarded.len() < MOST_GUARDED {
+                self.guarded.insert(word.to_string(), part.initial);
             }
         }
     }
@@ -48,8 +56,8 @@ impl Known {
         } else {
             key
         };
-        if !self.names.contains_key(&key) {
-            self.names.insert(key, initials.to_vec());
+        if let Entry::Vacant(entry) = self.names.entry(key) {
+            entry.insert(initials.to_vec());
             self.automaton = None;
         }
     }
@@ -90,6 +98,7 @@ pub(super) fn find(scene: &Scene, known: &mut Known, names: &mut Names) {
             known.add(view, name);
         }
     }
+    guarded(scene, known, names);
     let Some((automaton, words)) = known.automaton() else {
         return;
     };
@@ -114,6 +123,32 @@ pub(super) fn find(scene: &Scene, known: &mut Known, names: &mut Names) {
             })
             .collect();
         names.add(Name { start, end, parts });
+    }
+}
+
+/// 「原」, "1. 谷が", （林）: a word that is a known name, alone between marks.
+fn guarded(scene: &Scene, known: &Known, names: &mut Names) {
+    let view = scene.view;
+    for (word, &initial) in &known.guarded {
+        for (byte, _) in view.text.match_indices(word.as_str()) {
+            let (start, end) = (view.at_byte(byte), view.at_byte(byte + word.len()));
+            let bullet = view.before(start) == Some(' ')
+                && start >= 2
+                && ".-・*)".contains(view.chars[start - 2]);
+            let opened = view.before(start).is_none_or(|c| "\n「(、・→".contains(c)) || bullet;
+            let closed = view.get(end).is_none_or(|c| "」)、・→がは\n:".contains(c));
+            if opened && closed && !names.covers(start, end) && scene.is_open(start, end) {
+                names.add(Name {
+                    start,
+                    end,
+                    parts: vec![Part {
+                        start,
+                        end,
+                        initial,
+                    }],
+                });
+            }
+        }
     }
 }
 

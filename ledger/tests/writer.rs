@@ -1,0 +1,236 @@
+//! The one writer under stress: panics, late answers, months, full and sealed files.
+#![allow(clippy::unwrap_used)]
+
+use ledger::clock::Clock;
+use ledger::verify::{Trust, verify};
+use ledger::{AppendError, Appender, Content, Options, Reader, Submission};
+use schemas::kinds::agents::{AgentReason, AgentRetired};
+use schemas::kinds::records::RetentionExtended;
+use schemas::{Event, Period, Timestamp};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::mpsc::channel;
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// A clock that stands where it is put, or panics in the committer.
+#[derive(Default)]
+struct TestClock {
+    micros: AtomicI64,
+    broken: AtomicBool,
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        let committer = std::thread::current().name() == Some("committer");
+        assert!(!committer || !self.broken.load(Ordering::SeqCst), "broken");
+        Timestamp::from_micros(self.micros.load(Ordering::SeqCst))
+    }
+}
+
+fn ledger() -> (TempDir, Arc<TestClock>) {
+    let (dir, clock) = (TempDir::new().unwrap(), Arc::new(TestClock::default()));
+    let start: Timestamp = "2026-11-30T23:59:00.000000Z".parse().unwrap();
+    clock.micros.store(start.micros(), Ordering::SeqCst);
+    ledger::create(dir.path(), "example.com/daicho", &*clock).unwrap();
+    (dir, clock)
+}
+
+fn open(dir: &Path, clock: &Arc<TestClock>, file_bytes: u64) -> (Appender, Reader) {
+    let clock: Arc<dyn Clock> = clock.clone();
+    ledger::open(dir, Options { clock, file_bytes }).unwrap()
+}
+
+fn submission(appender: &Appender, content: Option<&str>) -> Submission {
+    let data = AgentRetired {
+        agent: "cfo".parse().unwrap(),
+        reason: AgentReason::Requested,
+    };
+    let content = content.map(|text| Content {
+        name: "request".parse().unwrap(),
+        media: "text/plain".parse().unwrap(),
+        bytes: text.into(),
+    });
+    Submission {
+        event: Event::new(appender.new_id(), "user:s001".parse().unwrap(), data),
+        content: content.into_iter().collect(),
+    }
+}
+
+fn check(dir: &Path) {
+    let report = verify(dir, &Trust::default(), |_| {}).unwrap();
+    assert!(report.is_clean(), "{:#?}", report.findings);
+}
+
+fn logs(dir: &Path) -> Vec<PathBuf> {
+    let files = std::fs::read_dir(dir.join("log")).unwrap();
+    let mut files: Vec<_> = files.map(|f| f.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
+fn is_readonly(path: &Path) -> bool {
+    path.metadata().unwrap().permissions().readonly()
+}
+
+#[test]
+fn a_panic_in_the_committer_answers_everybody_and_lets_the_next_writer_in() {
+    let (dir, clock) = ledger();
+    let (appender, reader) = open(dir.path(), &clock, 4_000);
+    appender.append(vec![submission(&appender, None)]).unwrap();
+    clock.broken.store(true, Ordering::SeqCst);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let answer = appender.append(vec![submission(&appender, None)]);
+                assert!(matches!(answer, Err(AppendError::Stopped { .. })));
+            });
+        }
+    });
+    clock.broken.store(false, Ordering::SeqCst);
+    let answer = appender.append(vec![submission(&appender, None)]);
+    assert!(matches!(answer, Err(AppendError::Stopped { .. })));
+    assert!(
+        appender.stopped().is_some(),
+        "who watches the ledger is told"
+    );
+    assert_eq!(reader.size(), 2);
+    drop((appender, reader));
+    let (appender, _) = open(dir.path(), &clock, 4_000);
+    appender.append(vec![submission(&appender, None)]).unwrap();
+    drop(appender);
+    check(dir.path());
+}
+
+#[test]
+fn requests_that_wait_when_the_appender_is_dropped_are_answered() {
+    let (dir, clock) = ledger();
+    let (appender, reader) = open(dir.path(), &clock, 4_000);
+    let (sender, receiver) = channel();
+    for _ in 0..200 {
+        let sender = sender.clone();
+        appender.append_then(vec![submission(&appender, None)], move |answer| {
+            sender.send(answer.unwrap()[0].seq).unwrap();
+        });
+    }
+    drop((appender, sender));
+    let answered: Vec<u64> = receiver.iter().collect();
+    assert_eq!(answered, (1..=200).collect::<Vec<_>>());
+    assert_eq!(reader.size(), 201);
+    check(dir.path());
+}
+
+#[test]
+fn the_last_appender_may_be_dropped_by_an_answer() {
+    let (dir, clock) = ledger();
+    let (appender, _) = open(dir.path(), &clock, 4_000);
+    let (held, (sender, receiver)) = (appender.clone(), channel());
+    let batch = vec![submission(&appender, None)];
+    let (go, wait) = channel::<()>();
+    appender.append_then(batch, move |answer| {
+        let _ = wait.recv();
+        drop(held);
+        let _ = sender.send(answer.is_ok());
+    });
+    drop(appender);
+    go.send(()).unwrap();
+    assert!(receiver.recv_timeout(Duration::from_secs(30)).unwrap());
+}
+
+#[test]
+fn an_id_repeated_in_another_month_is_the_same_only_with_the_same_content() {
+    let (dir, clock) = ledger();
+    let (appender, reader) = open(dir.path(), &clock, 4_000);
+    let first = submission(&appender, Some("text"));
+    appender.append(vec![first.clone()]).unwrap();
+    clock.micros.fetch_add(120_000_000, Ordering::SeqCst);
+    let again = appender.append(vec![first.clone()]).unwrap()[0];
+    assert_eq!((again.seq, again.new), (1, false));
+    let mut other = first;
+    other.content[0].bytes = b"tixt".to_vec();
+    let answer = appender.append(vec![other]);
+    assert!(matches!(answer, Err(AppendError::Conflict { seq: 1, .. })));
+    assert_eq!(reader.size(), 2);
+}
+
+#[test]
+fn what_could_not_be_read_back_is_not_written() {
+    let (dir, clock) = ledger();
+    let (appender, reader) = open(dir.path(), &clock, 4_000);
+    for period in [Period::Days(0), Period::Months(0), Period::Days(u32::MAX)] {
+        let data = RetentionExtended {
+            bucket: "operation/2026-11".parse().unwrap(),
+            period,
+            due: None,
+        };
+        let event = Event::new(appender.new_id(), "user:s001".parse().unwrap(), data);
+        let answer = appender.append(vec![event.into()]);
+        assert!(
+            matches!(answer, Err(AppendError::Unfit { .. })),
+            "{period:?}"
+        );
+    }
+    assert_eq!(reader.size(), 1);
+}
+
+#[test]
+fn a_file_that_is_exactly_full_at_a_start_is_sealed_and_followed() {
+    let (dir, clock) = ledger();
+    let full = logs(dir.path())[0].metadata().unwrap().len();
+    let (appender, reader) = open(dir.path(), &clock, full);
+    appender.append(vec![submission(&appender, None)]).unwrap();
+    drop((appender, reader));
+    let files = logs(dir.path());
+    assert_eq!(files.len(), 2);
+    assert!(is_readonly(&files[0]) && !is_readonly(&files[1]));
+    check(dir.path());
+
+    let mut permissions = files[1].metadata().unwrap().permissions();
+    permissions.set_readonly(true);
+    std::fs::set_permissions(&files[1], permissions).unwrap();
+    let before = std::fs::read(&files[1]).unwrap();
+    let (appender, _) = open(dir.path(), &clock, 1 << 20);
+    appender.append(vec![submission(&appender, None)]).unwrap();
+    drop(appender);
+    assert_eq!(std::fs::read(&files[1]).unwrap(), before, "a sealed file");
+    assert_eq!(logs(dir.path()).len(), 3);
+    check(dir.path());
+}
+
+#[test]
+fn a_commit_left_without_a_name_is_removed_and_a_torn_file_is_closed() {
+    let (dir, clock) = ledger();
+    let torn = logs(dir.path())[0].clone();
+    let mut bytes = std::fs::read(&torn).unwrap();
+    bytes.extend_from_slice(b"{\"v\":1,\"seq\":1,");
+    std::fs::write(&torn, &bytes).unwrap();
+    // The start after the tear was killed while it began the next file; then once more.
+    for _ in 0..2 {
+        std::fs::write(dir.path().join("log/new"), b"{\"v\":1,\"seq\":1,\"at\"").unwrap();
+        check(dir.path());
+        assert_eq!(Reader::open(dir.path()).unwrap().size(), 1);
+    }
+    let (appender, reader) = open(dir.path(), &clock, 4_000);
+    assert_eq!(reader.entry(1).unwrap().kind(), "ledger.recovered");
+    assert!(is_readonly(&torn) && !dir.path().join("log/new").exists());
+    drop((appender, reader));
+    check(dir.path());
+}
+
+#[test]
+fn creating_goes_on_after_it_was_interrupted_anywhere_before_entry_0() {
+    let clock = TestClock::default();
+    let dir = TempDir::new().unwrap();
+    let keys = dir.path().join("keys");
+    std::fs::create_dir(&keys).unwrap();
+    std::fs::write(keys.join("ledger.key.new"), b"PRIVATE+KEY+exam").unwrap();
+    let first = ledger::create(dir.path(), "example.com/daicho", &clock).unwrap();
+    std::fs::remove_file(&logs(dir.path())[0]).unwrap();
+    std::fs::write(dir.path().join("log/new"), b"{\"v\":1").unwrap();
+    clock.micros.store(1_000_000, Ordering::SeqCst);
+    let second = ledger::create(dir.path(), "example.com/daicho", &clock).unwrap();
+    assert_eq!(first, second, "the same key");
+    check(dir.path());
+    open(dir.path(), &Arc::new(clock), 4_000);
+}
