@@ -9,6 +9,7 @@
 //! | `oracle` | a checkpoint, tile or proof that Go's own note and tlog do not accept |
 //! | `format` | a log that a second verifier, written from the format, sees otherwise |
 //! | `bad_input` | bad input that changes something, or an error that does not help |
+//! | `tidy` | a source that knows what its crate must not |
 //!
 //! A test starts what it needs on free ports and stops it again. One that cannot run says
 //! so on one line; where `CI` is set that is a failure.
@@ -20,4 +21,5 @@ mod faults;
 mod format;
 mod kill;
 mod oracle;
+mod tidy;
 mod world;

@@ -241,7 +241,7 @@ pub fn cannot_run(test: &str, why: &str) {
         !required,
         "{test} cannot run: {why} (tests/run installs what it can)"
     );
-    say(&format!("not run: {test}: {why}"));
+    say(&format!("skipped: {test}: {why}"));
 }
 
 /// An event of a machine's own making, of about 250 bytes.
