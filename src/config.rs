@@ -3,7 +3,7 @@
 use crate::door::operator_token_file;
 use crate::outcome::Failure;
 use crate::policies;
-use crate::server::gateway::{ProviderKey, UpstreamError};
+use crate::server::gateway::{KeyHeader, ProviderKey, UpstreamError};
 use agents::masking::Policy;
 use anyhow::Context;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -79,6 +79,8 @@ pub struct Upstream {
     pub key_env: String,
     /// A file that holds it instead, readable by its owner only.
     pub key_file: Option<PathBuf>,
+    /// How the provider wants its key.
+    pub key_header: KeyHeader,
 }
 
 impl Upstream {
@@ -127,6 +129,7 @@ impl Default for Upstream {
             base_url: "https://api.anthropic.com".to_owned(),
             key_env: "ANTHROPIC_API_KEY".to_owned(),
             key_file: None,
+            key_header: KeyHeader::default(),
         }
     }
 }
@@ -194,7 +197,7 @@ pub fn write_default(layout: &Layout) -> Result<(), Failure> {
     }
     let mut secret = Zeroizing::new([0; 32]);
     getrandom::fill(&mut *secret).context("the system gives no randomness for a token")?;
-    let token = Zeroizing::new(format!("dco_{}\n", URL_SAFE_NO_PAD.encode(&*secret)));
+    let token = Zeroizing::new(format!("dco_{}\n", URL_SAFE_NO_PAD.encode(*secret)));
     write_private(&operator_token_file(layout), token.as_bytes())
 }
 

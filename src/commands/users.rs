@@ -11,7 +11,7 @@ use schemas::kinds::people::{UserActivated, UserDeactivated};
 
 pub fn run(cli: &Cli, args: &Users) -> Done {
     match args {
-        Users::List => return list(cli),
+        Users::List => list(cli),
         Users::Activate { user, key } => {
             let approver_key = match key {
                 Some(path) => {

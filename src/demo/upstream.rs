@@ -31,6 +31,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// What the provider received, byte for byte.
 #[derive(Debug, Clone)]
+#[allow(dead_code, reason = "the demo shows bodies; tests look at all of it")]
 pub struct Received {
     pub method: Method,
     pub path_and_query: String,
@@ -57,6 +58,7 @@ pub const SECRET: &str =
     "sk-ant-api03-Zq7Xw2Lk9Vb4Nm1Pc8Rt6Yu3Hs5Jd0Fg_Ae2Ko7Wi4Ql9Xz1Cv6Bn3Mt8Sy5Du0EhAA-pQ7rT2vK9aAA";
 
 impl Scripted {
+    #[cfg(test)]
     /// Calls `watch` when a request has arrived, before it is answered.
     pub fn watched(watch: impl Fn(&Received) + Send + Sync + 'static) -> Scripted {
         Scripted {
@@ -73,6 +75,7 @@ impl Scripted {
             .clone()
     }
 
+    #[cfg(test)]
     /// Streams that their client left before the end.
     pub fn left(&self) -> usize {
         self.left.load(Ordering::SeqCst)

@@ -47,7 +47,8 @@ async fn metrics(State(node): State<Node>) -> String {
         "1 while the ledger can record.",
         writing.into(),
     );
-    let rows: [(&str, &str, fn(&Status) -> u64); 4] = [
+    type Figure = fn(&Status) -> u64;
+    let rows: [(&str, &str, Figure); 4] = [
         (
             "daicho_export_lag_entries",
             "Entries not handed to the receiver yet.",

@@ -1,4 +1,4 @@
-use super::gateway::{Gateway, KeyHeader, ProviderKey, Upstream};
+use super::gateway::{Gateway, ProviderKey, Upstream};
 use crate::commands::open_failed;
 use crate::config::{self, Config};
 use crate::door::{Door, append_failed};
@@ -48,10 +48,11 @@ impl Node {
 
         let gateway = match key {
             Some(key) => {
-                let upstream = Upstream::new(&config.anthropic.base_url, key, KeyHeader::XApiKey)
-                    .map_err(|error| {
-                    Failure::new(error, "correct [anthropic] in daicho.toml")
-                })?;
+                let upstream =
+                    Upstream::new(&config.anthropic.base_url, key, config.anthropic.key_header)
+                        .map_err(|error| {
+                            Failure::new(error, "correct [anthropic] in daicho.toml")
+                        })?;
                 let agents = views.agents.clone();
                 Some(Arc::new(Gateway::new(
                     appender.clone(),

@@ -8,8 +8,10 @@
 //! | `faults` | a system call that fails, and a ledger that does not survive it |
 //! | `oracle` | a checkpoint, tile or proof that Go's own note and tlog do not accept |
 //! | `format` | a log that a second verifier, written from the format, sees otherwise |
+//! | `privacy` | a planted name or secret in a file, log line, export, page or report |
+//! | `review` | a finding, patch or approval that bandit or OpenSSH sees otherwise |
+//! | `tidy` | an import, a clock or a status code in the wrong room |
 //! | `bad_input` | bad input that changes something, or an error that does not help |
-//! | `tidy` | a source that knows what its crate must not |
 //!
 //! A test starts what it needs on free ports and stops it again. One that cannot run says
 //! so on one line; where `CI` is set that is a failure.
@@ -21,5 +23,7 @@ mod faults;
 mod format;
 mod kill;
 mod oracle;
+mod privacy;
+mod review;
 mod tidy;
 mod world;

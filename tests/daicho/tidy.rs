@@ -1,97 +1,149 @@
-//! The invariants of ARCHITECTURE.md that a look at the sources can see.
+//! What a test can see of the architecture's invariants.
 
-use crate::world::walk;
 use std::path::{Path, PathBuf};
 
-/// Sources below a directory, with their text; comments are left out.
-fn sources(below: &str) -> Vec<(PathBuf, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let rust = |path: &PathBuf| path.extension().is_some_and(|e| e == "rs");
-    let files: Vec<_> = walk(&root.join(below)).into_iter().filter(rust).collect();
-    assert!(!files.is_empty(), "no sources below {below}");
-    files
-        .into_iter()
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The Rust files below some folders, each with its text up to the unit tests.
+fn sources(folders: &[&str]) -> Vec<(PathBuf, String)> {
+    let files = folders
+        .iter()
+        .flat_map(|folder| crate::world::walk(&root().join(folder)));
+    let rust = files.filter(|path| path.extension().is_some_and(|e| e == "rs"));
+    let shown = rust.filter(|path| !path.ends_with("tests.rs"));
+    shown
         .map(|path| {
             let text = std::fs::read_to_string(&path).unwrap();
-            let code = text.lines().filter(|l| !l.trim_start().starts_with("//"));
-            let code = code.collect::<Vec<_>>().join("\n");
-            (path.strip_prefix(root).unwrap().to_owned(), code)
+            let code = text
+                .split("#[cfg(test)]\nmod tests {")
+                .next()
+                .unwrap()
+                .to_owned();
+            (path, code)
         })
         .collect()
 }
 
-/// None of `words` stands in the sources below, but in the files named.
 #[track_caller]
-fn free_of(below: &str, words: &[&str], except: &[&str]) {
-    for (path, code) in sources(below) {
-        if except.iter().any(|file| path == Path::new(file)) {
+fn nowhere(folders: &[&str], words: &[&str], except: &[&str]) {
+    for (path, text) in sources(folders) {
+        if except.iter().any(|name| path.ends_with(name)) {
             continue;
         }
         for word in words {
-            assert!(!code.contains(word), "{}: {word}", path.display());
+            assert!(
+                !text.contains(word),
+                "{} uses {word}",
+                path.strip_prefix(root()).unwrap().display()
+            );
         }
     }
 }
 
 #[test]
-fn each_crate_knows_only_what_it_may() {
-    // schemas does no I/O and holds no clock; who calls it brings time and randomness.
-    let io = ["std::fs", "std::net", "std::env", "tokio", "getrandom"];
-    free_of("schemas/src", &io, &[]);
-    // ledger has no network code and does not know what an agent is.
-    free_of(
-        "ledger/src",
-        &["std::net", "tokio", "reqwest", "agents::"],
+fn schemas_does_no_io_and_holds_no_clock() {
+    nowhere(
+        &["schemas/src"],
+        &[
+            "std::fs",
+            "std::net",
+            "std::io",
+            "SystemTime",
+            "Instant",
+            "Utc::now",
+            "getrandom",
+        ],
         &[],
     );
-    // Only the program knows HTTP status codes and how a process ends.
-    for library in ["schemas/src", "ledger/src", "agents/src", "exporters/src"] {
-        free_of(library, &["StatusCode", "ExitCode", "process::exit"], &[]);
-        let clocks = ["SystemTime::now", "Utc::now", "Local::now"];
-        free_of(library, &clocks, &["ledger/src/clock.rs"]);
+}
+
+#[test]
+fn only_the_clock_and_the_program_ask_the_time_of_day() {
+    nowhere(
+        &["schemas/src", "ledger/src", "agents/src", "exporters/src"],
+        &["SystemTime::now", "Utc::now"],
+        &["ledger/src/clock.rs"],
+    );
+}
+
+#[test]
+fn only_the_program_knows_http() {
+    nowhere(
+        &["schemas/src", "ledger/src", "agents/src", "exporters/src"],
+        &["StatusCode", "axum", "reqwest", "ExitCode"],
+        &[],
+    );
+    nowhere(&["ledger/src"], &["std::net", "TcpStream"], &[]);
+}
+
+#[test]
+fn raw_text_can_be_neither_printed_nor_serialised() {
+    let text = std::fs::read_to_string(root().join("agents/src/capture.rs")).unwrap();
+    for word in ["Debug for", "Serialize", "derive(", "Display"] {
+        assert!(
+            !text
+                .replace("`Debug`", "")
+                .replace("`Serialize`", "")
+                .contains(word),
+            "Capture has {word}"
+        );
     }
-    free_of("agents/src", &["exporters::"], &[]);
-    free_of("exporters/src", &["agents::"], &[]);
-    for (manifest, strangers) in [
-        ("schemas/Cargo.toml", &["ledger", "agents", "exporters"][..]),
-        ("ledger/Cargo.toml", &["agents", "exporters"]),
-        ("agents/Cargo.toml", &["exporters"]),
-        ("exporters/Cargo.toml", &["agents"]),
+}
+
+#[test]
+fn only_the_ledger_makes_an_entry() {
+    let text = std::fs::read_to_string(root().join("ledger/src/entry.rs")).unwrap();
+    assert!(text.contains("pub(crate) fn from_durable"));
+    assert!(
+        !text.contains("pub fn new")
+            && !text.contains("pub envelope")
+            && !text.contains("pub body")
+    );
+}
+
+#[test]
+fn crates_import_in_one_direction() {
+    for (crate_, forbidden) in [
+        (
+            "schemas",
+            &[
+                "ledger.workspace",
+                "agents.workspace",
+                "exporters.workspace",
+            ][..],
+        ),
+        ("ledger", &["agents.workspace", "exporters.workspace"]),
+        ("agents", &["exporters.workspace"]),
+        ("exporters", &["agents.workspace"]),
     ] {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let text = std::fs::read_to_string(root.join(manifest)).unwrap();
-        for line in text.lines() {
-            let name = line.split(['.', ' ', '=']).next().unwrap_or_default();
-            assert!(!strangers.contains(&name), "{manifest}: {line}");
+        let manifest = std::fs::read_to_string(root().join(crate_).join("Cargo.toml")).unwrap();
+        for other in forbidden {
+            assert!(!manifest.contains(other), "{crate_} imports {other}");
         }
     }
 }
 
 #[test]
-fn no_test_is_ignored() {
-    // Put together here, so that this file does not find itself.
-    let ignored = ["#[", "ignore"].concat();
-    for below in ["schemas", "ledger", "agents", "exporters", "src", "tests"] {
-        free_of(below, &[&ignored], &[]);
+fn every_dependency_says_why_it_is_here() {
+    let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let table = manifest
+        .split("[workspace.dependencies]")
+        .nth(1)
+        .unwrap()
+        .split("\n[")
+        .next()
+        .unwrap();
+    for line in table
+        .lines()
+        .filter(|line| line.contains('=') && !line.contains("path = "))
+    {
+        assert!(
+            line.contains("} #")
+                || line.contains("\" #")
+                || line.split('"').next_back().unwrap().contains("# "),
+            "no reason: {line}"
+        );
     }
-}
-
-/// Raw text can be masked or sealed, not printed: `Capture` derives nothing that shows it.
-#[test]
-fn what_holds_raw_text_cannot_be_shown() {
-    let holders = sources("agents/src")
-        .into_iter()
-        .filter(|(_, code)| code.contains("pub struct Capture"));
-    let mut found = 0;
-    for (path, code) in holders {
-        let before = &code[..code.find("pub struct Capture").unwrap()];
-        let attributes = before.rsplit(['}', ';']).next().unwrap();
-        for shown in ["Debug", "Serialize", "Display", "Clone"] {
-            assert!(!attributes.contains(shown), "{}: {shown}", path.display());
-            let by_hand = format!("{shown} for Capture");
-            assert!(!code.contains(&by_hand), "{}: {by_hand}", path.display());
-        }
-        found += 1;
-    }
-    assert_eq!(found, 1, "Capture is defined once");
 }

@@ -31,7 +31,7 @@ impl Clock for OffClock {
 
 /// A ledger, a gateway before it and a scripted provider behind it, in this process.
 struct World {
-    dir: tempfile::TempDir,
+    _dir: tempfile::TempDir,
     appender: Appender,
     reader: Reader,
     index: Index,
@@ -103,7 +103,7 @@ async fn world_before(
         .build()
         .unwrap();
     let world = World {
-        dir,
+        _dir: dir,
         appender,
         reader,
         index,

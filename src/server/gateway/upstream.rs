@@ -21,9 +21,12 @@ pub struct Upstream {
 pub struct ProviderKey(Zeroizing<String>);
 
 /// How the provider wants its key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum KeyHeader {
+    #[default]
     XApiKey,
+    /// `Authorization: Bearer`
     Bearer,
 }
 
