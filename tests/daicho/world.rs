@@ -107,29 +107,30 @@ impl Ledger {
     }
 
     pub fn named(origin: &str) -> Ledger {
-        let parent = TempDir::new().unwrap();
-        let dir = parent.path().join("data");
-        let ledger = Ledger {
-            _parent: parent,
-            dir,
-        };
+        let ledger = Ledger::none();
         ledger.run(&["init", "--origin", origin]).ok();
         ledger
     }
 
-    /// A copy to do something to.
-    pub fn copy(&self) -> Ledger {
+    /// A place for a ledger that nobody has made yet.
+    pub fn none() -> Ledger {
         let parent = TempDir::new().unwrap();
         let dir = parent.path().join("data");
-        for path in walk(&self.dir) {
-            let to = dir.join(path.strip_prefix(&self.dir).unwrap());
-            std::fs::create_dir_all(to.parent().unwrap()).unwrap();
-            std::fs::copy(&path, &to).unwrap();
-        }
         Ledger {
             _parent: parent,
             dir,
         }
+    }
+
+    /// A copy to do something to.
+    pub fn copy(&self) -> Ledger {
+        let copy = Ledger::none();
+        for path in walk(&self.dir) {
+            let to = copy.dir.join(path.strip_prefix(&self.dir).unwrap());
+            std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+            std::fs::copy(&path, &to).unwrap();
+        }
+        copy
     }
 
     /// A path beside the data directory, for what the test keeps.

@@ -3,7 +3,8 @@
 
 use super::{is_refused, too_long};
 use crate::world::{
-    Ledger, Server, cannot_run, clean, daicho, drill, ndjson, overwrite, run, walk, with_content,
+    Ledger, ORIGIN, Server, cannot_run, clean, daicho, drill, ndjson, overwrite, run, walk,
+    with_content,
 };
 use serde_json::Value;
 use std::net::TcpListener;
@@ -66,10 +67,20 @@ fn keys_and_files_of_another_ledger_are_told_apart() {
     std::fs::remove_file(copy.dir.join("keys/ledger.key")).unwrap();
     assert_eq!(copy.state(), before);
 
+    // An empty token would be the one of everybody who sends none.
     let copy = ledger.copy();
-    std::fs::remove_file(copy.dir.join("keys/operator.token")).unwrap();
-    copy.run(&["serve", "--listen", "127.0.0.1:0"])
-        .refused(&["operator.token"]);
+    let token = copy.dir.join("keys/operator.token");
+    let serve = ["serve", "--listen", "127.0.0.1:0"];
+    overwrite(&token, b"\n");
+    copy.run(&serve)
+        .refused(&["operator.token", "holds no token", "`daicho init` again"]);
+    std::fs::remove_file(&token).unwrap();
+    copy.run(&serve)
+        .refused(&["operator.token", "`daicho init` again"]);
+    copy.run(&["init", "--origin", "example.org/other"])
+        .refused(&["already holds a ledger"]);
+    copy.run(&["init", "--origin", ORIGIN]).ok();
+    assert_eq!(copy.serve().stop(), 0, "as the remedy says");
     let copy = ledger.copy();
     std::fs::write(
         copy.dir.join("daicho.toml"),
