@@ -323,4 +323,36 @@ mod tests {
         }
         assert_eq!(rule_name(rules::person::NAME).as_str(), "person");
     }
+
+    #[test]
+    fn cutting_takes_only_what_must_not_be_kept() {
+        let (text, counts) =
+            masker().cut("山田さんのカードは 5555-5555-5555-4444、パスワードは「Xk29!pqLm」");
+        assert_eq!(
+            text,
+            "山田さんのカードは [CUT:CARD]、パスワードは「[CUT:SECRET]」"
+        );
+        let counts: Vec<_> = counts.iter().map(|c| (c.rule.as_str(), c.count)).collect();
+        assert_eq!(counts, [("card", 1), ("secret", 1)]);
+        assert_eq!(masker().cut(&text).0, text);
+    }
+
+    #[test]
+    fn the_officers_own_words_block() {
+        let policy = Policy {
+            insider_keywords: vec!["プロジェクト雷鳥".into()],
+            ..Policy::default()
+        };
+        let masker = Masker::new(policy, TagKey::new([1; 32])).expect("sound");
+        assert_eq!(
+            masker.text("プロジェクト雷鳥の進捗").verdict,
+            Verdict::Block
+        );
+        assert_eq!(
+            super::tests::masker()
+                .text("プロジェクト雷鳥の進捗")
+                .verdict,
+            Verdict::Allow
+        );
+    }
 }

@@ -15,7 +15,8 @@ use crate::reader::Shared;
 use commit::Committer;
 use schemas::kinds::ledger::LedgerCheckpoint;
 use schemas::{
-    Actor, BucketId, Data, Envelope, EnvelopeError, Event, EventId, Hash, Label, Name, Timestamp,
+    Actor, BucketId, Data, Envelope, EnvelopeError, Event, EventId, Hash, Label, Month, Name,
+    Timestamp,
 };
 use std::collections::HashMap;
 use std::io;
@@ -179,11 +180,7 @@ impl Appender {
                 // A panic in here ends the writing as a failed disk does: whoever asks is told.
                 let ended = AssertUnwindSafe(|| committer.run(&receiver));
                 if std::panic::catch_unwind(ended).is_err() {
-                    let mut why = watched
-                        .stopped
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner);
-                    *why = Some(stopped("the committer has ended"));
+                    watched.stop(stopped("the committer has ended"));
                 }
                 drop(lock); // after the last checkpoint is published
             })
@@ -199,7 +196,8 @@ impl Appender {
         })
     }
 
-    /// Appends a batch and waits until it is durable. All of it is appended, or none.
+    /// Appends a batch and waits until it is durable. All of it is appended, or none; a crash
+    /// may leave the first part of a batch that nobody was told of, which a repetition completes.
     pub fn append(&self, batch: Vec<Submission>) -> Result<Vec<Receipt>, AppendError> {
         let (sender, receiver) = sync_channel(1);
         self.append_then(batch, move |result| {
@@ -211,15 +209,17 @@ impl Appender {
     }
 
     /// Appends a batch and calls `done` from another thread when it is durable, or cannot be.
-    /// Sealing happens on the caller's thread.
+    /// Sealing happens on the caller's thread. `done` runs on the committer's: it must not
+    /// append, for the committer would wait for itself.
     pub fn append_then(
         &self,
         batch: Vec<Submission>,
         done: impl FnOnce(Result<Vec<Receipt>, AppendError>) + Send + 'static,
     ) {
+        let month = self.now().month();
         let prepared = match batch
             .into_iter()
-            .map(|s| self.prepare(s))
+            .map(|s| self.prepare(s, month))
             .collect::<Result<Vec<_>, _>>()
         {
             Ok(prepared) => prepared,
@@ -245,17 +245,21 @@ impl Appender {
         }
     }
 
-    fn prepare(&self, submission: Submission) -> Result<Prepared, AppendError> {
+    fn prepare(&self, submission: Submission, month: Month) -> Result<Prepared, AppendError> {
         let Submission { event, content } = submission;
         let bucket = BucketId {
             class: event.class.clone(),
-            month: self.now().month(),
+            month,
         };
         let sealed = content
             .iter()
             .map(|content| self.inner.shared.content.seal(&bucket, content))
             .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| AppendError::Content(Arc::new(error)))?;
+            .map_err(|error| match error {
+                // As every failed sync: trying again could succeed without having synced.
+                ContentError::Unsynced { .. } => self.inner.shared.stop(stopped_with(&error)),
+                error => AppendError::Content(Arc::new(error)),
+            })?;
         // The longest body that this event can become, so that the committer never fails on it.
         let longest = Envelope {
             seq: i64::MAX as u64,
@@ -284,12 +288,7 @@ impl Appender {
 
     /// Why nothing can be appended any more, if that is so.
     pub fn stopped(&self) -> Option<AppendError> {
-        self.inner
-            .shared
-            .stopped
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.inner.shared.stopped()
     }
 
     /// A fresh idempotency key (UUID v7).
@@ -328,6 +327,13 @@ impl Appender {
 fn stopped(cause: &str) -> AppendError {
     AppendError::Stopped {
         cause: cause.into(),
+    }
+}
+
+pub(crate) fn stopped_with(error: &ContentError) -> AppendError {
+    match std::error::Error::source(error) {
+        Some(source) => stopped(&format!("{error}: {source}")),
+        None => stopped(&error.to_string()),
     }
 }
 

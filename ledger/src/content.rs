@@ -14,7 +14,7 @@ use schemas::{BucketId, ContentRef, Hash};
 use seal::BucketKey;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::sync::{Arc, Mutex, PoisonError};
 
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +31,12 @@ pub enum ContentError {
     Unopenable { bucket: BucketId, digest: Hash },
     #[error("one content of {len_bytes} bytes is longer than 4 GiB")]
     TooLarge { len_bytes: u64 },
+    #[error("{path} could not be made durable; the next start tries again")]
+    Unsynced {
+        path: String,
+        #[source]
+        source: io::Error,
+    },
     #[error("{path} cannot be read or written")]
     Io {
         path: String,
@@ -49,9 +55,7 @@ pub(crate) struct Sealed {
 pub(crate) struct ContentStore {
     layout: Layout,
     origin: String,
-    /// `None` is a key that could not be made: whether it is durable is not known until the
-    /// next start, and no failed call is tried again.
-    keys: Mutex<HashMap<BucketId, Option<Arc<BucketKey>>>>,
+    keys: Mutex<HashMap<BucketId, Arc<BucketKey>>>,
     packs: Mutex<HashMap<BucketId, BucketPacks>>,
     /// Buckets that this run has settled, and the pack that it has begun in each.
     open: Mutex<HashMap<BucketId, Option<OpenPack>>>,
@@ -99,6 +103,11 @@ impl ContentStore {
             let bucket = &reference.bucket;
             if !open.contains_key(bucket) {
                 pack::settle(&self.layout, bucket)?;
+                let mut packs = self.packs.lock().unwrap_or_else(PoisonError::into_inner);
+                packs
+                    .entry(bucket.clone())
+                    .or_default()
+                    .load(&self.layout, bucket)?;
                 open.insert(bucket.clone(), None);
             }
             if self.holds(item)? {
@@ -129,25 +138,44 @@ impl ContentStore {
     /// a crash may have kept its header and lost what follows.
     fn holds(&self, item: &Sealed) -> Result<bool, ContentError> {
         let bucket = &item.reference.bucket;
-        let place = self.find(bucket, &item.reference.sealed)?;
-        let read = place.map(|place| place.read(&self.layout, bucket));
-        Ok(matches!(read, Some(Ok(bytes)) if bytes == item.bytes))
+        // This process alone writes here: what it does not know of is not there.
+        let place = {
+            let packs = self.packs.lock().unwrap_or_else(PoisonError::into_inner);
+            packs
+                .get(bucket)
+                .and_then(|packs| packs.get(&item.reference.sealed))
+        };
+        let Some(place) = place else { return Ok(false) };
+        match place.read(&self.layout, bucket) {
+            Ok(bytes) => Ok(bytes == item.bytes),
+            Err(ContentError::Io { source, .. })
+                if matches!(
+                    source.kind(),
+                    ErrorKind::NotFound | ErrorKind::UnexpectedEof
+                ) =>
+            {
+                Ok(false)
+            }
+            // Written again because it could not be read, it would stand there twice.
+            Err(error) => Err(error),
+        }
     }
 
-    /// Is what was recorded as `was` the same as what is about to be? Sealed bytes tell that
-    /// inside a bucket; between two both are opened. When the older has ended, its form and
-    /// length are all that is left to go by.
+    /// Is what was recorded as `was` the same as what is about to be? Equal sealed bytes say
+    /// so; others are opened, for another month or another release of the compressor gives
+    /// the same content other bytes. When the older has ended, its form and length are all
+    /// that is left to go by.
     pub fn same(&self, was: &ContentRef, is: &Sealed) -> bool {
         let new = &is.reference;
         if (&was.name, &was.media, was.plain_bytes) != (&new.name, &new.media, new.plain_bytes) {
             return false;
         }
-        if was.bucket == new.bucket {
-            return was.sealed == new.sealed;
+        if was.sealed == new.sealed {
+            return true;
         }
         match (self.read(was), self.open(new, &is.bytes)) {
             (Ok(was), Ok(is)) => was == is,
-            _ => true,
+            _ => was.bucket != new.bucket,
         }
     }
 
@@ -188,31 +216,24 @@ impl ContentStore {
 
     fn key(&self, bucket: &BucketId, make: bool) -> Result<Arc<BucketKey>, ContentError> {
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(key) = keys.get(bucket) {
+            return Ok(Arc::clone(key));
+        }
         let path = self.layout.bucket_key(bucket);
-        match keys.get(bucket) {
-            Some(Some(key)) => return Ok(Arc::clone(key)),
-            Some(None) => {
-                let fault = "making it has failed before; the next start tries again";
-                return Err(io_at(&path)(io::Error::other(fault)));
-            }
-            None => {}
+        if make {
+            // The key's directories, also those that a killed run has left unsynced.
+            let dir = path.parent().expect("a key lies in a directory");
+            create_dirs(self.layout.dir(), dir)?;
         }
-        let load = || {
-            if make {
-                // The key's directories, also those that a killed run has left unsynced.
-                let dir = path.parent().expect("a key lies in a directory");
-                create_dirs(self.layout.dir(), dir)?;
-            }
-            BucketKey::load(bucket, &path, make).map(Arc::new)
-        };
-        let key = load();
-        if let Ok(key) = &key {
-            keys.insert(bucket.clone(), Some(Arc::clone(key)));
-        } else if make {
-            keys.insert(bucket.clone(), None);
-        }
-        key
+        let key = Arc::new(BucketKey::load(bucket, &path, make)?);
+        keys.insert(bucket.clone(), Arc::clone(&key));
+        Ok(key)
     }
+}
+
+pub(crate) fn unsynced(path: &std::path::Path) -> impl FnOnce(io::Error) -> ContentError + use<> {
+    let path = path.display().to_string();
+    move |source| ContentError::Unsynced { path, source }
 }
 
 pub(crate) fn io_at(path: &std::path::Path) -> impl FnOnce(io::Error) -> ContentError + use<> {
@@ -227,10 +248,10 @@ pub(crate) fn create_dirs(
     dir: &std::path::Path,
 ) -> Result<(), ContentError> {
     os::create_private_dir(dir).map_err(io_at(dir))?;
-    os::sync_dir(dir).map_err(io_at(dir))?;
+    os::sync_dir(dir).map_err(unsynced(dir))?;
     let mut parent = dir;
     while let Some(above) = parent.parent().filter(|above| above.starts_with(root)) {
-        os::sync_dir(above).map_err(io_at(above))?;
+        os::sync_dir(above).map_err(unsynced(above))?;
         parent = above;
     }
     Ok(())

@@ -66,6 +66,15 @@ pub fn create(dir: &Path, origin: &str, clock: &dyn Clock) -> Result<VerifierKey
             path: layout.log_key().display().to_string(),
         });
     }
+    // A promise of more than entry 0: the log that kept it is gone, and its last trace must not
+    // be overwritten by a new one of the same name.
+    let promised = std::fs::read(layout.checkpoint()).ok();
+    let promised = promised.and_then(|note| Checkpoint::open(&note, key.verifier()).ok());
+    if promised.is_some_and(|checkpoint| checkpoint.size > 1) {
+        return Err(CreateError::Exists {
+            path: layout.checkpoint().display().to_string(),
+        });
+    }
     let entry = first_entry(&key, clock).map_err(|_| wrong_origin())?;
     // Before entry 0: what it needs, also what an interrupted run has left in the cache only.
     for path in [&layout.keys(), dir] {

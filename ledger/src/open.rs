@@ -1,3 +1,5 @@
+mod walk;
+
 use crate::append::{self, Appender};
 use crate::clock::{Clock, SystemClock};
 use crate::content::ContentStore;
@@ -5,17 +7,16 @@ use crate::entry::Entry;
 use crate::layout::{Layout, LogFiles};
 use crate::lock::{LockError, WriterLock};
 use crate::note::{SignerKey, VerifierKey};
-use crate::reader::{LogFile, Reader, Shared, State};
-use crate::scan::{LogLines, Piece, skim};
-use crate::tree::{Tree, leaf_hash};
+use crate::reader::{Reader, Shared, State};
+use crate::scan::{LogLines, Piece};
 use crate::{Checkpoint, os, signature};
 use schemas::kinds::ledger::LedgerRecovered;
-use schemas::{Data, EventId, Hash, Label, Timestamp};
+use schemas::{Data, EventId, Timestamp};
 use std::collections::HashMap;
-use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, RwLock};
+use walk::Walk;
 use zeroize::Zeroizing;
 
 /// Why a ledger cannot be opened. Nothing was changed on disk.
@@ -370,114 +371,5 @@ fn read_checkpoint(
             path: shown,
             source,
         }),
-    }
-}
-
-/// Walks the files in order and follows the chain.
-#[derive(Default)]
-struct Walk {
-    tree: Tree,
-    files: Vec<LogFile>,
-    ids: HashMap<EventId, u64>,
-    at: Timestamp,
-    prev: Hash,
-    torn: Option<LedgerRecovered>,
-}
-
-impl Walk {
-    fn file(
-        &mut self,
-        layout: &Layout,
-        first_seq: u64,
-        path: std::path::PathBuf,
-    ) -> Result<(), OpenError> {
-        let io = |source| OpenError::Io {
-            path: path.display().to_string(),
-            source,
-        };
-        let shown = layout.shown(&path);
-        let damaged = |seq, offset, check| OpenError::Damaged {
-            seq,
-            file: shown.clone(),
-            offset,
-            check,
-        };
-        let mut seq = self.tree.size();
-        if first_seq != seq {
-            return Err(damaged(
-                seq,
-                0,
-                "the file's name is not the position of its first entry",
-            ));
-        }
-        // A tail was left by a crash and the next start has said so: the entry that begins
-        // this file must be that statement.
-        let unanswered = self.torn.take();
-        let mut file = LogFile {
-            first_seq,
-            file: Arc::new(File::open(&path).map_err(io)?),
-            path: path.clone(),
-            offsets: Vec::new(),
-            end: 0,
-        };
-        let mut lines = LogLines::open(&path).map_err(io)?;
-        while let Some(piece) = lines.next_piece().map_err(io)? {
-            let (offset, line) = match piece {
-                Piece::Line { offset, line } => (offset, line),
-                Piece::Tail {
-                    offset,
-                    len,
-                    sha256,
-                } => {
-                    self.torn = Some(LedgerRecovered {
-                        file: Label::lossy(&shown),
-                        offset,
-                        tail_bytes: len,
-                        tail_sha256: sha256,
-                    });
-                    break;
-                }
-            };
-            let (body, signature, skimmed) = skim(line)
-                .map_err(|_| damaged(seq, offset, "the line is not an entry of this format"))?;
-            if skimmed.seq != seq {
-                return Err(damaged(seq, offset, "its seq is not its position"));
-            }
-            if skimmed.prev != self.prev {
-                return Err(damaged(
-                    seq,
-                    offset,
-                    "its prev is not the hash of the entry before it",
-                ));
-            }
-            if skimmed.at < self.at {
-                return Err(damaged(seq, offset, "its time runs back"));
-            }
-            let leaf = leaf_hash(body);
-            if let (Some(torn), true) = (&unanswered, seq == first_seq) {
-                let entry = Entry::from_durable(body, signature);
-                if !entry.is_ok_and(|e| e.data() == &Data::LedgerRecovered(torn.clone())) {
-                    return Err(damaged(
-                        seq,
-                        offset,
-                        "the file before it has a torn tail that it does not account for",
-                    ));
-                }
-            }
-            if self.ids.insert(skimmed.id, seq).is_some() {
-                return Err(damaged(seq, offset, "its id was used before"));
-            }
-            self.tree.push(leaf);
-            (self.at, self.prev) = (skimmed.at, leaf);
-            file.offsets.push(offset);
-            file.end = offset + line.len() as u64 + 1;
-            seq += 1;
-        }
-        if file.offsets.is_empty() {
-            // A file gets its name only when its first commit is durable in it.
-            return Err(damaged(seq, 0, "the file holds no whole entry"));
-        }
-        self.files.push(file);
-        Ok(())
     }
 }

@@ -1,3 +1,4 @@
+use crate::append::AppendError;
 use crate::content::{ContentError, ContentStore};
 use crate::entry::Entry;
 use crate::layout::Layout;
@@ -80,8 +81,23 @@ pub(crate) struct Shared {
     pub content: ContentStore,
     pub size: Mutex<u64>,
     pub grown: Condvar,
-    /// Why the writer has stopped, once it has.
-    pub stopped: Mutex<Option<crate::AppendError>>,
+    /// Why the writer has stopped, once it has. A failed write or sync is final: what is on
+    /// disk is not known until the next start.
+    pub stopped: Mutex<Option<AppendError>>,
+}
+
+impl Shared {
+    /// Ends the writing; the first cause stays.
+    pub fn stop(&self, cause: AppendError) -> AppendError {
+        tracing::error!(error = %cause, "the ledger stops writing");
+        let mut stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
+        stopped.get_or_insert(cause).clone()
+    }
+
+    pub fn stopped(&self) -> Option<AppendError> {
+        let stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
+        stopped.clone()
+    }
 }
 
 /// The one way out. Whoever only reads holds a `Reader`.

@@ -232,5 +232,11 @@ fn creating_goes_on_after_it_was_interrupted_anywhere_before_entry_0() {
     let second = ledger::create(dir.path(), "example.com/daicho", &clock).unwrap();
     assert_eq!(first, second, "the same key");
     check(dir.path());
-    open(dir.path(), &Arc::new(clock), 4_000);
+
+    let (appender, _) = open(dir.path(), &Arc::new(clock), 4_000);
+    appender.append(vec![submission(&appender, None)]).unwrap();
+    drop(appender);
+    std::fs::remove_file(&logs(dir.path())[0]).unwrap();
+    let again = ledger::create(dir.path(), "example.com/daicho", &TestClock::default());
+    assert!(again.is_err(), "a log that was lost is not begun anew");
 }

@@ -135,8 +135,9 @@ fn decided(cli: &Cli, args: &Decide, verdict: Verdict) -> Done {
         .approvals
         .read(|approvals| statement(approvals, approval, &approver, verdict, now));
     let stated = stated.map_err(|error| Failure::new(error, refused))?;
+    // Before the key is opened: nobody signs what was not shown.
     if !cli.json {
-        println!("{}", stated.text());
+        eprintln!("{}", stated.text());
     }
     let private = std::fs::read(&args.key)
         .with_context(|| format!("{} cannot be read", args.key.display()))?;

@@ -601,6 +601,8 @@ mod tests {
             "(",
             "東京都",
             "山田様",
+            "様",
+            "アア・",
             "4111",
             "ー",
             "\n",
@@ -610,7 +612,7 @@ mod tests {
             let begin = std::time::Instant::now();
             let _ = masker().text(&text);
             assert!(
-                begin.elapsed().as_secs() < 20,
+                begin.elapsed().as_secs() < 10,
                 "{unit:?} took {:?}",
                 begin.elapsed()
             );

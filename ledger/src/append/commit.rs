@@ -1,18 +1,17 @@
-use super::{AppendError, Prepared, Receipt, Request, stopped, stopped_by};
-use crate::checkpoint::CHECKPOINT_REACH;
-use crate::content::{ContentStore, Sealed};
+mod file;
+mod place;
+
+use super::{AppendError, Receipt, Request, stopped_with};
+use crate::content::Sealed;
 use crate::note::SignerKey;
-use crate::open::{CLOCK_TOLERANCE_MICROS, Options};
+use crate::open::Options;
 use crate::publish::Publisher;
 use crate::reader::{LogFile, Shared};
-use crate::tree::leaf_hash;
-use crate::{Checkpoint, line, os, signature};
+use crate::{Checkpoint, line, signature};
+use file::ActiveFile;
 use rayon::prelude::*;
-use schemas::{ContentRef, Data, Envelope, EnvelopeError, Event, EventId, Hash, Timestamp};
+use schemas::{EventId, Hash, Timestamp};
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
-use std::io::Write;
-use std::path::PathBuf;
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, PoisonError};
 
@@ -33,14 +32,6 @@ pub struct Committer {
     file: Option<ActiveFile>,
     newest: Timestamp,
     prev: Hash,
-    /// A failed write or sync is final: what is on disk is not known until the next start.
-    stopped: Option<AppendError>,
-}
-
-struct ActiveFile {
-    path: PathBuf,
-    file: File,
-    len: u64,
 }
 
 /// An entry on its way to the disk.
@@ -73,19 +64,8 @@ impl Committer {
             .checked_sub(1)
             .and_then(|seq| state.tree.leaf(seq))
             .unwrap_or(Hash::ZERO);
-        let reopen = |last: &LogFile| {
-            // Asked by its mode: who may do anything would be let to write to a sealed file.
-            if std::fs::metadata(&last.path)?.permissions().readonly() {
-                return Ok(None);
-            }
-            Ok(Some(ActiveFile {
-                path: last.path.clone(),
-                file: active_options().open(&last.path)?,
-                len: last.end,
-            }))
-        };
         let file = match state.files.last() {
-            Some(last) => reopen(last).map_err(|source| crate::OpenError::Io {
+            Some(last) => ActiveFile::reopen(last).map_err(|source| crate::OpenError::Io {
                 path: last.path.display().to_string(),
                 source,
             })?,
@@ -114,7 +94,6 @@ impl Committer {
             file,
             newest,
             prev,
-            stopped: None,
         };
         if new_file {
             committer.seal()?;
@@ -134,18 +113,11 @@ impl Committer {
                     None
                 };
             }
-            if let Err(error) = self.commit(&plan) {
-                tracing::error!(%error, "the ledger stops writing");
-                *self
-                    .shared
-                    .stopped
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
-                self.stopped = Some(error);
-            }
+            let failed = self.commit(&plan).err();
+            let failed = failed.map(|error| self.shared.stop(error));
             for (done, answer) in plan.answers {
-                done(match &self.stopped {
-                    Some(stopped) if answer.is_ok() => Err(stopped.clone()),
+                done(match &failed {
+                    Some(failed) if answer.is_ok() => Err(failed.clone()),
                     _ => answer,
                 });
             }
@@ -155,162 +127,21 @@ impl Committer {
     /// Gives a request its places in the log, in memory only.
     fn plan(&mut self, request: Request, plan: &mut Plan) {
         let Request { prepared, done } = request;
-        let answer = match &self.stopped {
-            Some(stopped) => Err(stopped.clone()),
+        let answer = match self.shared.stopped() {
+            Some(stopped) => Err(stopped),
             None => self.place(prepared, plan),
         };
         plan.answers.push((done, answer));
     }
 
-    fn place(
-        &mut self,
-        prepared: Vec<Prepared>,
-        plan: &mut Plan,
-    ) -> Result<Vec<Receipt>, AppendError> {
-        let now = self.options.clock.now();
-        if now.micros() < self.newest.micros() - CLOCK_TOLERANCE_MICROS {
-            return Err(AppendError::ClockBehind {
-                now,
-                newest: self.newest,
-            });
-        }
-        let at = now.max(self.newest);
-
-        // Conflicts first: a batch is appended whole or not at all.
-        let base = self
-            .shared
-            .state
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .tree
-            .size();
-        let mut fresh: HashMap<EventId, &Prepared> = HashMap::new();
-        let mut known: HashMap<EventId, Receipt> = HashMap::new();
-        let next = base + plan.drafted.len() as u64;
-        let end = next + prepared.len() as u64;
-        for item in &prepared {
-            let id = item.event.id;
-            if let Some(&seq) = self.ids.get(&id) {
-                known.insert(id, self.recorded(item, seq, base, plan)?);
-                continue;
-            }
-            check_reach(&item.event, next, end)?;
-            if let Some(first) = fresh.insert(id, item)
-                && !same(
-                    &self.shared.content,
-                    &first.event,
-                    &first.references(),
-                    item,
-                )
-            {
-                return Err(AppendError::ConflictInBatch { id });
-            }
-        }
-
-        let mut receipts = Vec::with_capacity(prepared.len());
-        for item in prepared {
-            let id = item.event.id;
-            if let Some(receipt) = known.get(&id) {
-                receipts.push(*receipt);
-                continue;
-            }
-            let seq = base + plan.drafted.len() as u64;
-            let content = item.references();
-            let envelope = Envelope {
-                seq,
-                at,
-                event: item.event,
-                content,
-                prev: self.prev,
-            };
-            let body = envelope
-                .to_body()
-                .expect("a longer body of the same event was made when it was prepared");
-            let leaf = leaf_hash(&body);
-            plan.bytes += body.len() + item.sealed.iter().map(|s| s.bytes.len()).sum::<usize>();
-            plan.drafted.push(Drafted { body, leaf });
-            plan.sealed.extend(item.sealed);
-            (self.prev, self.newest) = (leaf, at);
-            let receipt = Receipt {
-                seq,
-                id,
-                leaf,
-                at,
-                new: true,
-            };
-            known.insert(
-                id,
-                Receipt {
-                    new: false,
-                    ..receipt
-                },
-            );
-            receipts.push(receipt);
-        }
-        self.ids.extend(
-            receipts
-                .iter()
-                .filter(|receipt| receipt.new)
-                .map(|receipt| (receipt.id, receipt.seq)),
-        );
-        Ok(receipts)
-    }
-
-    /// The receipt of an id that is recorded already, if it means the same event and content.
-    fn recorded(
-        &self,
-        item: &Prepared,
-        seq: u64,
-        base: u64,
-        plan: &Plan,
-    ) -> Result<Receipt, AppendError> {
-        let id = item.event.id;
-        let conflict = || AppendError::Conflict { id, seq };
-        let body = if seq < base {
-            let reader = crate::Reader {
-                shared: Arc::clone(&self.shared),
-            };
-            // Unreadable now is not another event: the producer may try again.
-            let unreadable = |error: crate::ReadError| stopped(&error.to_string());
-            reader.entry(seq).map_err(unreadable)?.body().to_vec()
-        } else {
-            plan.drafted
-                .get((seq - base) as usize)
-                .ok_or_else(conflict)?
-                .body
-                .clone()
-        };
-        let recorded = Envelope::from_body(&body).map_err(|_| conflict())?;
-        if !same(
-            &self.shared.content,
-            &recorded.event,
-            &recorded.content,
-            item,
-        ) {
-            return Err(conflict());
-        }
-        Ok(Receipt {
-            seq,
-            id,
-            leaf: leaf_hash(&body),
-            at: recorded.at,
-            new: false,
-        })
-    }
-
     fn commit(&mut self, plan: &Plan) -> Result<(), AppendError> {
-        if plan.drafted.is_empty() || self.stopped.is_some() {
+        if plan.drafted.is_empty() {
             return Ok(());
         }
         self.shared
             .content
             .store(plan.sealed.iter())
-            .map_err(|error| AppendError::Stopped {
-                cause: match std::error::Error::source(&error) {
-                    Some(source) => format!("{error}: {source}").into(),
-                    None => error.to_string().into(),
-                },
-            })?;
+            .map_err(|error| stopped_with(&error))?;
 
         let sign = |drafted: &Drafted| signature::sign(&self.key, &drafted.leaf);
         let signatures: Vec<[u8; 64]> = if plan.drafted.len() < PARALLEL_SIGNATURES {
@@ -342,81 +173,6 @@ impl Committer {
         let (start, begun) = self.write(base, &lines)?;
         self.check_durable(start, &lines, plan, &offsets)?;
         self.extend(plan, begun, start, &offsets, lines.len() as u64);
-        Ok(())
-    }
-
-    /// Writes the lines and makes them durable. Gives where they begin and, for a new file,
-    /// what readers need of it.
-    fn write(&mut self, base: u64, lines: &[u8]) -> Result<(u64, Option<LogFile>), AppendError> {
-        if let Some(active) = &mut self.file {
-            active
-                .file
-                .write_all(lines)
-                .map_err(|e| stopped_by("writing", &active.path, &e))?;
-            active
-                .file
-                .sync_data()
-                .map_err(|e| stopped_by("syncing", &active.path, &e))?;
-            let start = active.len;
-            active.len += lines.len() as u64;
-            return Ok((start, None));
-        }
-        // A file gets its name only when its first commit is durable in it, so every file in
-        // the log begins with a whole entry.
-        let (path, unnamed) = (
-            self.shared.layout.log_file(base),
-            self.shared.layout.log().join("new"),
-        );
-        let create = || {
-            let mut file = active_options().create_new(true).open(&unnamed)?;
-            file.write_all(lines)?;
-            file.sync_all()?;
-            if path.exists() {
-                return Err(std::io::ErrorKind::AlreadyExists.into());
-            }
-            std::fs::rename(&unnamed, &path)?;
-            os::sync_dir(&self.shared.layout.log())?;
-            Ok((file, Arc::new(File::open(&path)?)))
-        };
-        let (file, reading) = create().map_err(|e| stopped_by("beginning", &path, &e))?;
-        self.file = Some(ActiveFile {
-            path: path.clone(),
-            file,
-            len: lines.len() as u64,
-        });
-        Ok((
-            0,
-            Some(LogFile {
-                first_seq: base,
-                path,
-                file: reading,
-                offsets: Vec::new(),
-                end: 0,
-            }),
-        ))
-    }
-
-    /// Derives the leaf hashes again from what the file holds: one flipped bit in memory
-    /// must not be signed for ever.
-    fn check_durable(
-        &self,
-        start: u64,
-        lines: &[u8],
-        plan: &Plan,
-        offsets: &[u64],
-    ) -> Result<(), AppendError> {
-        let active = self.file.as_ref().expect("just written");
-        let mut bytes = vec![0; lines.len()];
-        os::read_exact_at(&active.file, &mut bytes, start)
-            .map_err(|e| stopped_by("reading back", &active.path, &e))?;
-        for (drafted, offset) in plan.drafted.iter().zip(offsets) {
-            let offset = *offset as usize;
-            let body = &bytes[offset..offset + drafted.body.len()];
-            if leaf_hash(body) != drafted.leaf {
-                let fault = std::io::Error::other("the file does not hold what was written");
-                return Err(stopped_by("reading back", &active.path, &fault));
-            }
-        }
         Ok(())
     }
 
@@ -459,55 +215,4 @@ impl Committer {
             .unwrap_or_else(PoisonError::into_inner) = checkpoint.size;
         self.shared.grown.notify_all();
     }
-
-    /// Ends the file in use: read-only from here on.
-    fn seal(&mut self) -> Result<(), AppendError> {
-        let Some(active) = self.file.take() else {
-            return Ok(());
-        };
-        let seal = || {
-            active.file.sync_data()?;
-            os::set_readonly(&active.path)?;
-            active.file.sync_all()
-        };
-        seal().map_err(|e| stopped_by("sealing", &active.path, &e))
-    }
-}
-
-/// The file in use is read back through the same handle: a process that has run out of
-/// handles must not stop the ledger.
-fn active_options() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.read(true).append(true);
-    options
-}
-
-/// A checkpoint of entries to come cannot be kept, and one of long ago no verifier that streams
-/// can hold against the tree.
-fn check_reach(event: &Event, next: u64, end: u64) -> Result<(), AppendError> {
-    match &event.data {
-        Data::LedgerCheckpoint(checkpoint)
-            if checkpoint.size > next || end - checkpoint.size > CHECKPOINT_REACH =>
-        {
-            let reason = EnvelopeError::WrongData {
-                kind: event.data.kind(),
-                reason: format!("size {} is not just before {next}", checkpoint.size),
-            };
-            Err(AppendError::Unfit {
-                id: event.id,
-                reason: Arc::new(reason),
-            })
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Is this item the event that was recorded, with the same content?
-fn same(store: &ContentStore, event: &Event, content: &[ContentRef], item: &Prepared) -> bool {
-    *event == item.event
-        && content.len() == item.sealed.len()
-        && content
-            .iter()
-            .zip(&item.sealed)
-            .all(|(was, is)| store.same(was, is))
 }

@@ -11,7 +11,7 @@
 //! The nonce follows from the content, so equal content has equal sealed bytes inside a
 //! bucket and tells nothing across buckets (RFC 8452 allows what repeats of a nonce remain).
 
-use super::{ContentError, io_at};
+use super::{ContentError, io_at, unsynced};
 use crate::os;
 use aes_gcm_siv::aead::{Aead, KeyInit, Payload};
 use aes_gcm_siv::{Aes256GcmSiv, Nonce};
@@ -64,7 +64,7 @@ impl BucketKey {
                     .map_err(io_at(&fresh))?;
                 std::fs::rename(&fresh, path).map_err(io_at(path))?;
                 let dir = path.parent().expect("a key lies in a directory");
-                os::sync_dir(dir).map_err(io_at(dir))?;
+                os::sync_dir(dir).map_err(unsynced(dir))?;
                 Ok(BucketKey::derive(&key))
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(ContentError::NoKey {

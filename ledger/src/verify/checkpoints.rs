@@ -10,9 +10,10 @@ use schemas::Hash;
 use schemas::kinds::ledger::LedgerCheckpoint;
 use std::collections::VecDeque;
 
-/// How many newest leaves are remembered, to check a checkpoint entry whose size lies a
-/// little before its own position.
-const RECENT: usize = CHECKPOINT_REACH as usize;
+/// The tree is remembered as it was after every so many leaves, and the newest leaves with it:
+/// enough to know its root at any size that a checkpoint entry may state.
+const STEP: u64 = 1_024;
+const STEPS: usize = (CHECKPOINT_REACH / STEP) as usize + 1;
 
 /// All checkpoints to keep, and what of them has been seen.
 pub struct Promises {
@@ -20,7 +21,8 @@ pub struct Promises {
     waiting: VecDeque<(String, Checkpoint)>,
     checked: Vec<CheckedCheckpoint>,
     wrong: Vec<Finding>,
-    before_recent: Frontier,
+    steps: VecDeque<Frontier>,
+    /// The leaves from the oldest step on.
     recent: VecDeque<Hash>,
 }
 
@@ -68,7 +70,7 @@ impl Promises {
             waiting: waiting.into(),
             checked: Vec::new(),
             wrong: Vec::new(),
-            before_recent: Frontier::default(),
+            steps: VecDeque::from([Frontier::default()]),
             recent: VecDeque::new(),
         };
         promises.settle(&Frontier::default());
@@ -77,12 +79,14 @@ impl Promises {
 
     /// Called after every entry with the tree so far.
     pub fn pass(&mut self, frontier: &Frontier, leaf: Hash) {
-        if self.recent.len() == RECENT
-            && let Some(oldest) = self.recent.pop_front()
-        {
-            self.before_recent.push(oldest);
-        }
         self.recent.push_back(leaf);
+        if frontier.size().is_multiple_of(STEP) {
+            self.steps.push_back(frontier.clone());
+            if self.steps.len() > STEPS + 1 {
+                self.steps.pop_front();
+                self.recent.drain(..STEP as usize);
+            }
+        }
         self.settle(frontier);
     }
 
@@ -134,7 +138,7 @@ impl Promises {
             );
         }
         let Some(root) = self.root_at(frontier, entry.size) else {
-            let oldest = self.before_recent.size();
+            let oldest = frontier.size().saturating_sub(CHECKPOINT_REACH);
             return wrong(
                 Check::Size,
                 format!("at least {oldest}"),
@@ -166,15 +170,20 @@ impl Promises {
         }
     }
 
-    /// The root at a size that lies not too far back.
+    /// The root at a size that a checkpoint entry may state.
     fn root_at(&self, frontier: &Frontier, size: u64) -> Option<Hash> {
+        let oldest = frontier.size().saturating_sub(CHECKPOINT_REACH);
         if size == frontier.size() {
             return Some(frontier.root());
         }
-        let ahead = size.checked_sub(self.before_recent.size())?;
-        let mut then = self.before_recent.clone();
-        let leaves = self.recent.iter().take(ahead as usize);
-        leaves.for_each(|leaf| then.push(*leaf));
+        let step = self.steps.partition_point(|step| step.size() <= size);
+        let mut then = self.steps.get(step.checked_sub(1)?)?.clone();
+        let first = self.steps.front()?.size();
+        let leaves = (then.size() - first) as usize..(size - first) as usize;
+        if size < oldest || leaves.end > self.recent.len() {
+            return None;
+        }
+        self.recent.range(leaves).for_each(|leaf| then.push(*leaf));
         Some(then.root())
     }
 
@@ -209,5 +218,46 @@ fn finding(file: String, check: Check, expected: String, found: String) -> Findi
         offset: None,
         expected,
         found,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tree::{Tree, leaf_hash};
+
+    #[test]
+    fn the_root_is_known_at_every_size_that_an_entry_may_state_and_at_no_other() {
+        let dir = tempfile::TempDir::new().expect("a directory");
+        let layout = Layout::new(dir.path());
+        let mut promises =
+            Promises::collect(&layout, &Trust::default(), None, &mut Found::default())
+                .expect("nothing to read");
+        let (mut tree, mut frontier) = (Tree::default(), Frontier::default());
+        for i in 0..140_000_u64 {
+            let leaf = leaf_hash(&i.to_be_bytes());
+            tree.push(leaf);
+            frontier.push(leaf);
+            promises.pass(&frontier, leaf);
+            let size = i + 1;
+            if size < 70 || size % 13_337 == 0 || [65_535, 65_536, 65_537, 66_561].contains(&size) {
+                let oldest = size.saturating_sub(CHECKPOINT_REACH);
+                for asked in [0, 1, size / 2, size - 1, size, size + 1]
+                    .into_iter()
+                    .chain(oldest.saturating_sub(2)..oldest + 2)
+                {
+                    let root = tree.root_at(asked).ok().filter(|_| asked >= oldest);
+                    assert_eq!(
+                        promises.root_at(&frontier, asked),
+                        root,
+                        "{asked} of {size}"
+                    );
+                }
+            }
+        }
+        assert!(
+            promises.recent.len() < 70_000,
+            "memory does not grow with the log"
+        );
     }
 }

@@ -38,16 +38,17 @@ static PLACES: LazyLock<(AhoCorasick, Vec<&'static str>)> = LazyLock::new(|| {
 /// What follows a municipality: town, then numbers in the form of an address.
 static TAIL: LazyLock<Regex> = LazyLock::new(|| {
     let form = r"(?x)^[\ ,]?
-        (?P<town>[\p{Han}\p{Hiragana}\p{Katakana}A-Za-zー々ヶケノ・()]{0,12}[\ ]?[\p{Han}\p{Hiragana}\p{Katakana}A-Za-zー々ヶケノ・()]{0,16}?)
+        (?P<town>[\p{Han}\p{Hiragana}\p{Katakana}A-Za-zー々ヶケノ・()]{0,12}?[\ ]?[\p{Han}\p{Hiragana}\p{Katakana}A-Za-zー々ヶケノ・()]{0,16}?)
         [\ ]?
         (?P<number>
-          (?:甲|乙|丙|丁|イ|ロ|ハ|第|北|南|東|西|字)? N
-          (?: \ ?U(?:[-のノ]?N)? | [-/の]N | [-/の][A-Z]\b | [\ ]?(?:東|西|南|北|甲|乙|字\p{Han}{1,6}|\p{Han}{1,3})[\ ]?N (?:U(?:[-のノ]?N)?|[-の]N) )*
+          (?:甲|乙|丙|丁|イ|ロ|ハ|第|北|南|東|西|字)? (?:[0-9]{1,5}|G\ ?(?:丁目\ N|U(?:[-のノ]?N)?)|G[-/の]N)
+          (?: \ ?(?:丁目\ N|U(?:[-のノ]?N)?) | [-/の]N | [-/の][A-Z]\b | [\ ]?(?:東|西|南|北|甲|乙|字\p{Han}{1,6}|\p{Han}{1,3})[\ ]?N (?:U(?:[-のノ]?N)?|[-の]N) )*
           | 無番地 | 番外地
         )";
-    // N and U are no letters of the pattern otherwise.
+    // G, N and U are no letters of the pattern otherwise.
     pattern(
         &form
+            .replace('G', "[〇一二三四五六七八九十百千]{1,6}")
             .replace('N', "(?:[0-9]{1,5}|[〇一二三四五六七八九十百千]{1,6})")
             .replace(
                 'U',
@@ -254,7 +255,15 @@ fn at_place(view: &View, start: usize, end: usize, place: &str) -> Option<Find> 
         return None;
     }
     let (begin, postal) = with_postal_code(view, start);
-    let number_end = number(view, at, named || postal.is_some(), known);
+    let mut number_end = number(view, at, named || postal.is_some(), known);
+    // 三条 in 三条通烏丸東入701番地 is the street, the number comes later.
+    while let Some(end) = number_end
+        && view.before(end).is_some_and(|c| "条番丁通".contains(c))
+        && view.get(end).is_some_and(is_han)
+        && let Some(further) = number(view, end, named, known)
+    {
+        number_end = Some(further);
+    }
     let stop = match number_end {
         Some(end) => with_building(view, end),
         None => {
@@ -409,7 +418,7 @@ fn with_building(view: &View, at: usize) -> usize {
             || PROSE.is_match(name);
         let next = view.get(end(whole));
         let unit = next.is_some_and(|c| {
-            "年月日円個件人名時分-*.".contains(c) || c.is_ascii_digit() || c == ':'
+            "年月日円個件人名時分-*".contains(c) || c.is_ascii_digit() || c == ':'
         });
         let room = hit.name("room").is_some() || hit.name("hash").is_some();
         let fits = if broken || !room {

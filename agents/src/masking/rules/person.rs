@@ -4,6 +4,8 @@
 //! name together, an introduction, a table's head, a mailbox that spells it, a neighbour in a
 //! list. Each kind of evidence has a file; all of them read names by [`shape`].
 
+mod beside;
+mod deeds;
 mod honorific;
 mod label;
 mod latin;
@@ -40,7 +42,8 @@ pub(in crate::masking) fn find(
     table::find(&scene, &mut names);
     latin::find(&scene, &mut names);
     prose::find(&scene, &mut names);
-    prose::neighbours(&scene, &mut names);
+    deeds::find(&scene, &mut names);
+    beside::find(&scene, &mut names);
     spread::find(&scene, known, &mut names);
     for name in names.0 {
         out.push(Find {
@@ -129,6 +132,13 @@ mod tests {
             ("経理部の渡辺です。", "経理部のW.です。"),
             ("ジョン・スミスさん", "J.S.さん"),
             ("佐藤部長と面談", "S.部長と面談"),
+            ("社長の石原が挨拶", "社長のI.が挨拶"),
+            ("娘の美咲が熱を出した", "娘のM.が熱を出した"),
+            ("大島が担当します", "O.が担当します"),
+            ("藤井大輔（フジイ ダイスケ）", "F.D.（F.D.）"),
+            ("姓：藤原　名：美穂", "姓：F.　名：M."),
+            ("王偉さん", "W.W.さん"),
+            ("<name>藤原 美穂</name>", "<name>F.M.</name>"),
             ("{\"assignee\":\"中村\"}", "{\"assignee\":\"N.\"}"),
             ("@Hanako よろしく", "@H. よろしく"),
             ("氏名,年齢\n伊藤健,30\n", "氏名,年齢\nI.K.,30\n"),
@@ -164,6 +174,9 @@ mod tests {
             "Please Note the Made In label",
             "部長会議と社長室",
             "Good Morning Japan",
+            "田中商店様、高橋建設様",
+            "名古屋勤務可、三名様",
+            "let some = @Override Some(x)",
         ] {
             unchanged(text);
         }

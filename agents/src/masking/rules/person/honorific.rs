@@ -256,6 +256,8 @@ fn unknown(view: &View, end: usize, title: bool) -> Option<shape::Name> {
     let mut start = end;
     while let Some(c) = view.before(start)
         && is_han(c)
+        // One more than fits: a longer run is no name, and is not walked to its start.
+        && end - start <= 4
     {
         start -= 1;
     }

@@ -120,10 +120,14 @@ fn list(
         }
         let name =
             item(scene, at, least, firm, latin_label, label).or_else(|| after_office(view, at));
-        let Some(name) = name else {
-            // One that reads as nothing does not end a list: 参加：大分、二瓶.
+        let Some(name) = name.filter(|name| scene.is_open(name.start, name.end)) else {
+            // What reads as nothing, or is an address, does not end a list: 参加：大分、二瓶.
+            // What another rule has is passed over whole: masked, it would be short.
+            let past = (at..view.len())
+                .find(|&i| !scene.is_closed_at(i))
+                .unwrap_or(view.len());
             match (firm && !latin_label)
-                .then(|| next_item(view, at))
+                .then(|| next_item(view, past))
                 .flatten()
             {
                 Some(next) => {
@@ -133,9 +137,6 @@ fn list(
                 None => break,
             }
         };
-        if !scene.is_open(name.start, name.end) {
-            break;
-        }
         at = name.end;
         names.add(name);
         at = past_titles(view, at);
@@ -159,7 +160,7 @@ fn list(
 /// Past a short item that is followed by a mark.
 fn next_item(view: &View, at: usize) -> Option<usize> {
     let end = (at..at + 12).find(|&i| view.get(i).is_none_or(|c| "、,・/\n。:".contains(c)))?;
-    (end > at && view.get(end).is_some_and(|c| "、・".contains(c))).then_some(end + 1)
+    (view.get(end).is_some_and(|c| "、・".contains(c))).then_some(end + 1)
 }
 
 /// One name at `at`, with what the label lends it.
@@ -256,7 +257,9 @@ fn past_titles(view: &View, mut at: usize) -> usize {
             r"^ ?(?:様|さん|氏|殿|君|くん|先生|[一-龠ァ-ヶー]{0,4}(?:部長|課長|社長|会長|次長|係長|主任|取締役|室長|店長|所長|リーダー|マネージャー|専務|常務|教授|弁護士|先輩))?(?: ?\([^()\n]{0,20}\))?",
         )
     });
-    if let Some(hit) = TITLE.find(view.slice(at, (at + 30).min(view.len()))) {
+    if let Some(hit) = TITLE.find(view.slice(at, (at + 30).min(view.len())))
+        && !hit.as_str().trim().is_empty()
+    {
         at = view.at_byte(view.byte_of(at) + hit.end());
     }
     at

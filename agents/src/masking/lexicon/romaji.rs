@@ -1,0 +1,195 @@
+//! Romanisation: Hepburn of a reading, and one canonical spelling for the many in use.
+
+pub fn of_kana_char(c: char) -> Option<&'static str> {
+    Some(match c {
+        'ア' | 'ァ' => "a",
+        'イ' | 'ィ' => "i",
+        'ウ' | 'ゥ' => "u",
+        'エ' | 'ェ' => "e",
+        'オ' | 'ォ' => "o",
+        'カ' => "ka",
+        'キ' => "ki",
+        'ク' => "ku",
+        'ケ' => "ke",
+        'コ' => "ko",
+        'ガ' => "ga",
+        'ギ' => "gi",
+        'グ' => "gu",
+        'ゲ' => "ge",
+        'ゴ' => "go",
+        'サ' => "sa",
+        'シ' => "shi",
+        'ス' => "su",
+        'セ' => "se",
+        'ソ' => "so",
+        'ザ' => "za",
+        'ジ' => "ji",
+        'ズ' => "zu",
+        'ゼ' => "ze",
+        'ゾ' => "zo",
+        'タ' => "ta",
+        'チ' => "chi",
+        'ツ' => "tsu",
+        'テ' => "te",
+        'ト' => "to",
+        'ダ' => "da",
+        'ヂ' => "ji",
+        'ヅ' => "zu",
+        'デ' => "de",
+        'ド' => "do",
+        'ナ' => "na",
+        'ニ' => "ni",
+        'ヌ' => "nu",
+        'ネ' => "ne",
+        'ノ' => "no",
+        'ハ' => "ha",
+        'ヒ' => "hi",
+        'フ' => "fu",
+        'ヘ' => "he",
+        'ホ' => "ho",
+        'バ' => "ba",
+        'ビ' => "bi",
+        'ブ' => "bu",
+        'ベ' => "be",
+        'ボ' => "bo",
+        'パ' => "pa",
+        'ピ' => "pi",
+        'プ' => "pu",
+        'ペ' => "pe",
+        'ポ' => "po",
+        'マ' => "ma",
+        'ミ' => "mi",
+        'ム' => "mu",
+        'メ' => "me",
+        'モ' => "mo",
+        'ヤ' => "ya",
+        'ユ' => "yu",
+        'ヨ' => "yo",
+        'ラ' => "ra",
+        'リ' => "ri",
+        'ル' => "ru",
+        'レ' => "re",
+        'ロ' => "ro",
+        'ワ' => "wa",
+        'ヰ' => "i",
+        'ヱ' => "e",
+        'ヲ' => "o",
+        'ン' => "n",
+        'ヴ' => "v",
+        _ => return None,
+    })
+}
+
+/// Canonical spelling of a katakana reading.
+pub fn of_kana(kana: &str) -> String {
+    let mut out = String::new();
+    let mut double = false;
+    for c in kana.chars() {
+        match c {
+            'ー' => continue,
+            'ッ' => {
+                double = true;
+                continue;
+            }
+            'ャ' | 'ュ' | 'ョ' => {
+                if out.ends_with('i') {
+                    out.pop();
+                }
+                // shi + ya = sha, chi + ya = cha, ji + ya = ja: without the y.
+                if !(out.ends_with("sh") || out.ends_with("ch") || out.ends_with('j')) {
+                    out.push('y');
+                }
+                out.push(match c {
+                    'ャ' => 'a',
+                    'ュ' => 'u',
+                    _ => 'o',
+                });
+            }
+            _ => {
+                let Some(syllable) = of_kana_char(c) else {
+                    continue;
+                };
+                if std::mem::take(&mut double) {
+                    out.extend(syllable.chars().next());
+                }
+                out.push_str(syllable);
+            }
+        }
+    }
+    canonical(&out)
+}
+
+/// One spelling for `Satou`, `Satoh`, `Sato`, `Sitiro`, `Shichiro`, `Jumbo`, `Jun'ichi`.
+pub fn canonical(lower: &str) -> String {
+    let mut text: String = lower.chars().filter(|c| c.is_ascii_lowercase()).collect();
+    for (from, to) in [
+        ("sha", "sya"),
+        ("shu", "syu"),
+        ("sho", "syo"),
+        ("shi", "si"),
+        ("tch", "cch"),
+        ("cha", "tya"),
+        ("chu", "tyu"),
+        ("cho", "tyo"),
+        ("chi", "ti"),
+        ("tsu", "tu"),
+        ("fu", "hu"),
+        ("jya", "zya"),
+        ("jyu", "zyu"),
+        ("jyo", "zyo"),
+        ("ja", "zya"),
+        ("ju", "zyu"),
+        ("jo", "zyo"),
+        ("ji", "zi"),
+        ("mb", "nb"),
+        ("mp", "np"),
+        ("mm", "nm"),
+        ("ou", "o"),
+        ("oo", "o"),
+        ("uu", "u"),
+    ] {
+        if text.contains(from) {
+            text = text.replace(from, to);
+        }
+    }
+    // `oh` is a long o unless a vowel follows (Ohara is o + hara either way).
+    let chars: Vec<char> = text.chars().collect();
+    let mut out = String::with_capacity(text.len());
+    for (i, &c) in chars.iter().enumerate() {
+        let vowel_next = chars.get(i + 1).is_some_and(|n| "aiueoy".contains(*n));
+        if c == 'h' && i > 0 && chars[i - 1] == 'o' && !vowel_next {
+            continue;
+        }
+        out.push(c);
+    }
+    out
+}
+
+/// Can be read as Japanese syllables.
+pub fn is_plausible(lower: &str) -> bool {
+    let text = canonical(lower);
+    let bytes = text.as_bytes();
+    let vowel = |b: u8| b"aiueo".contains(&b);
+    let mut i = 0;
+    while i < bytes.len() {
+        let b = bytes[i];
+        let syllabic = b == b'n' && bytes.get(i + 1).is_none_or(|n| !vowel(*n) && *n != b'y');
+        let doubled = bytes.get(i + 1) == Some(&b) && b"kstp".contains(&b);
+        if vowel(b) || syllabic || doubled {
+            i += 1;
+        } else {
+            if !b"kgsztdnhbpmyrw".contains(&b) {
+                return false;
+            }
+            i += 1;
+            if bytes.get(i) == Some(&b'y') {
+                i += 1;
+            }
+            if !bytes.get(i).copied().is_some_and(vowel) {
+                return false;
+            }
+            i += 1;
+        }
+    }
+    bytes.len() >= 3
+}

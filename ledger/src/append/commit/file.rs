@@ -1,0 +1,137 @@
+//! The file in use: begun, written to, read back, sealed.
+
+use super::{Committer, Plan};
+use crate::append::{AppendError, stopped_by};
+use crate::os;
+use crate::reader::LogFile;
+use crate::tree::leaf_hash;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub(super) struct ActiveFile {
+    path: PathBuf,
+    file: File,
+    pub len: u64,
+}
+
+impl ActiveFile {
+    /// Goes on with the last file, unless it is sealed.
+    pub fn reopen(last: &LogFile) -> io::Result<Option<ActiveFile>> {
+        // Asked by its mode: who may do anything would be let to write to a sealed file.
+        if std::fs::metadata(&last.path)?.permissions().readonly() {
+            return Ok(None);
+        }
+        Ok(Some(ActiveFile {
+            path: last.path.clone(),
+            file: active_options().open(&last.path)?,
+            len: last.end,
+        }))
+    }
+}
+
+impl Committer {
+    /// Writes the lines and makes them durable. Gives where they begin and, for a new file,
+    /// what readers need of it.
+    pub(super) fn write(
+        &mut self,
+        base: u64,
+        lines: &[u8],
+    ) -> Result<(u64, Option<LogFile>), AppendError> {
+        if let Some(active) = &mut self.file {
+            active
+                .file
+                .write_all(lines)
+                .map_err(|e| stopped_by("writing", &active.path, &e))?;
+            active
+                .file
+                .sync_data()
+                .map_err(|e| stopped_by("syncing", &active.path, &e))?;
+            let start = active.len;
+            active.len += lines.len() as u64;
+            return Ok((start, None));
+        }
+        // A file gets its name only when its first commit is durable in it, so every file in
+        // the log begins with a whole entry.
+        let (path, unnamed) = (
+            self.shared.layout.log_file(base),
+            self.shared.layout.log().join("new"),
+        );
+        let create = || {
+            let mut file = active_options().create_new(true).open(&unnamed)?;
+            file.write_all(lines)?;
+            file.sync_all()?;
+            if path.exists() {
+                return Err(std::io::ErrorKind::AlreadyExists.into());
+            }
+            std::fs::rename(&unnamed, &path)?;
+            os::sync_dir(&self.shared.layout.log())?;
+            Ok((file, Arc::new(File::open(&path)?)))
+        };
+        let (file, reading) = create().map_err(|e| stopped_by("beginning", &path, &e))?;
+        self.file = Some(ActiveFile {
+            path: path.clone(),
+            file,
+            len: lines.len() as u64,
+        });
+        Ok((
+            0,
+            Some(LogFile {
+                first_seq: base,
+                path,
+                file: reading,
+                offsets: Vec::new(),
+                end: 0,
+            }),
+        ))
+    }
+
+    /// Derives the leaf hashes again from what the file holds: one flipped bit in memory
+    /// must not be signed for ever.
+    pub(super) fn check_durable(
+        &self,
+        start: u64,
+        lines: &[u8],
+        plan: &Plan,
+        offsets: &[u64],
+    ) -> Result<(), AppendError> {
+        let active = self.file.as_ref().expect("just written");
+        let mut bytes = vec![0; lines.len()];
+        os::read_exact_at(&active.file, &mut bytes, start)
+            .map_err(|e| stopped_by("reading back", &active.path, &e))?;
+        for (drafted, offset) in plan.drafted.iter().zip(offsets) {
+            let offset = *offset as usize;
+            let body = &bytes[offset..offset + drafted.body.len()];
+            if leaf_hash(body) != drafted.leaf {
+                let fault = std::io::Error::other("the file does not hold what was written");
+                return Err(stopped_by("reading back", &active.path, &fault));
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the file in use: read-only from here on.
+    pub(super) fn seal(&mut self) -> Result<(), AppendError> {
+        let Some(active) = self.file.take() else {
+            return Ok(());
+        };
+        let seal = || {
+            active.file.sync_data()?;
+            // A file system without such a right must not end the writing at every full file.
+            if let Err(error) = os::set_readonly(&active.path) {
+                tracing::warn!(path = %active.path.display(), %error, "a full log file stays writable");
+            }
+            active.file.sync_all()
+        };
+        seal().map_err(|e| stopped_by("sealing", &active.path, &e))
+    }
+}
+
+/// The file in use is read back through the same handle: a process that has run out of
+/// handles must not stop the ledger.
+fn active_options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).append(true);
+    options
+}
