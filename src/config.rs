@@ -14,7 +14,7 @@ use schemas::{Hash, Period};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 #[derive(Deserialize)]
@@ -188,47 +188,73 @@ impl Config {
     }
 }
 
-/// Writes the configuration that a new ledger begins with, and the operator's token.
+/// Writes what a new ledger begins with and does not have yet: its configuration, and the
+/// operator's token.
 pub fn write_default(layout: &Layout) -> Result<(), Failure> {
-    let path = layout.config();
-    if !path.exists() {
-        std::fs::write(&path, include_str!("config/daicho.toml"))
-            .with_context(|| format!("{} cannot be written", path.display()))?;
-    }
+    write_private(
+        &layout.config(),
+        include_str!("config/daicho.toml").as_bytes(),
+    )?;
     let mut secret = Zeroizing::new([0; 32]);
     getrandom::fill(&mut *secret).context("the system gives no randomness for a token")?;
-    let token = Zeroizing::new(format!("dco_{}\n", URL_SAFE_NO_PAD.encode(*secret)));
+    let token = Zeroizing::new(format!("{TOKEN}{}\n", URL_SAFE_NO_PAD.encode(*secret)));
     write_private(&operator_token_file(layout), token.as_bytes())
 }
 
-/// A secret file that is made once, readable by its owner only.
-pub fn write_private(path: &std::path::Path, bytes: &[u8]) -> Result<(), Failure> {
+/// False when `init` was interrupted after the ledger's first entry.
+pub fn is_complete(layout: &Layout) -> bool {
+    layout.config().exists() && operator_token_file(layout).exists()
+}
+
+/// A file that is made once, whole or not at all, readable by its owner only.
+pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    if path.exists() {
+        return Ok(());
+    }
+    let mut fresh = path.as_os_str().to_owned();
+    fresh.push(format!(".{}.new", std::process::id()));
+    let fresh = PathBuf::from(fresh);
     let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
+    options.write(true).create(true).truncate(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    match options.open(path) {
-        Ok(mut file) => {
-            let written = file.write_all(bytes).and_then(|()| file.sync_all());
-            written.with_context(|| format!("{} cannot be written", path.display()))?;
-            Ok(())
+    let write = || {
+        let mut file = options.open(&fresh)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        // A link fails where another process was first; its file is as good as ours.
+        match std::fs::hard_link(&fresh, path) {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(_) => return std::fs::rename(&fresh, path),
+            Ok(()) => {}
         }
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(anyhow::Error::new(error)
-            .context(format!("{} cannot be written", path.display()))
-            .into()),
+        std::fs::remove_file(&fresh)
+    };
+    let written = write();
+    if written.is_err() {
+        let _ = std::fs::remove_file(&fresh);
     }
+    written.with_context(|| format!("{} cannot be written", path.display()))?;
+    Ok(())
 }
+
+const TOKEN: &str = "dco_";
+
+/// What 32 bytes are in base64.
+const TOKEN_CHARS: usize = 43;
 
 /// SHA-256 of the operator's token.
 pub fn operator_digest(layout: &Layout) -> Result<Hash, Failure> {
     let path = operator_token_file(layout);
+    let help = "restore it from a backup, or delete it and run `daicho init` again to make another";
     let token = std::fs::read_to_string(&path).map_err(|error| {
         let error = anyhow::Error::new(error).context(format!("{} cannot be read", path.display()));
-        Failure::new(
-            error,
-            "restore it from a backup, or delete it and run `daicho init` again to make another",
-        )
+        Failure::new(error, help)
     })?;
-    Ok(Hash(Sha256::digest(token.trim()).into()))
+    // An empty file would let everybody in who sends no token at all.
+    let token = token.trim();
+    if token.strip_prefix(TOKEN).map(str::len) != Some(TOKEN_CHARS) {
+        return Err(Failure::msg(format!("{} holds no token", path.display()), help));
+    }
+    Ok(Hash(Sha256::digest(token).into()))
 }

@@ -1,11 +1,28 @@
 use crate::cli::{Cli, Init};
+use crate::commands::read;
 use crate::config;
 use crate::outcome::{Done, Failure, Outcome};
 use ledger::clock::SystemClock;
 use ledger::{CreateError, Layout};
+use std::io::Write;
 
 pub fn run(cli: &Cli, args: &Init) -> Done {
-    let vkey = ledger::create(&cli.data, &args.origin, &SystemClock).map_err(|error| {
+    let mut out = std::io::stdout().lock();
+    let layout = Layout::new(&cli.data);
+    let made = match ledger::create(&cli.data, &args.origin, &SystemClock) {
+        Err(CreateError::Exists { .. }) if !config::is_complete(&layout) => {
+            // An earlier run was interrupted after entry 0: the rest is made now.
+            let reader = read(&cli.data)?;
+            if reader.origin() == args.origin {
+                Ok(reader.key().clone())
+            } else {
+                let path = cli.data.display().to_string();
+                Err(CreateError::Exists { path })
+            }
+        }
+        made => made,
+    };
+    let vkey = made.map_err(|error| {
         let help = match &error {
             CreateError::Exists { .. } => {
                 "name another directory with --data, or use the ledger that is there"
@@ -19,17 +36,21 @@ pub fn run(cli: &Cli, args: &Init) -> Done {
         };
         Failure::new(error, help)
     })?;
-    config::write_default(&Layout::new(&cli.data))?;
+    config::write_default(&layout)?;
     if cli.json {
-        println!(
+        writeln!(
+            out,
             "{}",
             serde_json::json!({ "origin": args.origin, "vkey": vkey.to_string() })
-        );
+        )?;
     } else {
-        println!("ledger   {}", cli.data.display());
-        println!("origin   {}", args.origin);
-        println!("vkey     {vkey}");
-        println!("Give the vkey to whoever will verify: auditors, the parent company, its SIEM.");
+        writeln!(out, "ledger   {}", cli.data.display())?;
+        writeln!(out, "origin   {}", args.origin)?;
+        writeln!(out, "vkey     {vkey}")?;
+        writeln!(
+            out,
+            "Give the vkey to whoever will verify: auditors, the parent company, its SIEM."
+        )?;
     }
     Ok(Outcome::Well)
 }

@@ -2,8 +2,10 @@ use crate::cli::{Cli, Prove};
 use crate::commands::read;
 use crate::outcome::{Done, Failure, Outcome};
 use anyhow::Context;
+use std::io::Write;
 
 pub fn run(cli: &Cli, args: &Prove) -> Done {
+    let mut out = std::io::stdout().lock();
     let reader = read(&cli.data)?;
     let proof = reader.prove(args.seq).map_err(|error| {
         Failure::new(error, "give a position below the size of the newest checkpoint (`daicho key show`, `checkpoint`)")
@@ -20,7 +22,7 @@ pub fn run(cli: &Cli, args: &Prove) -> Done {
     match &args.output {
         Some(path) => std::fs::write(path, text)
             .with_context(|| format!("{} cannot be written", path.display()))?,
-        None => print!("{text}"),
+        None => out.write_all(text.as_bytes())?,
     }
     Ok(Outcome::Well)
 }

@@ -4,8 +4,10 @@ use crate::outcome::{Done, Failure, Outcome};
 use crate::views::Views;
 use anyhow::Context;
 use ledger::Index;
+use std::io::Write;
 
 pub fn run(cli: &Cli) -> Done {
+    let mut out = std::io::stdout().lock();
     let reader = read(&cli.data)?;
     let index = reader.layout().index();
     if index.is_dir() {
@@ -22,12 +24,13 @@ pub fn run(cli: &Cli) -> Done {
     }
     for (name, cursor, digest) in views.digests()? {
         if cli.json {
-            println!(
+            writeln!(
+                out,
                 "{}",
                 serde_json::json!({ "view": name, "cursor": cursor, "sha256": digest })
-            );
+            )?;
         } else {
-            println!("{name:<12} {cursor:>10} entries  {digest}");
+            writeln!(out, "{name:<12} {cursor:>10} entries  {digest}")?;
         }
     }
     views.save();

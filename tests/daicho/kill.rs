@@ -48,7 +48,11 @@ fn nothing_acknowledged_is_lost_when_the_server_is_killed_at_any_moment() {
             // A start is killed too: recovery must be able to begin again.
             let mut child = daicho(&ledger.dir);
             child.args(["serve", "--listen", "127.0.0.1:0"]);
-            let mut child = child.stdout(Stdio::null()).spawn().unwrap();
+            let mut child = child
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
             std::thread::sleep(Duration::from_millis(dice.below(150)));
             child.kill().unwrap();
             child.wait().unwrap();

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `cli` | a command whose output, `--json` or exit code is another than it says |
 //! | `kill` | an acknowledged event that a kill lost, at any moment of 50 |
+//! | `disk` | a full disk that loses something, or a ledger that does not go on after it |
 //! | `faults` | a system call that fails, and a ledger that does not survive it |
 //! | `oracle` | a checkpoint, tile or proof that Go's own note and tlog do not accept |
 //! | `format` | a log that a second verifier, written from the format, sees otherwise |
@@ -19,6 +20,7 @@
 
 mod bad_input;
 mod cli;
+mod disk;
 mod faults;
 mod format;
 mod kill;

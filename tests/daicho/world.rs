@@ -1,14 +1,18 @@
 //! What every test here stands on: a data directory, the real binary, a server that dies
 //! with its guard, and events to give it.
 
-use reqwest::blocking::{Client, RequestBuilder, Response};
+mod dice;
+mod server;
+
+pub use dice::Dice;
 use serde_json::{Value, json};
+pub use server::Server;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -103,29 +107,30 @@ impl Ledger {
     }
 
     pub fn named(origin: &str) -> Ledger {
-        let parent = TempDir::new().unwrap();
-        let dir = parent.path().join("data");
-        let ledger = Ledger {
-            _parent: parent,
-            dir,
-        };
+        let ledger = Ledger::none();
         ledger.run(&["init", "--origin", origin]).ok();
         ledger
     }
 
-    /// A copy to do something to.
-    pub fn copy(&self) -> Ledger {
+    /// A place for a ledger that nobody has made yet.
+    pub fn none() -> Ledger {
         let parent = TempDir::new().unwrap();
         let dir = parent.path().join("data");
-        for path in walk(&self.dir) {
-            let to = dir.join(path.strip_prefix(&self.dir).unwrap());
-            std::fs::create_dir_all(to.parent().unwrap()).unwrap();
-            std::fs::copy(&path, &to).unwrap();
-        }
         Ledger {
             _parent: parent,
             dir,
         }
+    }
+
+    /// A copy to do something to.
+    pub fn copy(&self) -> Ledger {
+        let copy = Ledger::none();
+        for path in walk(&self.dir) {
+            let to = copy.dir.join(path.strip_prefix(&self.dir).unwrap());
+            std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+            std::fs::copy(&path, &to).unwrap();
+        }
+        copy
     }
 
     /// A path beside the data directory, for what the test keeps.
@@ -214,113 +219,6 @@ pub fn overwrite(path: &Path, bytes: &[u8]) {
     std::fs::write(path, bytes).unwrap();
 }
 
-/// A running `daicho serve`. Killed when dropped.
-pub struct Server {
-    child: Child,
-    pub address: String,
-    pub token: String,
-    pub client: Client,
-}
-
-impl Server {
-    /// Starts the server that `command` (which names binary and data directory) describes,
-    /// and waits until it says where it listens.
-    #[track_caller]
-    pub fn start(data: &Path, mut command: Command) -> Server {
-        command.args(["serve", "--listen", "127.0.0.1:0"]);
-        command.stdin(Stdio::null()).stdout(Stdio::piped());
-        let mut child = command.stderr(Stdio::inherit()).spawn().unwrap();
-        let stdout = child.stdout.take().unwrap();
-        let (said, hear) = std::sync::mpsc::channel();
-        std::thread::spawn(move || {
-            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                let _ = said.send(line);
-            }
-        });
-        // The guard first, so that a server that says nothing is killed too.
-        let mut server = Server {
-            child,
-            address: String::new(),
-            token: std::fs::read_to_string(data.join("keys/operator.token"))
-                .map_or(String::new(), |token| token.trim().to_owned()),
-            client: Client::builder()
-                .no_proxy()
-                .timeout(DEADLINE)
-                .build()
-                .unwrap(),
-        };
-        let until = Instant::now() + DEADLINE;
-        while server.address.is_empty() {
-            let left = until.saturating_duration_since(Instant::now());
-            let line = hear.recv_timeout(left).expect("the server starts");
-            if let Some((_, url)) = line.split_once("http://") {
-                server.address = url.trim_end_matches('/').to_owned();
-            }
-        }
-        // The first answer: from here on a signal finds its handler.
-        server.text("/healthz");
-        server
-    }
-
-    pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
-    }
-
-    #[track_caller]
-    pub fn get(&self, path: &str) -> Response {
-        self.client.get(self.url(path)).send().unwrap()
-    }
-
-    #[track_caller]
-    pub fn text(&self, path: &str) -> String {
-        self.get(path).error_for_status().unwrap().text().unwrap()
-    }
-
-    #[track_caller]
-    pub fn json(&self, path: &str) -> Value {
-        serde_json::from_str(&self.text(path)).unwrap()
-    }
-
-    /// A request that appends, with the operator's token.
-    pub fn post(&self, media: &str, body: impl Into<reqwest::blocking::Body>) -> RequestBuilder {
-        let request = self.client.post(self.url("/api/v1/events"));
-        request
-            .bearer_auth(&self.token)
-            .header("content-type", media)
-            .body(body)
-    }
-
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
-    /// SIGKILL: nothing is flushed, nothing is said.
-    pub fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
-    /// SIGTERM, and its end awaited. Gives the exit code.
-    pub fn stop(mut self) -> i32 {
-        let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-TERM", &pid]).status().unwrap();
-        assert!(sent.success());
-        let mut code = None;
-        wait_for("the server ends", || {
-            code = self.child.try_wait().unwrap();
-            code.is_some()
-        });
-        code.unwrap().code().unwrap_or(-1)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 /// Waits until something is so.
 #[track_caller]
 pub fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
@@ -329,56 +227,6 @@ pub fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
         assert!(Instant::now() < until, "in vain: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
-}
-
-/// Numbers from one seed (splitmix64), so that a failure can be repeated.
-#[derive(Clone)]
-pub struct Dice(pub u64);
-
-impl Dice {
-    /// A seed from DAICHO_TEST_SEED, else a new one. It is printed either way.
-    pub fn thrown(test: &str) -> Dice {
-        let seed = std::env::var("DAICHO_TEST_SEED")
-            .ok()
-            .map(|s| s.parse().unwrap());
-        let seed = seed.unwrap_or_else(|| u64::from(rand_u32()));
-        say(&format!(
-            "{test}: seed {seed} (DAICHO_TEST_SEED={seed} repeats it)"
-        ));
-        Dice(seed)
-    }
-
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub fn below(&mut self, n: u64) -> u64 {
-        self.next() % n
-    }
-
-    /// A UUID of version 7, as producers make them.
-    pub fn id(&mut self) -> String {
-        let (a, b) = (self.next(), self.next());
-        let time = 0x019a_b000_0000_u64 + (a >> 40);
-        format!(
-            "{:08x}-{:04x}-7{:03x}-{:04x}-{:012x}",
-            time >> 16,
-            time & 0xffff,
-            a & 0xfff,
-            0x8000 | (b >> 48) & 0x3fff,
-            b & 0xffff_ffff_ffff
-        )
-    }
-}
-
-fn rand_u32() -> u32 {
-    let mut bytes = [0; 4];
-    getrandom::fill(&mut bytes).unwrap();
-    u32::from_le_bytes(bytes)
 }
 
 /// Says something on standard error past the harness, which hides what passing tests print.
@@ -394,7 +242,7 @@ pub fn cannot_run(test: &str, why: &str) {
         !required,
         "{test} cannot run: {why} (tests/run installs what it can)"
     );
-    say(&format!("not run: {test}: {why}"));
+    say(&format!("skipped: {test}: {why}"));
 }
 
 /// An event of a machine's own making, of about 250 bytes.
