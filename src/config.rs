@@ -254,7 +254,10 @@ pub fn operator_digest(layout: &Layout) -> Result<Hash, Failure> {
     // An empty file would let everybody in who sends no token at all.
     let token = token.trim();
     if token.strip_prefix(TOKEN).map(str::len) != Some(TOKEN_CHARS) {
-        return Err(Failure::msg(format!("{} holds no token", path.display()), help));
+        return Err(Failure::msg(
+            format!("{} holds no token", path.display()),
+            help,
+        ));
     }
     Ok(Hash(Sha256::digest(token).into()))
 }
