@@ -249,6 +249,9 @@ pub fn report(stage: &Stage) -> Result<(), Failure> {
     };
     let report =
         view.read(|retention| RetentionReport::new(retention, &default_periods(), basis))?;
+    let json = stage.dir.with_file_name("retention.json");
+    std::fs::write(&json, report.to_json())?;
+    line("written", json.display().to_string());
     for (language, name) in [
         (Language::Japanese, "retention.ja.html"),
         (Language::English, "retention.en.html"),

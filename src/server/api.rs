@@ -2,32 +2,23 @@
 
 mod events;
 mod fault;
+mod lists;
 
 use super::Node;
-use axum::Json;
 use axum::Router;
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
-use exporters::forward::Status;
 
 pub fn routes() -> Router<Node> {
     Router::new()
         .route("/events", get(events::list).post(events::append))
         .route("/events/{seq}", get(events::one))
         .route("/proofs/{seq}", get(events::proof))
-        .route("/export", get(export))
+        .route("/findings", get(lists::findings))
+        .route("/approvals", get(lists::approvals))
+        .route("/agents", get(lists::agents))
+        .route("/export", get(lists::export))
         .fallback(|| async { StatusCode::NOT_FOUND })
         .layer(axum::extract::DefaultBodyLimit::max(events::MAX_BODY_BYTES))
         .layer(axum::middleware::from_fn(fault::named))
-}
-
-/// How far each receiver of the log is.
-async fn export(State(node): State<Node>) -> Json<Vec<Status>> {
-    Json(
-        node.forwarders
-            .iter()
-            .map(|forwarder| forwarder.status())
-            .collect(),
-    )
 }

@@ -105,16 +105,13 @@ fn render(
                     }
                     section aria-labelledby="counts" {
                         h2 id="counts" { "種類別 " small { "By kind" } }
-                        table {
-                            thead { tr { th { "種類 kind" } th class="number" { "件数 entries" } } }
-                            tbody {
-                                @for (kind, count) in counts {
-                                    tr { td { code { (kind) } } td class="number" { (count) } }
-                                }
+                        ul class="counts" {
+                            @for (kind, count) in counts {
+                                li { code { (kind) } span class="number" { (count) } }
                             }
                         }
                     }
-                    section class="wide" aria-labelledby="newest" {
+                    section aria-labelledby="newest" {
                         h2 id="newest" { "最新の記録 " small { "Newest events" } }
                         table {
                             thead { tr {

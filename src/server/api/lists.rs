@@ -1,0 +1,48 @@
+//! What the views hold, as JSON.
+
+use crate::server::Node;
+use agents::approvals::view::Row;
+use agents::registry::Agent;
+use agents::scanner::findings::{Filter, Finding};
+use axum::Json;
+use axum::extract::State;
+use exporters::forward::Status;
+
+/// How far each receiver of the log is.
+pub async fn export(State(node): State<Node>) -> Json<Vec<Status>> {
+    Json(
+        node.forwarders
+            .iter()
+            .map(|forwarder| forwarder.status())
+            .collect(),
+    )
+}
+
+/// Every finding, in the state that it has now.
+pub async fn findings(State(node): State<Node>) -> Json<Vec<Finding>> {
+    let now = node.appender.now();
+    Json(
+        node.views
+            .findings
+            .read(|findings| findings.rows(&Filter::default(), now)),
+    )
+}
+
+/// Every approval, oldest request first.
+pub async fn approvals(State(node): State<Node>) -> Json<Vec<Row>> {
+    let now = node.appender.now();
+    Json(
+        node.views
+            .approvals
+            .read(|approvals| approvals.rows(None, now)),
+    )
+}
+
+/// Every agent, by name.
+pub async fn agents(State(node): State<Node>) -> Json<Vec<Agent>> {
+    Json(
+        node.views
+            .agents
+            .read(|agents| agents.iter().cloned().collect()),
+    )
+}
