@@ -110,6 +110,7 @@ pub fn read_event(
             | Data::LedgerCheckpoint(_)
             | Data::LedgerRecovered(_)
             | Data::KeyRotated(_)
+            | Data::RetentionExpired(_)
     ) {
         return Err(IntakeError::Reserved {
             line,

@@ -5,6 +5,8 @@ use crate::outcome::Failure;
 use agents::masking::{Masker, Policy, TagKey};
 use anyhow::Context;
 use ledger::Layout;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use zeroize::Zeroizing;
 
 /// The masker of a ledger: its policy, and the key that its tags are made under.
@@ -37,13 +39,40 @@ fn build(policy: Policy, key: TagKey) -> Result<Masker, Failure> {
         .map_err(|error| Failure::new(error, "correct [masking] in daicho.toml"))
 }
 
-/// The rule that keeps a text out of the log's `data`, if one does.
-pub fn kept_out(masker: &Masker, text: &str) -> Option<String> {
-    if is_plain(text) {
-        return None;
+/// Keeps personal data and secrets out of the log's `data`.
+pub struct Guard {
+    masker: Arc<Masker>,
+    /// Texts that were found clean: sessions, models and paths come again and again.
+    clean: Mutex<HashSet<Box<str>>>,
+}
+
+/// At this many the memory of clean texts begins anew.
+const REMEMBERED: usize = 4_096;
+
+impl Guard {
+    pub fn new(masker: Arc<Masker>) -> Guard {
+        Guard {
+            masker,
+            clean: Mutex::default(),
+        }
     }
-    let masked = masker.text(text);
-    masked.spans.first().map(|span| span.rule.to_string())
+
+    /// The rule that keeps a text out, if one does.
+    pub fn rule(&self, text: &str) -> Option<String> {
+        let clean = || self.clean.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_plain(text) || clean().contains(text) {
+            return None;
+        }
+        if let Some(span) = self.masker.text(text).spans.first() {
+            return Some(span.rule.to_string());
+        }
+        let mut clean = clean();
+        if clean.len() == REMEMBERED {
+            clean.clear();
+        }
+        clean.insert(text.into());
+        None
+    }
 }
 
 /// Digests and ids, and words too short and too poor in digits to be anybody's.

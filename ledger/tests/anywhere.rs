@@ -135,3 +135,103 @@ fn any_change_of_any_byte_of_any_file_is_found() {
         .unwrap();
     assert!(clean());
 }
+
+/// Damage that a start does not notice must not be covered up by what it writes.
+#[test]
+fn a_start_launders_nothing() {
+    let (dir, files) = sample();
+    let config = ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(150)
+    };
+    let cases = (
+        any::<prop::sample::Index>(),
+        any::<prop::sample::Index>(),
+        change(),
+    );
+    let mut runner = proptest::test_runner::TestRunner::new(config);
+    runner
+        .run(&cases, |(file, at, change)| {
+            let copy = TempDir::new().unwrap();
+            for path in files.iter().chain([&dir.path().join("keys/ledger.key")]) {
+                let to = copy.path().join(path.strip_prefix(dir.path()).unwrap());
+                std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+                std::fs::copy(path, to).unwrap();
+            }
+            let path = file.get(&files);
+            let sound = std::fs::read(path).unwrap();
+            let changed = apply(&sound, at.index(sound.len()), &change);
+            if changed == sound || changed.starts_with(&sound) {
+                return Ok(());
+            }
+            write(
+                &copy.path().join(path.strip_prefix(dir.path()).unwrap()),
+                &changed,
+            );
+            if let Ok((appender, _)) = ledger::open(copy.path(), Options::default()) {
+                let _ = appender.append(vec![appender.checkpoint_event()]);
+            }
+            let report = verify(copy.path(), &Trust::default(), |_| {}).unwrap();
+            prop_assert!(!report.is_clean(), "{}", path.display());
+            Ok(())
+        })
+        .unwrap();
+}
+
+/// Nothing that a directory can hold makes a reader panic, or a verifier say that all is well.
+#[cfg(unix)]
+#[test]
+fn what_is_no_file_of_ours_is_found_or_refused() {
+    use std::os::unix::ffi::OsStrExt;
+    let (dir, files) = sample();
+    let logs: Vec<_> = files
+        .iter()
+        .filter(|f| f.extension().is_some_and(|e| e == "ndjson"))
+        .collect();
+    let unsound = |what: &str| {
+        let report = verify(dir.path(), &Trust::default(), |_| {});
+        assert!(!report.is_ok_and(|report| report.is_clean()), "{what}");
+        let _ = ledger::Reader::open(dir.path());
+    };
+    let strays: [&[u8]; 6] = [
+        b"log/\xff\xfe.ndjson",
+        b"log/18446744073709551616.ndjson",
+        b"log/18446744073709551615.ndjson",
+        b"log/0.ndjson",
+        b"content/auth/2026-13",
+        b"content/auth/2026-11/1.pack",
+    ];
+    for stray in strays {
+        let path = dir.path().join(std::ffi::OsStr::from_bytes(stray));
+        let bucket = path.parent().unwrap();
+        if bucket.is_dir() {
+            std::fs::write(&path, b"x").unwrap();
+            unsound(&path.to_string_lossy());
+            std::fs::remove_file(&path).unwrap();
+        }
+        if bucket.is_dir() && !stray.starts_with(b"content/auth/2026-1") {
+            std::fs::create_dir(&path).unwrap();
+            unsound(&path.to_string_lossy());
+            std::fs::remove_dir(&path).unwrap();
+        }
+    }
+    for log in logs {
+        let aside = dir.path().join("aside");
+        std::fs::rename(log, &aside).unwrap();
+        std::fs::create_dir(log).unwrap();
+        unsound("a directory in the place of a file");
+        std::fs::remove_dir(log).unwrap();
+        std::fs::write(log, b"").unwrap();
+        unsound("an empty file");
+        std::fs::remove_file(log).unwrap();
+        std::os::unix::fs::symlink(log, log).unwrap();
+        unsound("a link to itself");
+        std::fs::remove_file(log).unwrap();
+        std::fs::rename(&aside, log).unwrap();
+    }
+    let report = verify(dir.path(), &Trust::default(), |_| {}).unwrap();
+    assert!(report.is_clean(), "{:#?}", report.findings);
+    std::fs::remove_dir_all(dir.path().join("log")).unwrap();
+    std::fs::create_dir(dir.path().join("log")).unwrap();
+    unsound("no file at all");
+}

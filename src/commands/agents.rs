@@ -6,7 +6,7 @@ use crate::views::Views;
 use agents::registry::{RegistryError, issue_token};
 use anyhow::Context;
 use schemas::kinds::agents::{
-    AgentRegistered, AgentReleased, AgentRetired, AgentSuspended, AgentUpdated,
+    AgentReason, AgentRegistered, AgentReleased, AgentRetired, AgentSuspended, AgentUpdated,
 };
 use schemas::{Data, Name};
 
@@ -59,28 +59,19 @@ pub fn run(cli: &Cli, args: &Agents) -> Done {
             record(cli, desk, data, Some(token.reveal()))
         }
         Agents::Suspend { agent, reason } => {
-            let (agent, reason) = (
-                agent.parse::<Name>().context("AGENT")?,
-                word(reason).context("--reason")?,
-            );
+            let (agent, reason) = named(agent, reason)?;
             let desk = Desk::open(&cli.data)?;
             allowed(desk.views.agents.read(|agents| agents.may_suspend(&agent)))?;
             record(cli, desk, AgentSuspended { agent, reason }, None)
         }
         Agents::Release { agent, reason } => {
-            let (agent, reason) = (
-                agent.parse::<Name>().context("AGENT")?,
-                word(reason).context("--reason")?,
-            );
+            let (agent, reason) = named(agent, reason)?;
             let desk = Desk::open(&cli.data)?;
             allowed(desk.views.agents.read(|agents| agents.may_release(&agent)))?;
             record(cli, desk, AgentReleased { agent, reason }, None)
         }
         Agents::Retire { agent, reason } => {
-            let (agent, reason) = (
-                agent.parse::<Name>().context("AGENT")?,
-                word(reason).context("--reason")?,
-            );
+            let (agent, reason) = named(agent, reason)?;
             let desk = Desk::open(&cli.data)?;
             allowed(
                 desk.views
@@ -90,6 +81,13 @@ pub fn run(cli: &Cli, args: &Agents) -> Done {
             record(cli, desk, AgentRetired { agent, reason }, None)
         }
     }
+}
+
+fn named(agent: &str, reason: &str) -> anyhow::Result<(Name, AgentReason)> {
+    Ok((
+        agent.parse().context("AGENT")?,
+        word(reason).context("--reason")?,
+    ))
 }
 
 fn allowed(checked: Result<(), RegistryError>) -> Result<(), Failure> {

@@ -2,11 +2,12 @@ use crate::cli::{Append, Cli};
 use crate::config::Config;
 use crate::door::{Door, append_failed};
 use crate::intake;
-use crate::masking;
+use crate::masking::{self, Guard};
 use crate::outcome::{Done, Failure, Outcome};
 use anyhow::Context;
 use ledger::{Layout, Submission};
 use std::io::{Read, Write};
+use std::sync::Arc;
 
 /// Events that one call to the ledger takes together …
 const BATCH: usize = 256;
@@ -29,7 +30,8 @@ pub fn run(cli: &Cli, args: &Append) -> Done {
     // All lines are read before the first is appended: bad input changes nothing.
     let layout = Layout::new(&cli.data);
     let masker = masking::of_ledger(&layout, &Config::load(&layout)?)?;
-    let guard = |text: &str| masking::kept_out(&masker, text);
+    let guard = Guard::new(Arc::new(masker));
+    let guard = |text: &str| guard.rule(text);
     let submissions = intake::read_lines(&input, &guard, || door.new_id()).map_err(|error| {
         Failure::new(error, "nothing was appended; a line is {\"kind\",\"actor\",\"data\"} and optionally id, class, session, occurred, content")
     })?;

@@ -2,11 +2,11 @@ use super::gateway::{Gateway, ProviderKey, Upstream};
 use crate::commands::open_failed;
 use crate::config::{self, Config};
 use crate::door::{Door, append_failed};
+use crate::masking::{self, Guard};
 use crate::outcome::Failure;
+use crate::policies;
 use crate::views::Views;
-use crate::{masking, policies};
 use agents::gateway::close_open_calls;
-use agents::masking::Masker;
 use exporters::forward::Forwarder;
 use ledger::{Appender, Layout, Options, Reader};
 use schemas::Hash;
@@ -19,7 +19,7 @@ pub struct Node {
     pub appender: Appender,
     pub reader: Reader,
     pub views: Arc<Views>,
-    pub masker: Arc<Masker>,
+    pub guard: Arc<Guard>,
     /// SHA-256 of the operator's token.
     pub operator: Hash,
     /// Absent when no provider's key was given.
@@ -75,20 +75,16 @@ impl Node {
                 })?;
             forwarders.push(forwarder);
         }
+        let guard = Arc::new(Guard::new(masker));
         let forwarders = Arc::new(forwarders);
         Ok(Node {
             appender,
             reader,
             views,
-            masker,
+            guard,
             operator,
             gateway,
             forwarders,
         })
-    }
-
-    /// The rule that keeps a text out of `data`, if one does.
-    pub fn guard(&self, text: &str) -> Option<String> {
-        masking::kept_out(&self.masker, text)
     }
 }

@@ -63,6 +63,12 @@ pub enum State {
     Expired,
 }
 
+impl std::fmt::Display for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.serialize(f)
+    }
+}
+
 /// A line of `daicho approvals list`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Row {
@@ -86,7 +92,7 @@ pub struct Row {
 pub enum Refused {
     #[error("this log does not know approval {approval}; see `daicho approvals list`")]
     RequestUnknown { approval: EventId },
-    #[error("approval {approval} is {state:?} already; ask for a new one")]
+    #[error("approval {approval} is {state} already; ask for a new one")]
     RequestSettled { approval: EventId, state: State },
     #[error("the deadline of approval {approval} was {deadline}; ask for a new one")]
     RequestExpired {
@@ -125,7 +131,7 @@ pub enum Refused {
 pub enum NotGranted {
     #[error("this log does not know approval {approval}; see `daicho approvals list`")]
     Unknown { approval: EventId },
-    #[error("approval {approval} is {state:?}, not granted")]
+    #[error("approval {approval} is {state}, not granted")]
     Undecided { approval: EventId, state: State },
     #[error("the deadline of approval {approval} was {deadline}; ask for a new one")]
     DeadlinePassed {

@@ -62,7 +62,11 @@ impl Promises {
                         error.to_string(),
                     ));
                 }
-                None => {}
+                None => {
+                    let expected = "a checkpoint signed by the log's key".to_owned();
+                    let no_key = "no key to open it with".to_owned();
+                    found.push(finding(source, Check::Checkpoint, expected, no_key));
+                }
             }
         }
         waiting.sort_by_key(|(_, checkpoint)| checkpoint.size);

@@ -35,7 +35,7 @@ pub async fn append(
         .and_then(|media| media.to_str().ok())
         .is_some_and(|media| media.starts_with("application/x-ndjson"));
     let new_id = || node.appender.new_id();
-    let guard = |text: &str| node.guard(text);
+    let guard = |text: &str| node.guard.rule(text);
     let batch = if lines {
         intake::read_lines(&body, &guard, new_id)?
     } else {
