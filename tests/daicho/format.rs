@@ -85,8 +85,9 @@ fn a_verifier_written_from_the_format_agrees_on_sound_and_tampered_logs() {
         let ours: Value =
             serde_json::from_str(&ran.out).unwrap_or_else(|_| panic!("{name}: {ran:?}"));
         let second = second_verifier(&copy.dir, &[]).unwrap();
-        if second.code == 2 {
+        if second.code == 2 || ours["vkey"] == "" {
             // Without a readable entry 0 there is nothing to hold anything against.
+            assert_ne!(second.code, 0, "{name}: {second:?}");
             assert!(places(&ours).contains("entry 0"), "{name}: {ours}");
             continue;
         }
