@@ -8,6 +8,7 @@
 //! | `disk` | a full disk that loses something, or a ledger that does not go on after it |
 //! | `faults` | a system call that fails, and a ledger that does not survive it |
 //! | `oracle` | a checkpoint, tile or proof that Go's own note and tlog do not accept |
+//! | `judges` | a log of 70,000 entries that any other judge does not accept |
 //! | `format` | a log that a second verifier, written from the format, sees otherwise |
 //! | `privacy` | a planted name or secret in a file, log line, export, page or report |
 //! | `review` | a finding, patch or approval that bandit or OpenSSH sees otherwise |
@@ -23,6 +24,7 @@ mod cli;
 mod disk;
 mod faults;
 mod format;
+mod judges;
 mod kill;
 mod oracle;
 mod privacy;
