@@ -3,6 +3,7 @@
 mod agents;
 mod append;
 mod approvals;
+mod backup;
 mod events;
 mod export;
 mod findings;
@@ -46,6 +47,8 @@ pub fn run(cli: &Cli) -> Done {
         Command::Users(args) => users::run(cli, args),
         Command::Report(args) => report::run(cli, args),
         Command::Export(args) => export::run(cli, args),
+        Command::Backup(args) => backup::run(cli, args),
+        Command::Restore(args) => backup::restore(cli, args),
         Command::Bench(args) => {
             let scratch = args
                 .scratch

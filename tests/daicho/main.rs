@@ -12,6 +12,7 @@
 //! | `format` | a log that a second verifier, written from the format, sees otherwise |
 //! | `privacy` | a planted name or secret in a file, log line, export, page or report |
 //! | `review` | a finding, patch or approval that bandit or OpenSSH sees otherwise |
+//! | `backup` | a copy that is not the ledger, or an old one that passes for it |
 //! | `tidy` | an import, a clock or a status code in the wrong room |
 //! | `bad_input` | bad input that changes something, or an error that does not help |
 //!
@@ -19,6 +20,7 @@
 //! so on one line; where `CI` is set that is a failure.
 #![allow(clippy::unwrap_used)]
 
+mod backup;
 mod bad_input;
 mod cli;
 mod disk;
