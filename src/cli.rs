@@ -75,6 +75,8 @@ pub enum Command {
     Backup(Backup),
     /// Make an empty data directory from a backup, if it is sound and nothing is missing
     Restore(Restore),
+    /// Look at permissions, clock, space, keys, receivers; exit 1 if something is wrong
+    Doctor,
     /// Print this machine's figures: appends, HTTP, verification
     Bench(Bench),
 }

@@ -13,6 +13,7 @@
 //! | `privacy` | a planted name or secret in a file, log line, export, page or report |
 //! | `review` | a finding, patch or approval that bandit or OpenSSH sees otherwise |
 //! | `backup` | a copy that is not the ledger, or an old one that passes for it |
+//! | `doctor` | a fault of the surroundings that an operator is not told of |
 //! | `tidy` | an import, a clock or a status code in the wrong room |
 //! | `bad_input` | bad input that changes something, or an error that does not help |
 //!
@@ -24,6 +25,7 @@ mod backup;
 mod bad_input;
 mod cli;
 mod disk;
+mod doctor;
 mod faults;
 mod format;
 mod judges;
