@@ -71,6 +71,12 @@ pub enum Command {
     /// The receivers of the log
     #[command(subcommand)]
     Export(Export),
+    /// Copy the ledger elsewhere: only what is new, verified, and recorded
+    Backup(Backup),
+    /// Make an empty data directory from a backup, if it is sound and nothing is missing
+    Restore(Restore),
+    /// Look at permissions, clock, space, keys, receivers; exit 1 if something is wrong
+    Doctor,
     /// Print this machine's figures: appends, HTTP, verification
     Bench(Bench),
 }
@@ -137,6 +143,32 @@ pub struct Show {
 #[derive(Args)]
 pub struct Verify {
     /// A checkpoint kept elsewhere (repeatable)
+    #[arg(long, value_name = "FILE")]
+    pub checkpoint: Vec<PathBuf>,
+    /// The log's key as it was published elsewhere
+    #[arg(long)]
+    pub vkey: Option<String>,
+}
+
+#[derive(Args)]
+pub struct Backup {
+    /// Directory of the copy; each run brings it up to date
+    #[arg(value_name = "DEST")]
+    pub destination: PathBuf,
+    /// Copy the keys too: who has the copy can then read all content and sign for the ledger
+    #[arg(long)]
+    pub with_keys: bool,
+    /// What the log calls the destination, instead of the directory's name
+    #[arg(long)]
+    pub label: Option<String>,
+}
+
+#[derive(Args)]
+pub struct Restore {
+    /// Directory that `daicho backup` wrote
+    #[arg(value_name = "SRC")]
+    pub source: PathBuf,
+    /// A checkpoint kept elsewhere: says whether entries are missing (repeatable)
     #[arg(long, value_name = "FILE")]
     pub checkpoint: Vec<PathBuf>,
     /// The log's key as it was published elsewhere

@@ -8,9 +8,12 @@
 //! | `disk` | a full disk that loses something, or a ledger that does not go on after it |
 //! | `faults` | a system call that fails, and a ledger that does not survive it |
 //! | `oracle` | a checkpoint, tile or proof that Go's own note and tlog do not accept |
+//! | `judges` | a log of 70,000 entries that any other judge does not accept |
 //! | `format` | a log that a second verifier, written from the format, sees otherwise |
 //! | `privacy` | a planted name or secret in a file, log line, export, page or report |
 //! | `review` | a finding, patch or approval that bandit or OpenSSH sees otherwise |
+//! | `backup` | a copy that is not the ledger, or an old one that passes for it |
+//! | `doctor` | a fault of the surroundings that an operator is not told of |
 //! | `tidy` | an import, a clock or a status code in the wrong room |
 //! | `bad_input` | bad input that changes something, or an error that does not help |
 //!
@@ -18,11 +21,14 @@
 //! so on one line; where `CI` is set that is a failure.
 #![allow(clippy::unwrap_used)]
 
+mod backup;
 mod bad_input;
 mod cli;
 mod disk;
+mod doctor;
 mod faults;
 mod format;
+mod judges;
 mod kill;
 mod oracle;
 mod privacy;

@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 const ENTRIES: usize = 10_300;
 
 /// Builds tests/go once. `None` when there is no Go; a build that fails is a failure.
-fn logcheck() -> Option<&'static Path> {
+pub fn logcheck() -> Option<&'static Path> {
     static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();
     let build = || {
         if !crate::world::has("go", "version") {
@@ -31,16 +31,16 @@ fn logcheck() -> Option<&'static Path> {
 }
 
 /// What Go is asked to check.
-struct Question<'a> {
-    url: String,
-    vkey: &'a str,
-    proofs: &'a Path,
-    olds: Vec<PathBuf>,
-    mirror: Option<&'a Path>,
+pub struct Question<'a> {
+    pub url: String,
+    pub vkey: &'a str,
+    pub proofs: &'a Path,
+    pub olds: Vec<PathBuf>,
+    pub mirror: Option<&'a Path>,
 }
 
 impl Question<'_> {
-    fn ask(&self) -> Ran {
+    pub fn ask(&self) -> Ran {
         let mut go = Command::new(logcheck().expect("built before"));
         go.args(["-url", &self.url, "-vkey", self.vkey, "-proofs"])
             .arg(self.proofs);

@@ -1,0 +1,243 @@
+//! What an operator would look at by hand: says what is so, and what is wrong.
+
+use crate::cli::Cli;
+use crate::config::Config;
+use crate::door::address_file;
+use crate::outcome::{Done, Outcome};
+use ledger::clock::{Clock, SystemClock};
+use ledger::{Checkpoint, Layout, Reader};
+use std::fs::TryLockError;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// Below this the next full day may not find its place.
+const LITTLE_SPACE_BYTES: u64 = 1 << 30;
+
+/// A clock this far behind the newest entry stops the next start.
+const CLOCK_TOLERANCE_MICROS: i64 = 10_000_000;
+
+/// What was looked at. `Err` is wrong, `Ok` is told.
+type Seen = Result<String, String>;
+
+pub fn run(cli: &Cli) -> Done {
+    let layout = Layout::new(&cli.data);
+    let mut checks: Vec<(&str, Seen)> = Vec::new();
+    let config = Config::load(&layout).map_err(|failure| format!("{:#}", failure.fault));
+    let parses = || "daicho.toml is understood".to_owned();
+    checks.push((
+        "configuration",
+        config.as_ref().map(|_| parses()).map_err(Clone::clone),
+    ));
+    let reader = Reader::open(&cli.data);
+    let log = reader
+        .as_ref()
+        .map(|reader| format!("{} entries, chained", reader.size()));
+    checks.push((
+        "log",
+        log.map_err(|error| format!("{error}; {}", error.remedy())),
+    ));
+    if let Ok(reader) = &reader {
+        checks.push(("clock", clock(reader)));
+        checks.push(("checkpoint", checkpoint(reader)));
+    }
+    checks.push(("keys", private(&layout)));
+    checks.push(("protection", protection(&layout)));
+    checks.push(("space", space(layout.dir())));
+    checks.push(("writer", writer(&layout)));
+    if let Ok(config) = &config {
+        let key = match config.anthropic.key() {
+            Ok(Ok(_)) => Ok("there".to_owned()),
+            Ok(Err(none)) => Ok(format!("the gateway would be closed: {none}")),
+            Err(failure) => Err(format!("{:#}", failure.fault)),
+        };
+        checks.push(("provider key", key));
+        checks.push(("receivers", receivers(&layout, config)));
+    }
+    let wrong = checks.iter().filter(|(_, seen)| seen.is_err()).count();
+    let mut out = std::io::stdout().lock();
+    for (name, seen) in &checks {
+        let (well, text) = match seen {
+            Ok(text) => (true, text),
+            Err(text) => (false, text),
+        };
+        if cli.json {
+            let line = serde_json::json!({ "check": name, "well": well, "text": text });
+            writeln!(out, "{line}")?;
+        } else {
+            writeln!(
+                out,
+                "{}  {name:<14} {text}",
+                if well { "ok   " } else { "WRONG" }
+            )?;
+        }
+    }
+    Ok(if wrong == 0 {
+        Outcome::Well
+    } else {
+        Outcome::Wrong
+    })
+}
+
+fn clock(reader: &Reader) -> Seen {
+    let (now, newest) = (SystemClock.now(), reader.head().at);
+    if now.micros() < newest.micros().saturating_sub(CLOCK_TOLERANCE_MICROS) {
+        return Err(format!(
+            "{now} is before the newest entry of {newest}: set it right"
+        ));
+    }
+    Ok(format!("{now}, the newest entry is of {newest}"))
+}
+
+fn checkpoint(reader: &Reader) -> Seen {
+    let note = reader.checkpoint();
+    let checkpoint = Checkpoint::open(note.as_bytes(), reader.key());
+    let checkpoint = checkpoint.map_err(|error| error.to_string())?;
+    match reader.root_at(checkpoint.size) {
+        Ok(root) if root == checkpoint.root => Ok(format!(
+            "covers {} of {} entries",
+            checkpoint.size,
+            reader.size()
+        )),
+        Ok(_) => Err(format!(
+            "of size {}: its root is not the log's",
+            checkpoint.size
+        )),
+        Err(error) => Err(format!("promises {} entries: {error}", checkpoint.size)),
+    }
+}
+
+fn below(dir: &Path) -> Vec<PathBuf> {
+    let mut paths = vec![dir.to_owned()];
+    for item in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        match item.file_type() {
+            Ok(kind) if kind.is_dir() => paths.extend(below(&item.path())),
+            _ => paths.push(item.path()),
+        }
+    }
+    paths
+}
+
+/// Nobody but the owner may read a key, or enter where keys lie.
+fn private(layout: &Layout) -> Seen {
+    let paths = below(&layout.keys());
+    #[cfg(unix)]
+    for path in &paths {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(path).map_err(|e| format!("{}: {e}", path.display()))?;
+        let mode = mode.permissions().mode() & 0o777;
+        if mode & 0o077 != 0 {
+            let path = path.display();
+            return Err(format!(
+                "{path} has mode {mode:o}: others can get at it; chmod go="
+            ));
+        }
+    }
+    if !layout.log_key().exists() {
+        return Err("keys/ledger.key is not there: nothing can be recorded".to_owned());
+    }
+    Ok(format!(
+        "{} files and directories, their owner's alone",
+        paths.len()
+    ))
+}
+
+/// What keeps a full log file from being written to: its mode (L0), or the system's flag (L1).
+fn protection(layout: &Layout) -> Seen {
+    let mut files = below(&layout.log());
+    files.retain(|path| path.extension().is_some_and(|e| e == "ndjson"));
+    files.sort();
+    files.pop();
+    if files.is_empty() {
+        return Ok("no log file is full yet".to_owned());
+    }
+    let writable = |path: &PathBuf| {
+        std::fs::metadata(path).is_ok_and(|metadata| !metadata.permissions().readonly())
+    };
+    if let Some(path) = files.iter().find(|path| writable(path)) {
+        return Err(format!(
+            "{} is full and not read-only: chmod a-w",
+            path.display()
+        ));
+    }
+    let flags = std::process::Command::new("lsattr").args(&files).output();
+    let flags = flags.map(|o| String::from_utf8_lossy(&o.stdout).into_owned());
+    let immutable = flags
+        .unwrap_or_default()
+        .lines()
+        .filter(|line| {
+            line.split(' ')
+                .next()
+                .is_some_and(|flags| flags.contains('i'))
+        })
+        .count();
+    let level = if immutable == files.len() {
+        "L1, immutable"
+    } else {
+        "L0, read-only"
+    };
+    Ok(format!("{level}: {} full log files", files.len()))
+}
+
+#[cfg(unix)]
+fn space(dir: &Path) -> Seen {
+    let at = rustix::fs::statvfs(dir).map_err(|error| error.to_string())?;
+    let free = at.f_bavail.saturating_mul(at.f_frsize);
+    let text = format!("{} MiB free", free >> 20);
+    if free < LITTLE_SPACE_BYTES {
+        Err(text)
+    } else {
+        Ok(text)
+    }
+}
+
+#[cfg(not(unix))]
+fn space(_: &Path) -> Seen {
+    Ok("not looked at on this system".to_owned())
+}
+
+fn writer(layout: &Layout) -> Seen {
+    let path = layout.dir().join("lock");
+    let Ok(file) = std::fs::File::open(&path) else {
+        return Ok("nobody has written yet".to_owned());
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok("nobody writes now".to_owned()),
+        Err(TryLockError::WouldBlock) => {
+            let pid = std::fs::read_to_string(layout.dir().join("lock.pid")).unwrap_or_default();
+            Ok(format!("process {} writes", pid.trim()))
+        }
+        Err(TryLockError::Error(error)) => Err(error.to_string()),
+    }
+}
+
+fn receivers(layout: &Layout, config: &Config) -> Seen {
+    if config.export.is_empty() {
+        return Ok("none is configured".to_owned());
+    }
+    let Ok(address) = std::fs::read_to_string(address_file(layout)) else {
+        return Ok(format!(
+            "{} configured; no server runs",
+            config.export.len()
+        ));
+    };
+    let ask = || -> reqwest::Result<Vec<serde_json::Value>> {
+        let client = reqwest::blocking::Client::builder().no_proxy().build()?;
+        client
+            .get(format!("http://{address}/api/v1/export"))
+            .send()?
+            .json()
+    };
+    let rows = ask().map_err(|_| format!("the server at {address} does not answer"))?;
+    let lost: Vec<String> = rows
+        .iter()
+        .filter(|row| row["connected"] != true)
+        .map(|row| row["destination"].as_str().unwrap_or("?").to_owned())
+        .collect();
+    if lost.is_empty() {
+        return Ok(format!("{} connected", rows.len()));
+    }
+    Err(format!(
+        "not connected: {}; see `daicho export status`",
+        lost.join(", ")
+    ))
+}

@@ -1,0 +1,43 @@
+//! What surrounds a ledger, as `doctor` sees it.
+#![cfg(unix)]
+
+use crate::world::{Ledger, drill};
+use std::os::unix::fs::PermissionsExt;
+
+#[test]
+fn a_sound_ledger_is_well_and_each_fault_is_named() {
+    let ledger = Ledger::new();
+    ledger.append(&[drill("restore")]);
+    ledger.run(&["doctor"]).ok();
+    let server = ledger.serve();
+    let told = ledger.run(&["doctor"]).ok();
+    assert!(
+        told.contains(&format!("process {} writes", server.pid())),
+        "{told}"
+    );
+    drop(server);
+
+    let wrong = |part: &str| {
+        let ran = ledger.run(&["doctor"]);
+        let named = ran
+            .out
+            .lines()
+            .any(|l| l.starts_with("WRONG") && l.contains(part));
+        assert!(ran.code == 1 && named, "{part}: {ran:?}");
+    };
+    let mode = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let key = ledger.dir.join("keys/ledger.key");
+    mode(&key, 0o644);
+    wrong("ledger.key has mode 644");
+    mode(&key, 0o600);
+    let config = ledger.dir.join("daicho.toml");
+    let sound = std::fs::read(&config).unwrap();
+    std::fs::write(&config, "[server]\nport = 1\n").unwrap();
+    wrong("configuration");
+    std::fs::write(&config, sound).unwrap();
+    let checkpoint = ledger.dir.join("checkpoint");
+    std::fs::remove_file(&checkpoint).unwrap();
+    wrong("checkpoint");
+}
