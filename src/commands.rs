@@ -18,6 +18,7 @@ mod serve;
 mod show;
 mod users;
 mod verify;
+mod witness;
 
 use crate::cli::{Cli, Command};
 use crate::outcome::{Done, Failure};
@@ -46,6 +47,7 @@ pub fn run(cli: &Cli) -> Done {
         Command::Users(args) => users::run(cli, args),
         Command::Report(args) => report::run(cli, args),
         Command::Export(args) => export::run(cli, args),
+        Command::Witness(args) => witness::run(cli, args),
         Command::Bench(args) => {
             let scratch = args
                 .scratch
@@ -60,6 +62,17 @@ pub fn run(cli: &Cli) -> Done {
 /// Opens a ledger for reading only.
 fn read(data: &Path) -> Result<Reader, Failure> {
     Reader::open(data).map_err(open_failed)
+}
+
+/// A C2SP tlog-policy file.
+pub fn read_policy(path: &Path, help: &'static str) -> Result<ledger::witness::Policy, Failure> {
+    use anyhow::Context;
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("{} cannot be read", path.display()))?;
+    text.parse().map_err(|error: ledger::witness::PolicyError| {
+        let fault = anyhow::Error::new(error).context(format!("{} is no policy", path.display()));
+        Failure::new(fault, help)
+    })
 }
 
 pub fn open_failed(error: OpenError) -> Failure {

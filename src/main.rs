@@ -7,6 +7,7 @@ mod config;
 mod demo;
 mod desk;
 mod door;
+mod files;
 mod intake;
 mod masking;
 mod outcome;

@@ -17,9 +17,15 @@ pub fn routes() -> Router<Node> {
         .route("/events/{seq}", get(events::one))
         .route("/proofs/{seq}", get(events::proof))
         .route("/export", get(export))
+        .route("/witnesses", get(witnesses))
         .fallback(|| async { StatusCode::NOT_FOUND })
         .layer(axum::extract::DefaultBodyLimit::max(events::MAX_BODY_BYTES))
         .layer(axum::middleware::from_fn(fault::named))
+}
+
+/// Who cosigned what; null where no witness is configured.
+async fn witnesses(State(node): State<Node>) -> Json<Option<super::witnesses::Status>> {
+    Json(node.witnesses.as_ref().map(|w| w.status()))
 }
 
 /// How far each receiver of the log is.

@@ -12,6 +12,7 @@
 //! | `privacy` | a planted name or secret in a file, log line, export, page or report |
 //! | `review` | a finding, patch or approval that bandit or OpenSSH sees otherwise |
 //! | `tidy` | an import, a clock or a status code in the wrong room |
+//! | `witness` | a witness that cosigns two histories, or a log that does not notice its absence |
 //! | `bad_input` | bad input that changes something, or an error that does not help |
 //!
 //! A test starts what it needs on free ports and stops it again. One that cannot run says
@@ -28,4 +29,5 @@ mod oracle;
 mod privacy;
 mod review;
 mod tidy;
+mod witness;
 mod world;
