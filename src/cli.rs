@@ -77,6 +77,9 @@ pub enum Command {
     Restore(Restore),
     /// Look at permissions, clock, space, keys, receivers; exit 1 if something is wrong
     Doctor,
+    /// Witnesses: who cosigns this log, and a witness for others' logs
+    #[command(subcommand)]
+    Witness(Witness),
     /// Print this machine's figures: appends, HTTP, verification
     Bench(Bench),
 }
@@ -148,6 +151,10 @@ pub struct Verify {
     /// The log's key as it was published elsewhere
     #[arg(long)]
     pub vkey: Option<String>,
+    /// C2SP tlog-policy whose quorum must have cosigned the checkpoints given, or else
+    /// checkpoint.cosigned
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -182,6 +189,34 @@ pub struct Prove {
     /// File to write, instead of standard output
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+pub enum Witness {
+    /// Make a witness's state file with a new key; prints the verifier key for policies
+    Init {
+        /// The witness's name for ever, as witness.example.com/w1
+        #[arg(long)]
+        name: String,
+        #[arg(value_name = "FILE")]
+        state: PathBuf,
+    },
+    /// Let a witness know a log, by its verifier key
+    AddLog {
+        #[arg(value_name = "FILE")]
+        state: PathBuf,
+        #[arg(long)]
+        vkey: String,
+    },
+    /// Run a C2SP tlog-witness from its state file
+    Serve {
+        #[arg(value_name = "FILE")]
+        state: PathBuf,
+        #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:7380")]
+        listen: String,
+    },
+    /// What the running server knows of its witnesses; exit 1 while the quorum is missed
+    Status,
 }
 
 #[derive(Subcommand)]

@@ -20,6 +20,7 @@ mod serve;
 mod show;
 mod users;
 mod verify;
+mod witness;
 
 use crate::cli::{Cli, Command};
 use crate::outcome::{Done, Failure};
@@ -51,6 +52,7 @@ pub fn run(cli: &Cli) -> Done {
         Command::Doctor => doctor::run(cli),
         Command::Backup(args) => backup::run(cli, args),
         Command::Restore(args) => backup::restore(cli, args),
+        Command::Witness(args) => witness::run(cli, args),
         Command::Bench(args) => {
             let scratch = args
                 .scratch
@@ -65,6 +67,17 @@ pub fn run(cli: &Cli) -> Done {
 /// Opens a ledger for reading only.
 fn read(data: &Path) -> Result<Reader, Failure> {
     Reader::open(data).map_err(open_failed)
+}
+
+/// A C2SP tlog-policy file.
+pub fn read_policy(path: &Path, help: &'static str) -> Result<ledger::witness::Policy, Failure> {
+    use anyhow::Context;
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("{} cannot be read", path.display()))?;
+    text.parse().map_err(|error: ledger::witness::PolicyError| {
+        let fault = anyhow::Error::new(error).context(format!("{} is no policy", path.display()));
+        Failure::new(fault, help)
+    })
 }
 
 pub fn open_failed(error: OpenError) -> Failure {

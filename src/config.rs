@@ -27,6 +27,7 @@ pub struct Config {
     pub masking: Policy,
     pub approvals: Approvals,
     pub report: Report,
+    pub witness: WitnessConfig,
     /// Receivers of the whole log.
     pub export: Vec<Destination>,
 }
@@ -70,6 +71,37 @@ pub struct Server {
     pub listen: String,
 }
 
+/// Who cosigns this log, and what happens when too few do.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WitnessConfig {
+    /// C2SP tlog-policy file, in the data directory unless absolute. Absent: no witnesses.
+    pub policy: Option<PathBuf>,
+    pub on_missed_quorum: MissedQuorum,
+    pub interval_seconds: u64,
+    pub timeout_seconds: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MissedQuorum {
+    /// Record on, and raise an alert.
+    GoOn,
+    /// Acknowledge nothing until the quorum is there.
+    Stop,
+}
+
+impl Default for WitnessConfig {
+    fn default() -> WitnessConfig {
+        WitnessConfig {
+            policy: None,
+            on_missed_quorum: MissedQuorum::GoOn,
+            interval_seconds: 10,
+            timeout_seconds: 5,
+        }
+    }
+}
+
 /// A provider that calls go to.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -110,6 +142,7 @@ impl Default for Config {
             masking: Policy::default(),
             approvals: Approvals::default(),
             report: Report::default(),
+            witness: WitnessConfig::default(),
             export: Vec::new(),
         }
     }

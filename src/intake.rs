@@ -111,6 +111,7 @@ pub fn read_event(
             | Data::LedgerRecovered(_)
             | Data::KeyRotated(_)
             | Data::RetentionExpired(_)
+            | Data::WitnessCosigned(_)
     ) {
         return Err(IntakeError::Reserved {
             line,

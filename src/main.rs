@@ -8,6 +8,7 @@ mod copy;
 mod demo;
 mod desk;
 mod door;
+mod files;
 mod intake;
 mod masking;
 mod outcome;

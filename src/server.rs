@@ -6,14 +6,15 @@ pub mod gateway;
 mod health;
 mod node;
 mod tiles;
+mod witnesses;
 mod work;
 
 pub use node::Node;
 
 use crate::outcome::{Done, Failure, Outcome};
 use axum::Router;
-use axum::extract::Request;
 use axum::extract::connect_info::IntoMakeServiceWithConnectInfo;
+use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -26,12 +27,13 @@ fn router(node: Node) -> Router {
         Some(gateway) => gateway::routes(Arc::clone(gateway)),
         None => gateway::closed_routes(),
     };
+    let gated = middleware::from_fn_with_state(node.clone(), only_acknowledged);
     Router::new()
         .merge(console::routes())
         .merge(health::routes())
         .nest("/api/v1", api::routes())
         .nest("/log", tiles::routes())
-        .nest("/anthropic", anthropic.with_state(()))
+        .nest("/anthropic", anthropic.with_state(()).layer(gated))
         .with_state(node)
         .layer(middleware::from_fn(only_named_hosts))
 }
@@ -83,6 +85,17 @@ pub fn stop_signal() -> impl Future<Output = ()> {
         tokio::select! {
             () = interrupt => {}
             () = terminate => {}
+        }
+    }
+}
+
+/// Where nothing may be acknowledged, no prompt is taken in.
+async fn only_acknowledged(State(node): State<Node>, request: Request, next: Next) -> Response {
+    match node.withheld() {
+        None => next.run(request).await,
+        Some(why) => {
+            let message = format!("{why}: nothing was sent; try again later");
+            gateway::unavailable(&message)
         }
     }
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 /// ```text
 /// daicho.toml                      configuration
 /// checkpoint                       the newest published checkpoint, a signed note
+/// checkpoint.cosigned              the newest that witnesses have cosigned
 /// log/<first seq, 20 digits>.ndjson
 /// content/<class>/<YYYY-MM>/<n, 8 digits>.pack
 /// keys/ledger.key                  signs the log; keys/content/… one per bucket
@@ -33,6 +34,11 @@ impl Layout {
 
     pub fn checkpoint(&self) -> PathBuf {
         self.dir.join("checkpoint")
+    }
+
+    /// The newest checkpoint that witnesses have cosigned.
+    pub fn cosigned(&self) -> PathBuf {
+        self.dir.join("checkpoint.cosigned")
     }
 
     pub fn log(&self) -> PathBuf {

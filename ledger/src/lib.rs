@@ -26,6 +26,7 @@ mod signature;
 pub mod tile;
 pub mod tree;
 pub mod verify;
+pub mod witness;
 
 pub use append::{AppendError, Appender, Content, Receipt, Submission};
 pub use checkpoint::Checkpoint;

@@ -29,7 +29,9 @@ pub enum KeyError {
     WrongName,
     #[error("the key's base64 is not canonical")]
     WrongBase64,
-    #[error("the key is not an Ed25519 key (type 01, 32 bytes)")]
+    #[error(
+        "the key is not an Ed25519 key of the type that is due (01 signs, 04 cosigns; 32 bytes)"
+    )]
     WrongType,
     #[error("the key's hash is not that of its name and bytes")]
     WrongHash,
@@ -47,17 +49,17 @@ pub enum NoteError {
     WrongSignature(String),
 }
 
-fn sound_name(name: &str) -> bool {
+pub(crate) fn sound_name(name: &str) -> bool {
     !name.is_empty()
         && !name
             .chars()
             .any(|c| c.is_whitespace() || c == '+' || c.is_control())
 }
 
-fn key_id(name: &str, public: &[u8; 32]) -> [u8; 4] {
+pub(crate) fn key_id(name: &str, sigtype: u8, public: &[u8; 32]) -> [u8; 4] {
     let digest = Sha256::new()
         .chain_update(name)
-        .chain_update([b'\n', ED25519])
+        .chain_update([b'\n', sigtype])
         .chain_update(public)
         .finalize();
     [digest[0], digest[1], digest[2], digest[3]]
@@ -81,7 +83,7 @@ impl VerifierKey {
         }
         Ok(VerifierKey {
             name: name.to_owned(),
-            id: key_id(name, public.as_bytes()),
+            id: key_id(name, ED25519, public.as_bytes()),
             public,
         })
     }
@@ -257,16 +259,19 @@ impl<'a> Note<'a> {
         self.text
     }
 
+    /// What stands on the note under a signer's name and key id, unchecked.
+    pub(crate) fn signatures_of(&self, name: &str, id: [u8; 4]) -> impl Iterator<Item = &[u8]> {
+        let theirs = move |signed: &&(&str, [u8; 4], Vec<u8>)| signed.0 == name && signed.1 == id;
+        let signatures = self.signatures.iter().filter(theirs);
+        signatures.map(|(_, _, signature)| signature.as_slice())
+    }
+
     /// The text, if this key signed it. Other signers are passed over.
     pub fn verify(&self, key: &VerifierKey) -> Result<&'a str, NoteError> {
         let mut seen = false;
-        for (name, id, signature) in &self.signatures {
-            if *name != key.name || *id != key.id {
-                continue;
-            }
+        for signature in self.signatures_of(&key.name, key.id) {
             let wrong = NoteError::WrongSignature(key.name.clone());
-            let signature: &[u8; 64] =
-                signature.as_slice().try_into().map_err(|_| wrong.clone())?;
+            let signature: &[u8; 64] = signature.try_into().map_err(|_| wrong.clone())?;
             let signature = ed25519_dalek::Signature::from_bytes(signature);
             key.public
                 .verify_strict(self.text.as_bytes(), &signature)

@@ -1,20 +1,67 @@
 use crate::cli::{Cli, Verify};
+use crate::commands::read_policy;
 use crate::outcome::{Done, Failure, Outcome};
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use ledger::note::KeyError;
-use ledger::verify::{Report, Trust, VerifyError, verify};
+use ledger::Layout;
+use ledger::note::{KeyError, Note};
+use ledger::verify::{Check, Finding, Report, Trust, VerifyError, verify};
+use ledger::witness::{Policy, PolicyLog};
 use std::io::Write;
 use std::path::PathBuf;
 
 pub fn run(cli: &Cli, args: &Verify) -> Done {
-    let report = check(cli, &trust(args.vkey.as_deref(), &args.checkpoint)?)?;
+    let trust = trust(args.vkey.as_deref(), &args.checkpoint)?;
+    let mut report = check(cli, &trust)?;
+    if let Some(path) = &args.policy {
+        let policy = read_policy(path, "its lines are log, witness, group and quorum")?;
+        report
+            .findings
+            .extend(missed(cli, &policy, &trust, &report));
+    }
     print(cli.json, &report)?;
     Ok(if report.is_clean() {
         Outcome::Well
     } else {
         Outcome::Wrong
     })
+}
+
+/// What the policy asks for and is not there.
+fn missed(cli: &Cli, policy: &Policy, trust: &Trust, report: &Report) -> Vec<Finding> {
+    let finding = |check, file: String, expected: &str, found: &str| Finding {
+        check,
+        seq: None,
+        file,
+        offset: None,
+        expected: expected.to_owned(),
+        found: found.to_owned(),
+    };
+    let mut findings = Vec::new();
+    let known = |log: &PolicyLog| log.key.to_string() == report.vkey;
+    if !policy.logs.is_empty() && !policy.logs.iter().any(known) {
+        let expected = "a log of the policy";
+        findings.push(finding(Check::Key, "log".into(), expected, &report.vkey));
+    }
+    let mut notes = trust.checkpoints.clone();
+    if notes.is_empty() {
+        let path = Layout::new(&cli.data).cosigned();
+        // An absent file has no cosignature.
+        let note = std::fs::read(path).unwrap_or_default();
+        notes.push(("checkpoint.cosigned".to_owned(), note));
+    }
+    for (file, note) in notes {
+        if !Note::parse(&note).is_ok_and(|note| policy.has_quorum(&note)) {
+            let expected = "cosignatures of the policy's quorum";
+            findings.push(finding(
+                Check::Checkpoint,
+                file,
+                expected,
+                "too few that hold",
+            ));
+        }
+    }
+    findings
 }
 
 /// What the auditor gives on the command line.

@@ -18,6 +18,7 @@ pub fn routes() -> Router<Node> {
         .route("/approvals", get(lists::approvals))
         .route("/agents", get(lists::agents))
         .route("/export", get(lists::export))
+        .route("/witnesses", get(lists::witnesses))
         .fallback(|| async { StatusCode::NOT_FOUND })
         .layer(axum::extract::DefaultBodyLimit::max(events::MAX_BODY_BYTES))
         .layer(axum::middleware::from_fn(fault::named))

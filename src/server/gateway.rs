@@ -178,14 +178,17 @@ async fn read_body(headers: &HeaderMap, body: Body) -> Result<Capture, Fault> {
     }
 }
 
+/// 503 in the provider's own shape.
+pub fn unavailable(message: &str) -> Response {
+    let error = serde_json::json!({ "type": "api_error", "message": message });
+    let body = axum::Json(serde_json::json!({ "type": "error", "error": error }));
+    (StatusCode::SERVICE_UNAVAILABLE, body).into_response()
+}
+
 /// What stands in the gateway's place while no provider's key is given.
 pub fn closed_routes() -> Router {
-    let closed = async || {
-        let message = "this gateway has no provider's key; its operator gives one in daicho.toml";
-        let error = serde_json::json!({ "type": "api_error", "message": message });
-        let body = axum::Json(serde_json::json!({ "type": "error", "error": error }));
-        (StatusCode::SERVICE_UNAVAILABLE, body)
-    };
+    let message = "this gateway has no provider's key; its operator gives one in daicho.toml";
+    let closed = move || async move { unavailable(message) };
     Router::new().fallback(closed)
 }
 

@@ -1,6 +1,7 @@
 //! What operators and their monitors ask.
 
 use super::Node;
+use super::witnesses::Quorum;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -18,6 +19,9 @@ pub fn routes() -> Router<Node> {
 
 /// Ready means that an event would be recorded.
 async fn ready(State(node): State<Node>) -> Response {
+    if let (None, Some(why)) = (node.appender.stopped(), node.withheld()) {
+        return (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response();
+    }
     match node.appender.stopped() {
         None => "ready\n".into_response(),
         Some(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response(),
@@ -47,6 +51,19 @@ async fn metrics(State(node): State<Node>) -> String {
         "1 while the ledger can record.",
         writing.into(),
     );
+    if let Some(witnesses) = &node.witnesses {
+        let status = witnesses.status();
+        gauge(
+            "daicho_witness_quorum",
+            "1 while the newest round of witnesses made a quorum.",
+            u64::from(status.quorum == Quorum::Met),
+        );
+        gauge(
+            "daicho_witness_cosigned_size",
+            "Size of the newest checkpoint that a quorum cosigned.",
+            status.size,
+        );
+    }
     type Figure = fn(&Status) -> u64;
     let rows: [(&str, &str, Figure); 4] = [
         (

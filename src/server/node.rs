@@ -1,4 +1,5 @@
 use super::gateway::{Gateway, ProviderKey, Upstream};
+use super::witnesses::Witnesses;
 use crate::commands::open_failed;
 use crate::config::{self, Config};
 use crate::door::{Door, append_failed};
@@ -26,6 +27,8 @@ pub struct Node {
     pub gateway: Option<Arc<Gateway>>,
     /// One per receiver of the log.
     pub forwarders: Arc<Vec<Forwarder>>,
+    /// Absent when no policy is configured.
+    pub witnesses: Option<Arc<Witnesses>>,
 }
 
 impl Node {
@@ -63,6 +66,7 @@ impl Node {
             }
             None => None,
         };
+        let witnesses = Witnesses::open(config.witness, data, &reader)?.map(Arc::new);
         let mut forwarders = Vec::new();
         for destination in config.export {
             let name = destination.name().clone();
@@ -85,6 +89,13 @@ impl Node {
             operator,
             gateway,
             forwarders,
+            witnesses,
         })
+    }
+
+    /// Why nothing is acknowledged at the moment although the ledger could record it.
+    pub fn withheld(&self) -> Option<&'static str> {
+        let stops = self.witnesses.as_ref().is_some_and(|w| w.stops());
+        stops.then_some("the quorum of witnesses is missed, and without it nothing is acknowledged")
     }
 }

@@ -40,7 +40,11 @@ pub fn start(node: &Node) -> Work {
         let (node, stop) = (node.clone(), Arc::clone(&stop));
         std::thread::spawn(move || run(&node, &stop))
     };
-    let threads = vec![spawn(follow), spawn(checkpoint)];
+    let threads = vec![
+        spawn(follow),
+        spawn(checkpoint),
+        spawn(super::witnesses::run),
+    ];
     Work { stop, threads }
 }
 

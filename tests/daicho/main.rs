@@ -15,6 +15,7 @@
 //! | `backup` | a copy that is not the ledger, or an old one that passes for it |
 //! | `doctor` | a fault of the surroundings that an operator is not told of |
 //! | `tidy` | an import, a clock or a status code in the wrong room |
+//! | `witness` | a witness that cosigns two histories, or a log that does not notice its absence |
 //! | `bad_input` | bad input that changes something, or an error that does not help |
 //!
 //! A test starts what it needs on free ports and stops it again. One that cannot run says
@@ -34,4 +35,5 @@ mod oracle;
 mod privacy;
 mod review;
 mod tidy;
+mod witness;
 mod world;

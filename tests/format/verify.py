@@ -88,7 +88,9 @@ class Log:
         created = json.loads(files[0].read_bytes().split(b"\t", 1)[0])["data"]
         self.key = Key(vkey or created["vkey"])
         if self.key.text != created["vkey"]: self.wrong("key", 0)
-        for path in [data / "checkpoint", *checkpoints]:
+        cosigned = data / "checkpoint.cosigned"
+        own = [data / "checkpoint", *([cosigned] if cosigned.exists() else [])]
+        for path in [*own, *checkpoints]:
             try: self.promises.append((*self.key.open(path.read_bytes()), None, path))
             except (OSError, ValueError): self.wrong("checkpoint", None, path)
         self.seq, self.prev, self.at, tail = 0, bytes(32), "", None

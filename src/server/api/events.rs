@@ -26,6 +26,10 @@ pub async fn append(
 ) -> Result<Response, Fault> {
     // Before the body is read: a stranger does not make us hold 32 MiB.
     authorize(&node, &headers)?;
+    if let Some(why) = node.withheld() {
+        let help = "try again later; `daicho witness status` says which witness does not answer";
+        return Err(Fault::new(StatusCode::SERVICE_UNAVAILABLE, why, help));
+    }
     let body = match Bytes::from_request(request, &node).await {
         Ok(body) => body,
         Err(refused) => return Ok(refused.into_response()),

@@ -46,3 +46,8 @@ pub async fn agents(State(node): State<Node>) -> Json<Vec<Agent>> {
             .read(|agents| agents.iter().cloned().collect()),
     )
 }
+
+/// Who cosigned what; null where no witness is configured.
+pub async fn witnesses(State(node): State<Node>) -> Json<Option<crate::server::witnesses::Status>> {
+    Json(node.witnesses.as_ref().map(|witnesses| witnesses.status()))
+}
