@@ -29,10 +29,7 @@ pub fn write(body: &[u8], signature: &[u8; 64], out: &mut Vec<u8>) {
 /// Splits a line, given without its LF.
 pub fn split(line: &[u8]) -> Result<(&[u8], [u8; 64]), LineError> {
     // JSON escapes control characters, so the first TAB ends the body.
-    let tab = line
-        .iter()
-        .position(|b| *b == b'\t')
-        .ok_or(LineError::NoTab)?;
+    let tab = memchr::memchr(b'\t', line).ok_or(LineError::NoTab)?;
     let (body, signature) = (&line[..tab], &line[tab + 1..]);
     if body.len() > MAX_BODY_BYTES {
         return Err(LineError::TooLong);

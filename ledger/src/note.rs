@@ -65,6 +65,15 @@ pub(crate) fn key_id(name: &str, sigtype: u8, public: &[u8; 32]) -> [u8; 4] {
     [digest[0], digest[1], digest[2], digest[3]]
 }
 
+/// The text form of any public key, sound or not.
+pub(crate) fn vkey_of(name: &str, public: &[u8; 32]) -> String {
+    let (id, key) = (
+        hex::encode(key_id(name, ED25519, public)),
+        STANDARD.encode([&[ED25519], &public[..]].concat()),
+    );
+    format!("{name}+{id}+{key}")
+}
+
 /// A C2SP verifier key: who signs, and how to check it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct VerifierKey {
@@ -99,15 +108,7 @@ impl VerifierKey {
 
 impl fmt::Display for VerifierKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut key = vec![ED25519];
-        key.extend(self.public.as_bytes());
-        write!(
-            f,
-            "{}+{}+{}",
-            self.name,
-            hex::encode(self.id),
-            STANDARD.encode(key)
-        )
+        f.write_str(&vkey_of(&self.name, self.public.as_bytes()))
     }
 }
 

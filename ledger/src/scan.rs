@@ -55,7 +55,7 @@ impl LogLines {
             if available.is_empty() {
                 break;
             }
-            let end = available.iter().position(|b| *b == b'\n');
+            let end = memchr::memchr(b'\n', available);
             let used = end.map_or(available.len(), |end| end + 1);
             let text = end.unwrap_or(available.len());
             let room = (MAX_LINE_BYTES + 1).saturating_sub(self.line.len());

@@ -1,10 +1,20 @@
+mod table;
+
 use crate::note::{SignerKey, VerifierKey};
 use schemas::Hash;
+pub use table::KeyTable;
+
+/// What stands before the leaf hash in what is signed. It keeps an entry's signature from
+/// ever being one of a checkpoint.
+fn prefix(origin: &str) -> Vec<u8> {
+    [b"daicho/entry/v1\n", origin.as_bytes(), b"\n"].concat()
+}
 
 /// What an entry's signature covers: `daicho/entry/v1 LF origin LF leaf hash (32 bytes)`.
-/// The prefix keeps an entry's signature from ever being one of a checkpoint.
 fn message(origin: &str, leaf: &Hash) -> Vec<u8> {
-    [b"daicho/entry/v1\n", origin.as_bytes(), b"\n", &leaf.0].concat()
+    let mut message = prefix(origin);
+    message.extend(leaf.0);
+    message
 }
 
 pub fn sign(key: &SignerKey, leaf: &Hash) -> [u8; 64] {

@@ -4,6 +4,7 @@
 mod checkpoints;
 mod contents;
 mod entries;
+mod lines;
 
 use crate::layout::Layout;
 use crate::note::VerifierKey;

@@ -2,13 +2,12 @@
 
 use super::checkpoints::Promises;
 use super::contents::Contents;
+use super::lines::{Checked, Signatures, Span, body_of, check_lines};
 use super::{Check, Finding, Found, Trust, VerifyError, Walked, io_at};
 use crate::layout::{Layout, LogFiles};
-use crate::line;
 use crate::note::VerifierKey;
 use crate::scan::{LogLines, Piece};
-use crate::signature;
-use crate::tree::{Frontier, leaf_hash};
+use crate::tree::Frontier;
 use rayon::prelude::*;
 use schemas::kinds::ledger::LedgerRecovered;
 use schemas::{Data, Envelope, Hash, Label, Timestamp};
@@ -17,6 +16,9 @@ use std::path::Path;
 /// Lines checked together: enough to keep every core busy, at most a few MB.
 const CHUNK_LINES: usize = 2_048;
 const CHUNK_BYTES: usize = 8 << 20;
+
+/// Lines that one task checks: the inversions of their signatures are shared.
+const TASK_LINES: usize = 128;
 
 /// The key to verify under: the auditor's, else the one that entry 0 names.
 pub fn log_key(
@@ -81,48 +83,10 @@ pub fn total_bytes(layout: &Layout) -> Result<u64, VerifyError> {
         .sum())
 }
 
-/// What one line turned out to be, before it is held against its neighbours.
-struct Checked {
-    offset: u64,
-    leaf: Hash,
-    envelope: Result<Envelope, (Check, String)>,
-    signed: bool,
-}
-
-fn check_line(offset: u64, line: &[u8], key: Option<&VerifierKey>) -> Checked {
-    match line::split(line) {
-        Err(error) => {
-            // Still a leaf to hash: what stands before the TAB, so that damage to a signature
-            // is one finding and breaks neither chain nor root.
-            Checked {
-                offset,
-                leaf: leaf_hash(body_of(line)),
-                envelope: Err((Check::Line, error.to_string())),
-                signed: false,
-            }
-        }
-        Ok((body, signature)) => {
-            let leaf = leaf_hash(body);
-            Checked {
-                offset,
-                leaf,
-                envelope: Envelope::from_body(body)
-                    .map_err(|error| (Check::Body, error.to_string())),
-                // Without a key there is one finding, not one for each entry.
-                signed: key.is_none_or(|key| signature::holds(key, &leaf, &signature)),
-            }
-        }
-    }
-}
-
-/// What stands before the first TAB.
-fn body_of(line: &[u8]) -> &[u8] {
-    line.split(|b| *b == b'\t').next().unwrap_or(line)
-}
-
 /// State carried from entry to entry.
 struct Walk<'a> {
     key: Option<&'a VerifierKey>,
+    signatures: Signatures<'a>,
     promises: &'a mut Promises,
     contents: &'a mut Contents,
     found: &'a mut Found,
@@ -157,8 +121,10 @@ pub fn walk(
             ));
         }
     }
+    let log_bytes = total_bytes(layout)?;
     let mut walk = Walk {
         key,
+        signatures: Signatures::under(key, log_bytes),
         promises,
         contents,
         found,
@@ -243,12 +209,10 @@ impl Walk<'_> {
                     }
                 }
             }
-            let check = |(offset, span): &(u64, std::ops::Range<usize>)| {
-                check_line(*offset, &bytes[span.clone()], self.key)
-            };
-            let checked: Vec<Checked> = spans.par_iter().map(check).collect();
+            let check = |spans: &[Span]| check_lines(&bytes, spans, &self.signatures);
+            let checked: Vec<Vec<Checked>> = spans.par_chunks(TASK_LINES).map(check).collect();
             any |= !checked.is_empty();
-            for item in checked {
+            for item in checked.into_iter().flatten() {
                 self.entry(&shown, item);
             }
             step(bytes.len() as u64);
