@@ -178,10 +178,13 @@ fn without_its_quorum_a_log_that_must_stop_acknowledges_nothing() {
 
 #[test]
 fn a_witness_of_another_author_cosigns_our_log() {
-    let venv = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/.tools/venv-witness/bin");
+    let venv = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/.tools/venv-judges/bin");
     let program = venv.join("aics-witness");
     if !program.exists() {
-        return cannot_run("witness", "no aics-witness (it needs Python 3.12)");
+        return cannot_run(
+            "witness",
+            "no aics-witness: tests/install-judges installs it",
+        );
     }
     let ledger = Ledger::new();
     let config = ledger.beside("witness.json");

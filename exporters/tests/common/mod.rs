@@ -4,7 +4,7 @@
 pub mod pki;
 pub mod rsyslog;
 
-use exporters::forward::{Destination, Forwarder, Status};
+use exporters::forward::{CursorError, Destination, Forwarder, StartError, Status};
 use ledger::clock::SystemClock;
 use ledger::{Appender, Options, Reader};
 use schemas::kinds::traffic::PromptSubmitted;
@@ -66,7 +66,19 @@ impl Ledger {
     }
 
     pub fn follow(&self, destination: Destination) -> Forwarder {
-        Forwarder::start(destination, self.reader.clone(), self.dir.path()).unwrap()
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let started =
+                Forwarder::start(destination.clone(), self.reader.clone(), self.dir.path());
+            match started {
+                // A receiver that another test starts at this moment is a copy of this process
+                // until it is itself, and holds every lock that this process held.
+                Err(StartError::Cursor(CursorError::Busy { .. })) if Instant::now() < deadline => {
+                    std::thread::yield_now();
+                }
+                started => return started.unwrap(),
+            }
+        }
     }
 
     pub fn data_dir(&self) -> &Path {
