@@ -53,7 +53,7 @@ impl RepoPath {
         Ok(RepoPath(label))
     }
 
-    /// Reads a URI reference (RFC 3986): `src/a%20b.py`, or `file:///work/src/a.py`.
+    /// Reads a URI reference (RFC 3986): `src/a%20b.py`, or `file:///srv/src/a.py`.
     pub fn from_uri(uri: &str, root: Option<&str>) -> Result<RepoPath, PathFault> {
         RepoPath::parse(&path_of_uri(uri)?, root)
     }
@@ -93,7 +93,7 @@ pub(super) fn path_of_uri(uri: &str) -> Result<String, PathFault> {
             };
             let path = path.ok_or(PathFault::OtherScheme)?;
             let decoded = percent_decoded(&path)?;
-            // `/C:/work` is how a URI writes `C:/work`.
+            // `/C:/srv` is how a URI writes `C:/srv`.
             let drive = decoded.strip_prefix('/').filter(|p| has_drive(p));
             return Ok(drive.unwrap_or(&decoded).to_owned());
         }
@@ -140,11 +140,11 @@ mod tests {
             ("src/a b.py", None),
             ("./src//a%20b.py", None),
             ("src\\a b.py", None),
-            ("file:///work/src/a%20b.py", Some("/work/")),
-            ("file://localhost/work/src/a%20b.py", Some("/work")),
-            ("file:///C:/work/src/a%20b.py", Some("C:\\work")),
-            ("C:\\work\\src\\a b.py", Some("C:/work")),
-            ("/work/src/a b.py", Some("/work")),
+            ("file:///srv/src/a%20b.py", Some("/srv/")),
+            ("file://localhost/srv/src/a%20b.py", Some("/srv")),
+            ("file:///C:/srv/src/a%20b.py", Some("C:\\srv")),
+            ("C:\\srv\\src\\a b.py", Some("C:/srv")),
+            ("/srv/src/a b.py", Some("/srv")),
         ] {
             let path = RepoPath::from_uri(uri, root).unwrap();
             assert_eq!(path.as_str(), "src/a b.py", "{uri}");
@@ -162,8 +162,8 @@ mod tests {
             ("a/%2E%2E/b.py", None, LeavesProject),
             ("..\\a.py", None, LeavesProject),
             ("/etc/passwd", None, OutsideRoot),
-            ("/workspace/a.py", Some("/work"), OutsideRoot),
-            ("file:///work/../etc/passwd", Some("/work"), LeavesProject),
+            ("/srvspace/a.py", Some("/srv"), OutsideRoot),
+            ("file:///srv/../etc/passwd", Some("/srv"), LeavesProject),
             ("C:/a.py", None, OutsideRoot),
             ("https://example.com/a.py", None, OtherScheme),
             ("file://server/share/a.py", Some("/"), OtherScheme),

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 const BANDIT: &[u8] = include_bytes!("../../../tests/fixtures/vulnerable.sarif");
 
 fn parse(value: &Value) -> Result<Sarif, SarifError> {
-    Sarif::parse(&serde_json::to_vec(value).unwrap(), Some("/work/shop"))
+    Sarif::parse(&serde_json::to_vec(value).unwrap(), Some("/srv/shop"))
 }
 
 fn document() -> Value {
@@ -100,14 +100,14 @@ fn absolute_paths_inside_the_project_become_relative() {
     let mut changed = document();
     let place = "/runs/0/results/0/locations/0/physicalLocation/artifactLocation";
     let place = changed.pointer_mut(place).unwrap();
-    *place = json!({"uri": "file:///work/shop/a%20b.py"});
+    *place = json!({"uri": "file:///srv/shop/a%20b.py"});
     assert_eq!(
         parse(&changed).unwrap().scans[0].found[0].path.as_str(),
         "a b.py"
     );
     let place = "/runs/0/results/0/locations/0/physicalLocation/artifactLocation";
     *changed.pointer_mut(place).unwrap() = json!({"uri": "a.py", "uriBaseId": "SRC"});
-    changed["runs"][0]["originalUriBaseIds"] = json!({"SRC": {"uri": "file:///work/shop/src/"}});
+    changed["runs"][0]["originalUriBaseIds"] = json!({"SRC": {"uri": "file:///srv/shop/src/"}});
     assert_eq!(
         parse(&changed).unwrap().scans[0].found[0].path.as_str(),
         "src/a.py"
