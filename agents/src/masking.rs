@@ -167,7 +167,33 @@ impl Masker {
     }
 
     /// Everything that the rules find in a document, names of earlier documents included.
+    ///
+    /// A mask is another neighbour than what it masks, and neighbours are evidence: what was
+    /// masked is looked at again until nothing more is found, so that masking it again later
+    /// changes nothing.
     fn hits(&self, chars: &[char], known: &mut rules::person::Known) -> Vec<Hit> {
+        let mut hits = self.pass(chars, known);
+        for _ in 0..MOST_PASSES {
+            if hits.is_empty() || hits.iter().any(|hit| hit.kind.is_prohibited()) {
+                break;
+            }
+            let (masked, places) = replaced_with_places(chars, &hits);
+            let found = self.pass(&masked, known);
+            let more: Vec<Hit> = found
+                .into_iter()
+                .filter_map(|hit| unmasked(hit, &places))
+                .collect();
+            if more.is_empty() {
+                break;
+            }
+            hits.extend(more);
+            hits.sort_by_key(|hit| hit.start);
+        }
+        hits
+    }
+
+    /// What the rules find in one look.
+    fn pass(&self, chars: &[char], known: &mut rules::person::Known) -> Vec<Hit> {
         let mut hits = Vec::new();
         for view in normal::views(chars) {
             let mut finds = self.formats(&view, |_| true);
@@ -265,6 +291,41 @@ fn replaced(chars: &[char], hits: &[Hit]) -> String {
     }
     out.extend(&chars[at..]);
     out
+}
+
+/// Looks at a masked document that find something new are rare, and chains of them rarer.
+const MOST_PASSES: usize = 4;
+
+/// The masked characters, and where each came from; nowhere for those of a mask.
+fn replaced_with_places(chars: &[char], hits: &[Hit]) -> (Vec<char>, Vec<Option<usize>>) {
+    let (mut masked, mut places) = (
+        Vec::with_capacity(chars.len()),
+        Vec::with_capacity(chars.len()),
+    );
+    let mut at = 0;
+    for hit in hits {
+        masked.extend(&chars[at..hit.start]);
+        places.extend((at..hit.start).map(Some));
+        masked.extend(hit.replacement.chars());
+        places.resize(masked.len(), None);
+        at = hit.end;
+    }
+    masked.extend(&chars[at..]);
+    places.extend((at..chars.len()).map(Some));
+    (masked, places)
+}
+
+/// A hit in a masked document at its place in the original, if it touches no mask.
+fn unmasked(hit: Hit, places: &[Option<usize>]) -> Option<Hit> {
+    let start = places[hit.start]?;
+    let last = places[hit.end - 1]?;
+    // Masks in between would make the places jump.
+    let whole = last - start == hit.end - 1 - hit.start;
+    whole.then_some(Hit {
+        start,
+        end: last + 1,
+        ..hit
+    })
 }
 
 fn counts(rules: impl Iterator<Item = &'static str>) -> Vec<RuleCount> {
