@@ -67,6 +67,20 @@ pub fn exit(done: Done) -> ExitCode {
     }
 }
 
+/// A line of output. Where nobody reads on (`daicho findings | head`), the command is over:
+/// `println!` would panic.
+macro_rules! say {
+    ($($text:tt)*) => { $crate::outcome::print_line(format_args!($($text)*)) };
+}
+pub(crate) use say;
+
+pub fn print_line(text: fmt::Arguments<'_>) {
+    if writeln!(std::io::stdout(), "{text}").is_err() {
+        // What was acknowledged is durable; there is nobody to tell anything more.
+        std::process::exit(0);
+    }
+}
+
 /// What to do about a fault that says no more than its causes do.
 fn remedy(fault: &anyhow::Error) -> &'static str {
     let io = fault.chain().find_map(|cause| cause.downcast_ref());

@@ -1,3 +1,4 @@
+use crate::outcome::say;
 use std::time::Duration;
 
 /// Collects figures and prints them as they come.
@@ -40,7 +41,7 @@ impl Figures {
 
     pub fn heading(&self, text: &str) {
         if !self.json {
-            println!("\n{text}");
+            say!("\n{text}");
         }
     }
 
@@ -49,7 +50,7 @@ impl Figures {
         let micros = |d: Duration| d.as_secs_f64() * 1e6;
         if !self.json {
             let rate = run.per_second();
-            println!(
+            say!(
                 "  {what:<34} {rate:>10.0} events/s   p50 {:>9.0} µs   p99 {:>9.0} µs",
                 micros(p50),
                 micros(p99)
@@ -63,7 +64,7 @@ impl Figures {
     pub fn rate(&mut self, what: &str, count: u64, took: Duration) {
         let rate = count as f64 / took.as_secs_f64();
         if !self.json {
-            println!("  {what:<34} {rate:>10.0} entries/s");
+            say!("  {what:<34} {rate:>10.0} entries/s");
         }
         self.rows
             .push(serde_json::json!({ "what": what, "entries_per_second": rate }));
@@ -71,7 +72,7 @@ impl Figures {
 
     pub fn finish(&self) {
         if self.json {
-            println!("{}", serde_json::Value::Array(self.rows.clone()));
+            say!("{}", serde_json::Value::Array(self.rows.clone()));
         }
     }
 }

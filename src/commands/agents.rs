@@ -1,7 +1,7 @@
 use crate::cli::{Agents, Cli};
 use crate::commands::{read, word};
 use crate::desk::Desk;
-use crate::outcome::{Done, Failure, Outcome};
+use crate::outcome::{Done, Failure, Outcome, say};
 use crate::views::Views;
 use agents::registry::{RegistryError, issue_token};
 use anyhow::Context;
@@ -105,10 +105,10 @@ fn record(cli: &Cli, mut desk: Desk, data: impl Into<Data>, token: Option<&str>)
     let receipts = desk.append(vec![event])?;
     let seq = receipts[0].seq;
     match (cli.json, token) {
-        (true, _) => println!("{}", serde_json::json!({ "seq": seq, "token": token })),
-        (false, None) => println!("recorded at {seq}"),
+        (true, _) => say!("{}", serde_json::json!({ "seq": seq, "token": token })),
+        (false, None) => say!("recorded at {seq}"),
         (false, Some(token)) => {
-            println!("{token}");
+            say!("{token}");
             eprintln!(
                 "recorded at {seq}; the token is shown this once: give it to the agent as its API key"
             );
@@ -122,16 +122,18 @@ fn list(cli: &Cli) -> Done {
     views.agents.read(|agents| {
         for agent in agents.iter() {
             if cli.json {
-                println!("{}", serde_json::to_string(agent)?);
+                say!("{}", serde_json::to_string(agent)?);
                 continue;
             }
             let standing = format!("{:?}", agent.standing).to_lowercase();
             let last = agent
                 .last_call
                 .map_or_else(|| "never called".to_owned(), |at| format!("last call {at}"));
-            println!(
+            say!(
                 "{:<20} {standing:<10} role {:<12} {:>8} calls  {last}",
-                agent.name, agent.role, agent.calls
+                agent.name,
+                agent.role,
+                agent.calls
             );
         }
         anyhow::Ok(())

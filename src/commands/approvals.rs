@@ -2,7 +2,7 @@ use crate::cli::{Approvals, Cli, Decide};
 use crate::commands::{patch, read, word};
 use crate::desk::Desk;
 use crate::door::append_failed;
-use crate::outcome::{Done, Failure, Outcome};
+use crate::outcome::{Done, Failure, Outcome, say};
 use crate::views::Views;
 use agents::approvals::signature::{SignError, sign};
 use agents::approvals::statement::{SignedDecision, Verdict};
@@ -44,11 +44,11 @@ fn list(cli: &Cli, state: Option<&str>) -> Done {
 
 fn print(json: bool, row: &Row) -> Result<(), Failure> {
     if json {
-        println!("{}", serde_json::to_string(row)?);
+        say!("{}", serde_json::to_string(row)?);
         return Ok(());
     }
     let hours = row.age_seconds / 3_600;
-    println!(
+    say!(
         "{}  {:<9} {:>4} h  {} {}  asked by {}  sha256 {}",
         row.approval,
         format!("{:?}", row.state).to_lowercase(),
@@ -77,17 +77,16 @@ fn show(cli: &Cli, approval: &str) -> Done {
     if cli.json {
         return Ok(Outcome::Well);
     }
-    println!("  deadline      {}", row.deadline);
-    println!("  sha256        {}", row.arguments_sha256);
+    say!("  deadline      {}", row.deadline);
+    say!("  sha256        {}", row.arguments_sha256);
     if let Some(base) = row.base_sha256 {
-        println!("  base sha256   {base}");
+        say!("  base sha256   {base}");
     }
     for (what, who) in [
         ("approved by", &row.approved_by),
         ("denied by", &row.denied_by),
     ] {
-        who.iter()
-            .for_each(|actor| println!("  {what:<12}  {actor}"));
+        who.iter().for_each(|actor| say!("  {what:<12}  {actor}"));
     }
     let at = desk
         .views
@@ -97,7 +96,7 @@ fn show(cli: &Cli, approval: &str) -> Done {
         desk.door
             .record_reveal(&desk.reader.entry(at)?, "approval")
             .map_err(append_failed)?;
-        println!("\n{}", visible(&content(&desk.reader, at, "patch")?));
+        say!("\n{}", visible(&content(&desk.reader, at, "patch")?));
     }
     Ok(Outcome::Well)
 }
@@ -169,12 +168,12 @@ fn decided(cli: &Cli, args: &Decide, verdict: Verdict) -> Done {
         "denied"
     };
     if cli.json {
-        println!(
+        say!(
             "{}",
             serde_json::json!({ "approval": approval, "verdict": word, "seq": receipts[0].seq })
         );
     } else {
-        println!("{word}, signed and recorded at {}", receipts[0].seq);
+        say!("{word}, signed and recorded at {}", receipts[0].seq);
     }
     Ok(Outcome::Well)
 }
@@ -224,7 +223,7 @@ fn evidence(cli: &Cli, approval: &str, output: &Path) -> Done {
             std::fs::write(&path, text)
                 .with_context(|| format!("{} cannot be written", path.display()))?;
         }
-        println!("cd {} && {}", dir.display(), evidence.command);
+        say!("cd {} && {}", dir.display(), evidence.command);
     }
     Ok(Outcome::Well)
 }

@@ -1,6 +1,6 @@
 use crate::cli::{Cli, Export};
 use crate::door;
-use crate::outcome::{Done, Failure, Outcome};
+use crate::outcome::{Done, Failure, Outcome, say};
 use anyhow::Context;
 use ledger::Layout;
 
@@ -20,11 +20,11 @@ pub fn run(cli: &Cli, args: &Export) -> Done {
         .and_then(|a| a.json())
         .with_context(|| format!("the server at {address} does not answer"))?;
     if rows.is_empty() && !cli.json {
-        println!("no receiver is configured; add an [[export]] table to daicho.toml");
+        say!("no receiver is configured; add an [[export]] table to daicho.toml");
     }
     for row in rows {
         if cli.json {
-            println!("{row}");
+            say!("{row}");
             continue;
         }
         let text = |key: &str| {
@@ -32,7 +32,7 @@ pub fn run(cli: &Cli, args: &Export) -> Done {
                 .as_str()
                 .map_or_else(|| row[key].to_string(), str::to_owned)
         };
-        println!("{}", text("destination"));
+        say!("{}", text("destination"));
         for key in [
             "connected",
             "position",
@@ -45,7 +45,7 @@ pub fn run(cli: &Cli, args: &Export) -> Done {
             "last_error",
         ] {
             if !row[key].is_null() {
-                println!("  {key:<12} {}", text(key));
+                say!("  {key:<12} {}", text(key));
             }
         }
     }

@@ -1,6 +1,6 @@
 use crate::cli::{Cli, Findings};
 use crate::commands::{read, word};
-use crate::outcome::{Done, Outcome};
+use crate::outcome::{Done, Outcome, say};
 use crate::views::Views;
 use agents::scanner::findings::Filter;
 use anyhow::Context;
@@ -36,12 +36,12 @@ pub fn run(cli: &Cli, args: &Findings) -> Done {
     for row in rows {
         live |= row.state.is_live();
         if cli.json {
-            println!("{}", serde_json::to_string(&row)?);
+            say!("{}", serde_json::to_string(&row)?);
             continue;
         }
         let line = row.line.map(|line| format!(":{line}")).unwrap_or_default();
         let cwe: Vec<&str> = row.cwe.iter().map(|cwe| cwe.as_str()).collect();
-        println!(
+        say!(
             "{}  {:<8} {:<10} {:<10} {}{line}  {} {}",
             row.finding,
             plain(&row.severity),
@@ -52,7 +52,7 @@ pub fn run(cli: &Cli, args: &Findings) -> Done {
             cwe.join(" ")
         );
         for patch in &row.patches {
-            println!("    patch {patch}");
+            say!("    patch {patch}");
         }
     }
     views.save();

@@ -2,7 +2,7 @@ use crate::cli::{Cli, Patch, PatchApply, PatchPropose};
 use crate::commands::period_from;
 use crate::desk::Desk;
 use crate::door::Door;
-use crate::outcome::{Done, Failure, Outcome};
+use crate::outcome::{Done, Failure, Outcome, say};
 use agents::approvals::view::POLICY;
 use agents::scanner::patch::apply::{ApplyRequest, apply};
 use agents::scanner::patch::tree::Tree;
@@ -51,15 +51,15 @@ fn run_propose(cli: &Cli, args: &PatchPropose) -> Done {
     let proposal = proposal.map_err(|error| Failure::new(error, "nothing was recorded"))?;
     desk.append(proposal.submissions)?;
     if cli.json {
-        println!(
+        say!(
             "{}",
             serde_json::json!({ "patch": proposal.patch, "approval": proposal.approval,
                 "patch_sha256": proposal.patch_sha256, "base_sha256": proposal.base_sha256 })
         );
     } else {
-        println!("patch     {}", proposal.patch);
-        println!("approval  {}", proposal.approval);
-        println!(
+        say!("patch     {}", proposal.patch);
+        say!("approval  {}", proposal.approval);
+        say!(
             "Someone else decides: daicho approvals show {}",
             proposal.approval
         );
@@ -118,10 +118,10 @@ fn run_apply(cli: &Cli, args: &PatchApply) -> Done {
     })?;
     settle(&mut desk)?;
     if cli.json {
-        println!("{}", serde_json::to_string(&outcome)?);
+        say!("{}", serde_json::to_string(&outcome)?);
     } else {
-        println!("applied, recorded at {}", outcome.seq);
-        outcome.paths.iter().for_each(|path| println!("  {path}"));
+        say!("applied, recorded at {}", outcome.seq);
+        outcome.paths.iter().for_each(|path| say!("  {path}"));
     }
     Ok(Outcome::Well)
 }

@@ -1,6 +1,6 @@
 use crate::cli::{Cli, Scan};
 use crate::desk::Desk;
-use crate::outcome::{Done, Failure, Outcome};
+use crate::outcome::{Done, Failure, Outcome, say};
 use agents::scanner::sarif::Sarif;
 use agents::scanner::scan::{ScanOptions, plan_scan};
 use anyhow::Context;
@@ -34,16 +34,21 @@ pub fn run(cli: &Cli, args: &Scan) -> Done {
     for summary in plan.summaries {
         complete &= summary.completed.outcome == ScanOutcome::Complete;
         if cli.json {
-            println!("{}", serde_json::to_string(&summary)?);
+            say!("{}", serde_json::to_string(&summary)?);
             continue;
         }
         let done = &summary.completed;
-        println!(
+        say!(
             "{}: {} results, {} new, {} known, {} reopened, {} gone",
-            summary.scanner, done.results, done.reported, done.known, done.reopened, done.gone
+            summary.scanner,
+            done.results,
+            done.reported,
+            done.known,
+            done.reopened,
+            done.gone
         );
         for path in summary.not_run {
-            println!("  NOT SCANNED  {path}");
+            say!("  NOT SCANNED  {path}");
         }
     }
     if !complete {

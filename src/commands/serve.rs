@@ -1,7 +1,7 @@
 use crate::cli::{Cli, Serve};
 use crate::config::Config;
 use crate::door::address_file;
-use crate::outcome::{Done, Failure};
+use crate::outcome::{Done, Failure, say};
 use crate::server::{self, Node};
 use anyhow::Context;
 use ledger::Layout;
@@ -41,8 +41,8 @@ pub fn run(cli: &Cli, args: &Serve) -> Done {
         let _runtime = runtime.enter();
         server::stop_signal()
     };
-    println!("console  http://{address}/");
-    println!("gateway  ANTHROPIC_BASE_URL=http://{address}/anthropic");
+    say!("console  http://{address}/");
+    say!("gateway  ANTHROPIC_BASE_URL=http://{address}/anthropic");
     let done = runtime.block_on(server::serve(listener, node, stop));
     let _ = std::fs::remove_file(address_file(&layout));
     done

@@ -1,7 +1,7 @@
 use crate::cli::{Cli, Users};
 use crate::commands::{read, word};
 use crate::desk::Desk;
-use crate::outcome::{Done, Failure, Outcome};
+use crate::outcome::{Done, Failure, Outcome, say};
 use crate::views::Views;
 use agents::approvals::signature::ApproverKey;
 use anyhow::Context;
@@ -47,7 +47,7 @@ fn record(cli: &Cli, data: impl Into<Data>) -> Done {
     let mut desk = Desk::open(&cli.data)?;
     let event = desk.door.event(desk.door.operator(), data);
     let receipts = desk.append(vec![event])?;
-    println!("recorded at {}", receipts[0].seq);
+    say!("recorded at {}", receipts[0].seq);
     Ok(Outcome::Well)
 }
 
@@ -78,14 +78,14 @@ fn list(cli: &Cli) -> Done {
     }
     for (user, (seq, active, key)) in users {
         if cli.json {
-            println!(
+            say!(
                 "{}",
                 serde_json::json!({ "user": user, "active": active, "approver_key": key, "seq": seq })
             );
         } else {
             let state = if active { "active" } else { "left" };
             let key = key.map_or_else(|| "no approver's key".to_owned(), |key| key.to_string());
-            println!("{user:<20} {state:<8} {key}");
+            say!("{user:<20} {state:<8} {key}");
         }
     }
     views.save();

@@ -3,7 +3,7 @@
 use super::day::{self, Scene};
 use super::stage::{PATIENCE, Stage, copy_record};
 use super::tell::{act, line, short};
-use crate::outcome::Failure;
+use crate::outcome::{Failure, say};
 use agents::registry::issue_token;
 use anyhow::{Context, anyhow};
 use exporters::report::retention::{Retention, RetentionReport, default_periods};
@@ -20,7 +20,7 @@ mod review;
 pub use review::scan;
 
 pub fn open(stage: &Stage) {
-    println!("台帳 daicho: a working day, recorded");
+    say!("台帳 daicho: a working day, recorded");
     act(1, "A new ledger");
     line("origin", stage.node.reader.origin());
     line("vkey", format!("{}", stage.node.reader.key()));

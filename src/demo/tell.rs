@@ -1,5 +1,6 @@
 //! How the demo speaks: short lines, a label before each.
 
+use crate::outcome::say;
 use std::io::IsTerminal;
 
 /// Characters of a text that one line shows.
@@ -7,14 +8,14 @@ const SHOWN: usize = 64;
 
 pub fn act(number: usize, title: &str) {
     if std::io::stdout().is_terminal() {
-        println!("\n\x1b[1m{number}  {title}\x1b[0m");
+        say!("\n\x1b[1m{number}  {title}\x1b[0m");
     } else {
-        println!("\n{number}  {title}");
+        say!("\n{number}  {title}");
     }
 }
 
 pub fn line(label: &str, text: impl AsRef<str>) {
-    println!("   {label:<10} {}", text.as_ref());
+    say!("   {label:<10} {}", text.as_ref());
 }
 
 /// The beginning of a text, on one line.

@@ -3,6 +3,7 @@
 use super::wait_for;
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -64,8 +65,10 @@ impl Rsyslog {
                 std::env::var_os("CI").is_none(),
                 "rsyslogd is not installed, and CI must not pass without it"
             );
-            eprintln!(
-                "skipped: rsyslogd is not installed (packages rsyslog, rsyslog-gnutls, rsyslog-openssl)"
+            // Past the harness, which hides what passing tests print.
+            let _ = writeln!(
+                std::io::stderr(),
+                "not run: rsyslogd is not installed (packages rsyslog, rsyslog-gnutls, rsyslog-openssl)"
             );
             return None;
         };
