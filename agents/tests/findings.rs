@@ -70,6 +70,7 @@ impl World {
         let options = Options {
             clock: clock.clone(),
             file_bytes: 8_000,
+            ..Options::default()
         };
         let (appender, reader) = ledger::open(data.path(), options).unwrap();
         let mut index = Index::in_memory(reader.clone());

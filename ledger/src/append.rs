@@ -170,7 +170,8 @@ impl Appender {
             path: "a new thread".to_owned(),
             source,
         };
-        let publisher = Publisher::start(shared.layout.clone()).map_err(no_thread)?;
+        let publisher = Publisher::start(shared.layout.clone(), Arc::clone(&options.disk))
+            .map_err(no_thread)?;
         let committer =
             Committer::new(Arc::clone(&shared), key, ids, options, publisher, new_file)?;
         let watched = Arc::clone(&shared);

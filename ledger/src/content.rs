@@ -7,8 +7,8 @@ mod seal;
 pub(crate) use pack::{pack_header, pack_number, read_frames};
 
 use crate::append::Content;
+use crate::disk::Disk;
 use crate::layout::Layout;
-use crate::os;
 use pack::{BucketPacks, OpenPack};
 use schemas::{BucketId, ContentRef, Hash};
 use seal::BucketKey;
@@ -54,6 +54,7 @@ pub(crate) struct Sealed {
 /// All content of one ledger.
 pub(crate) struct ContentStore {
     layout: Layout,
+    disk: Arc<dyn Disk>,
     origin: String,
     keys: Mutex<HashMap<BucketId, Arc<BucketKey>>>,
     packs: Mutex<HashMap<BucketId, BucketPacks>>,
@@ -66,9 +67,10 @@ pub(crate) struct ContentStore {
 const PACK_BYTES: u64 = 256 << 20;
 
 impl ContentStore {
-    pub fn new(layout: Layout, origin: &str) -> ContentStore {
+    pub fn new(layout: Layout, disk: Arc<dyn Disk>, origin: &str) -> ContentStore {
         ContentStore {
             layout,
+            disk,
             origin: origin.to_owned(),
             keys: Mutex::default(),
             packs: Mutex::default(),
@@ -102,7 +104,7 @@ impl ContentStore {
             let reference = &item.reference;
             let bucket = &reference.bucket;
             if !open.contains_key(bucket) {
-                pack::settle(&self.layout, bucket)?;
+                pack::settle(&self.layout, &self.disk, bucket)?;
                 let mut packs = self.packs.lock().unwrap_or_else(PoisonError::into_inner);
                 packs
                     .entry(bucket.clone())
@@ -119,7 +121,7 @@ impl ContentStore {
             }
             let pack = match pack {
                 Some(pack) => pack,
-                None => pack.insert(OpenPack::create(&self.layout, bucket)?),
+                None => pack.insert(OpenPack::create(&self.layout, &self.disk, bucket)?),
             };
             let place = pack.append(&reference.sealed, &item.bytes)?;
             // Found by the next of the same bytes in this batch already; a failed sync stops
@@ -223,9 +225,9 @@ impl ContentStore {
         if make {
             // The key's directories, also those that a killed run has left unsynced.
             let dir = path.parent().expect("a key lies in a directory");
-            create_dirs(self.layout.dir(), dir)?;
+            create_dirs(&*self.disk, self.layout.dir(), dir)?;
         }
-        let key = Arc::new(BucketKey::load(bucket, &path, make)?);
+        let key = Arc::new(BucketKey::load(bucket, &path, make.then_some(&*self.disk))?);
         keys.insert(bucket.clone(), Arc::clone(&key));
         Ok(key)
     }
@@ -244,14 +246,15 @@ pub(crate) fn io_at(path: &std::path::Path) -> impl FnOnce(io::Error) -> Content
 /// Creates a directory and its parents below `root`, durably. What is there already may be
 /// so in the cache only, left by a run that was killed.
 pub(crate) fn create_dirs(
+    disk: &dyn Disk,
     root: &std::path::Path,
     dir: &std::path::Path,
 ) -> Result<(), ContentError> {
-    os::create_private_dir(dir).map_err(io_at(dir))?;
-    os::sync_dir(dir).map_err(unsynced(dir))?;
+    disk.create_dir(dir).map_err(io_at(dir))?;
+    disk.sync_dir(dir).map_err(unsynced(dir))?;
     let mut parent = dir;
     while let Some(above) = parent.parent().filter(|above| above.starts_with(root)) {
-        os::sync_dir(above).map_err(unsynced(above))?;
+        disk.sync_dir(above).map_err(unsynced(above))?;
         parent = above;
     }
     Ok(())
@@ -260,9 +263,11 @@ pub(crate) fn create_dirs(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::LocalDisk;
 
     fn store(dir: &std::path::Path) -> ContentStore {
-        let mut store = ContentStore::new(Layout::new(dir), "example.com/daicho");
+        let mut store =
+            ContentStore::new(Layout::new(dir), Arc::new(LocalDisk), "example.com/daicho");
         store.pack_bytes = 1_000;
         store
     }

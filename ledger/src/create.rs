@@ -1,13 +1,13 @@
 use crate::clock::Clock;
+use crate::disk::{self, Disk, LocalDisk};
 use crate::entry::Entry;
 use crate::layout::{Layout, LogFiles};
 use crate::note::{KeyError, SignerKey, VerifierKey};
 use crate::publish;
-use crate::{Checkpoint, line, os, signature, tree};
+use crate::{Checkpoint, line, signature, tree};
 use schemas::kinds::ledger::LedgerCreated;
 use schemas::{Actor, Envelope, Event, EventId, Hash, Label};
-use std::fs::OpenOptions;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 use zeroize::Zeroizing;
 
@@ -39,7 +39,7 @@ pub fn create(dir: &Path, origin: &str, clock: &dyn Clock) -> Result<VerifierKey
         move |source| CreateError::Io { path, source }
     };
     for path in [layout.log(), layout.content(), layout.keys()] {
-        os::create_private_dir(&path).map_err(io_at(&path))?;
+        LocalDisk.create_dir(&path).map_err(io_at(&path))?;
     }
     let LogFiles { files, .. } = layout.log_files().map_err(io_at(&layout.log()))?;
     if !files.is_empty() {
@@ -78,10 +78,10 @@ pub fn create(dir: &Path, origin: &str, clock: &dyn Clock) -> Result<VerifierKey
     let entry = first_entry(&key, clock).map_err(|_| wrong_origin())?;
     // Before entry 0: what it needs, also what an interrupted run has left in the cache only.
     for path in [&layout.keys(), dir] {
-        os::sync_dir(path).map_err(io_at(path))?;
+        LocalDisk.sync_dir(path).map_err(io_at(path))?;
     }
     if let Some(parent) = dir.parent().filter(|p| !p.as_os_str().is_empty()) {
-        match os::sync_dir(parent) {
+        match LocalDisk.sync_dir(parent) {
             // Made by somebody else, with the directory in it.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
             synced => synced.map_err(io_at(parent))?,
@@ -97,16 +97,13 @@ pub fn create(dir: &Path, origin: &str, clock: &dyn Clock) -> Result<VerifierKey
         root: entry.leaf(),
     };
     let write = || {
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(&fresh)?;
-        file.write_all(&bytes)?;
+        disk::remove_if_there(&LocalDisk, &fresh)?;
+        let mut file = LocalDisk.create(&fresh, false)?;
+        file.append(&bytes)?;
         file.sync_all()?;
-        publish::replace(&layout, &checkpoint.sign(&key))?;
-        std::fs::rename(&fresh, &path)?;
-        os::sync_dir(&layout.log())
+        publish::replace(&layout, &LocalDisk, &checkpoint.sign(&key))?;
+        LocalDisk.rename(&fresh, &path)?;
+        LocalDisk.sync_dir(&layout.log())
     };
     write().map_err(io_at(&path))?;
     Ok(key.verifier().clone())
@@ -120,20 +117,11 @@ fn new_key(layout: &Layout, origin: &str) -> Result<SignerKey, CreateError> {
     };
     let key = SignerKey::from_seed(origin, &seed).map_err(wrong)?;
     let path = layout.log_key();
-    let write = || {
-        // Under another name first: a key cut short by a crash must not be found.
-        let fresh = path.with_extension("key.new");
-        if fresh.exists() {
-            std::fs::remove_file(&fresh)?;
+    disk::replace(&LocalDisk, &path, key.to_text().as_bytes(), true).map_err(|source| {
+        CreateError::Io {
+            path: path.display().to_string(),
+            source,
         }
-        let mut file = os::create_private(&fresh)?;
-        file.write_all(key.to_text().as_bytes())?;
-        file.sync_all()?;
-        std::fs::rename(&fresh, &path)
-    };
-    write().map_err(|source| CreateError::Io {
-        path: path.display().to_string(),
-        source,
     })?;
     Ok(key)
 }

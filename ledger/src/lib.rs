@@ -9,6 +9,7 @@ pub mod checkpoint;
 pub mod clock;
 mod content;
 mod create;
+pub mod disk;
 mod entry;
 mod layout;
 mod line;

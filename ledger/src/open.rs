@@ -3,13 +3,14 @@ mod walk;
 use crate::append::{self, Appender};
 use crate::clock::{Clock, SystemClock};
 use crate::content::ContentStore;
+use crate::disk::{Disk, LocalDisk};
 use crate::entry::Entry;
 use crate::layout::{Layout, LogFiles};
 use crate::lock::{LockError, WriterLock};
 use crate::note::{SignerKey, VerifierKey};
 use crate::reader::{Reader, Shared, State};
 use crate::scan::{LogLines, Piece};
-use crate::{Checkpoint, os, signature};
+use crate::{Checkpoint, signature};
 use schemas::kinds::ledger::LedgerRecovered;
 use schemas::{Data, EventId, Timestamp};
 use std::collections::HashMap;
@@ -101,6 +102,7 @@ pub struct Options {
     pub clock: Arc<dyn Clock>,
     /// A log file is sealed, and the next begun, when it has grown to this.
     pub file_bytes: u64,
+    pub disk: Arc<dyn Disk>,
 }
 
 impl Default for Options {
@@ -108,6 +110,7 @@ impl Default for Options {
         Options {
             clock: Arc::new(SystemClock),
             file_bytes: 64 << 20,
+            disk: Arc::new(LocalDisk),
         }
     }
 }
@@ -137,7 +140,7 @@ pub fn open(dir: &Path, options: Options) -> Result<(Appender, Reader), OpenErro
     }
     // Sign only what is durable: the bytes were read from the files, and a crash may have
     // left them in the cache only.
-    opened.sync()?;
+    opened.sync(&*options.disk)?;
     let checkpoint = Checkpoint {
         origin: opened.key.name().to_owned(),
         size: opened.state.tree.size(),
@@ -146,7 +149,7 @@ pub fn open(dir: &Path, options: Options) -> Result<(Appender, Reader), OpenErro
     opened.state.note = checkpoint.sign(&key).into();
     let (ids, torn) = (std::mem::take(&mut opened.ids), opened.torn.take());
     let covered = opened.promised.as_ref().map_or(0, |promised| promised.size);
-    let shared = Arc::new(opened.into_shared());
+    let shared = Arc::new(opened.into_shared(Arc::clone(&options.disk)));
     let reader = Reader {
         shared: Arc::clone(&shared),
     };
@@ -280,19 +283,22 @@ impl Opened {
         }
     }
 
-    /// Makes durable what was read: a run that was killed may have left its last lines, or
-    /// the name of a file that it had just begun, in the cache only.
-    fn sync(&self) -> Result<(), OpenError> {
+    /// Makes durable what was read: a run that was killed, or that a failed sync has stopped, may
+    /// have left its last lines, or the name of a file that it had just begun, in the cache
+    /// only. What the checkpoint on disk covers was durable before it was signed.
+    fn sync(&self, disk: &dyn Disk) -> Result<(), OpenError> {
         let Some(last) = self.state.files.last() else {
             return Ok(());
         };
         let sync = || {
             // Sealed files are read-only and were synced when they were sealed.
             if !last.path.metadata()?.permissions().readonly() {
-                let file = std::fs::OpenOptions::new().append(true).open(&last.path)?;
-                file.sync_data()?;
+                let promised = self.promised.as_ref().map_or(0, |promised| promised.size);
+                let covered = promised.saturating_sub(last.first_seq) as usize;
+                let doubtful = last.offsets.get(covered).copied().unwrap_or(last.end);
+                disk.rewrite(&last.path, doubtful)?;
             }
-            os::sync_dir(&self.layout.log())
+            disk.sync_dir(&self.layout.log())
         };
         sync().map_err(|source| OpenError::Io {
             path: last.path.display().to_string(),
@@ -300,9 +306,9 @@ impl Opened {
         })
     }
 
-    pub fn into_shared(self) -> Shared {
+    pub fn into_shared(self, disk: Arc<dyn Disk>) -> Shared {
         let size = self.state.tree.size();
-        let content = ContentStore::new(self.layout.clone(), self.key.name());
+        let content = ContentStore::new(self.layout.clone(), disk, self.key.name());
         Shared {
             layout: self.layout,
             key: self.key,

@@ -44,13 +44,12 @@ pub fn set_readonly(path: &Path) -> io::Result<()> {
     std::fs::set_permissions(path, permissions)
 }
 
-/// A new file that only its owner can read. On Windows the directory's ACL decides.
-pub fn create_private(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
+/// A new file will be one that only its owner can read. On Windows the directory's ACL decides.
+pub fn private(options: &mut OpenOptions) {
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    #[cfg(windows)]
+    let _ = options;
 }
 
 /// A directory that only its owner can enter, with its parents.

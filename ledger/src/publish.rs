@@ -1,9 +1,8 @@
 //! The newest checkpoint as a file, kept current without delaying an append.
 
+use crate::disk::{self, Disk};
 use crate::layout::Layout;
-use crate::os;
-use std::fs::OpenOptions;
-use std::io::{self, Write};
+use std::io;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -25,12 +24,12 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    pub fn start(layout: Layout) -> io::Result<Publisher> {
+    pub fn start(layout: Layout, disk: Arc<dyn Disk>) -> io::Result<Publisher> {
         let shared: Arc<(Mutex<Wanted>, Condvar)> = Arc::default();
         let theirs = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("publisher".to_owned())
-            .spawn(move || run(&layout, &theirs))?;
+            .spawn(move || run(&layout, &*disk, &theirs))?;
         Ok(Publisher {
             shared,
             thread: Some(thread),
@@ -56,7 +55,7 @@ impl Drop for Publisher {
     }
 }
 
-fn run(layout: &Layout, (wanted, changed): &(Mutex<Wanted>, Condvar)) {
+fn run(layout: &Layout, disk: &dyn Disk, (wanted, changed): &(Mutex<Wanted>, Condvar)) {
     let mut last: Option<Instant> = None;
     loop {
         let mut guard = wanted.lock().unwrap_or_else(PoisonError::into_inner);
@@ -71,7 +70,7 @@ fn run(layout: &Layout, (wanted, changed): &(Mutex<Wanted>, Condvar)) {
         drop(guard);
         if let Some(note) = note {
             // A failure leaves the older checkpoint, which stays true.
-            if let Err(error) = replace(layout, &note) {
+            if let Err(error) = replace(layout, disk, &note) {
                 tracing::error!(path = %layout.checkpoint().display(), %error, "the checkpoint could not be written");
             }
             last = Some(Instant::now());
@@ -83,15 +82,7 @@ fn run(layout: &Layout, (wanted, changed): &(Mutex<Wanted>, Condvar)) {
 }
 
 /// Replaces the checkpoint file whole, durably.
-pub fn replace(layout: &Layout, note: &str) -> io::Result<()> {
-    let (path, fresh) = (layout.checkpoint(), layout.dir().join("checkpoint.new"));
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .open(&fresh)?;
-    file.write_all(note.as_bytes())?;
-    file.sync_all()?;
-    std::fs::rename(&fresh, &path)?;
-    os::sync_dir(layout.dir())
+pub fn replace(layout: &Layout, disk: &dyn Disk, note: &str) -> io::Result<()> {
+    disk::replace(disk, &layout.checkpoint(), note.as_bytes(), false)?;
+    disk.sync_dir(layout.dir())
 }

@@ -1,5 +1,6 @@
 use crate::append::AppendError;
 use crate::content::{ContentError, ContentStore};
+use crate::disk::LocalDisk;
 use crate::entry::Entry;
 use crate::layout::Layout;
 use crate::note::VerifierKey;
@@ -112,7 +113,7 @@ impl Reader {
     pub fn open(dir: &Path) -> Result<Reader, OpenError> {
         let opened = Opened::scan(Layout::new(dir))?;
         Ok(Reader {
-            shared: Arc::new(opened.into_shared()),
+            shared: Arc::new(opened.into_shared(Arc::new(LocalDisk))),
         })
     }
 

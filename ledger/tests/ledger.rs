@@ -46,6 +46,7 @@ fn open(dir: &Path) -> (Appender, Reader) {
         Options {
             clock: clock(),
             file_bytes: 4_000,
+            ..Options::default()
         },
     )
     .unwrap()
@@ -343,6 +344,7 @@ fn time_never_runs_back() {
         Options {
             clock: clock.clone(),
             file_bytes: 4_000,
+            ..Options::default()
         },
     )
     .unwrap();

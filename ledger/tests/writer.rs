@@ -39,7 +39,12 @@ fn ledger() -> (TempDir, Arc<TestClock>) {
 
 fn open(dir: &Path, clock: &Arc<TestClock>, file_bytes: u64) -> (Appender, Reader) {
     let clock: Arc<dyn Clock> = clock.clone();
-    ledger::open(dir, Options { clock, file_bytes }).unwrap()
+    let options = Options {
+        clock,
+        file_bytes,
+        ..Options::default()
+    };
+    ledger::open(dir, options).unwrap()
 }
 
 fn submission(appender: &Appender, content: Option<&str>) -> Submission {

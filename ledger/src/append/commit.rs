@@ -65,15 +65,17 @@ impl Committer {
             .and_then(|seq| state.tree.leaf(seq))
             .unwrap_or(Hash::ZERO);
         let file = match state.files.last() {
-            Some(last) => ActiveFile::reopen(last).map_err(|source| crate::OpenError::Io {
-                path: last.path.display().to_string(),
-                source,
-            })?,
+            Some(last) => {
+                ActiveFile::reopen(last, &*options.disk).map_err(|source| crate::OpenError::Io {
+                    path: last.path.display().to_string(),
+                    source,
+                })?
+            }
             None => None,
         };
         // Left by a commit that nobody was told about, before its file had a name.
         let unnamed = shared.layout.log().join("new");
-        match std::fs::remove_file(&unnamed) {
+        match options.disk.remove(&unnamed) {
             Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
                 return Err(crate::OpenError::Io {
                     path: unnamed.display().to_string(),

@@ -6,14 +6,16 @@
 //! ```
 
 use super::{ContentError, create_dirs, io_at};
+use crate::disk::{Disk, DiskFile};
 use crate::layout::Layout;
 use crate::os;
 use schemas::{BucketId, Hash};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufReader, Read, Write};
+use std::fs::File;
+use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 const FRAME_HEADER_BYTES: u64 = 36;
 
@@ -133,23 +135,29 @@ pub fn packs(layout: &Layout, bucket: &BucketId) -> Result<Vec<(u32, PathBuf)>, 
 /// The pack that a bucket's next content goes into. Every start begins a new one: what a
 /// crash left half-written is never written behind.
 pub struct OpenPack {
+    disk: Arc<dyn Disk>,
     path: PathBuf,
     number: u32,
-    file: File,
+    file: Box<dyn DiskFile>,
     len: u64,
     /// Holds bytes that are not known to be durable.
     unsynced: bool,
 }
 
 /// Makes durable what an earlier run may have left in the cache only, before an entry relies
-/// on it. Read-only packs are: they were synced first.
-pub fn settle(layout: &Layout, bucket: &BucketId) -> Result<(), ContentError> {
-    create_dirs(layout.dir(), &layout.bucket(bucket))?;
+/// on it. Read-only packs are: they were synced first. The others, which a crash or a failed
+/// sync left behind, are written once more.
+pub fn settle(
+    layout: &Layout,
+    disk: &Arc<dyn Disk>,
+    bucket: &BucketId,
+) -> Result<(), ContentError> {
+    create_dirs(&**disk, layout.dir(), &layout.bucket(bucket))?;
     for (_, path) in packs(layout, bucket)? {
         let sync = || {
             if !std::fs::metadata(&path)?.permissions().readonly() {
-                OpenOptions::new().append(true).open(&path)?.sync_all()?;
-                let _ = os::set_readonly(&path);
+                disk.rewrite(&path, 0)?;
+                let _ = disk.set_readonly(&path);
             }
             Ok(())
         };
@@ -160,22 +168,22 @@ pub fn settle(layout: &Layout, bucket: &BucketId) -> Result<(), ContentError> {
 
 impl OpenPack {
     /// Begins a bucket's next pack; the bucket is settled.
-    pub fn create(layout: &Layout, bucket: &BucketId) -> Result<OpenPack, ContentError> {
+    pub fn create(
+        layout: &Layout,
+        disk: &Arc<dyn Disk>,
+        bucket: &BucketId,
+    ) -> Result<OpenPack, ContentError> {
         let dir = layout.bucket(bucket);
         let number = packs(layout, bucket)?
             .last()
             .map_or(1, |(number, _)| number + 1);
         let path = pack_path(layout, bucket, number);
-        let mut options = OpenOptions::new();
-        let mut file = options
-            .append(true)
-            .create_new(true)
-            .open(&path)
-            .map_err(io_at(&path))?;
+        let mut file = disk.create(&path, false).map_err(io_at(&path))?;
         let header = pack_header(bucket, number);
-        file.write_all(header.as_bytes()).map_err(io_at(&path))?;
-        os::sync_dir(&dir).map_err(io_at(&dir))?;
+        file.append(header.as_bytes()).map_err(io_at(&path))?;
+        disk.sync_dir(&dir).map_err(io_at(&dir))?;
         Ok(OpenPack {
+            disk: Arc::clone(disk),
             path,
             number,
             file,
@@ -192,7 +200,7 @@ impl OpenPack {
         let len = u32::try_from(sealed.len()).expect("sealing checked the length");
         let frame = [&digest.0[..], &len.to_be_bytes(), sealed].concat();
         self.unsynced = true;
-        self.file.write_all(&frame).map_err(io_at(&self.path))?;
+        self.file.append(&frame).map_err(io_at(&self.path))?;
         let place = Place {
             number: self.number,
             offset: self.len + FRAME_HEADER_BYTES,
@@ -221,7 +229,7 @@ impl Drop for OpenPack {
     /// nothing.
     fn drop(&mut self) {
         if !self.unsynced {
-            let _ = os::set_readonly(&self.path);
+            let _ = self.disk.set_readonly(&self.path);
         }
     }
 }

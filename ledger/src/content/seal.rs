@@ -12,13 +12,13 @@
 //! bucket and tells nothing across buckets (RFC 8452 allows what repeats of a nonce remain).
 
 use super::{ContentError, io_at, unsynced};
-use crate::os;
+use crate::disk::{self, Disk};
 use aes_gcm_siv::aead::{Aead, KeyInit, Payload};
 use aes_gcm_siv::{Aes256GcmSiv, Nonce};
 use hmac::{Hmac, Mac};
 use schemas::{BucketId, Hash};
 use sha2::Sha256;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::Path;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -36,7 +36,11 @@ pub struct BucketKey {
 
 impl BucketKey {
     /// Reads a bucket's key, or makes it. A new key is durable before it seals anything.
-    pub fn load(bucket: &BucketId, path: &Path, make: bool) -> Result<BucketKey, ContentError> {
+    pub fn load(
+        bucket: &BucketId,
+        path: &Path,
+        make: Option<&dyn Disk>,
+    ) -> Result<BucketKey, ContentError> {
         match std::fs::read(path) {
             Ok(mut bytes) => {
                 let key = <[u8; 32]>::try_from(bytes.as_slice());
@@ -47,30 +51,20 @@ impl BucketKey {
                 };
                 Ok(BucketKey::derive(&Zeroizing::new(key.map_err(wrong)?)))
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound && make => {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let Some(disk) = make else {
+                    return Err(ContentError::NoKey {
+                        bucket: bucket.clone(),
+                        path: path.display().to_string(),
+                    });
+                };
                 let mut key = Zeroizing::new([0; 32]);
                 getrandom::fill(&mut *key).map_err(|e| io_at(path)(io::Error::other(e)))?;
-                // Under another name first: a key cut short by a crash must not be found.
-                let fresh = path.with_extension("key.new");
-                match std::fs::remove_file(&fresh) {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                        return Err(io_at(&fresh)(error));
-                    }
-                    _ => {}
-                }
-                let mut file = os::create_private(&fresh).map_err(io_at(&fresh))?;
-                file.write_all(&*key)
-                    .and_then(|()| file.sync_all())
-                    .map_err(io_at(&fresh))?;
-                std::fs::rename(&fresh, path).map_err(io_at(path))?;
+                disk::replace(disk, path, &*key, true).map_err(io_at(path))?;
                 let dir = path.parent().expect("a key lies in a directory");
-                os::sync_dir(dir).map_err(unsynced(dir))?;
+                disk.sync_dir(dir).map_err(unsynced(dir))?;
                 Ok(BucketKey::derive(&key))
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(ContentError::NoKey {
-                bucket: bucket.clone(),
-                path: path.display().to_string(),
-            }),
             Err(error) => Err(io_at(path)(error)),
         }
     }

@@ -2,30 +2,30 @@
 
 use super::{Committer, Plan};
 use crate::append::{AppendError, stopped_by};
-use crate::os;
+use crate::disk::{Disk, DiskFile};
 use crate::reader::LogFile;
 use crate::tree::leaf_hash;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::fs::File;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 pub(super) struct ActiveFile {
     path: PathBuf,
-    file: File,
+    file: Box<dyn DiskFile>,
     pub len: u64,
 }
 
 impl ActiveFile {
     /// Goes on with the last file, unless it is sealed.
-    pub fn reopen(last: &LogFile) -> io::Result<Option<ActiveFile>> {
+    pub fn reopen(last: &LogFile, disk: &dyn Disk) -> io::Result<Option<ActiveFile>> {
         // Asked by its mode: who may do anything would be let to write to a sealed file.
         if std::fs::metadata(&last.path)?.permissions().readonly() {
             return Ok(None);
         }
         Ok(Some(ActiveFile {
             path: last.path.clone(),
-            file: active_options().open(&last.path)?,
+            file: disk.reopen(&last.path)?,
             len: last.end,
         }))
     }
@@ -42,7 +42,7 @@ impl Committer {
         if let Some(active) = &mut self.file {
             active
                 .file
-                .write_all(lines)
+                .append(lines)
                 .map_err(|e| stopped_by("writing", &active.path, &e))?;
             active
                 .file
@@ -58,15 +58,16 @@ impl Committer {
             self.shared.layout.log_file(base),
             self.shared.layout.log().join("new"),
         );
+        let disk = &*self.options.disk;
         let create = || {
-            let mut file = active_options().create_new(true).open(&unnamed)?;
-            file.write_all(lines)?;
+            let mut file = disk.create(&unnamed, false)?;
+            file.append(lines)?;
             file.sync_all()?;
             if path.exists() {
                 return Err(std::io::ErrorKind::AlreadyExists.into());
             }
-            std::fs::rename(&unnamed, &path)?;
-            os::sync_dir(&self.shared.layout.log())?;
+            disk.rename(&unnamed, &path)?;
+            disk.sync_dir(&self.shared.layout.log())?;
             Ok((file, Arc::new(File::open(&path)?)))
         };
         let (file, reading) = create().map_err(|e| stopped_by("beginning", &path, &e))?;
@@ -98,7 +99,9 @@ impl Committer {
     ) -> Result<(), AppendError> {
         let active = self.file.as_ref().expect("just written");
         let mut bytes = vec![0; lines.len()];
-        os::read_exact_at(&active.file, &mut bytes, start)
+        active
+            .file
+            .read_exact_at(&mut bytes, start)
             .map_err(|e| stopped_by("reading back", &active.path, &e))?;
         for (drafted, offset) in plan.drafted.iter().zip(offsets) {
             let offset = *offset as usize;
@@ -119,19 +122,11 @@ impl Committer {
         let seal = || {
             active.file.sync_data()?;
             // A file system without such a right must not end the writing at every full file.
-            if let Err(error) = os::set_readonly(&active.path) {
+            if let Err(error) = self.options.disk.set_readonly(&active.path) {
                 tracing::warn!(path = %active.path.display(), %error, "a full log file stays writable");
             }
             active.file.sync_all()
         };
         seal().map_err(|e| stopped_by("sealing", &active.path, &e))
     }
-}
-
-/// The file in use is read back through the same handle: a process that has run out of
-/// handles must not stop the ledger.
-fn active_options() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.read(true).append(true);
-    options
 }
