@@ -232,8 +232,10 @@ impl Opened {
         let LogFiles { files, .. } = layout.log_files().map_err(io_at(&layout.log()))?;
 
         let mut walk = Walk::default();
-        for (first_seq, path) in files {
-            walk.file(&layout, first_seq, path)?;
+        let covered = promised.as_ref().map_or(0, |promised| promised.size);
+        for (i, (first_seq, path)) in files.iter().enumerate() {
+            let next = files.get(i + 1).map(|(_, path)| path.as_path());
+            walk.file(&layout, *first_seq, path.clone(), next, covered)?;
         }
         let state = State {
             tree: walk.tree,

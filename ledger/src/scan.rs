@@ -1,7 +1,8 @@
 //! Reading log files line by line, without trusting them.
 
 use crate::line::{self, LineError, MAX_LINE_BYTES};
-use schemas::{EventId, Hash, Timestamp};
+use schemas::kinds::ledger::LedgerRecovered;
+use schemas::{Data, Envelope, EventId, Hash, Timestamp};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use std::fs::File;
@@ -12,7 +13,7 @@ use std::path::{Path, PathBuf};
 pub enum Piece<'a> {
     /// A whole line, without its LF.
     Line { offset: u64, line: &'a [u8] },
-    /// What follows the last LF: a commit that was cut off, or never was one.
+    /// What is no entry, to the end of the file: a commit that was cut off, or never was one.
     Tail { offset: u64, len: u64, sha256: Hash },
 }
 
@@ -22,6 +23,8 @@ pub struct LogLines {
     reader: BufReader<File>,
     offset: u64,
     line: Vec<u8>,
+    /// Where the entries end, if that is known.
+    end: u64,
     ended: bool,
 }
 
@@ -32,13 +35,34 @@ impl LogLines {
             reader: BufReader::with_capacity(1 << 20, File::open(path)?),
             offset: 0,
             line: Vec::with_capacity(2_048),
+            end: u64::MAX,
             ended: false,
         })
+    }
+
+    /// A file whose entries end where the first entry of the `next` file states it.
+    pub fn open_before(path: &Path, shown: &str, next: Option<&Path>) -> io::Result<LogLines> {
+        let mut lines = LogLines::open(path)?;
+        if let Some(next) = next
+            && let Some(recovered) = recovered(next)?
+            && recovered.file.as_str() == shown
+        {
+            lines.end = recovered.offset;
+        }
+        Ok(lines)
     }
 
     /// The next piece, `None` at the end of the file. A "line" longer than any entry can be
     /// is given cut at that length: it is no entry either way.
     pub fn next_piece(&mut self) -> io::Result<Option<Piece<'_>>> {
+        self.next_of_commit(true)
+    }
+
+    /// The same, of a commit that is known to have been `durable`, or not: then a line with a
+    /// hole is where the file's entries end. A power loss leaves a part of a commit that never
+    /// reached the disk to be read as NUL, which no line holds, and nobody was told of what was
+    /// in that commit or after it.
+    pub fn next_of_commit(&mut self, durable: bool) -> io::Result<Option<Piece<'_>>> {
         // A tail is the last piece even if a living writer has completed its line since: what
         // follows would begin in the middle of it.
         if self.ended {
@@ -52,6 +76,8 @@ impl LogLines {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
             };
+            let left = usize::try_from(self.end.saturating_sub(self.offset));
+            let available = &available[..available.len().min(left.unwrap_or(usize::MAX))];
             if available.is_empty() {
                 break;
             }
@@ -63,23 +89,52 @@ impl LogLines {
             self.offset += used as u64;
             self.reader.consume(used);
             if end.is_some() {
+                if !durable && memchr::memchr(0, &self.line).is_some() {
+                    return self.tail_from(start);
+                }
                 return Ok(Some(Piece::Line {
                     offset: start,
                     line: &self.line,
                 }));
             }
         }
+        if self.end != u64::MAX {
+            return self.tail_from(start);
+        }
         self.ended = true;
-        if self.offset == start {
+        self.tail(start, self.offset - start)
+    }
+
+    fn tail_from(&mut self, offset: u64) -> io::Result<Option<Piece<'_>>> {
+        self.ended = true;
+        let len = std::fs::metadata(&self.path)?.len();
+        self.tail(offset, len.saturating_sub(offset))
+    }
+
+    fn tail(&self, offset: u64, len: u64) -> io::Result<Option<Piece<'_>>> {
+        if len == 0 {
             return Ok(None);
         }
-        let len = self.offset - start;
+        let sha256 = digest_of(&self.path, offset, len)?;
         Ok(Some(Piece::Tail {
-            offset: start,
+            offset,
             len,
-            sha256: digest_of(&self.path, start, len)?,
+            sha256,
         }))
     }
+}
+
+/// What the first entry of a file states, if it is `ledger.recovered`.
+fn recovered(path: &Path) -> io::Result<Option<LedgerRecovered>> {
+    let mut lines = LogLines::open(path)?;
+    let Some(Piece::Line { line, .. }) = lines.next_piece()? else {
+        return Ok(None);
+    };
+    let envelope = line::split(line).map(|(body, _)| Envelope::from_body(body));
+    Ok(match envelope.map(|read| read.map(|it| it.event.data)) {
+        Ok(Ok(Data::LedgerRecovered(recovered))) => Some(recovered),
+        _ => None,
+    })
 }
 
 /// SHA-256 of a stretch of a file.

@@ -3,6 +3,7 @@
 
 use ledger::clock::Clock;
 use ledger::query::{Filter, Positions, find};
+use ledger::verify::{Trust, verify};
 use ledger::{
     AppendError, Appender, Content, Index, OpenError, Options, Projection, Reader, Submission,
 };
@@ -78,7 +79,7 @@ fn with_content(event: Event, text: &str) -> Submission {
 
 /// The whole ledger is sound after every step.
 fn check(dir: &Path) {
-    let report = ledger::verify::verify(dir, &ledger::verify::Trust::default(), |_| {}).unwrap();
+    let report = verify(dir, &Trust::default(), |_| {}).unwrap();
     assert!(report.is_clean(), "{:#?}", report.findings);
 }
 
@@ -264,6 +265,52 @@ fn a_torn_tail_is_left_where_it_lies_and_accounted_for() {
         );
         drop((appender, reader));
         check(dir.path());
+    }
+}
+
+/// A part of a commit that never reached the disk is read as NUL.
+#[test]
+fn a_hole_ends_the_file_where_no_checkpoint_covers_it_and_is_damage_where_one_does() {
+    let dir = create();
+    let file = newest_log(dir.path());
+    let (appender, reader) = open(dir.path());
+    let covered = reader.checkpoint().to_string();
+    let whole = std::fs::read(&file).unwrap().len();
+    let names = ["a", "b", "c"].map(|name| event(&appender, name).into());
+    appender.append(names.to_vec()).unwrap();
+    let size = reader.size();
+    drop((appender, reader));
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes[whole + 20..whole + 60].fill(0);
+    std::fs::write(&file, &bytes).unwrap();
+
+    let refused = ledger::open(dir.path(), Options::default());
+    assert!(matches!(refused, Err(OpenError::Damaged { seq: 1, .. })));
+    let report = verify(dir.path(), &Trust::default(), |_| {}).unwrap();
+    assert_eq!(report.findings[0].seq, Some(1), "{report:#?}");
+
+    std::fs::write(dir.path().join("checkpoint"), &covered).unwrap();
+    check(dir.path());
+    let (appender, reader) = open(dir.path());
+    let Data::LedgerRecovered(recovered) = reader.entry(1).unwrap().data().clone() else {
+        panic!()
+    };
+    let tail = (bytes.len() - whole) as u64;
+    assert_eq!(
+        (recovered.offset, recovered.tail_bytes),
+        (whole as u64, tail)
+    );
+    let again = appender.append(names.to_vec()).unwrap();
+    assert!(again.iter().all(|receipt| receipt.new) && reader.size() == size + 1);
+    drop((appender, reader));
+    check(dir.path());
+    // What stands in the tail is as fixed as an entry.
+    for at in whole..bytes.len() {
+        let mut flipped = bytes.clone();
+        flipped[at] ^= 1;
+        std::fs::write(&file, &flipped).unwrap();
+        let report = verify(dir.path(), &Trust::default(), |_| {}).unwrap();
+        assert_eq!(report.findings.len(), 1, "{report:#?}");
     }
 }
 

@@ -43,7 +43,9 @@ fn sample() -> Ledger {
                 .append(true)
                 .open(newest)
                 .unwrap();
-            file.write_all(br#"{"v":1,"seq":"#).unwrap();
+            // A commit with a hole in it, then one that was cut off.
+            let torn: [&[u8]; 2] = [b"{\"v\":\0\0\0\0\n{\"v\":1,\"seq\":", br#"{"v":1,"seq":"#];
+            file.write_all(torn[part]).unwrap();
         }
     }
     assert_eq!(ledger.logs().len(), 3);

@@ -80,6 +80,14 @@ class Tree:
         return root
 
 
+def stated_end(after, path):
+    """Where the entries of a file end, if the next file's first entry states it."""
+    try: body = json.loads(after.read_bytes().split(b"\t", 1)[0])
+    except ValueError: return None
+    if not isinstance(body, dict) or body.get("kind") != "ledger.recovered": return None
+    return body["data"]["offset"] if body["data"]["file"] == f"log/{path.name}" else None
+
+
 class Log:
     def __init__(self, data, vkey, checkpoints):
         self.data, self.found, self.leaves, self.promises = data, [], [], []
@@ -94,12 +102,17 @@ class Log:
             try: self.promises.append((*self.key.open(path.read_bytes()), None, path))
             except (OSError, ValueError): self.wrong("checkpoint", None, path)
         self.seq, self.prev, self.at, tail = 0, bytes(32), "", None
-        for path in files:
+        for path, after in zip(files, files[1:] + [None]):
+            if after and after.name == "new": after = None
             if not re.fullmatch(r"\d{20}\.ndjson", path.name):
                 if path.name != "new": self.wrong("file-name", None, path)
                 continue
             if path.name != f"{self.seq:020}.ndjson": self.wrong("file-name", None, path)
-            *lines, rest = path.read_bytes().split(b"\n")
+            raw, end = path.read_bytes(), None
+            if after: end = stated_end(after, path)
+            elif hole := self.hole(raw): end = hole
+            *lines, rest = raw[:end].split(b"\n")
+            if end is not None: rest += raw[end:]
             if not lines: self.wrong("file-name", None, path)
             for line in lines:
                 self.entry(line, tail)
@@ -109,6 +122,13 @@ class Log:
                 tail = {"file": f"log/{path.name}", "offset": offset, "tail_bytes": len(rest), "tail_sha256": sha256(rest).hex()}
         self.check_promises()
         self.check_contents()
+
+    def hole(self, raw):
+        """Where the last file's first line with a NUL begins, if no checkpoint covers it."""
+        if (nul := raw.find(0)) < 0 or raw.find(b"\n", nul) < 0: return None
+        covered = max((size for size, *_ in self.promises), default=0)
+        start = raw.rfind(b"\n", 0, nul) + 1
+        return start if self.seq + raw.count(b"\n", 0, start) >= covered else None
 
     def wrong(self, check, seq, path=None):
         self.found.append({"check": check, "seq": seq, "file": path and str(path.relative_to(self.data) if path.is_relative_to(self.data) else path)})

@@ -8,7 +8,7 @@ use schemas::kinds::ledger::LedgerRecovered;
 use schemas::{Data, EventId, Hash, Label, Timestamp};
 use std::collections::HashMap;
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Walks the files in order and follows the chain.
@@ -23,11 +23,15 @@ pub(super) struct Walk {
 }
 
 impl Walk {
+    /// Walks the file that begins at `first_seq`. In the last file a hole ends the entries,
+    /// unless the checkpoint on disk covers them: then they were durable.
     pub fn file(
         &mut self,
         layout: &Layout,
         first_seq: u64,
         path: PathBuf,
+        next: Option<&Path>,
+        covered: u64,
     ) -> Result<(), OpenError> {
         let io = |source| OpenError::Io {
             path: path.display().to_string(),
@@ -58,8 +62,9 @@ impl Walk {
             offsets: Vec::new(),
             end: 0,
         };
-        let mut lines = LogLines::open(&path).map_err(io)?;
-        while let Some(piece) = lines.next_piece().map_err(io)? {
+        let mut lines = LogLines::open_before(&path, &shown, next).map_err(io)?;
+        let durable = |seq| next.is_some() || seq < covered;
+        while let Some(piece) = lines.next_of_commit(durable(seq)).map_err(io)? {
             let (offset, line) = match piece {
                 Piece::Line { offset, line } => (offset, line),
                 Piece::Tail {

@@ -19,6 +19,8 @@ const STEPS: usize = (CHECKPOINT_REACH / STEP) as usize + 1;
 pub struct Promises {
     /// By size, smallest first.
     waiting: VecDeque<(String, Checkpoint)>,
+    /// The largest size among them.
+    pub largest: u64,
     checked: Vec<CheckedCheckpoint>,
     wrong: Vec<Finding>,
     steps: VecDeque<Frontier>,
@@ -78,6 +80,7 @@ impl Promises {
         }
         waiting.sort_by_key(|(_, checkpoint)| checkpoint.size);
         let mut promises = Promises {
+            largest: waiting.last().map_or(0, |(_, checkpoint)| checkpoint.size),
             waiting: waiting.into(),
             checked: Vec::new(),
             wrong: Vec::new(),

@@ -135,8 +135,9 @@ pub fn walk(
         tail: None,
     };
     let count = files.len() as u64;
-    for (first_seq, path) in &files {
-        walk.file(layout, *first_seq, path, step)?;
+    for (i, (first_seq, path)) in files.iter().enumerate() {
+        let next = files.get(i + 1).map(|(_, path)| path.as_path());
+        walk.file(layout, *first_seq, path, next, step)?;
     }
     if let Some((tail, position)) = walk.tail.take() {
         let shown = format!(
@@ -173,6 +174,7 @@ impl Walk<'_> {
         layout: &Layout,
         first_seq: u64,
         path: &Path,
+        next: Option<&Path>,
         step: &mut impl FnMut(u64),
     ) -> Result<(), VerifyError> {
         let shown = layout.shown(path);
@@ -184,7 +186,7 @@ impl Walk<'_> {
                 format!("{first_seq:020}.ndjson"),
             ));
         }
-        let mut lines = LogLines::open(path).map_err(io_at(path))?;
+        let mut lines = LogLines::open_before(path, &shown, next).map_err(io_at(path))?;
         let (mut bytes, mut spans) = (Vec::new(), Vec::new());
         let mut any = false;
         loop {
@@ -193,7 +195,9 @@ impl Walk<'_> {
             let mut tail = None;
             let mut ended = false;
             while spans.len() < CHUNK_LINES && bytes.len() < CHUNK_BYTES {
-                match lines.next_piece().map_err(io_at(path))? {
+                let place = self.expected_seq + spans.len() as u64;
+                let durable = next.is_some() || place < self.promises.largest;
+                match lines.next_of_commit(durable).map_err(io_at(path))? {
                     Some(Piece::Line { offset, line }) => {
                         spans.push((offset, bytes.len()..bytes.len() + line.len()));
                         bytes.extend_from_slice(line);
