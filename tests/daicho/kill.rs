@@ -1,7 +1,11 @@
-//! kill -9 at random moments under load: what was acknowledged is there, where it was said
-//! to be, and every promise that was seen before still holds.
+//! kill -9 at random moments under load, with readers that check every proof they are given:
+//! what was acknowledged is there, where it was said to be, and every promise that was seen
+//! before still holds. `DAICHO_KILL_SECONDS=600` goes on for ten minutes.
 
 use crate::world::{Dice, Ledger, Server, daicho, drill, ndjson, say, wait_for, with_content};
+use ledger::note::VerifierKey;
+use ledger::proof::Proof;
+use schemas::Hash;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::{HashMap, HashSet};
@@ -10,10 +14,11 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const ROUNDS: u64 = 50;
 const PRODUCERS: u64 = 4;
+const READERS: u64 = 2;
 
 /// What producers sent and what they were told, over all rounds.
 #[derive(Default)]
@@ -24,6 +29,9 @@ struct Told {
     open: Vec<Vec<Value>>,
     /// Signed checkpoints as they were served.
     checkpoints: Vec<String>,
+    /// size → root, of every checkpoint that a proof came with.
+    roots: HashMap<u64, Hash>,
+    proofs: u64,
 }
 
 /// What the rounds did, for the line at the end.
@@ -42,7 +50,11 @@ fn nothing_acknowledged_is_lost_when_the_server_is_killed_at_any_moment() {
     let ledger = Ledger::new();
     let told = Mutex::new(Told::default());
     let mut counts = Counts::default();
-    for round in 0..ROUNDS {
+    let key: VerifierKey = ledger.run(&["key", "show"]).ok().parse().unwrap();
+    let seconds = std::env::var("DAICHO_KILL_SECONDS").map_or(0, |s| s.parse().unwrap());
+    let (begun, mut round) = (Instant::now(), 0);
+    while round < ROUNDS || begun.elapsed() < Duration::from_secs(seconds) {
+        round += 1;
         let mut fresh = Vec::new();
         if dice.below(5) == 0 {
             // A start is killed too: recovery must be able to begin again.
@@ -59,7 +71,7 @@ fn nothing_acknowledged_is_lost_when_the_server_is_killed_at_any_moment() {
             counts.killed_while_starting += 1;
         } else {
             let server = ledger.serve();
-            fresh = load_until_killed(server, &mut dice, &told);
+            fresh = load_until_killed(server, &mut dice, &told, &key);
         }
         let tails = if dice.below(3) == 0 {
             tear(&ledger, &mut dice, &mut counts)
@@ -93,7 +105,8 @@ fn nothing_acknowledged_is_lost_when_the_server_is_killed_at_any_moment() {
     drop(server);
     let report = ledger.verify();
     say(&format!(
-        "kill: {ROUNDS} rounds, {} events acknowledged, {} recorded and never answered, {} torn tails, {} torn packs, {} starts killed, {} entries in {} files",
+        "kill: {round} rounds, {} proofs checked, {} events acknowledged, {} recorded and never answered, {} torn tails, {} torn packs, {} starts killed, {} entries in {} files",
+        told.proofs,
         all.len(),
         counts.recorded_unanswered,
         counts.torn,
@@ -103,13 +116,18 @@ fn nothing_acknowledged_is_lost_when_the_server_is_killed_at_any_moment() {
         report["files"],
     ));
     assert!(
-        all.len() as u64 > ROUNDS * 5,
+        all.len() as u64 > ROUNDS * 5 && told.proofs > ROUNDS,
         "too little load to mean anything"
     );
 }
 
 /// Producers append until the server is gone. Gives the ids that were acknowledged.
-fn load_until_killed(server: Server, dice: &mut Dice, told: &Mutex<Told>) -> Vec<String> {
+fn load_until_killed(
+    server: Server,
+    dice: &mut Dice,
+    told: &Mutex<Told>,
+    key: &VerifierKey,
+) -> Vec<String> {
     let fresh = Mutex::new(Vec::new());
     let answered = AtomicU64::new(0);
     let moment = Duration::from_micros(dice.below(100_000));
@@ -135,6 +153,11 @@ fn load_until_killed(server: Server, dice: &mut Dice, told: &Mutex<Told>) -> Vec
                 }
             });
         }
+        for _ in 0..READERS {
+            let mut dice = Dice(dice.next());
+            let server = &server;
+            scope.spawn(move || while read(server, &mut dice, told, key).is_some() {});
+        }
         wait_for("the first answer", || answered.load(Ordering::Relaxed) > 0);
         let checkpoint = server.text("/log/checkpoint");
         told.lock().unwrap().checkpoints.push(checkpoint);
@@ -147,6 +170,25 @@ fn load_until_killed(server: Server, dice: &mut Dice, told: &Mutex<Told>) -> Vec
     });
     server.kill();
     fresh.into_inner().unwrap()
+}
+
+/// Asks for an entry and its proof, and holds both against the checkpoint that comes with
+/// them and all that came before. `None` when the server does not answer any more.
+fn read(server: &Server, dice: &mut Dice, told: &Mutex<Told>, key: &VerifierKey) -> Option<()> {
+    let get = |path: &str| server.try_text(path);
+    let promised = told.lock().unwrap().roots.keys().copied().max();
+    let size = get("/log/checkpoint")?.lines().nth(1)?.parse().unwrap();
+    assert!(promised <= Some(size), "{size} entries after {promised:?}");
+    let seq = dice.below(size);
+    let shown: Value = serde_json::from_str(&get(&format!("/api/v1/events/{seq}"))?).unwrap();
+    let proof = Proof::parse(&get(&format!("/api/v1/proofs/{seq}"))?).unwrap();
+    let body = shown["entry"].to_string();
+    let checkpoint = proof.check(body.as_bytes(), key).unwrap();
+    let mut told = told.lock().unwrap();
+    let root = *told.roots.entry(checkpoint.size).or_insert(checkpoint.root);
+    assert_eq!(root, checkpoint.root, "two roots at {}", checkpoint.size);
+    told.proofs += 1;
+    Some(())
 }
 
 fn batch(dice: &mut Dice, number: u64) -> Vec<Value> {
@@ -290,7 +332,11 @@ fn tear(ledger: &Ledger, dice: &mut Dice, counts: &mut Counts) -> Vec<Value> {
         .filter(|pack| counts.packs.insert(pack.clone()))
     {
         let whole = std::fs::read(&pack).unwrap();
-        let frame = whole.iter().position(|b| *b == b'\n').unwrap() + 1;
+        // The kill itself may have come before its header was whole.
+        let frame = whole
+            .iter()
+            .position(|b| *b == b'\n')
+            .map_or(whole.len(), |lf| lf + 1);
         // A frame is 36 bytes and its content, whose length ends those 36.
         let length = whole
             .get(frame + 32..frame + 36)

@@ -74,6 +74,13 @@ impl Server {
         self.get(path).error_for_status().unwrap().text().unwrap()
     }
 
+    /// `None` when the server is gone before it has answered whole.
+    pub fn try_text(&self, path: &str) -> Option<String> {
+        let answer = self.client.get(self.url(path)).send().ok()?;
+        assert!(answer.status().is_success(), "{answer:?}");
+        answer.text().ok()
+    }
+
     #[track_caller]
     pub fn json(&self, path: &str) -> Value {
         serde_json::from_str(&self.text(path)).unwrap()
