@@ -1,15 +1,31 @@
-//! A producer that submits the same events in every run and says what was acknowledged.
-//! The tests of faults run it on a system whose calls fail, or kill it.
+//! A producer that submits the same events in every run, says what was acknowledged, and ends
+//! the content of a month that is over. The tests of faults run it on a system whose calls
+//! fail, or kill it.
 
-use ledger::clock::SystemClock;
+use ledger::clock::{Clock, SystemClock};
 use ledger::tree::leaf_hash;
-use ledger::{Content, Options, Submission};
+use ledger::{Appender, Content, Options, Submission};
 use schemas::kinds::agents::AgentRetired;
-use schemas::{Event, EventId};
+use schemas::kinds::records::RetentionExpired;
+use schemas::{BucketId, Event, EventId, Hash, Timestamp};
 use std::error::Error;
-use std::path::PathBuf;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 const BATCHES: u64 = 6;
+
+/// So many batches are of an earlier month.
+const EARLY: u64 = 2;
+
+/// The host's clock as it was forty days ago.
+struct Early;
+
+impl Clock for Early {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(SystemClock.now().micros() - 40 * 86_400_000_000)
+    }
+}
 
 fn submission(number: u64, content: bool) -> Result<Submission, Box<dyn Error>> {
     let data = AgentRetired {
@@ -33,16 +49,47 @@ fn submission(number: u64, content: bool) -> Result<Submission, Box<dyn Error>> 
 
 fn main() -> Result<(), Box<dyn Error>> {
     let dir = PathBuf::from(std::env::args_os().nth(1).ok_or("usage: steady DIR")?);
-    match ledger::create(&dir, "example.com/daicho", &SystemClock) {
+    match ledger::create(&dir, "example.com/daicho", &Early) {
         Ok(_) | Err(ledger::CreateError::Exists { .. }) => {}
         Err(error) => return Err(error.into()),
     }
+    let early = Early.now().month();
+    // Time in a ledger never runs back: an earlier run may have come further.
+    let reader = ledger::Reader::open(&dir)?;
+    if reader.entry(reader.size() - 1)?.at() <= Early.now() {
+        submit(&open(&dir, Arc::new(Early))?, 0..EARLY)?;
+    }
+    drop(reader);
+    let appender = open(&dir, Arc::new(SystemClock))?;
+    submit(&appender, 0..BATCHES)?;
+    let expired = RetentionExpired {
+        bucket: BucketId {
+            class: "auth".parse()?,
+            month: early,
+        },
+        due: SystemClock.now(),
+        entries: EARLY,
+        sealed_bytes: 0,
+        content_sha256: Hash::ZERO,
+        method: "crypto-shred".parse()?,
+        approvals: Vec::new(),
+    };
+    appender.expire("user:s001".parse()?, expired)?;
+    println!("ended");
+    Ok(())
+}
+
+fn open(dir: &Path, clock: Arc<dyn Clock>) -> Result<Appender, ledger::OpenError> {
     let options = Options {
+        clock,
         file_bytes: 1_500,
         ..Options::default()
     };
-    let (appender, _reader) = ledger::open(&dir, options)?;
-    for batch in 0..BATCHES {
+    ledger::open(dir, options).map(|(appender, _)| appender)
+}
+
+fn submit(appender: &Appender, batches: Range<u64>) -> Result<(), Box<dyn Error>> {
+    for batch in batches {
         let two = vec![
             submission(batch * 2, true)?,
             submission(batch * 2 + 1, false)?,

@@ -7,6 +7,8 @@ mod commit;
 
 use crate::clock::Clock;
 use crate::content::{ContentError, Sealed};
+use crate::disk::Disk;
+use crate::layout::Layout;
 use crate::lock::WriterLock;
 use crate::note::SignerKey;
 use crate::open::Options;
@@ -131,6 +133,7 @@ pub struct Appender {
 struct Inner {
     shared: Arc<Shared>,
     clock: Arc<dyn Clock>,
+    disk: Arc<dyn Disk>,
     queue: Mutex<Option<SyncSender<Request>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -166,6 +169,7 @@ impl Appender {
     ) -> Result<Appender, crate::OpenError> {
         let (sender, receiver): (_, Receiver<Request>) = sync_channel(QUEUE);
         let clock = Arc::clone(&options.clock);
+        let disk = Arc::clone(&options.disk);
         let no_thread = |source| crate::OpenError::Io {
             path: "a new thread".to_owned(),
             source,
@@ -191,6 +195,7 @@ impl Appender {
             inner: Arc::new(Inner {
                 shared,
                 clock,
+                disk,
                 queue,
                 thread,
             }),
@@ -281,6 +286,19 @@ impl Appender {
                 reason: Arc::new(reason),
             }),
         }
+    }
+
+    pub(crate) fn layout(&self) -> &Layout {
+        &self.inner.shared.layout
+    }
+
+    pub(crate) fn disk(&self) -> &dyn Disk {
+        &*self.inner.disk
+    }
+
+    /// A bucket has ended: its key leaves the memory, and where its packs are.
+    pub(crate) fn forget_content(&self, bucket: &BucketId) {
+        self.inner.shared.content.forget(bucket);
     }
 
     pub fn now(&self) -> Timestamp {

@@ -216,6 +216,17 @@ impl ContentStore {
         Ok(known.get(digest))
     }
 
+    /// A bucket has ended.
+    pub fn forget(&self, bucket: &BucketId) {
+        fn drop_from<T>(map: &Mutex<HashMap<BucketId, T>>, bucket: &BucketId) {
+            let mut map = map.lock().unwrap_or_else(PoisonError::into_inner);
+            map.remove(bucket);
+        }
+        drop_from(&self.open, bucket);
+        drop_from(&self.packs, bucket);
+        drop_from(&self.keys, bucket);
+    }
+
     fn key(&self, bucket: &BucketId, make: bool) -> Result<Arc<BucketKey>, ContentError> {
         let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(key) = keys.get(bucket) {

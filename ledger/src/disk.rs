@@ -12,6 +12,8 @@ pub trait Disk: Send + Sync {
     fn create(&self, path: &Path, private: bool) -> io::Result<Box<dyn DiskFile>>;
     /// A file that is there, to append to.
     fn reopen(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
+    /// Writes over the beginning of a file, durably.
+    fn overwrite(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
     /// Writes the bytes of a file from `offset` on once more, as they are, and makes them durable.
     /// After a failed sync they may be in the cache only, and counted there as written: no
     /// later sync would write them, this does.
@@ -56,6 +58,12 @@ impl Disk for LocalDisk {
         Ok(Box::new(file))
     }
 
+    fn overwrite(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let mut file = OpenOptions::new().write(true).open(path)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    }
+
     fn rewrite(&self, path: &Path, mut offset: u64) -> io::Result<()> {
         // Without `append`: it would write at the end, wherever it is told to.
         let mut file = OpenOptions::new().read(true).write(true).open(path)?;
@@ -80,7 +88,7 @@ impl Disk for LocalDisk {
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        std::fs::remove_file(path)
+        os::remove(path)
     }
 
     fn set_readonly(&self, path: &Path) -> io::Result<()> {

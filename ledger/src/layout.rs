@@ -79,9 +79,18 @@ impl Layout {
             .join(bucket.month.to_string())
     }
 
+    pub(crate) fn content_keys(&self) -> PathBuf {
+        self.keys().join("content")
+    }
+
     pub(crate) fn bucket_key(&self, bucket: &BucketId) -> PathBuf {
-        let class = self.keys().join("content").join(bucket.class.as_str());
+        let class = self.content_keys().join(bucket.class.as_str());
         class.join(format!("{}.key", bucket.month))
+    }
+
+    /// Says that the bucket is being ended.
+    pub(crate) fn bucket_ending(&self, bucket: &BucketId) -> PathBuf {
+        self.bucket_key(bucket).with_extension("ending")
     }
 
     /// The log files, and whatever else lies among them.

@@ -10,7 +10,7 @@ use crate::lock::{LockError, WriterLock};
 use crate::note::{SignerKey, VerifierKey};
 use crate::reader::{Reader, Shared, State};
 use crate::scan::{LogLines, Piece};
-use crate::{Checkpoint, signature};
+use crate::{Checkpoint, expire, signature};
 use schemas::kinds::ledger::LedgerRecovered;
 use schemas::{Data, EventId, Timestamp};
 use std::collections::HashMap;
@@ -58,6 +58,8 @@ pub enum OpenError {
         #[source]
         source: io::Error,
     },
+    #[error("a bucket that has ended still has content")]
+    Expire(#[from] expire::ExpireError),
     #[error("the ledger did not take its first entry after opening")]
     Append(#[from] append::AppendError),
 }
@@ -72,7 +74,9 @@ impl OpenError {
             OpenError::Locked(LockError::Held { .. }) => {
                 "stop that process, or use its HTTP address"
             }
-            OpenError::Locked(LockError::Io { .. }) | OpenError::Io { .. } => {
+            OpenError::Locked(LockError::Io { .. })
+            | OpenError::Io { .. }
+            | OpenError::Expire(_) => {
                 "check that the path exists, has space, and belongs to this user"
             }
             OpenError::NoKey { .. } => {
@@ -141,6 +145,9 @@ pub fn open(dir: &Path, options: Options) -> Result<(Appender, Reader), OpenErro
     // Sign only what is durable: the bytes were read from the files, and a crash may have
     // left them in the cache only.
     opened.sync(&*options.disk)?;
+    expire::complete(&opened.layout, &*options.disk, |id| {
+        opened.ids.contains_key(id)
+    })?;
     let checkpoint = Checkpoint {
         origin: opened.key.name().to_owned(),
         size: opened.state.tree.size(),

@@ -44,6 +44,20 @@ pub fn set_readonly(path: &Path) -> io::Result<()> {
     std::fs::set_permissions(path, permissions)
 }
 
+/// Removes a file, read-only or not.
+#[cfg(unix)]
+pub fn remove(path: &Path) -> io::Result<()> {
+    std::fs::remove_file(path)
+}
+
+#[cfg(windows)]
+pub fn remove(path: &Path) -> io::Result<()> {
+    let mut permissions = std::fs::metadata(path)?.permissions();
+    permissions.set_readonly(false);
+    std::fs::set_permissions(path, permissions)?;
+    std::fs::remove_file(path)
+}
+
 /// A new file will be one that only its owner can read. On Windows the directory's ACL decides.
 pub fn private(options: &mut OpenOptions) {
     #[cfg(unix)]

@@ -40,7 +40,7 @@ struct Run {
     trace: String,
 }
 
-const TRACED: &str = "trace=openat,mkdir,rename,pread64,write,fsync,fdatasync";
+const TRACED: &str = "trace=openat,mkdir,rename,unlink,pread64,write,fsync,fdatasync";
 
 fn run(dir: &Path, inject: Option<String>) -> Run {
     let trace = dir.with_extension("trace");
@@ -89,6 +89,12 @@ fn run(dir: &Path, inject: Option<String>) -> Run {
 fn check_next_start(dir: &Path, before: &BTreeMap<String, String>, what: &str) -> Run {
     let next = run(dir, None);
     assert!(next.finished, "{what}: {}", next.said);
+    // One bucket lives, the other has ended, and nothing is left of how.
+    let keys: Vec<_> = std::fs::read_dir(dir.join("keys/content/auth"))
+        .unwrap()
+        .map(|key| key.unwrap().path())
+        .collect();
+    assert_eq!(keys.len(), 1, "{what}: {keys:?}");
     for (id, place) in before {
         assert_eq!(next.acknowledged.get(id), Some(place), "{what}: {id}");
     }
@@ -128,6 +134,7 @@ fn a_failing_call_stops_the_writer_and_loses_nothing_acknowledged() {
         ("mkdir", "ENOSPC"),
         ("openat", "EMFILE"),
         ("pread64", "EIO"),
+        ("unlink", "EIO"),
     ] {
         // Most of what is opened is read by the loader of programs.
         let step = if call == "openat" { 3 } else { 1 };
@@ -150,7 +157,7 @@ fn a_kill_at_any_call_then_another_loses_nothing_and_leaves_nothing_in_the_cache
     if !can_trace() {
         return;
     }
-    for call in ["fdatasync", "fsync", "write", "rename", "mkdir"] {
+    for call in ["fdatasync", "fsync", "write", "rename", "mkdir", "unlink"] {
         let most = calls(call);
         for when in 1..=most {
             let what = format!("killed at {call} {when}");
@@ -245,6 +252,10 @@ impl Cache {
                     self.bytes.insert(to.clone());
                 }
                 self.names.insert(to);
+            }
+            "unlink" => {
+                self.bytes.remove(Path::new(quoted[0]));
+                self.names.insert(PathBuf::from(quoted[0]));
             }
             "fsync" | "fdatasync" => {
                 if let Some(synced) = handle(arguments) {

@@ -6,14 +6,16 @@
 mod crash_disk;
 
 use crash_disk::{CrashDisk, Dice, Fault};
-use ledger::clock::SystemClock;
+use ledger::clock::Clock;
 use ledger::verify::{Trust, verify};
 use ledger::{Content, Options, Reader, Submission};
 use schemas::kinds::agents::{AgentReason, AgentRetired};
-use schemas::{Event, EventId, Hash};
+use schemas::kinds::records::RetentionExpired;
+use schemas::{Data, Event, EventId, Hash, Timestamp};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use tempfile::TempDir;
 
 const BATCHES: u64 = 8;
@@ -48,42 +50,95 @@ fn text(number: u64) -> Vec<u8> {
     (0..400 * number).map(|_| dice.next() as u8).collect()
 }
 
-/// id → (seq, leaf): what producers were told.
-type Told = BTreeMap<EventId, (u64, Hash)>;
+/// What a ledger was asked and what it answered, over all its starts.
+#[derive(Default)]
+struct Told {
+    /// id → (seq, leaf).
+    places: BTreeMap<EventId, (u64, Hash)>,
+    /// Every checkpoint that was seen.
+    notes: Vec<String>,
+    end_asked: bool,
+    end_answered: bool,
+}
 
-/// Appends until the disk fails. Gives false if it did.
-fn load(
-    dir: &Path,
-    disk: &Arc<CrashDisk>,
-    told: &mut Told,
-    notes: &mut Vec<String>,
-    what: &str,
-) -> bool {
+/// The half of the batches that come first are of a month that is over when it ends.
+const FIRST: &str = "2026-10-31T12:00:00.000000Z";
+const SECOND: &str = "2026-12-01T12:00:00.000000Z";
+const FIRST_BUCKET: &str = "auth/2026-10";
+
+struct Hands(AtomicI64);
+
+impl Hands {
+    fn not_before(&self, time: Timestamp) {
+        self.0.fetch_max(time.micros(), Ordering::SeqCst);
+    }
+}
+
+impl Clock for Hands {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.0.fetch_add(1, Ordering::SeqCst))
+    }
+}
+
+/// Appends until the disk fails, and ends the first month's content. Gives false if it failed.
+fn load(dir: &Path, disk: &Arc<CrashDisk>, told: &mut Told, what: &str) -> bool {
+    let clock = Arc::new(Hands(AtomicI64::new(0)));
+    clock.not_before(FIRST.parse().unwrap());
+    let reader = Reader::open(dir).unwrap();
+    clock.not_before(reader.entry(reader.size() - 1).unwrap().at());
     let options = Options {
+        clock: clock.clone(),
         disk: disk.clone(),
         file_bytes: 3_000,
-        ..Options::default()
     };
     let Ok((appender, reader)) = ledger::open(dir, options) else {
         return false;
     };
+    let recorded = (0..reader.size()).any(|seq| {
+        let entry = reader.entry(seq).unwrap();
+        matches!(entry.data(), Data::RetentionExpired(_))
+    });
+    if recorded {
+        told.end_answered = true;
+        has_ended(dir, what);
+    }
     for number in 0..BATCHES {
+        if number == BATCHES / 2 {
+            clock.not_before(SECOND.parse().unwrap());
+        }
         let Ok(receipts) = appender.append(batch(number)) else {
             return false;
         };
         for receipt in receipts {
             let place = (receipt.seq, receipt.leaf);
-            let known = *told.entry(receipt.id).or_insert(place);
+            let known = *told.places.entry(receipt.id).or_insert(place);
             assert_eq!(known, place, "{what}: {receipt:?}");
         }
-        notes.push(reader.checkpoint().to_string());
+        told.notes.push(reader.checkpoint().to_string());
+    }
+    if !told.end_answered {
+        told.end_asked = true;
+        let expired = RetentionExpired {
+            bucket: FIRST_BUCKET.parse().unwrap(),
+            due: SECOND.parse().unwrap(),
+            entries: 0,
+            sealed_bytes: 0,
+            content_sha256: Hash::ZERO,
+            method: "crypto-shred".parse().unwrap(),
+            approvals: Vec::new(),
+        };
+        let ended = appender.expire("user:s001".parse().unwrap(), expired);
+        told.end_answered = ended.is_ok();
+        return ended.is_ok();
     }
     true
 }
 
-/// Every acknowledged entry and content is there, and every promise that was seen is kept.
-fn check(dir: &Path, told: &Told, notes: &[String], what: &str) {
-    let checkpoints = notes
+/// Every acknowledged entry is there with its content, every promise that was seen is kept,
+/// and what has ended is gone.
+fn check(dir: &Path, told: &Told, what: &str) {
+    let checkpoints = told
+        .notes
         .iter()
         .map(|n| (what.to_owned(), n.clone().into_bytes()));
     let trust = Trust {
@@ -93,15 +148,26 @@ fn check(dir: &Path, told: &Told, notes: &[String], what: &str) {
     let report = verify(dir, &trust, |_| {}).unwrap();
     assert!(report.is_clean(), "{what}: {:#?}", report.findings);
     let reader = Reader::open(dir).unwrap();
-    for (id, (seq, leaf)) in told {
+    for (id, (seq, leaf)) in &told.places {
         let entry = reader.entry(*seq).unwrap();
         assert_eq!((entry.id(), entry.leaf()), (*id, *leaf), "{what}");
         for content in entry.content() {
-            reader
-                .content(content)
-                .unwrap_or_else(|e| panic!("{what}: {e}"));
+            let read = reader.content(content);
+            let may_end = told.end_asked && content.bucket.to_string() == FIRST_BUCKET;
+            assert!(read.is_ok() || may_end, "{what}: {read:?}");
         }
     }
+    if told.end_answered {
+        has_ended(dir, what);
+    }
+}
+
+/// Nothing of the first month's content can be read, and nothing of it is left.
+fn has_ended(dir: &Path, what: &str) {
+    let key = dir.join("keys/content").join(FIRST_BUCKET);
+    assert!(!key.with_extension("key").exists(), "{what}");
+    let packs = std::fs::read_dir(dir.join("content").join(FIRST_BUCKET));
+    assert!(packs.map_or(0, |packs| packs.count()) == 0, "{what}");
 }
 
 /// One life of a ledger: a fault at call `when`, perhaps a restart under the same system,
@@ -111,36 +177,37 @@ fn life(seed: u64, when: u64, fault: Fault) -> bool {
     let what = format!("POWER_SEED={seed}, {fault:?} at call {when}");
     let parent = TempDir::new().unwrap();
     let dir = parent.path().join("data");
-    ledger::create(&dir, "example.com/daicho", &SystemClock).unwrap();
-    let (mut told, mut notes) = (Told::new(), Vec::new());
+    let clock = Hands(AtomicI64::new(0));
+    ledger::create(&dir, "example.com/daicho", &clock).unwrap();
+    let mut told = Told::default();
     let mut dice = Dice(seed.wrapping_mul(1_000_003) ^ when);
 
     let disk = Arc::new(CrashDisk::over(&dir, when, fault));
-    load(&dir, &disk, &mut told, &mut notes, &what);
+    load(&dir, &disk, &mut told, &what);
     let struck = disk.struck();
     if fault == Fault::Error {
         // The process is started again; the system, and what it holds in memory, lives on.
         disk.heal();
         assert!(
-            load(&dir, &disk, &mut told, &mut notes, &what),
+            load(&dir, &disk, &mut told, &what),
             "{what}: the start after it"
         );
-        check(&dir, &told, &notes, &what);
+        check(&dir, &told, &what);
     }
     disk.cut_power(&mut dice);
     let healthy = Arc::new(CrashDisk::over(&dir, u64::MAX, Fault::Power));
     assert!(
-        load(&dir, &healthy, &mut told, &mut notes, &what),
+        load(&dir, &healthy, &mut told, &what),
         "{what}: the start on what was left"
     );
-    check(&dir, &told, &notes, &what);
+    check(&dir, &told, &what);
     struck
 }
 
 #[test]
 fn power_lost_or_a_call_failing_anywhere_loses_nothing_acknowledged() {
     let chosen = std::env::var("POWER_SEED").ok().map(|s| s.parse().unwrap());
-    let seeds = chosen.map_or(0..2, |seed| seed..seed + 1);
+    let seeds = chosen.map_or(0..1, |seed| seed..seed + 1);
     let mut lives = 0;
     for seed in seeds {
         for fault in [Fault::Power, Fault::Error, Fault::ShortWrite] {

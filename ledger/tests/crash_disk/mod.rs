@@ -294,6 +294,14 @@ impl Disk for CrashDisk {
         Ok(self.file(path, node, LocalDisk.reopen(path)?))
     }
 
+    fn overwrite(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let mut state = self.plain(path)?;
+        LocalDisk.overwrite(path, bytes)?;
+        let node = state.now[path];
+        state.nodes[node].durable = std::fs::read(path)?;
+        Ok(())
+    }
+
     fn rewrite(&self, path: &Path, offset: u64) -> io::Result<()> {
         let mut state = self.plain(path)?;
         LocalDisk.rewrite(path, offset)?;
