@@ -3,9 +3,11 @@
 //! fail, or kill it.
 
 use ledger::clock::{Clock, SystemClock};
+use ledger::note::SignerKey;
 use ledger::tree::leaf_hash;
-use ledger::{Appender, Content, Options, Submission};
+use ledger::{Appender, Content, HeldKey, Options, Submission};
 use schemas::kinds::agents::AgentRetired;
+use schemas::kinds::ledger::RotationReason;
 use schemas::kinds::records::RetentionExpired;
 use schemas::{BucketId, Event, EventId, Hash, Timestamp};
 use std::error::Error;
@@ -45,6 +47,20 @@ fn submission(number: u64, content: bool) -> Result<Submission, Box<dyn Error>> 
         event: Event::new(id, "user:s001".parse()?, data),
         content: content.into_iter().collect::<Result<_, _>>()?,
     })
+}
+
+/// Every run puts another key in force on its way.
+fn rotate(appender: &ledger::Appender) -> Result<(), Box<dyn Error>> {
+    let next = SignerKey::generate("example.com/daicho").ok_or("no randomness")??;
+    let (actor, reason) = ("user:s001".parse()?, RotationReason::Scheduled);
+    match appender.rotate(actor, reason, HeldKey::plain(next)) {
+        Ok(_) => println!("rotated"),
+        Err(error) => {
+            println!("failed {error}");
+            return Err(error.into());
+        }
+    }
+    Ok(())
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -90,6 +106,9 @@ fn open(dir: &Path, clock: Arc<dyn Clock>) -> Result<Appender, ledger::OpenError
 
 fn submit(appender: &Appender, batches: Range<u64>) -> Result<(), Box<dyn Error>> {
     for batch in batches {
+        if batch == BATCHES / 2 {
+            rotate(appender)?;
+        }
         let two = vec![
             submission(batch * 2, true)?,
             submission(batch * 2 + 1, false)?,

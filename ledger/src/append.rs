@@ -8,14 +8,14 @@ mod commit;
 use crate::clock::Clock;
 use crate::content::{ContentError, Sealed};
 use crate::disk::Disk;
+use crate::key_file::HeldKey;
 use crate::layout::Layout;
 use crate::lock::WriterLock;
-use crate::note::SignerKey;
 use crate::open::Options;
 use crate::publish::Publisher;
 use crate::reader::Shared;
 use commit::Committer;
-use schemas::kinds::ledger::LedgerCheckpoint;
+use schemas::kinds::ledger::{KeyRotated, LedgerCheckpoint, RotationReason};
 use schemas::{
     Actor, BucketId, Data, Envelope, EnvelopeError, Event, EventId, Hash, Label, Month, Name,
     Timestamp,
@@ -118,6 +118,8 @@ type Done = Box<dyn FnOnce(Result<Vec<Receipt>, AppendError>) + Send>;
 
 pub(crate) struct Request {
     prepared: Vec<Prepared>,
+    /// The key that `prepared`, a `key.rotated` alone, puts in force.
+    successor: Option<HeldKey>,
     done: Done,
 }
 
@@ -161,7 +163,7 @@ impl Drop for Inner {
 impl Appender {
     pub(crate) fn start(
         shared: Arc<Shared>,
-        key: SignerKey,
+        key: HeldKey,
         ids: HashMap<EventId, u64>,
         lock: WriterLock,
         options: Options,
@@ -225,7 +227,7 @@ impl Appender {
         let month = self.now().month();
         let prepared = match batch
             .into_iter()
-            .map(|s| self.prepare(s, month))
+            .map(|s| not_a_rotation(s).and_then(|s| self.prepare(s, month)))
             .collect::<Result<Vec<_>, _>>()
         {
             Ok(prepared) => prepared,
@@ -234,16 +236,47 @@ impl Appender {
         if prepared.is_empty() {
             return done(Ok(Vec::new()));
         }
+        self.send(Request {
+            prepared,
+            successor: None,
+            done: Box::new(done),
+        });
+    }
+
+    /// Puts another key in force, and waits until that is durable: its file first, then the
+    /// `key.rotated` that the old key signs, then the old key is gone from the disk.
+    pub fn rotate(
+        &self,
+        actor: Actor,
+        reason: RotationReason,
+        successor: HeldKey,
+    ) -> Result<Receipt, AppendError> {
+        let data = KeyRotated {
+            vkey: Label::lossy(&successor.file.verifier().to_string()),
+            reason,
+        };
+        let event = Event::new(self.new_id(), actor, data);
+        let prepared = self.prepare(event.into(), self.now().month())?;
+        let (sender, receiver) = sync_channel(1);
+        self.send(Request {
+            prepared: vec![prepared],
+            successor: Some(successor),
+            done: Box::new(move |result| {
+                let _ = sender.send(result);
+            }),
+        });
+        let ended = || Err(stopped("the committer has ended"));
+        let receipts = receiver.recv().unwrap_or_else(|_| ended())?;
+        receipts.first().copied().ok_or(stopped("no receipt"))
+    }
+
+    fn send(&self, request: Request) {
         let queue = self
             .inner
             .queue
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
-        let request = Request {
-            prepared,
-            done: Box::new(done),
-        };
         match queue.map(|queue| queue.send(request)) {
             Some(Ok(())) => {}
             Some(Err(refused)) => (refused.0.done)(Err(stopped("the committer has ended"))),
@@ -341,6 +374,21 @@ impl Appender {
         let actor = Actor::Service("ledger".parse().expect("a literal name is sound"));
         Event::new(self.new_id(), actor, data).into()
     }
+}
+
+/// What names another key without putting it in force would end the log.
+fn not_a_rotation(submission: Submission) -> Result<Submission, AppendError> {
+    let event = &submission.event;
+    if !matches!(event.data, Data::KeyRotated(_)) {
+        return Ok(submission);
+    }
+    Err(AppendError::Unfit {
+        id: event.id,
+        reason: Arc::new(EnvelopeError::WrongData {
+            kind: event.data.kind(),
+            reason: "only a rotation writes it".to_owned(),
+        }),
+    })
 }
 
 fn stopped(cause: &str) -> AppendError {

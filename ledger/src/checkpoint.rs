@@ -1,4 +1,5 @@
-use crate::note::{Note, NoteError, SignerKey, VerifierKey};
+use crate::note::{self, Note, NoteError, SignerKey, VerifierKey};
+use crate::signer::{SignError, Signer};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use schemas::Hash;
 
@@ -39,6 +40,13 @@ impl Checkpoint {
 
     pub fn sign(&self, key: &SignerKey) -> String {
         key.sign_note(&self.to_text())
+    }
+
+    /// The same by whoever signs for the log.
+    pub(crate) fn signed_by(&self, signer: &dyn Signer) -> Result<String, SignError> {
+        let text = self.to_text();
+        let signature = signer.sign(text.as_bytes())?;
+        Ok(note::signed_text(&text, signer.verifier(), &signature))
     }
 
     /// Reads a checkpoint whose signature by `key` holds.

@@ -1,15 +1,17 @@
 use crate::clock::Clock;
 use crate::disk::{self, Disk, LocalDisk};
 use crate::entry::Entry;
+use crate::key_file::{HeldKey, KeyFile, KeyFileError, NoSecrets, Unlock};
 use crate::layout::{Layout, LogFiles};
-use crate::note::{KeyError, SignerKey, VerifierKey};
+use crate::note::{SignerKey, VerifierKey};
 use crate::publish;
+use crate::signer::{SignError, Signer};
 use crate::{Checkpoint, line, signature, tree};
 use schemas::kinds::ledger::LedgerCreated;
 use schemas::{Actor, Envelope, Event, EventId, Hash, Label};
 use std::io;
 use std::path::Path;
-use zeroize::Zeroizing;
+use std::sync::Arc;
 
 #[derive(Debug, thiserror::Error)]
 pub enum CreateError {
@@ -27,12 +29,25 @@ pub enum CreateError {
     },
     #[error("the system gives no randomness for a key")]
     NoRandomness,
+    #[error(transparent)]
+    Sign(#[from] SignError),
 }
 
 /// Makes a new ledger: its key, and entry 0 that names its origin and the key.
 ///
 /// Interrupted anywhere, it has not begun: entry 0 comes last, and `create` may run again.
 pub fn create(dir: &Path, origin: &str, clock: &dyn Clock) -> Result<VerifierKey, CreateError> {
+    create_under(dir, origin, None, clock)
+}
+
+/// Makes a new ledger that a given key signs, which may be kept elsewhere; its name is the
+/// origin.
+pub fn create_under(
+    dir: &Path,
+    origin: &str,
+    key: Option<HeldKey>,
+    clock: &dyn Clock,
+) -> Result<VerifierKey, CreateError> {
     let layout = Layout::new(dir);
     let io_at = |path: &Path| {
         let path = path.display().to_string();
@@ -53,13 +68,25 @@ pub fn create(dir: &Path, origin: &str, clock: &dyn Clock) -> Result<VerifierKey
     if origin.chars().count() > 200 {
         return Err(wrong_origin());
     }
-    let key = match std::fs::read_to_string(layout.log_key()) {
+    let unreadable = |fault: &dyn std::error::Error| {
+        let source = io::Error::new(io::ErrorKind::InvalidData, fault.to_string());
+        io_at(&layout.log_key())(source)
+    };
+    let key: Arc<dyn Signer> = match (key, KeyFile::read(&layout.log_key())) {
+        (Some(key), _) => {
+            key.file
+                .write(&layout.log_key())
+                .map_err(io_at(&layout.log_key()))?;
+            key.signer
+        }
         // Left by a run that was interrupted before entry 0.
-        Ok(text) => SignerKey::parse(&Zeroizing::new(text)).map_err(|fault| {
-            let source = io::Error::new(io::ErrorKind::InvalidData, fault);
-            io_at(&layout.log_key())(source)
-        })?,
-        Err(_) => new_key(&layout, origin)?,
+        (None, Ok(file)) => NoSecrets
+            .unlock(&file)
+            .map_err(|fault| unreadable(&fault))?,
+        (None, Err(KeyFileError::Io(error))) if error.kind() == io::ErrorKind::NotFound => {
+            Arc::new(new_key(&layout, origin)?)
+        }
+        (None, Err(fault)) => return Err(unreadable(&fault)),
     };
     if key.verifier().name() != origin {
         return Err(CreateError::Exists {
@@ -75,7 +102,7 @@ pub fn create(dir: &Path, origin: &str, clock: &dyn Clock) -> Result<VerifierKey
             path: layout.checkpoint().display().to_string(),
         });
     }
-    let entry = first_entry(&key, clock).map_err(|_| wrong_origin())?;
+    let entry = first_entry(&*key, clock)?.map_err(|_| wrong_origin())?;
     // Before entry 0: what it needs, also what an interrupted run has left in the cache only.
     for path in [&layout.keys(), dir] {
         LocalDisk.sync_dir(path).map_err(io_at(path))?;
@@ -96,12 +123,13 @@ pub fn create(dir: &Path, origin: &str, clock: &dyn Clock) -> Result<VerifierKey
         size: 1,
         root: entry.leaf(),
     };
+    let note = checkpoint.signed_by(&*key)?;
     let write = || {
         disk::remove_if_there(&LocalDisk, &fresh)?;
         let mut file = LocalDisk.create(&fresh, false)?;
         file.append(&bytes)?;
         file.sync_all()?;
-        publish::replace(&layout, &LocalDisk, &checkpoint.sign(&key))?;
+        publish::replace(&layout, &LocalDisk, &note)?;
         LocalDisk.rename(&fresh, &path)?;
         LocalDisk.sync_dir(&layout.log())
     };
@@ -110,23 +138,23 @@ pub fn create(dir: &Path, origin: &str, clock: &dyn Clock) -> Result<VerifierKey
 }
 
 fn new_key(layout: &Layout, origin: &str) -> Result<SignerKey, CreateError> {
-    let mut seed = Zeroizing::new([0; 32]);
-    getrandom::fill(&mut *seed).map_err(|_| CreateError::NoRandomness)?;
-    let wrong = |_: KeyError| CreateError::WrongOrigin {
+    let key = SignerKey::generate(origin).ok_or(CreateError::NoRandomness)?;
+    let key = key.map_err(|_| CreateError::WrongOrigin {
         origin: Label::lossy(origin).to_string(),
-    };
-    let key = SignerKey::from_seed(origin, &seed).map_err(wrong)?;
+    })?;
     let path = layout.log_key();
-    disk::replace(&LocalDisk, &path, key.to_text().as_bytes(), true).map_err(|source| {
-        CreateError::Io {
-            path: path.display().to_string(),
-            source,
-        }
+    let written = KeyFile::plain(&key).write(&path);
+    written.map_err(|source| CreateError::Io {
+        path: path.display().to_string(),
+        source,
     })?;
     Ok(key)
 }
 
-fn first_entry(key: &SignerKey, clock: &dyn Clock) -> Result<Entry, schemas::EnvelopeError> {
+fn first_entry(
+    key: &dyn Signer,
+    clock: &dyn Clock,
+) -> Result<Result<Entry, schemas::EnvelopeError>, SignError> {
     let at = clock.now();
     let label = |text: &str| Label::lossy(text);
     let data = LedgerCreated {
@@ -144,7 +172,10 @@ fn first_entry(key: &SignerKey, clock: &dyn Clock) -> Result<Entry, schemas::Env
         content: Vec::new(),
         prev: Hash::ZERO,
     };
-    let body = envelope.to_body()?;
-    let signature = signature::sign(key, &tree::leaf_hash(&body));
-    Entry::from_durable(&body, signature)
+    let body = match envelope.to_body() {
+        Ok(body) => body,
+        Err(unfit) => return Ok(Err(unfit)),
+    };
+    let signature = signature::sign(key, &tree::leaf_hash(&body))?;
+    Ok(Entry::from_durable(&body, signature))
 }

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 /// checkpoint.cosigned              the newest that witnesses have cosigned
 /// log/<first seq, 20 digits>.ndjson
 /// content/<class>/<YYYY-MM>/<n, 8 digits>.pack
-/// keys/ledger.key                  signs the log; keys/content/… one per bucket
+/// keys/ledger.key                  signs the log, or says what does; ledger.next.key during a
+///                                  rotation; keys/content/… one per bucket
 /// index/                           what projections keep: delete it and it is built again
 /// lock, lock.pid                   the one writer
 /// ```
@@ -67,6 +68,11 @@ impl Layout {
 
     pub fn log_key(&self) -> PathBuf {
         self.keys().join("ledger.key")
+    }
+
+    /// Where a rotation puts the next key until it is in force.
+    pub fn next_log_key(&self) -> PathBuf {
+        self.keys().join("ledger.next.key")
     }
 
     pub(crate) fn log_file(&self, first_seq: u64) -> PathBuf {

@@ -7,7 +7,7 @@
 //! ```
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
+use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::str::FromStr;
@@ -104,6 +104,18 @@ impl VerifierKey {
     pub(crate) fn public(&self) -> &VerifyingKey {
         &self.public
     }
+
+    /// The key of this name with these 32 bytes.
+    pub fn from_public(name: &str, public: &[u8; 32]) -> Result<VerifierKey, KeyError> {
+        let public = VerifyingKey::from_bytes(public).map_err(|_| KeyError::WrongType)?;
+        VerifierKey::new(name, public)
+    }
+
+    /// Whether this is the key's signature over the message, strictly.
+    pub fn holds(&self, message: &[u8], signature: &[u8; 64]) -> bool {
+        let signature = Signature::from_bytes(signature);
+        self.public.verify_strict(message, &signature).is_ok()
+    }
 }
 
 impl fmt::Display for VerifierKey {
@@ -131,8 +143,7 @@ impl FromStr for VerifierKey {
             return Err(KeyError::WrongType);
         };
         let public: [u8; 32] = public.try_into().map_err(|_| KeyError::WrongType)?;
-        let public = VerifyingKey::from_bytes(&public).map_err(|_| KeyError::WrongType)?;
-        let verifier = VerifierKey::new(name, public)?;
+        let verifier = VerifierKey::from_public(name, &public)?;
         if hex::encode(verifier.id) != id {
             return Err(KeyError::WrongHash);
         }
@@ -141,6 +152,7 @@ impl FromStr for VerifierKey {
 }
 
 /// The secret half. Neither `Debug` nor `Serialize`; wiped when dropped.
+#[derive(Clone)]
 pub struct SignerKey {
     verifier: VerifierKey,
     secret: SigningKey,
@@ -153,6 +165,13 @@ impl SignerKey {
             verifier: VerifierKey::new(name, secret.verifying_key())?,
             secret,
         })
+    }
+
+    /// A new key; `None` where the system gives no randomness.
+    pub fn generate(name: &str) -> Option<Result<SignerKey, KeyError>> {
+        let mut seed = Zeroizing::new([0; 32]);
+        getrandom::fill(&mut *seed).ok()?;
+        Some(SignerKey::from_seed(name, &seed))
     }
 
     /// The form that Go's x/mod uses: `PRIVATE+KEY+name+hash+base64(01 ‖ seed)`.
@@ -193,15 +212,24 @@ impl SignerKey {
         &self.verifier
     }
 
+    pub(crate) fn seed(&self) -> &[u8; 32] {
+        self.secret.as_bytes()
+    }
+
     pub(crate) fn sign(&self, message: &[u8]) -> [u8; 64] {
         self.secret.sign(message).to_bytes()
     }
 
     /// The note's signature line for a text that ends with a line end.
     pub fn sign_note(&self, text: &str) -> String {
-        let signature = note_signature(&self.verifier, &self.sign(text.as_bytes()));
-        format!("{text}\n— {} {signature}\n", self.verifier.name)
+        signed_text(text, &self.verifier, &self.sign(text.as_bytes()))
     }
+}
+
+/// A text that ends with a line end, with one signature line.
+pub(crate) fn signed_text(text: &str, by: &VerifierKey, signature: &[u8; 64]) -> String {
+    let name = by.name();
+    format!("{text}\n— {name} {}\n", note_signature(by, signature))
 }
 
 /// base64(keyid ‖ signature), as a signature line carries it.
@@ -273,10 +301,9 @@ impl<'a> Note<'a> {
         for signature in self.signatures_of(&key.name, key.id) {
             let wrong = NoteError::WrongSignature(key.name.clone());
             let signature: &[u8; 64] = signature.try_into().map_err(|_| wrong.clone())?;
-            let signature = ed25519_dalek::Signature::from_bytes(signature);
-            key.public
-                .verify_strict(self.text.as_bytes(), &signature)
-                .map_err(|_| wrong)?;
+            if !key.holds(self.text.as_bytes(), signature) {
+                return Err(wrong);
+            }
             seen = true;
         }
         if seen {

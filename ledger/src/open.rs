@@ -5,11 +5,14 @@ use crate::clock::{Clock, SystemClock};
 use crate::content::ContentStore;
 use crate::disk::{Disk, LocalDisk};
 use crate::entry::Entry;
+use crate::history::KeyHistory;
+use crate::key_file::{HeldKey, KeyFile, KeyFileError, KeyFiles, NoSecrets, Unlock, UnlockError};
 use crate::layout::{Layout, LogFiles};
 use crate::lock::{LockError, WriterLock};
-use crate::note::{SignerKey, VerifierKey};
+use crate::note::{Note, VerifierKey};
 use crate::reader::{Reader, Shared, State};
 use crate::scan::{LogLines, Piece};
+use crate::signer::SignError;
 use crate::{Checkpoint, expire, signature};
 use schemas::kinds::ledger::LedgerRecovered;
 use schemas::{Data, EventId, Timestamp};
@@ -18,7 +21,6 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, RwLock};
 use walk::Walk;
-use zeroize::Zeroizing;
 
 /// Why a ledger cannot be opened. Nothing was changed on disk.
 #[derive(Debug, thiserror::Error)]
@@ -31,7 +33,15 @@ pub enum OpenError {
     NoKey { path: String },
     #[error("the signing key at {path} is not readable as one")]
     WrongKey { path: String },
-    #[error("the key at {path} signs for {found}; this log is {expected}")]
+    #[error("the signing key at {path} cannot be used")]
+    LockedKey {
+        path: String,
+        #[source]
+        source: UnlockError,
+    },
+    #[error(transparent)]
+    Sign(#[from] SignError),
+    #[error("the key at {path} is {found}; this log is signed by {expected}")]
     OtherLedger {
         path: String,
         expected: String,
@@ -83,8 +93,12 @@ impl OpenError {
                 "restore keys/ledger.key from its backup; reading and verifying work without it"
             }
             OpenError::WrongKey { .. } => "restore keys/ledger.key from its backup",
+            OpenError::LockedKey { source, .. } => source.remedy(),
+            OpenError::Sign(_) => {
+                "attach the token and see [key] in daicho.toml; reading and verifying work without it"
+            }
             OpenError::OtherLedger { .. } => {
-                "this directory mixes two ledgers: restore its own keys"
+                "this directory mixes two ledgers, or a log from before a rotation with the key from after it: restore what belongs together"
             }
             OpenError::Damaged { .. } | OpenError::OtherRoot { .. } => {
                 "run `daicho verify`, keep this copy as evidence, and restore the file from a backup"
@@ -107,6 +121,8 @@ pub struct Options {
     /// A log file is sealed, and the next begun, when it has grown to this.
     pub file_bytes: u64,
     pub disk: Arc<dyn Disk>,
+    /// Makes the signing key sign, wherever it is kept.
+    pub unlock: Arc<dyn Unlock>,
 }
 
 impl Default for Options {
@@ -115,6 +131,7 @@ impl Default for Options {
             clock: Arc::new(SystemClock),
             file_bytes: 64 << 20,
             disk: Arc::new(LocalDisk),
+            unlock: Arc::new(NoSecrets),
         }
     }
 }
@@ -131,9 +148,8 @@ pub fn open(dir: &Path, options: Options) -> Result<(Appender, Reader), OpenErro
         });
     }
     let lock = WriterLock::take(&layout)?;
-    let key = load_key(&layout)?;
     let mut opened = Opened::scan(layout)?;
-    opened.check_key(&key)?;
+    let found = opened.find_key()?;
     opened.check_promise()?;
     let now = options.clock.now();
     if now.micros() < opened.state.at.micros() - CLOCK_TOLERANCE_MICROS {
@@ -142,18 +158,20 @@ pub fn open(dir: &Path, options: Options) -> Result<(Appender, Reader), OpenErro
             newest: opened.state.at,
         });
     }
+    let key = opened.unlock(found.file, &*options.unlock)?;
     // Sign only what is durable: the bytes were read from the files, and a crash may have
     // left them in the cache only.
     opened.sync(&*options.disk)?;
+    opened.settle_keys(found.is_next, &*options.disk)?;
     expire::complete(&opened.layout, &*options.disk, |id| {
         opened.ids.contains_key(id)
     })?;
     let checkpoint = Checkpoint {
-        origin: opened.key.name().to_owned(),
+        origin: opened.origin().to_owned(),
         size: opened.state.tree.size(),
         root: opened.state.tree.root(),
     };
-    opened.state.note = checkpoint.sign(&key).into();
+    opened.state.note = checkpoint.signed_by(&*key.signer)?.into();
     let (ids, torn) = (std::mem::take(&mut opened.ids), opened.torn.take());
     let covered = opened.promised.as_ref().map_or(0, |promised| promised.size);
     let shared = Arc::new(opened.into_shared(Arc::clone(&options.disk)));
@@ -170,10 +188,11 @@ pub fn open(dir: &Path, options: Options) -> Result<(Appender, Reader), OpenErro
 
 /// Entries that no checkpoint on disk covers yet are held by their signatures only.
 fn check_newest(reader: &Reader, covered: u64) -> Result<(), OpenError> {
+    let keys = reader.keys();
     for seq in covered..reader.size() {
         let holds = reader
             .entry(seq)
-            .is_ok_and(|e| signature::holds(reader.key(), &e.leaf(), e.signature()));
+            .is_ok_and(|e| signature::holds(keys.at(seq), &e.leaf(), e.signature()));
         if !holds {
             let (file, offset) = reader.place_of(seq).unwrap_or_default();
             return Err(OpenError::Damaged {
@@ -187,27 +206,32 @@ fn check_newest(reader: &Reader, covered: u64) -> Result<(), OpenError> {
     Ok(())
 }
 
-fn load_key(layout: &Layout) -> Result<SignerKey, OpenError> {
-    let path = layout.log_key();
+/// A key file that is there.
+fn read_key(path: &Path) -> Result<Option<KeyFile>, OpenError> {
     let shown = path.display().to_string();
-    match std::fs::read_to_string(&path) {
-        Ok(text) => {
-            SignerKey::parse(&Zeroizing::new(text)).map_err(|_| OpenError::WrongKey { path: shown })
+    match KeyFile::read(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(KeyFileError::Io(error)) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(KeyFileError::Io(source)) if source.kind() != io::ErrorKind::InvalidData => {
+            Err(OpenError::Io {
+                path: shown,
+                source,
+            })
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Err(OpenError::NoKey { path: shown })
-        }
-        Err(source) => Err(OpenError::Io {
-            path: shown,
-            source,
-        }),
+        Err(_) => Err(OpenError::WrongKey { path: shown }),
     }
+}
+
+/// The file of the key in force.
+struct FoundKey {
+    file: KeyFile,
+    /// A rotation got as far as its entry, and no further.
+    is_next: bool,
 }
 
 /// A log as a scan found it: chain and positions checked, signatures only at its end.
 pub(crate) struct Opened {
     layout: Layout,
-    key: VerifierKey,
     state: State,
     pub ids: HashMap<EventId, u64>,
     /// A tail that no entry is in, not yet acknowledged by an entry of its own.
@@ -235,24 +259,31 @@ impl Opened {
         let key = founding_key(&layout, first_path)?;
         // Before the files: of a log that grows meanwhile, the newer checkpoint would promise
         // entries that this walk did not see.
-        let (note, promised) = read_checkpoint(&layout, &key)?;
+        let note = read_checkpoint(&layout)?;
         let LogFiles { files, .. } = layout.log_files().map_err(io_at(&layout.log()))?;
 
-        let mut walk = Walk::default();
-        let covered = promised.as_ref().map_or(0, |promised| promised.size);
+        let mut walk = Walk::under(KeyHistory::founded(key));
+        // What it claims: whether it is a checkpoint of this log is found out with the keys.
+        let covered = note.as_deref().map_or(0, claimed_size);
         for (i, (first_seq, path)) in files.iter().enumerate() {
             let next = files.get(i + 1).map(|(_, path)| path.as_path());
             walk.file(&layout, *first_seq, path.clone(), next, covered)?;
         }
+        let promised = note.as_ref().map(|note| walk.keys.open(note)).transpose();
+        let promised = promised.map_err(|error| OpenError::WrongCheckpoint {
+            path: layout.checkpoint().display().to_string(),
+            reason: error.to_string(),
+        })?;
+        let note = note.unwrap_or_default();
         let state = State {
             tree: walk.tree,
             files: walk.files,
             at: walk.at,
-            note,
+            keys: Arc::new(walk.keys),
+            note: String::from_utf8_lossy(&note).into(),
         };
         Ok(Opened {
             layout,
-            key,
             state,
             ids: walk.ids,
             torn: walk.torn,
@@ -260,14 +291,64 @@ impl Opened {
         })
     }
 
-    fn check_key(&self, key: &SignerKey) -> Result<(), OpenError> {
-        if key.verifier() == &self.key {
-            return Ok(());
+    fn origin(&self) -> &str {
+        self.state.keys.founding().name()
+    }
+
+    /// Which of the key files holds the key in force: the log says it.
+    fn find_key(&self) -> Result<FoundKey, OpenError> {
+        let in_force = self.state.keys.newest();
+        let is_it = |file: &KeyFile| file.verifier() == in_force;
+        let own = read_key(&self.layout.log_key());
+        if !matches!(&own, Ok(Some(file)) if is_it(file))
+            && let Some(file) = read_key(&self.layout.next_log_key())?.filter(is_it)
+        {
+            return Ok(FoundKey {
+                file,
+                is_next: true,
+            });
         }
-        Err(OpenError::OtherLedger {
-            path: self.layout.log_key().display().to_string(),
-            expected: self.key.to_string(),
-            found: key.verifier().to_string(),
+        let path = self.layout.log_key().display().to_string();
+        match own? {
+            None => Err(OpenError::NoKey { path }),
+            Some(file) if is_it(&file) => Ok(FoundKey {
+                file,
+                is_next: false,
+            }),
+            Some(file) => Err(OpenError::OtherLedger {
+                path,
+                expected: in_force.to_string(),
+                found: file.verifier().to_string(),
+            }),
+        }
+    }
+
+    fn unlock(&self, file: KeyFile, unlock: &dyn Unlock) -> Result<HeldKey, OpenError> {
+        let path = self.layout.log_key().display().to_string();
+        let locked = |source| OpenError::LockedKey { path, source };
+        let signer = unlock.unlock(&file).and_then(|signer| {
+            if signer.verifier() == file.verifier() {
+                return Ok(signer);
+            }
+            let expected = file.verifier().to_string();
+            let found = signer.verifier().to_string();
+            Err(UnlockError::OtherKey { expected, found })
+        });
+        let signer = signer.map_err(locked)?;
+        Ok(HeldKey { file, signer })
+    }
+
+    /// Ends a rotation that a crash cut off: its entry is durable now, or there is none.
+    fn settle_keys(&self, is_next: bool, disk: &dyn Disk) -> Result<(), OpenError> {
+        let files = KeyFiles(&self.layout, disk);
+        let settled = if is_next {
+            files.promote_next()
+        } else {
+            files.drop_next()
+        };
+        settled.map_err(|source| OpenError::Io {
+            path: self.layout.next_log_key().display().to_string(),
+            source,
         })
     }
 
@@ -317,10 +398,10 @@ impl Opened {
 
     pub fn into_shared(self, disk: Arc<dyn Disk>) -> Shared {
         let size = self.state.tree.size();
-        let content = ContentStore::new(self.layout.clone(), disk, self.key.name());
+        let content = ContentStore::new(self.layout.clone(), disk, self.origin());
         Shared {
+            origin: self.origin().into(),
             layout: self.layout,
-            key: self.key,
             state: RwLock::new(self.state),
             content,
             size: Mutex::new(size),
@@ -367,24 +448,21 @@ fn founding_key(layout: &Layout, path: &Path) -> Result<VerifierKey, OpenError> 
     Ok(key)
 }
 
-fn read_checkpoint(
-    layout: &Layout,
-    key: &VerifierKey,
-) -> Result<(Arc<str>, Option<Checkpoint>), OpenError> {
+fn read_checkpoint(layout: &Layout) -> Result<Option<Vec<u8>>, OpenError> {
     let path = layout.checkpoint();
-    let shown = path.display().to_string();
     match std::fs::read(&path) {
-        Ok(note) => match Checkpoint::open(&note, key) {
-            Ok(checkpoint) => Ok((String::from_utf8_lossy(&note).into(), Some(checkpoint))),
-            Err(error) => Err(OpenError::WrongCheckpoint {
-                path: shown,
-                reason: error.to_string(),
-            }),
-        },
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(("".into(), None)),
+        Ok(note) => Ok(Some(note)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(OpenError::Io {
-            path: shown,
+            path: path.display().to_string(),
             source,
         }),
     }
+}
+
+/// The size that a note states, signed or not.
+fn claimed_size(note: &[u8]) -> u64 {
+    let text = Note::parse(note).map(|note| note.unverified_text());
+    let claimed = text.ok().and_then(|text| Checkpoint::parse(text).ok());
+    claimed.map_or(0, |checkpoint| checkpoint.size)
 }

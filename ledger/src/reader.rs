@@ -2,6 +2,7 @@ use crate::append::AppendError;
 use crate::content::{ContentError, ContentStore};
 use crate::disk::LocalDisk;
 use crate::entry::Entry;
+use crate::history::KeyHistory;
 use crate::layout::Layout;
 use crate::note::VerifierKey;
 use crate::open::{OpenError, Opened};
@@ -71,13 +72,15 @@ pub(crate) struct State {
     pub tree: Tree,
     pub files: Vec<LogFile>,
     pub at: Timestamp,
+    /// Who signs what, up to the next entry.
+    pub keys: Arc<KeyHistory>,
     /// The newest signed checkpoint.
     pub note: Arc<str>,
 }
 
 pub(crate) struct Shared {
     pub layout: Layout,
-    pub key: VerifierKey,
+    pub origin: Box<str>,
     pub state: RwLock<State>,
     pub content: ContentStore,
     pub size: Mutex<u64>,
@@ -128,14 +131,19 @@ impl Reader {
         &self.shared.layout
     }
 
-    /// The log's name, which is also its key's.
+    /// The log's name, which is also its keys'.
     pub fn origin(&self) -> &str {
-        self.shared.key.name()
+        &self.shared.origin
     }
 
-    /// The key that the newest entry is signed with.
-    pub fn key(&self) -> &VerifierKey {
-        &self.shared.key
+    /// Who signs what: each key with the first position that it signs.
+    pub fn keys(&self) -> Arc<KeyHistory> {
+        Arc::clone(&self.state().keys)
+    }
+
+    /// The key that the next entry and the newest checkpoint are signed with.
+    pub fn key_in_force(&self) -> VerifierKey {
+        self.state().keys.newest().clone()
     }
 
     pub fn size(&self) -> u64 {

@@ -1,6 +1,7 @@
 mod table;
 
-use crate::note::{SignerKey, VerifierKey};
+use crate::note::VerifierKey;
+use crate::signer::{SignError, Signer};
 use schemas::Hash;
 pub use table::KeyTable;
 
@@ -17,15 +18,12 @@ fn message(origin: &str, leaf: &Hash) -> Vec<u8> {
     message
 }
 
-pub fn sign(key: &SignerKey, leaf: &Hash) -> [u8; 64] {
-    key.sign(&message(key.verifier().name(), leaf))
+pub fn sign(signer: &dyn Signer, leaf: &Hash) -> Result<[u8; 64], SignError> {
+    signer.sign(&message(signer.verifier().name(), leaf))
 }
 
 /// The one rule for a valid signature: RFC 8032 as `verify_strict` has it (canonical `s`,
 /// no small-order `A` or `R`, cofactorless equation), so that no two verifiers disagree.
 pub fn holds(key: &VerifierKey, leaf: &Hash, signature: &[u8; 64]) -> bool {
-    let signature = ed25519_dalek::Signature::from_bytes(signature);
-    key.public()
-        .verify_strict(&message(key.name(), leaf), &signature)
-        .is_ok()
+    key.holds(&message(key.name(), leaf), signature)
 }

@@ -4,6 +4,7 @@
 mod checkpoints;
 mod contents;
 mod entries;
+mod keys;
 mod lines;
 
 use crate::layout::Layout;
@@ -11,6 +12,8 @@ use crate::note::VerifierKey;
 use crate::tree::Frontier;
 use checkpoints::Promises;
 use contents::Contents;
+pub use keys::KeyInForce;
+use keys::Keys;
 use schemas::{Hash, Timestamp};
 use serde::Serialize;
 use std::io;
@@ -19,7 +22,7 @@ use std::path::Path;
 /// What the auditor brings: everything else is taken from the log and checked.
 #[derive(Default)]
 pub struct Trust {
-    /// The log's key as it was published elsewhere.
+    /// A key of the log's as it was published elsewhere: the founding one, or a later one.
     pub vkey: Option<VerifierKey>,
     /// Checkpoints kept elsewhere: where each is from, and the signed note.
     pub checkpoints: Vec<(String, Vec<u8>)>,
@@ -41,13 +44,13 @@ pub enum Check {
     Chain,
     /// Time runs back.
     Time,
-    /// The signature does not hold under the log's key.
+    /// The signature does not hold under the key in force there.
     Signature,
-    /// The log's key is not the expected one.
+    /// The expected key is none of the log's, or an entry names no sound next key.
     Key,
     /// Bytes between entries that no `ledger.recovered` accounts for.
     Tail,
-    /// A checkpoint is missing, unreadable or not signed by the log's key.
+    /// A checkpoint is missing, unreadable or not signed by the key in force at its size.
     Checkpoint,
     /// A checkpoint's root is not that of the entries.
     Root,
@@ -104,7 +107,10 @@ pub struct CheckedCheckpoint {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Report {
     pub origin: String,
+    /// The key in force after the last entry.
     pub vkey: String,
+    /// All keys of the log, oldest first.
+    pub keys: Vec<KeyInForce>,
     /// True when the key was given by the auditor, false when it is the one that the log names.
     pub key_given: bool,
     pub entries: u64,
@@ -185,8 +191,9 @@ pub fn verify(
         });
     }
     let mut found = Found::default();
-    let key = entries::log_key(&layout, trust, &mut found)?;
-    let mut promises = Promises::collect(&layout, trust, key.as_ref(), &mut found)?;
+    let founding = entries::founding_key(&layout, trust, &mut found)?;
+    let mut keys = Keys::founded(founding, trust);
+    let mut promises = Promises::collect(&layout, trust, &mut keys, &mut found)?;
     let mut contents = Contents::default();
     let total = entries::total_bytes(&layout)? + contents::total_bytes(&layout)?;
     let mut done = 0;
@@ -197,25 +204,28 @@ pub fn verify(
 
     let walked = entries::walk(
         &layout,
-        key.as_ref(),
+        &mut keys,
         &mut promises,
         &mut contents,
         &mut found,
         &mut step,
     )?;
-    let checkpoints = promises.conclude(&walked.frontier, &mut found);
+    let checkpoints = promises.conclude(&walked.frontier, &keys, &mut found);
     let blobs = contents.check(&layout, &mut found, &mut step)?;
 
     if trust.vkey.is_none() {
         let note = "the key is the one that the log names itself; --vkey holds it against one kept elsewhere";
         found.notes.push(note.to_owned());
     }
+    let key = keys.newest().or(keys.at(0)).cloned();
+    let keys = keys.conclude(layout.shown(&layout.log_file(0)), &mut found);
     Ok(Report {
         origin: key
             .as_ref()
             .map(|key| key.name().to_owned())
             .unwrap_or_default(),
         vkey: key.as_ref().map(ToString::to_string).unwrap_or_default(),
+        keys,
         key_given: trust.vkey.is_some(),
         entries: walked.frontier.size(),
         root: walked.frontier.root(),

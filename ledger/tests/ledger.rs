@@ -114,11 +114,11 @@ fn what_was_answered_is_there_after_a_restart() {
     let reader = Reader::open(dir.path()).unwrap();
     let proof = reader.prove(7).unwrap();
     proof
-        .check(reader.entry(7).unwrap().body(), reader.key())
+        .check(reader.entry(7).unwrap().body(), &reader.key_in_force())
         .unwrap();
     assert!(
         proof
-            .check(reader.entry(8).unwrap().body(), reader.key())
+            .check(reader.entry(8).unwrap().body(), &reader.key_in_force())
             .is_err()
     );
 }

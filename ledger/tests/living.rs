@@ -39,7 +39,7 @@ fn a_living_log_is_clean_to_whoever_reads_it_and_can_always_be_started() {
                 let reader = Reader::open(dir.path()).unwrap();
                 let proof = reader.prove(0).unwrap();
                 let body = reader.entry(0).unwrap().body().to_vec();
-                proof.check(&body, reader.key()).unwrap();
+                proof.check(&body, &reader.key_in_force()).unwrap();
                 let last = reader.entry(reader.size() - 1).unwrap();
                 for content in last.content() {
                     reader.content(content).unwrap();

@@ -7,9 +7,11 @@ mod crash_disk;
 
 use crash_disk::{CrashDisk, Dice, Fault};
 use ledger::clock::Clock;
+use ledger::note::SignerKey;
 use ledger::verify::{Trust, verify};
-use ledger::{Content, Options, Reader, Submission};
+use ledger::{Appender, Content, HeldKey, Options, Reader, Submission};
 use schemas::kinds::agents::{AgentReason, AgentRetired};
+use schemas::kinds::ledger::RotationReason;
 use schemas::kinds::records::RetentionExpired;
 use schemas::{Data, Event, EventId, Hash, Timestamp};
 use std::collections::BTreeMap;
@@ -90,6 +92,7 @@ fn load(dir: &Path, disk: &Arc<CrashDisk>, told: &mut Told, what: &str) -> bool 
         clock: clock.clone(),
         disk: disk.clone(),
         file_bytes: 3_000,
+        ..Options::default()
     };
     let Ok((appender, reader)) = ledger::open(dir, options) else {
         return false;
@@ -103,6 +106,9 @@ fn load(dir: &Path, disk: &Arc<CrashDisk>, told: &mut Told, what: &str) -> bool 
         has_ended(dir, what);
     }
     for number in 0..BATCHES {
+        if number == BATCHES / 3 && !rotate(&appender) {
+            return false;
+        }
         if number == BATCHES / 2 {
             clock.not_before(SECOND.parse().unwrap());
         }
@@ -132,6 +138,15 @@ fn load(dir: &Path, disk: &Arc<CrashDisk>, told: &mut Told, what: &str) -> bool 
         return ended.is_ok();
     }
     true
+}
+
+/// Each life of the process puts another key in force. False if the disk failed.
+fn rotate(appender: &Appender) -> bool {
+    let next = SignerKey::generate("example.com/daicho").unwrap().unwrap();
+    let actor = "user:s001".parse().unwrap();
+    let next = HeldKey::plain(next);
+    let rotated = appender.rotate(actor, RotationReason::Scheduled, next);
+    rotated.is_ok()
 }
 
 /// Every acknowledged entry is there with its content, every promise that was seen is kept,

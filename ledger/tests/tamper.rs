@@ -319,14 +319,16 @@ fn a_checkpoint_kept_elsewhere_finds_rollback_and_another_log() {
             .iter()
             .any(|f| f.file == "siem" && f.check == Check::Checkpoint)
     );
-    let vkey = ledger::Reader::open(rolled_back).unwrap().key().clone();
+    let vkey = ledger::Reader::open(rolled_back).unwrap().key_in_force();
     let trust = Trust {
         vkey: Some(vkey),
         checkpoints: Vec::new(),
     };
     let report = verify(other.path(), &trust, |_| {}).unwrap();
-    assert_eq!(report.findings[0].check, Check::Key);
-    assert!(report.findings.iter().any(|f| f.check == Check::Signature));
+    // Which of the log's keys the auditor has is not known before its end: the entries are held
+    // against the log's own, and the key is the one finding.
+    let checks: Vec<Check> = report.findings.iter().map(|f| f.check).collect();
+    assert_eq!(checks, [Check::Key]);
 }
 
 #[test]

@@ -116,7 +116,7 @@ impl Witnesses {
     /// One round over all witnesses at the newest checkpoint. Gives the size of it.
     fn round(&self, node: &Node) -> anyhow::Result<u64> {
         let note = node.reader.checkpoint();
-        let checkpoint = ledger::Checkpoint::open(note.as_bytes(), node.reader.key())?;
+        let checkpoint = node.reader.keys().open(note.as_bytes())?;
         let before = self.status();
         let answers: Vec<Result<Cosigned, String>> = std::thread::scope(|scope| {
             let asked: Vec<_> = self

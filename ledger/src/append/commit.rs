@@ -1,9 +1,10 @@
 mod file;
 mod place;
 
-use super::{AppendError, Receipt, Request, stopped_with};
+use super::{AppendError, Receipt, Request, stopped, stopped_by, stopped_with};
 use crate::content::Sealed;
-use crate::note::SignerKey;
+use crate::history::KeyHistory;
+use crate::key_file::{HeldKey, KeyFiles};
 use crate::open::Options;
 use crate::publish::Publisher;
 use crate::reader::{LogFile, Shared};
@@ -24,7 +25,7 @@ const PARALLEL_SIGNATURES: usize = 4;
 /// The one thread that writes.
 pub struct Committer {
     shared: Arc<Shared>,
-    key: SignerKey,
+    key: HeldKey,
     ids: HashMap<EventId, u64>,
     options: Options,
     publisher: Publisher,
@@ -46,13 +47,16 @@ struct Plan {
     drafted: Vec<Drafted>,
     sealed: Vec<Sealed>,
     answers: Vec<(super::Done, Result<Vec<Receipt>, AppendError>)>,
+    /// The key that the last entry puts in force: a rotation ends its commit, so that the
+    /// commit's checkpoint is the first thing that the new key signs.
+    successor: Option<HeldKey>,
     bytes: usize,
 }
 
 impl Committer {
     pub fn new(
         shared: Arc<Shared>,
-        key: SignerKey,
+        key: HeldKey,
         ids: HashMap<EventId, u64>,
         options: Options,
         publisher: Publisher,
@@ -109,13 +113,13 @@ impl Committer {
             let mut next = Some(first);
             while let Some(request) = next {
                 self.plan(request, &mut plan);
-                next = if plan.bytes < COMMIT_BYTES {
+                next = if plan.bytes < COMMIT_BYTES && plan.successor.is_none() {
                     queue.try_recv().ok()
                 } else {
                     None
                 };
             }
-            let failed = self.commit(&plan).err();
+            let failed = self.commit(&mut plan).err();
             let failed = failed.map(|error| self.shared.stop(error));
             for (done, answer) in plan.answers {
                 done(match &failed {
@@ -128,15 +132,55 @@ impl Committer {
 
     /// Gives a request its places in the log, in memory only.
     fn plan(&mut self, request: Request, plan: &mut Plan) {
-        let Request { prepared, done } = request;
-        let answer = match self.shared.stopped() {
-            Some(stopped) => Err(stopped),
-            None => self.place(prepared, plan),
+        let Request {
+            prepared,
+            successor,
+            done,
+        } = request;
+        let answer = match (self.shared.stopped(), &successor) {
+            (Some(stopped), _) => Err(stopped),
+            (None, None) => self.place(prepared, plan),
+            (None, Some(successor)) => self
+                .prepare_successor(successor)
+                .and_then(|()| self.place(prepared, plan)),
         };
+        if answer.is_ok() {
+            plan.successor = successor;
+        }
         plan.answers.push((done, answer));
     }
 
-    fn commit(&mut self, plan: &Plan) -> Result<(), AppendError> {
+    /// Makes the next key durable, before an entry names it: what is in force can be found.
+    fn prepare_successor(&self, successor: &HeldKey) -> Result<(), AppendError> {
+        let refused = |fault: String, help: &str| AppendError::Refused {
+            fault: fault.into(),
+            help: help.into(),
+        };
+        let vkey = successor.file.verifier().to_string();
+        self.keys().successor(&vkey).map_err(|fault| {
+            let fault = format!("{vkey} cannot be the next key: {fault}");
+            refused(fault, "name a new key of this log's origin")
+        })?;
+        let files = KeyFiles(&self.shared.layout, &*self.options.disk);
+        files.write_next(&successor.file).map_err(|error| {
+            let path = self.shared.layout.next_log_key();
+            let fault = format!(
+                "the next key cannot be written to {}: {error}",
+                path.display()
+            );
+            refused(
+                fault,
+                "free space or see its permissions; the old key stays in force",
+            )
+        })
+    }
+
+    fn keys(&self) -> Arc<KeyHistory> {
+        let state = self.shared.state.read();
+        Arc::clone(&state.unwrap_or_else(PoisonError::into_inner).keys)
+    }
+
+    fn commit(&mut self, plan: &mut Plan) -> Result<(), AppendError> {
         if plan.drafted.is_empty() {
             return Ok(());
         }
@@ -145,12 +189,14 @@ impl Committer {
             .store(plan.sealed.iter())
             .map_err(|error| stopped_with(&error))?;
 
-        let sign = |drafted: &Drafted| signature::sign(&self.key, &drafted.leaf);
-        let signatures: Vec<[u8; 64]> = if plan.drafted.len() < PARALLEL_SIGNATURES {
+        let signer = &*self.key.signer;
+        let sign = |drafted: &Drafted| signature::sign(signer, &drafted.leaf);
+        let signatures: Result<Vec<[u8; 64]>, _> = if plan.drafted.len() < PARALLEL_SIGNATURES {
             plan.drafted.iter().map(sign).collect()
         } else {
             plan.drafted.par_iter().map(sign).collect()
         };
+        let signatures = signatures.map_err(|error| stopped(&error.to_string()))?;
         let mut lines = Vec::with_capacity(plan.drafted.iter().map(|d| d.body.len() + 96).sum());
         let mut offsets = Vec::with_capacity(plan.drafted.len());
         for (drafted, signature) in plan.drafted.iter().zip(&signatures) {
@@ -174,7 +220,28 @@ impl Committer {
         }
         let (start, begun) = self.write(base, &lines)?;
         self.check_durable(start, &lines, plan, &offsets)?;
-        self.extend(plan, begun, start, &offsets, lines.len() as u64);
+        if let Some(successor) = plan.successor.take() {
+            self.succeed(successor, base + plan.drafted.len() as u64 - 1)?;
+        }
+        self.extend(plan, begun, start, &offsets, lines.len() as u64)
+    }
+
+    /// The entry at `seq`, which is durable, names the next key.
+    fn succeed(&mut self, successor: HeldKey, seq: u64) -> Result<(), AppendError> {
+        let layout = &self.shared.layout;
+        // From here on the old key is nowhere: nothing may be signed with it any more.
+        KeyFiles(layout, &*self.options.disk)
+            .promote_next()
+            .map_err(|error| stopped_by("renaming", &layout.next_log_key(), &error))?;
+        let mut keys = KeyHistory::clone(&self.keys());
+        keys.rotate(seq, successor.signer.verifier().clone());
+        let mut state = self
+            .shared
+            .state
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        state.keys = Arc::new(keys);
+        self.key = successor;
         Ok(())
     }
 
@@ -186,7 +253,7 @@ impl Committer {
         start: u64,
         offsets: &[u64],
         len: u64,
-    ) {
+    ) -> Result<(), AppendError> {
         let mut state = self
             .shared
             .state
@@ -202,11 +269,13 @@ impl Committer {
         file.end = start + len;
         state.at = self.newest;
         let checkpoint = Checkpoint {
-            origin: self.key.verifier().name().to_owned(),
+            origin: self.shared.origin.to_string(),
             size: state.tree.size(),
             root: state.tree.root(),
         };
-        let note: Arc<str> = checkpoint.sign(&self.key).into();
+        // Without it the entries are there, and not yet under a checkpoint.
+        let note = checkpoint.signed_by(&*self.key.signer);
+        let note: Arc<str> = note.map_err(|error| stopped(&error.to_string()))?.into();
         state.note = Arc::clone(&note);
         drop(state);
         self.publisher.publish(note);
@@ -216,5 +285,6 @@ impl Committer {
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = checkpoint.size;
         self.shared.grown.notify_all();
+        Ok(())
     }
 }

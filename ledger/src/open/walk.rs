@@ -1,5 +1,6 @@
 use super::OpenError;
 use crate::entry::Entry;
+use crate::history::{KeyHistory, may_rotate};
 use crate::layout::Layout;
 use crate::reader::LogFile;
 use crate::scan::{LogLines, Piece, skim};
@@ -12,8 +13,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Walks the files in order and follows the chain.
-#[derive(Default)]
 pub(super) struct Walk {
+    pub keys: KeyHistory,
     pub tree: Tree,
     pub files: Vec<LogFile>,
     pub ids: HashMap<EventId, u64>,
@@ -23,6 +24,18 @@ pub(super) struct Walk {
 }
 
 impl Walk {
+    pub fn under(keys: KeyHistory) -> Walk {
+        Walk {
+            keys,
+            tree: Tree::default(),
+            files: Vec::new(),
+            ids: HashMap::new(),
+            at: Timestamp::default(),
+            prev: Hash::ZERO,
+            torn: None,
+        }
+    }
+
     /// Walks the file that begins at `first_seq`. In the last file a hole ends the entries,
     /// unless the checkpoint on disk covers them: then they were durable.
     pub fn file(
@@ -106,6 +119,14 @@ impl Walk {
                         "the file before it has a torn tail that it does not account for",
                     ));
                 }
+            }
+            // Whoever could put in a key of their own could sign the checkpoint that all else
+            // rests on, so this signature is always checked.
+            if may_rotate(line) {
+                let unfit = |_| damaged(seq, offset, "it does not name the next key soundly");
+                let entry = Entry::from_durable(body, signature)
+                    .map_err(|_| damaged(seq, offset, "the body is not one of this format"))?;
+                self.keys.follow(&entry).map_err(unfit)?;
             }
             if self.ids.insert(skimmed.id, seq).is_some() {
                 return Err(damaged(seq, offset, "its id was used before"));

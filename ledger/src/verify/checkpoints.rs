@@ -1,10 +1,11 @@
 //! Checkpoints held against the tree, at the size that each promises.
 
+use super::keys::Keys;
 use super::{Check, CheckedCheckpoint, Finding, Found, Trust, VerifyError, io_at};
 use crate::Checkpoint;
-use crate::checkpoint::CHECKPOINT_REACH;
+use crate::checkpoint::{CHECKPOINT_REACH, CheckpointError};
 use crate::layout::Layout;
-use crate::note::VerifierKey;
+use crate::note::Note;
 use crate::tree::Frontier;
 use schemas::Hash;
 use schemas::kinds::ledger::LedgerCheckpoint;
@@ -17,8 +18,8 @@ const STEPS: usize = (CHECKPOINT_REACH / STEP) as usize + 1;
 
 /// All checkpoints to keep, and what of them has been seen.
 pub struct Promises {
-    /// By size, smallest first.
-    waiting: VecDeque<(String, Checkpoint)>,
+    /// By the size that each claims, smallest first: which key is to have signed it shows there.
+    waiting: VecDeque<Waiting>,
     /// The largest size among them.
     pub largest: u64,
     checked: Vec<CheckedCheckpoint>,
@@ -28,12 +29,18 @@ pub struct Promises {
     recent: VecDeque<Hash>,
 }
 
+struct Waiting {
+    source: String,
+    note: Vec<u8>,
+    size: u64,
+}
+
 impl Promises {
     /// The ledger's own checkpoint and those that the auditor brings.
     pub fn collect(
         layout: &Layout,
         trust: &Trust,
-        key: Option<&VerifierKey>,
+        keys: &mut Keys,
         found: &mut Found,
     ) -> Result<Promises, VerifyError> {
         let mut notes = trust.checkpoints.clone();
@@ -60,39 +67,27 @@ impl Promises {
         }
         let mut waiting = Vec::new();
         for (source, note) in notes {
-            match key.map(|key| Checkpoint::open(&note, key)) {
-                Some(Ok(checkpoint)) => waiting.push((source, checkpoint)),
-                Some(Err(error)) => {
-                    let expected = "a checkpoint signed by the log's key".to_owned();
-                    found.push(finding(
-                        source,
-                        Check::Checkpoint,
-                        expected,
-                        error.to_string(),
-                    ));
-                }
-                None => {
-                    let expected = "a checkpoint signed by the log's key".to_owned();
-                    let no_key = "no key to open it with".to_owned();
-                    found.push(finding(source, Check::Checkpoint, expected, no_key));
-                }
+            let claimed = Note::parse(&note).map_err(CheckpointError::Note);
+            match claimed.and_then(|note| Checkpoint::parse(note.unverified_text())) {
+                Ok(Checkpoint { size, .. }) => waiting.push(Waiting { source, note, size }),
+                Err(error) => found.push(unsigned(source, error.to_string())),
             }
         }
-        waiting.sort_by_key(|(_, checkpoint)| checkpoint.size);
+        waiting.sort_by_key(|waiting: &Waiting| waiting.size);
         let mut promises = Promises {
-            largest: waiting.last().map_or(0, |(_, checkpoint)| checkpoint.size),
+            largest: waiting.last().map_or(0, |waiting| waiting.size),
             waiting: waiting.into(),
             checked: Vec::new(),
             wrong: Vec::new(),
             steps: VecDeque::from([Frontier::default()]),
             recent: VecDeque::new(),
         };
-        promises.settle(&Frontier::default());
+        promises.settle(&Frontier::default(), keys);
         Ok(promises)
     }
 
     /// Called after every entry with the tree so far.
-    pub fn pass(&mut self, frontier: &Frontier, leaf: Hash) {
+    pub fn pass(&mut self, frontier: &Frontier, leaf: Hash, keys: &mut Keys) {
         self.recent.push_back(leaf);
         if frontier.size().is_multiple_of(STEP) {
             self.steps.push_back(frontier.clone());
@@ -101,22 +96,31 @@ impl Promises {
                 self.recent.drain(..STEP as usize);
             }
         }
-        self.settle(frontier);
+        self.settle(frontier, keys);
     }
 
     /// Holds the checkpoints of this size against the tree.
-    fn settle(&mut self, frontier: &Frontier) {
+    fn settle(&mut self, frontier: &Frontier, keys: &mut Keys) {
         while self
             .waiting
             .front()
-            .is_some_and(|(_, checkpoint)| checkpoint.size <= frontier.size())
+            .is_some_and(|waiting| waiting.size <= frontier.size())
         {
-            let Some((source, checkpoint)) = self.waiting.pop_front() else {
+            let Some(Waiting { source, note, .. }) = self.waiting.pop_front() else {
                 break;
+            };
+            let checkpoint = match keys.open(&note, false) {
+                Ok(checkpoint) => checkpoint,
+                Err(reason) => {
+                    self.wrong.push(unsigned(source, reason));
+                    continue;
+                }
             };
             let root = frontier.root();
             let kept = checkpoint.size == frontier.size() && checkpoint.root == root;
-            if !kept {
+            if kept {
+                keys.has_signed(checkpoint.size);
+            } else {
                 let expected = format!(
                     "root {} over the first {} entries",
                     checkpoint.root, checkpoint.size
@@ -141,7 +145,7 @@ impl Promises {
         &self,
         frontier: &Frontier,
         entry: &LedgerCheckpoint,
-        key: Option<&VerifierKey>,
+        keys: &Keys,
         mut wrong: impl FnMut(Check, String, String),
     ) {
         if entry.size > frontier.size() {
@@ -162,7 +166,9 @@ impl Promises {
         if root != entry.root {
             return wrong(Check::Root, root.to_string(), entry.root.to_string());
         }
-        let Some(key) = key else { return };
+        let Some(key) = keys.at(entry.size) else {
+            return;
+        };
         let checkpoint = Checkpoint {
             origin: key.name().to_owned(),
             size: entry.size,
@@ -175,7 +181,8 @@ impl Promises {
             entry.signature
         );
         if Checkpoint::open(note.as_bytes(), key).is_err() {
-            let expected = "the log's signature over this checkpoint".to_owned();
+            let expected =
+                "the signature over this checkpoint of the key in force at its size".to_owned();
             wrong(
                 Check::Checkpoint,
                 expected,
@@ -202,11 +209,23 @@ impl Promises {
     }
 
     /// What is left promises more than the log holds.
-    pub fn conclude(mut self, frontier: &Frontier, found: &mut Found) -> Vec<CheckedCheckpoint> {
+    pub fn conclude(
+        mut self,
+        frontier: &Frontier,
+        keys: &Keys,
+        found: &mut Found,
+    ) -> Vec<CheckedCheckpoint> {
         self.wrong
             .into_iter()
             .for_each(|finding| found.push(finding));
-        for (source, checkpoint) in self.waiting {
+        for Waiting { source, note, .. } in self.waiting {
+            let checkpoint = match keys.open(&note, true) {
+                Ok(checkpoint) => checkpoint,
+                Err(reason) => {
+                    found.push(unsigned(source, reason));
+                    continue;
+                }
+            };
             let lost = checkpoint.size - frontier.size();
             found.push(finding(
                 source.clone(),
@@ -222,6 +241,11 @@ impl Promises {
         }
         self.checked
     }
+}
+
+fn unsigned(source: String, reason: String) -> Finding {
+    let expected = "a checkpoint signed by the log's key in force at its size".to_owned();
+    finding(source, Check::Checkpoint, expected, reason)
 }
 
 fn finding(file: String, check: Check, expected: String, found: String) -> Finding {
@@ -244,15 +268,16 @@ mod tests {
     fn the_root_is_known_at_every_size_that_an_entry_may_state_and_at_no_other() {
         let dir = tempfile::TempDir::new().expect("a directory");
         let layout = Layout::new(dir.path());
-        let mut promises =
-            Promises::collect(&layout, &Trust::default(), None, &mut Found::default())
-                .expect("nothing to read");
+        let trust = Trust::default();
+        let mut keys = Keys::founded(None, &trust);
+        let mut promises = Promises::collect(&layout, &trust, &mut keys, &mut Found::default())
+            .expect("nothing to read");
         let (mut tree, mut frontier) = (Tree::default(), Frontier::default());
         for i in 0..140_000_u64 {
             let leaf = leaf_hash(&i.to_be_bytes());
             tree.push(leaf);
             frontier.push(leaf);
-            promises.pass(&frontier, leaf);
+            promises.pass(&frontier, leaf, &mut keys);
             let size = i + 1;
             if size < 70 || size % 13_337 == 0 || [65_535, 65_536, 65_537, 66_561].contains(&size) {
                 let oldest = size.saturating_sub(CHECKPOINT_REACH);

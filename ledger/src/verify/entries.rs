@@ -2,8 +2,10 @@
 
 use super::checkpoints::Promises;
 use super::contents::Contents;
+use super::keys::{Keys, other_key};
 use super::lines::{Checked, Signatures, Span, body_of, check_lines};
 use super::{Check, Finding, Found, Trust, VerifyError, Walked, io_at};
+use crate::history::may_rotate;
 use crate::layout::{Layout, LogFiles};
 use crate::note::VerifierKey;
 use crate::scan::{LogLines, Piece};
@@ -20,8 +22,8 @@ const CHUNK_BYTES: usize = 8 << 20;
 /// Lines that one task checks: the inversions of their signatures are shared.
 const TASK_LINES: usize = 128;
 
-/// The key to verify under: the auditor's, else the one that entry 0 names.
-pub fn log_key(
+/// The key that entry 0 names.
+pub fn founding_key(
     layout: &Layout,
     trust: &Trust,
     found: &mut Found,
@@ -35,31 +37,16 @@ pub fn log_key(
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
         Err(error) => return Err(io_at(&path)(error)),
     };
-    let finding = |expected: String, found: String| Finding {
-        check: Check::Key,
-        seq: Some(0),
-        file: layout.shown(&path),
-        offset: Some(0),
-        expected,
-        found,
-    };
-    match (&trust.vkey, named) {
-        (None, None) => {
-            found.push(finding(
-                "ledger.created with a sound vkey".to_owned(),
-                "none".to_owned(),
-            ));
-            Ok(None)
-        }
-        (None, Some(named)) => Ok(Some(named)),
-        (Some(given), named) => {
-            if named.as_ref() != Some(given) {
-                let named = named.map_or("no sound key".to_owned(), |key| key.to_string());
-                found.push(finding(given.to_string(), named));
-            }
-            Ok(Some(given.clone()))
-        }
+    if named.is_none() {
+        let expected = trust.vkey.as_ref().map(ToString::to_string);
+        let expected = expected.unwrap_or("ledger.created with a sound vkey".to_owned());
+        found.push(other_key(
+            layout.shown(&path),
+            expected,
+            "no sound key".to_owned(),
+        ));
     }
+    Ok(named)
 }
 
 fn named_key(line: &[u8]) -> Option<VerifierKey> {
@@ -85,8 +72,8 @@ pub fn total_bytes(layout: &Layout) -> Result<u64, VerifyError> {
 
 /// State carried from entry to entry.
 struct Walk<'a> {
-    key: Option<&'a VerifierKey>,
-    signatures: Signatures<'a>,
+    keys: &'a mut Keys,
+    signatures: Signatures,
     promises: &'a mut Promises,
     contents: &'a mut Contents,
     found: &'a mut Found,
@@ -100,7 +87,7 @@ struct Walk<'a> {
 
 pub fn walk(
     layout: &Layout,
-    key: Option<&VerifierKey>,
+    keys: &mut Keys,
     promises: &mut Promises,
     contents: &mut Contents,
     found: &mut Found,
@@ -123,8 +110,8 @@ pub fn walk(
     }
     let log_bytes = total_bytes(layout)?;
     let mut walk = Walk {
-        key,
-        signatures: Signatures::under(key, log_bytes),
+        signatures: Signatures::under(keys.newest(), log_bytes),
+        keys,
         promises,
         contents,
         found,
@@ -201,6 +188,10 @@ impl Walk<'_> {
                     Some(Piece::Line { offset, line }) => {
                         spans.push((offset, bytes.len()..bytes.len() + line.len()));
                         bytes.extend_from_slice(line);
+                        // What follows may be signed by another key.
+                        if may_rotate(line) {
+                            break;
+                        }
                     }
                     Some(Piece::Tail {
                         offset,
@@ -215,6 +206,7 @@ impl Walk<'_> {
             }
             let check = |spans: &[Span]| check_lines(&bytes, spans, &self.signatures);
             let checked: Vec<Vec<Checked>> = spans.par_chunks(TASK_LINES).map(check).collect();
+            self.signatures.have_checked(bytes.len() as u64);
             any |= !checked.is_empty();
             for item in checked.into_iter().flatten() {
                 self.entry(&shown, item);
@@ -296,7 +288,9 @@ impl Walk<'_> {
                     self.found
                         .push(finding(Check::Time, seq, expected, envelope.at.to_string()));
                 }
-                if !checked.signed {
+                if checked.signed {
+                    self.keys.has_signed(self.frontier.size());
+                } else {
                     let expected =
                         "an Ed25519 signature of the log's key over this body".to_owned();
                     self.found.push(finding(
@@ -321,11 +315,23 @@ impl Walk<'_> {
                     self.promises.check_entry(
                         &self.frontier,
                         checkpoint,
-                        self.key,
+                        self.keys,
                         |check, expected, found| {
                             self.found.push(finding(check, seq, expected, found));
                         },
                     );
+                }
+                if let Data::KeyRotated(rotated) = &envelope.event.data {
+                    if let Err(fault) = self.keys.rotate(self.frontier.size(), rotated) {
+                        let expected = "a sound key of this log's origin, used for the first time";
+                        self.found.push(finding(
+                            Check::Key,
+                            seq,
+                            expected.to_owned(),
+                            fault.to_string(),
+                        ));
+                    }
+                    self.signatures = Signatures::under(self.keys.newest(), 0);
                 }
                 self.newest = self.newest.max(envelope.at);
                 // After a gap the walk goes on from what is there: one gap is one finding.
@@ -334,7 +340,7 @@ impl Walk<'_> {
         }
         self.prev = checked.leaf;
         self.frontier.push(checked.leaf);
-        self.promises.pass(&self.frontier, checked.leaf);
+        self.promises.pass(&self.frontier, checked.leaf, self.keys);
     }
 
     fn unaccounted(&mut self, (tail, position): (LedgerRecovered, u64)) {

@@ -19,26 +19,40 @@ pub struct Checked {
 }
 
 /// How signatures are checked: by one rule, fast where there are many.
-pub enum Signatures<'a> {
+pub enum Signatures {
     /// Without a key there is one finding, not one for each entry.
     NoKey,
-    OneByOne(&'a VerifierKey),
+    OneByOne {
+        key: VerifierKey,
+        bytes: u64,
+    },
     Table(Box<KeyTable>),
 }
 
-impl<'a> Signatures<'a> {
-    pub fn under(key: Option<&'a VerifierKey>, log_bytes: u64) -> Signatures<'a> {
+impl Signatures {
+    /// Under a key that has signed, or is about to have signed, so much log.
+    pub fn under(key: Option<&VerifierKey>, bytes: u64) -> Signatures {
         match key {
             None => Signatures::NoKey,
-            Some(key) if log_bytes < TABLE_BYTES => Signatures::OneByOne(key),
+            Some(key) if bytes < TABLE_BYTES => Signatures::OneByOne {
+                key: key.clone(),
+                bytes,
+            },
             Some(key) => Signatures::Table(Box::new(KeyTable::new(key))),
+        }
+    }
+
+    /// A log may change its key often: a key has its table once it has signed enough.
+    pub fn have_checked(&mut self, more: u64) {
+        if let Signatures::OneByOne { key, bytes } = self {
+            *self = Signatures::under(Some(key), *bytes + more);
         }
     }
 
     fn hold(&self, signed: &[(Hash, [u8; 64])]) -> Vec<bool> {
         match self {
             Signatures::NoKey => vec![true; signed.len()],
-            Signatures::OneByOne(key) => signed
+            Signatures::OneByOne { key, .. } => signed
                 .iter()
                 .map(|(leaf, signature)| signature::holds(key, leaf, signature))
                 .collect(),
@@ -51,7 +65,7 @@ impl<'a> Signatures<'a> {
 pub type Span = (u64, std::ops::Range<usize>);
 
 /// Checks each line by itself, in order.
-pub fn check_lines(bytes: &[u8], spans: &[Span], signatures: &Signatures<'_>) -> Vec<Checked> {
+pub fn check_lines(bytes: &[u8], spans: &[Span], signatures: &Signatures) -> Vec<Checked> {
     let mut signed = Vec::with_capacity(spans.len());
     let mut checked: Vec<Checked> = Vec::with_capacity(spans.len());
     for (offset, span) in spans {
