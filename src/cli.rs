@@ -42,7 +42,7 @@ pub enum Command {
     Verify(Verify),
     /// Write a C2SP tlog-proof that an entry is in the log
     Prove(Prove),
-    /// The log's key
+    /// The log's signing key: show it, replace it, protect it
     #[command(subcommand)]
     Key(Key),
     /// Build every index again from the log
@@ -89,6 +89,25 @@ pub struct Init {
     /// The log's name for ever, as example.co.jp/daicho
     #[arg(long)]
     pub origin: String,
+    #[command(flatten)]
+    pub on_token: OnToken,
+    /// The library of the token's maker, as /usr/lib/softhsm/libsofthsm2.so
+    #[arg(long, value_name = "FILE", requires = "token")]
+    pub module: Option<PathBuf>,
+    /// A file that holds the token's PIN; without it the PIN is asked for
+    #[arg(long, value_name = "FILE", requires = "token")]
+    pub pin_file: Option<PathBuf>,
+}
+
+/// A key on a PKCS #11 token; it is made there if it is not there yet.
+#[derive(Args)]
+pub struct OnToken {
+    /// Label of the PKCS #11 token that is to sign
+    #[arg(long, value_name = "LABEL", requires = "token_key")]
+    pub token: Option<String>,
+    /// Label of the Ed25519 key on it; made there if it is not there yet
+    #[arg(long, value_name = "LABEL", requires = "token")]
+    pub token_key: Option<String>,
 }
 
 #[derive(Args)]
@@ -201,7 +220,7 @@ pub enum Witness {
         #[arg(value_name = "FILE")]
         state: PathBuf,
     },
-    /// Let a witness know a log, by its verifier key
+    /// Let a witness know a log, by its verifier key; or the next key of a log that it knows
     AddLog {
         #[arg(value_name = "FILE")]
         state: PathBuf,
@@ -221,8 +240,38 @@ pub enum Witness {
 
 #[derive(Subcommand)]
 pub enum Key {
-    /// Print the log's origin and its verifier key
+    /// Print the verifier key in force, for whoever will verify
     Show,
+    /// List every key that the log has had, with the first entry that each signs
+    History,
+    /// Put a new key in force, signed by the old one, which is then gone; a running server goes on
+    Rotate(Rotate),
+    /// Put the key file under a passphrase, or change it; ask for it unless a file is named
+    Protect(Protect),
+    /// Keep the key file plain again, readable by its owner only
+    Unprotect,
+}
+
+#[derive(Args)]
+pub struct Rotate {
+    /// scheduled, leaked, algorithm, custody
+    #[arg(long, default_value = "scheduled")]
+    pub reason: String,
+    #[command(flatten)]
+    pub on_token: OnToken,
+    /// From a token back to a file of this host
+    #[arg(long, conflicts_with = "token")]
+    pub file: bool,
+}
+
+#[derive(Args)]
+pub struct Protect {
+    /// A file that holds the new passphrase
+    #[arg(long, value_name = "FILE")]
+    pub passphrase_file: Option<PathBuf>,
+    /// Under Windows' own protection of this user instead
+    #[arg(long, conflicts_with = "passphrase_file")]
+    pub system: bool,
 }
 
 #[derive(Args)]

@@ -28,6 +28,7 @@ pub struct Config {
     pub approvals: Approvals,
     pub report: Report,
     pub witness: WitnessConfig,
+    pub key: KeyConfig,
     /// Receivers of the whole log.
     pub export: Vec<Destination>,
 }
@@ -80,6 +81,19 @@ pub struct WitnessConfig {
     pub on_missed_quorum: MissedQuorum,
     pub interval_seconds: u64,
     pub timeout_seconds: u64,
+}
+
+/// How this host gets at the signing key, where `keys/ledger.key` is not plain. Paths are in the
+/// data directory unless absolute.
+#[derive(Default, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KeyConfig {
+    /// A file that holds the passphrase.
+    pub passphrase_file: Option<PathBuf>,
+    /// The library of a PKCS #11 token's maker.
+    pub module: Option<PathBuf>,
+    /// A file that holds the token's PIN.
+    pub pin_file: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -143,6 +157,7 @@ impl Default for Config {
             approvals: Approvals::default(),
             report: Report::default(),
             witness: WitnessConfig::default(),
+            key: KeyConfig::default(),
             export: Vec::new(),
         }
     }
@@ -224,10 +239,15 @@ impl Config {
 /// Writes what a new ledger begins with and does not have yet: its configuration, and the
 /// operator's token.
 pub fn write_default(layout: &Layout) -> Result<(), Failure> {
-    write_private(
-        &layout.config(),
-        include_str!("config/daicho.toml").as_bytes(),
-    )?;
+    write_new(layout, &KeyConfig::default())
+}
+
+pub fn write_new(layout: &Layout, key: &KeyConfig) -> Result<(), Failure> {
+    let config = include_str!("config/daicho.toml");
+    // The file's own lines tell the rest.
+    let settings = toml::to_string(key).context("paths are UTF-8")?;
+    let config = config.replace("[key]\n", &format!("[key]\n{settings}"));
+    write_private(&layout.config(), config.as_bytes())?;
     let mut secret = Zeroizing::new([0; 32]);
     getrandom::fill(&mut *secret).context("the system gives no randomness for a token")?;
     let token = Zeroizing::new(format!("{TOKEN}{}\n", URL_SAFE_NO_PAD.encode(*secret)));

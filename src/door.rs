@@ -2,15 +2,16 @@
 
 use crate::commands::open_failed;
 use crate::intake::{self, ReceiptJson};
+use crate::keyring::{Keyring, RotateError, Rotated, Rotation};
 use crate::outcome::Failure;
 use anyhow::Context;
 use ledger::clock::{Clock, SystemClock};
-use ledger::{
-    AppendError, Appender, Entry, Layout, OpenError, Options, Reader, Receipt, Submission,
-};
+use ledger::{AppendError, Appender, Entry, Layout, OpenError, Reader, Receipt, Submission};
 use schemas::kinds::records::ContentRevealed;
 use schemas::{Actor, Data, Event, EventId, Timestamp};
+use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// Where a running server says how to reach it, beside the log.
@@ -36,7 +37,11 @@ impl Door {
     /// Opens the ledger for writing, with a reader of what is in it. Where `daicho serve`
     /// holds it, goes through its API.
     pub fn open(data: &Path) -> Result<(Door, Reader), Failure> {
-        match ledger::open(data, Options::default()) {
+        Door::open_with(data, &Arc::new(Keyring::of(data)))
+    }
+
+    pub fn open_with(data: &Path, keyring: &Arc<Keyring>) -> Result<(Door, Reader), Failure> {
+        match ledger::open(data, keyring.options()) {
             Ok((appender, reader)) => Ok((Door::Here(appender), reader)),
             Err(held @ OpenError::Locked(_)) => {
                 let door = Door::to_server(data).map_err(|cause| {
@@ -69,39 +74,67 @@ impl Door {
     pub fn append(&self, batch: Vec<Submission>) -> Result<Vec<Receipt>, AppendError> {
         match self {
             Door::Here(appender) => appender.append(batch),
-            Door::Server {
-                address,
-                token,
-                client,
-            } => {
+            Door::Server { .. } => {
                 let lines: String = batch
                     .iter()
                     .map(|s| format!("{}\n", intake::to_json(s)))
                     .collect();
-                let request = client
-                    .post(format!("http://{address}/api/v1/events"))
-                    .bearer_auth(token.as_str())
-                    .header("content-type", "application/x-ndjson")
-                    .body(lines);
-                let unanswered = |error: reqwest::Error| {
-                    let fault = format!("the server at {address} does not answer: {error}");
-                    refused(
-                        &fault,
-                        "see whether `daicho serve` runs; whether these events are recorded is not known",
-                    )
-                };
-                let answer = request.send().map_err(unanswered)?;
-                if answer.status().is_success() {
-                    let receipts: Vec<ReceiptJson> = answer.json().map_err(unanswered)?;
-                    return Ok(receipts.into_iter().map(Into::into).collect());
-                }
-                let told: Told = answer.json().map_err(unanswered)?;
-                Err(match told.conflict {
-                    Some((id, seq)) => AppendError::Conflict { id, seq },
-                    None => refused(&told.error, &told.help),
-                })
+                let receipts: Vec<ReceiptJson> =
+                    self.post("events", "application/x-ndjson", lines)?;
+                Ok(receipts.into_iter().map(Into::into).collect())
             }
         }
+    }
+
+    /// Puts another key in force; `keyring` is the one that the door was opened with.
+    pub fn rotate(&self, keyring: &Keyring, wish: &Rotation) -> Result<Rotated, RotateError> {
+        match self {
+            Door::Here(appender) => keyring.rotate(appender, self.operator(), wish),
+            // Who holds the ledger makes the key too: it knows the passphrase, or the token.
+            Door::Server { .. } => {
+                let body = serde_json::json!(wish).to_string();
+                let rotated = self.post("key/rotate", "application/json", body);
+                rotated.map_err(RotateError::Append)
+            }
+        }
+    }
+
+    /// Sends something to the server that holds the ledger.
+    fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        media: &'static str,
+        body: String,
+    ) -> Result<T, AppendError> {
+        let Door::Server {
+            address,
+            token,
+            client,
+        } = self
+        else {
+            return Err(refused("no server holds the ledger", "see --help"));
+        };
+        let request = client
+            .post(format!("http://{address}/api/v1/{path}"))
+            .bearer_auth(token.as_str())
+            .header("content-type", media)
+            .body(body);
+        let unanswered = |error: reqwest::Error| {
+            let fault = format!("the server at {address} does not answer: {error}");
+            refused(
+                &fault,
+                "see whether `daicho serve` runs; whether this is recorded is not known",
+            )
+        };
+        let answer = request.send().map_err(unanswered)?;
+        if answer.status().is_success() {
+            return answer.json().map_err(unanswered);
+        }
+        let told: Told = answer.json().map_err(unanswered)?;
+        Err(match told.conflict {
+            Some((id, seq)) => AppendError::Conflict { id, seq },
+            None => refused(&told.error, &told.help),
+        })
     }
 
     /// Records that an entry's content is about to be shown: nothing is revealed unrecorded.

@@ -73,6 +73,12 @@ pub fn create_under(
         io_at(&layout.log_key())(source)
     };
     let key: Arc<dyn Signer> = match (key, KeyFile::read(&layout.log_key())) {
+        // The only trace of a log that was here.
+        (Some(key), Ok(there)) if there.verifier() != key.file.verifier() => {
+            return Err(CreateError::Exists {
+                path: layout.log_key().display().to_string(),
+            });
+        }
         (Some(key), _) => {
             key.file
                 .write(&layout.log_key())

@@ -73,6 +73,8 @@ pub enum UnlockError {
     NoPassphrase,
     #[error("the passphrase does not open the key")]
     WrongPassphrase,
+    #[error("what opens the key cannot be had: {0}")]
+    NotGiven(String),
     #[error("the key file is not sound: {0}")]
     Unsound(&'static str),
     #[error("the system's protection does not open the key: {0}")]
@@ -89,8 +91,9 @@ impl UnlockError {
     pub fn remedy(&self) -> &'static str {
         match self {
             UnlockError::NoPassphrase => {
-                "type it at a terminal, or name a file that holds it: [key] passphrase_file or DAICHO_PASSPHRASE_FILE"
+                "type it at a terminal, or name the file that holds it: [key] passphrase_file in daicho.toml"
             }
+            UnlockError::NotGiven(_) => "see [key] in daicho.toml",
             UnlockError::WrongPassphrase => {
                 "give the right one; without it nothing is signed, while reading and verifying work"
             }

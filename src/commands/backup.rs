@@ -6,8 +6,8 @@ use crate::copy::{self, Copied, Keys};
 use crate::door::{Door, append_failed};
 use crate::outcome::{Done, Failure, Outcome};
 use anyhow::Context;
+use ledger::Layout;
 use ledger::verify::{Check, Finding, Report, Trust, verify};
-use ledger::{Checkpoint, Layout};
 use schemas::Label;
 use schemas::kinds::records::BackupCompleted;
 use std::fs::{File, TryLockError};
@@ -28,9 +28,9 @@ pub fn run(cli: &Cli, args: &Backup) -> Done {
     let _one = only_one(&to)?;
     // Before the files are listed: what it promises is on disk already.
     let note = reader.checkpoint();
-    let key = reader.key().clone();
+    let history = reader.keys();
     if let Ok(kept) = std::fs::read(to.checkpoint()) {
-        let kept = Checkpoint::open(&kept, &key).map_err(|error| {
+        let kept = history.open(&kept).map_err(|error| {
             let fault = anyhow::Error::new(error).context(format!(
                 "{} is no backup of this ledger",
                 to.dir().display()
@@ -65,7 +65,7 @@ pub fn run(cli: &Cli, args: &Backup) -> Done {
         )
     })?;
     let brought = Trust {
-        vkey: Some(key),
+        vkey: Some(history.founding().clone()),
         checkpoints: vec![(
             "this ledger's checkpoint".to_owned(),
             note.as_bytes().to_vec(),

@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::door::address_file;
 use crate::outcome::{Done, Outcome};
 use ledger::clock::{Clock, SystemClock};
-use ledger::{Checkpoint, Layout, Reader};
+use ledger::{KeyFile, Layout, Reader};
 use std::fs::TryLockError;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -39,6 +39,7 @@ pub fn run(cli: &Cli) -> Done {
     if let Ok(reader) = &reader {
         checks.push(("clock", clock(reader)));
         checks.push(("checkpoint", checkpoint(reader)));
+        checks.push(("signing key", signing_key(reader, &layout)));
     }
     checks.push(("keys", private(&layout)));
     checks.push(("protection", protection(&layout)));
@@ -90,7 +91,7 @@ fn clock(reader: &Reader) -> Seen {
 
 fn checkpoint(reader: &Reader) -> Seen {
     let note = reader.checkpoint();
-    let checkpoint = Checkpoint::open(note.as_bytes(), reader.key());
+    let checkpoint = reader.keys().open(note.as_bytes());
     let checkpoint = checkpoint.map_err(|error| error.to_string())?;
     match reader.root_at(checkpoint.size) {
         Ok(root) if root == checkpoint.root => Ok(format!(
@@ -104,6 +105,32 @@ fn checkpoint(reader: &Reader) -> Seen {
         )),
         Err(error) => Err(format!("promises {} entries: {error}", checkpoint.size)),
     }
+}
+
+/// Does the key file hold the key in force, and how?
+fn signing_key(reader: &Reader, layout: &Layout) -> Seen {
+    let in_force = reader.key_in_force();
+    let next = layout.next_log_key();
+    if next.exists() {
+        let next = next.display();
+        return Err(format!(
+            "{next} is left of a rotation that was cut off; the next start ends it"
+        ));
+    }
+    let file = KeyFile::read(&layout.log_key());
+    let file = file.map_err(|error| format!("keys/ledger.key cannot be read: {error}"))?;
+    if *file.verifier() != in_force {
+        return Err(format!(
+            "keys/ledger.key is {}, and the log is signed by {in_force}",
+            file.verifier()
+        ));
+    }
+    Ok(match file.way() {
+        "plain" => "in force; plain, its owner's alone".to_owned(),
+        "token" => "in force; on a PKCS #11 token".to_owned(),
+        "passphrase" => "in force; under a passphrase".to_owned(),
+        _ => "in force; under the system's protection".to_owned(),
+    })
 }
 
 fn below(dir: &Path) -> Vec<PathBuf> {

@@ -38,8 +38,12 @@ fn missed(cli: &Cli, policy: &Policy, trust: &Trust, report: &Report) -> Vec<Fin
         found: found.to_owned(),
     };
     let mut findings = Vec::new();
-    let known = |log: &PolicyLog| log.key.to_string() == report.vkey;
-    if !policy.logs.is_empty() && !policy.logs.iter().any(known) {
+    // A key that the log only names does not vouch for it.
+    let signs = |log: &PolicyLog| {
+        let vkey = log.key.to_string();
+        report.keys.iter().any(|key| key.vkey == vkey && key.signed)
+    };
+    if !policy.logs.is_empty() && !policy.logs.iter().any(signs) {
         let expected = "a log of the policy";
         findings.push(finding(Check::Key, "log".into(), expected, &report.vkey));
     }
@@ -110,6 +114,9 @@ fn print(json: bool, report: &Report) -> std::io::Result<()> {
     }
     writeln!(out, "origin       {}", report.origin)?;
     writeln!(out, "key          {}", report.vkey)?;
+    for key in report.keys.iter().filter(|_| report.keys.len() > 1) {
+        writeln!(out, "signs        from entry {}: {}", key.first, key.vkey)?;
+    }
     writeln!(
         out,
         "entries      {} in {} files, the newest of {}",

@@ -23,7 +23,7 @@ pub fn open(stage: &Stage) {
     say!("台帳 daicho: a working day, recorded");
     act(1, "A new ledger");
     line("origin", stage.node.reader.origin());
-    line("vkey", format!("{}", stage.node.reader.key()));
+    line("vkey", format!("{}", stage.node.reader.key_in_force()));
     line("data", stage.dir.display().to_string());
 }
 
@@ -170,7 +170,7 @@ pub fn verify(stage: &Stage) -> Result<(), Failure> {
         "An auditor verifies: the files and the public key, nothing else",
     );
     let trust = || Trust {
-        vkey: Some(stage.node.reader.key().clone()),
+        vkey: Some(stage.node.reader.keys().founding().clone()),
         checkpoints: Vec::new(),
     };
     wait_for_checkpoint(stage)?;
@@ -231,7 +231,7 @@ fn wait_for_checkpoint(stage: &Stage) -> Result<(), Failure> {
 pub fn report(stage: &Stage) -> Result<(), Failure> {
     act(8, "The compliance officer's retention report");
     let trust = Trust {
-        vkey: Some(stage.node.reader.key().clone()),
+        vkey: Some(stage.node.reader.keys().founding().clone()),
         checkpoints: Vec::new(),
     };
     let checked = verify_log(&stage.dir, &trust, |_| {})?;

@@ -2,17 +2,19 @@
 
 mod events;
 mod fault;
+mod key;
 mod lists;
 
 use super::Node;
 use axum::Router;
 use axum::http::StatusCode;
-use axum::routing::get;
+use axum::routing::{get, post};
 
 pub fn routes() -> Router<Node> {
     Router::new()
         .route("/events", get(events::list).post(events::append))
         .route("/events/{seq}", get(events::one))
+        .route("/key/rotate", post(key::rotate))
         .route("/proofs/{seq}", get(events::proof))
         .route("/findings", get(lists::findings))
         .route("/approvals", get(lists::approvals))

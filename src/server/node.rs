@@ -3,13 +3,14 @@ use super::witnesses::Witnesses;
 use crate::commands::open_failed;
 use crate::config::{self, Config};
 use crate::door::{Door, append_failed};
+use crate::keyring::Keyring;
 use crate::masking::{self, Guard};
 use crate::outcome::Failure;
 use crate::policies;
 use crate::views::Views;
 use agents::gateway::close_open_calls;
 use exporters::forward::Forwarder;
-use ledger::{Appender, Layout, Options, Reader};
+use ledger::{Appender, Layout, Reader};
 use schemas::Hash;
 use std::path::Path;
 use std::sync::Arc;
@@ -19,6 +20,8 @@ use std::sync::Arc;
 pub struct Node {
     pub appender: Appender,
     pub reader: Reader,
+    /// Opens the signing key, and makes the next.
+    pub keyring: Arc<Keyring>,
     pub views: Arc<Views>,
     pub guard: Arc<Guard>,
     /// SHA-256 of the operator's token.
@@ -36,7 +39,8 @@ impl Node {
     /// an earlier process left open, begins to forward.
     pub fn open(data: &Path, config: Config, key: Option<ProviderKey>) -> Result<Node, Failure> {
         let layout = Layout::new(data);
-        let (appender, reader) = ledger::open(data, Options::default()).map_err(open_failed)?;
+        let keyring = Arc::new(Keyring::of(data));
+        let (appender, reader) = ledger::open(data, keyring.options()).map_err(open_failed)?;
         let operator = config::operator_digest(&layout)?;
         let views = Arc::new(Views::open(reader.clone())?);
         let masker = Arc::new(masking::of_ledger(&layout, &config)?);
@@ -84,6 +88,7 @@ impl Node {
         Ok(Node {
             appender,
             reader,
+            keyring,
             views,
             guard,
             operator,

@@ -71,7 +71,12 @@ impl Witnesses {
         let path = data.join(path);
         let help = "correct [witness] policy in daicho.toml";
         let policy = crate::commands::read_policy(&path, help)?;
-        if !policy.logs.is_empty() && !policy.logs.iter().any(|log| log.key == *reader.key()) {
+        if !policy.logs.is_empty()
+            && !policy
+                .logs
+                .iter()
+                .any(|log| reader.keys().first_of(&log.key).is_some())
+        {
             let fault = format!("{} is a policy for other logs", path.display());
             return Err(Failure::msg(
                 fault,

@@ -173,6 +173,34 @@ fn each_system_call_of_an_append_may_fail_or_be_the_last() {
 }
 
 #[test]
+fn each_system_call_of_a_rotation_may_fail_or_be_the_last() {
+    let ledger = Ledger::new();
+    ledger.append(&events());
+    let keys = |ledger: &Ledger| ledger.run(&["key", "history", "--json"]).lines();
+    let rotate = ["key", "rotate", "--json"];
+    strike(&ledger, &rotate, "", "/lock\"", |ledger, inject, ran| {
+        // Whichever key is in force now, its secret is there and the log goes on.
+        let verify = ledger.run(&["verify"]);
+        assert_eq!(verify.code, 0, "{inject}: {verify:?} after {ran:?}");
+        ledger.append(&[drill("restore")]);
+        let known = keys(ledger);
+        if let Ok(told) = serde_json::from_str::<Value>(&ran.out) {
+            assert_eq!(known.last().unwrap()["vkey"], told["vkey"], "{inject}");
+        }
+        assert!(known.len() <= 2, "{inject}: {known:?}");
+        ledger.run(&rotate).ok();
+        assert_eq!(keys(ledger).len(), known.len() + 1, "{inject}");
+        let secrets: Vec<String> = crate::world::walk(&ledger.dir.join("keys"))
+            .iter()
+            .map(|path| path.file_name().unwrap().to_str().unwrap().to_owned())
+            .filter(|name| name.contains("ledger") && !name.ends_with(".new"))
+            .collect();
+        assert_eq!(secrets, ["ledger.key"], "{inject}");
+        ledger.verify();
+    });
+}
+
+#[test]
 fn each_system_call_of_an_init_may_fail_or_be_the_last() {
     let nothing = Ledger::none();
     let init = ["init", "--origin", ORIGIN, "--json"];

@@ -26,7 +26,8 @@ pub fn second_verifier(data: &Path, args: &[&str]) -> Option<Ran> {
     Some(run(command, b""))
 }
 
-/// Sixty entries in three files, two torn tails that are accounted for, content in packs.
+/// Sixty entries in three files, two torn tails that are accounted for, content in packs, and
+/// a new key in each file.
 fn sample() -> Ledger {
     let ledger = Ledger::new();
     for part in 0..3 {
@@ -37,6 +38,8 @@ fn sample() -> Ledger {
             })
             .collect();
         ledger.append(&events);
+        ledger.run(&["key", "rotate"]).ok();
+        ledger.append(&[drill("failover")]);
         if part < 2 {
             let newest = ledger.logs().pop().unwrap();
             let mut file = std::fs::OpenOptions::new()

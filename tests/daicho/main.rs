@@ -10,6 +10,7 @@
 //! | `oracle` | a checkpoint, tile or proof that Go's own note and tlog do not accept |
 //! | `judges` | a log of 70,000 entries that any other judge does not accept |
 //! | `format` | a log that a second verifier, written from the format, sees otherwise |
+//! | `keys` | a rotation that loses a moment, a key or an auditor; a secret that opens without its own |
 //! | `privacy` | a planted name or secret in a file, log line, export, page or report |
 //! | `review` | a finding, patch or approval that bandit or OpenSSH sees otherwise |
 //! | `backup` | a copy that is not the ledger, or an old one that passes for it |
@@ -30,6 +31,7 @@ mod doctor;
 mod faults;
 mod format;
 mod judges;
+mod keys;
 mod kill;
 mod oracle;
 mod privacy;

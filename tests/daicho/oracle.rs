@@ -33,6 +33,7 @@ pub fn logcheck() -> Option<&'static Path> {
 /// What Go is asked to check.
 pub struct Question<'a> {
     pub url: String,
+    /// The log's keys, separated by white space.
     pub vkey: &'a str,
     pub proofs: &'a Path,
     pub olds: Vec<PathBuf>,
@@ -42,8 +43,11 @@ pub struct Question<'a> {
 impl Question<'_> {
     pub fn ask(&self) -> Ran {
         let mut go = Command::new(logcheck().expect("built before"));
-        go.args(["-url", &self.url, "-vkey", self.vkey, "-proofs"])
-            .arg(self.proofs);
+        go.args(["-url", &self.url]);
+        for vkey in self.vkey.split_whitespace() {
+            go.args(["-vkey", vkey]);
+        }
+        go.arg("-proofs").arg(self.proofs);
         for old in &self.olds {
             go.arg("-old").arg(old);
         }

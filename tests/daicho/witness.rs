@@ -151,6 +151,54 @@ fn our_witness_cosigns_our_log_and_refuses_a_rolled_back_or_forged_one() {
 }
 
 #[test]
+fn a_witness_follows_a_rotation_when_it_is_told_and_knows_the_old_key_no_more() {
+    let ledger = Ledger::new();
+    let (state, vkey) = made(&ledger);
+    let (witness, url) = ours(&state, "127.0.0.1:0");
+    configure(&ledger, &vkey, &url, "go-on");
+    let server = ledger.serve();
+    let quorum = |met: u32| {
+        let line = format!("daicho_witness_quorum {met}\n");
+        wait_for(&line, || server.text("/metrics").contains(&line));
+    };
+    quorum(1);
+    let old = std::fs::read_to_string(ledger.dir.join("checkpoint.cosigned")).unwrap();
+    let old_key = ledger.run(&["key", "show"]).ok();
+    ledger.run(&["key", "rotate", "--reason", "leaked"]).ok();
+    let error = || server.json("/api/v1/witnesses")["witnesses"][0]["error"].to_string();
+    wait_for("a refusal", || error().contains("403"));
+
+    drop(witness);
+    let file = state.to_str().unwrap();
+    let new_key = ledger.run(&["key", "show"]).ok();
+    let add = ["witness", "add-log", file, "--vkey", new_key.trim()];
+    ledger.run(&add).ok();
+    ledger.run(&add).ok();
+    let (_witness, url) = ours(&state, url.trim_start_matches("http://"));
+    quorum(1);
+    assert_eq!(server.stop(), 0);
+    ledger.verify();
+    // The policy's log line may name any key that the log has had.
+    let policy = ledger.dir.join("witness.policy");
+    let told = std::fs::read_to_string(&policy).unwrap();
+    assert!(told.contains(old_key.trim()));
+    ledger
+        .run(&["verify", "--policy", policy.to_str().unwrap()])
+        .ok();
+    assert_eq!(ledger.serve().stop(), 0);
+
+    let signed = old.lines().take(5).collect::<Vec<_>>().join("\n");
+    let client = Client::builder().no_proxy().build().unwrap();
+    let ask = client.post(format!("{url}/add-checkpoint"));
+    let answer = ask.body(format!("old 0\n\n{signed}\n")).send().unwrap();
+    assert_eq!(
+        answer.status().as_u16(),
+        403,
+        "a stolen old key gets nothing"
+    );
+}
+
+#[test]
 fn without_its_quorum_a_log_that_must_stop_acknowledges_nothing() {
     let ledger = Ledger::new();
     let (state, vkey) = made(&ledger);

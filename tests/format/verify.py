@@ -94,12 +94,13 @@ class Log:
         self.references, self.ended, self.contents = {}, set(), 0
         files = sorted((data / "log").iterdir())
         created = json.loads(files[0].read_bytes().split(b"\t", 1)[0])["data"]
-        self.key = Key(vkey or created["vkey"])
-        if self.key.text != created["vkey"]: self.wrong("key", 0)
+        # Each with the first position that it signs; None after an entry that names no sound key.
+        self.keys = [(0, Key(created["vkey"]))]
+        self.origin, self.signed = self.keys[0][1].origin, set()
         cosigned = data / "checkpoint.cosigned"
         own = [data / "checkpoint", *([cosigned] if cosigned.exists() else [])]
         for path in [*own, *checkpoints]:
-            try: self.promises.append((*self.key.open(path.read_bytes()), None, path))
+            try: self.promise(path.read_bytes(), None, path)
             except (OSError, ValueError): self.wrong("checkpoint", None, path)
         self.seq, self.prev, self.at, tail = 0, bytes(32), "", None
         for path, after in zip(files, files[1:] + [None]):
@@ -122,6 +123,27 @@ class Log:
                 tail = {"file": f"log/{path.name}", "offset": offset, "tail_bytes": len(rest), "tail_sha256": sha256(rest).hex()}
         self.check_promises()
         self.check_contents()
+        # A key that is only named, and has signed nothing here, vouches for nothing.
+        if vkey and vkey not in self.signed:
+            first = next((first for first, key in self.keys if key and key.text == vkey), 1)
+            self.wrong("key", first - 1)
+
+    def key_at(self, position): return [key for first, key in self.keys if first <= position][-1]
+
+    def promise(self, note, seq, path):
+        """Keeps a checkpoint until it is known which key is in force at the size that it claims."""
+        size = note.decode().split("\n")[1]
+        if str(int(size)) != size: raise ValueError("not a checkpoint")
+        self.promises.append((int(size), note, seq, path))
+
+    def rotate(self, seq, vkey):
+        key = None
+        if self.keys[-1][1]:
+            try: key = Key(vkey)
+            except ValueError: pass
+            if not key or key.origin != self.origin or vkey in [k.text for _, k in self.keys]:
+                key = self.wrong("key", seq)
+        self.keys.append((seq + 1, key))
 
     def hole(self, raw):
         """Where the last file's first line with a NUL begins, if no checkpoint covers it."""
@@ -155,11 +177,14 @@ class Log:
         if seq != place: self.wrong("seq", place)
         if body["prev"] != self.prev.hex(): self.wrong("chain", seq)
         if body["at"] < self.at: self.wrong("time", seq)
-        if not self.key.holds(signature, b"daicho/entry/v1\n" + self.key.origin.encode() + b"\n" + leaf): self.wrong("signature", seq)
+        key = self.keys[-1][1]
+        if key and key.holds(signature, b"daicho/entry/v1\n" + self.origin.encode() + b"\n" + leaf): self.signed.add(key.text)
+        elif key: self.wrong("signature", seq)
+        if kind == "key.rotated": self.rotate(seq, data["vkey"])
         if (tail is not None) != (kind == "ledger.recovered") or (tail and data != tail): self.wrong("tail", place if tail else seq)
         if kind == "ledger.checkpoint":
-            note = f"{self.key.origin}\n{data['size']}\n{base64.b64encode(bytes.fromhex(data['root'])).decode()}\n\n— {self.key.origin} {data['signature']}\n"
-            try: self.promises.append((*self.key.open(note.encode()), seq, None))
+            note = f"{self.origin}\n{data['size']}\n{base64.b64encode(bytes.fromhex(data['root'])).decode()}\n\n— {self.origin} {data['signature']}\n"
+            try: self.promise(note.encode(), seq, None)
             except ValueError: self.wrong("checkpoint", seq)
         if kind == "retention.expired": self.ended.add(data["bucket"])
         for ref in body.get("content", []):
@@ -178,8 +203,13 @@ class Log:
         for leaf in [None, *self.leaves]:
             if leaf: tree.push(leaf)
             while waiting and waiting[0][0] == tree.size:
-                _, root, seq, path = waiting.pop(0)
-                if root != tree.root(): self.wrong("root", seq, path)
+                size, note, seq, path = waiting.pop(0)
+                key = self.key_at(size)
+                try:
+                    if key.open(note)[1] == tree.root(): self.signed.add(key.text)
+                    else: self.wrong("root", seq, path)
+                except (ValueError, AttributeError):
+                    if key or path: self.wrong("checkpoint", seq, path)
         for _, _, seq, path in waiting: self.wrong("size", seq, path)
         self.root = tree.root()
 
@@ -210,7 +240,7 @@ def main():
     except (OSError, ValueError, KeyError, IndexError) as fault:
         print(f"error: {args.data} holds no log that can be read: {fault}", file=sys.stderr)
         return 2
-    print(json.dumps({"origin": log.key.origin, "entries": len(log.leaves), "root": log.root.hex(), "contents": log.contents, "findings": log.found}))
+    print(json.dumps({"origin": log.origin, "entries": len(log.leaves), "root": log.root.hex(), "contents": log.contents, "findings": log.found}))
     return 1 if log.found else 0
 
 

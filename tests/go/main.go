@@ -2,7 +2,7 @@
 // notes and trees of Go's own module mirror (golang.org/x/mod/sumdb). It knows nothing of
 // daicho, only C2SP signed-note, tlog-checkpoint, tlog-tiles and tlog-proof.
 //
-//	logcheck -url BASE -vkey KEY [-old FILE]... [-proofs DIR] [-mirror DIR]
+//	logcheck -url BASE -vkey KEY... [-old FILE]... [-proofs DIR] [-mirror DIR]
 //
 // BASE may be a file: URL. It ends with 0 only if everything holds; else the last line says
 // what does not.
@@ -142,7 +142,12 @@ func (l *log) included(file string) error {
 
 func run() error {
 	base := flag.String("url", "", "the log, without a slash at the end")
-	vkey := flag.String("vkey", "", "the log's verifier key")
+	var verifiers []note.Verifier
+	flag.Func("vkey", "a verifier key of the log's (repeatable)", func(vkey string) error {
+		verifier, err := note.NewVerifier(vkey)
+		verifiers = append(verifiers, verifier)
+		return err
+	})
 	proofs := flag.String("proofs", "", "directory of NAME.tlog-proof and NAME.body")
 	mirror := flag.String("mirror", "", "directory that a copy of what is read goes to")
 	var olds []string
@@ -151,13 +156,12 @@ func run() error {
 		return nil
 	})
 	flag.Parse()
-	verifier, err := note.NewVerifier(*vkey)
-	if err != nil {
-		return err
+	if len(verifiers) == 0 {
+		return errors.New("-vkey is not given")
 	}
 	transport := &http.Transport{}
 	transport.RegisterProtocol("file", http.NewFileTransport(http.Dir("/")))
-	l := &log{*base, *mirror, &http.Client{Transport: transport}, note.VerifierList(verifier), verifier.Name()}
+	l := &log{*base, *mirror, &http.Client{Transport: transport}, note.VerifierList(verifiers...), verifiers[0].Name()}
 	newest, err := l.check()
 	if err != nil {
 		return err

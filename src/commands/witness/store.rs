@@ -25,7 +25,12 @@ struct State {
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Log {
+    /// The key that signs, as far as this witness has seen.
     vkey: String,
+    /// Keys that the log's operator has said will follow it, in this order. Once a checkpoint
+    /// of one is cosigned the earlier ones are over: a stolen old key gets nothing here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    successors: Vec<String>,
     /// The last note that was cosigned, with the log's signatures and ours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     latest: Option<String>,
@@ -81,20 +86,29 @@ pub fn add_log(path: &Path, vkey: &str) -> Result<(), Failure> {
             "give it as `daicho key show` prints it",
         )
     })?;
-    let new = Log {
-        vkey: key.to_string(),
-        latest: None,
-    };
-    match store.state.logs.get(key.name()) {
-        Some(known) if known.vkey == new.vkey => return Ok(()),
-        Some(_) => {
-            let fault = format!("{} is known here under another key", key.name());
-            return Err(Failure::msg(fault, "a log's name stands for one key"));
+    let vkey = key.to_string();
+    match store.state.logs.get_mut(key.name()) {
+        Some(known) if known.vkey == vkey || known.successors.contains(&vkey) => return Ok(()),
+        Some(known) => known.successors.push(vkey),
+        None => {
+            let new = Log {
+                vkey,
+                successors: Vec::new(),
+                latest: None,
+            };
+            store.state.logs.insert(key.name().to_owned(), new);
         }
-        None => store.state.logs.insert(key.name().to_owned(), new),
-    };
+    }
     replace(path, &store.state).with_context(|| format!("{} cannot be written", path.display()))?;
     Ok(())
+}
+
+impl Log {
+    /// The keys that may sign, the one that does first.
+    fn keys(&self) -> Vec<VerifierKey> {
+        let keys = [&self.vkey].into_iter().chain(&self.successors);
+        keys.filter_map(|vkey| vkey.parse().ok()).collect()
+    }
 }
 
 impl Store {
@@ -112,7 +126,13 @@ impl Store {
         for (origin, log) in &state.logs {
             let key: VerifierKey = log.vkey.parse().map_err(|_| no_state())?;
             let sound = |note: &String| Checkpoint::open(note.as_bytes(), &key).is_ok();
-            if key.name() != origin || !log.latest.as_ref().is_none_or(sound) {
+            let of_log = |vkey: &String| {
+                let key = vkey.parse::<VerifierKey>();
+                key.is_ok_and(|key| key.name() == origin)
+            };
+            if !log.successors.iter().chain([&log.vkey]).all(of_log)
+                || !log.latest.as_ref().is_none_or(sound)
+            {
                 return Err(no_state());
             }
         }
@@ -147,10 +167,16 @@ impl Store {
         let request = AddCheckpoint::parse(body).map_err(|e| refused(e.into()))?;
         let origin = claimed_origin(&request).map_err(refused)?;
         let log = self.state.logs.get(&origin);
-        let known = log.and_then(|log| Some((log, log.vkey.parse::<VerifierKey>().ok()?)));
-        let (log, key) = known.ok_or(refused(Refusal::UnknownLog))?;
-        let latest = log.latest.as_ref();
-        let latest = latest.and_then(|note| Checkpoint::open(note.as_bytes(), &key).ok());
+        let log = log.ok_or(refused(Refusal::UnknownLog))?;
+        let mut keys = log.keys();
+        let latest = log.latest.as_ref().zip(keys.first());
+        let latest = latest.and_then(|(note, key)| Checkpoint::open(note.as_bytes(), key).ok());
+        let signs = |key: &VerifierKey| Checkpoint::open(request.note.as_bytes(), key).is_ok();
+        let place = keys.iter().position(signs).unwrap_or(0);
+        if keys.is_empty() {
+            return Err(refused(Refusal::UnknownLog));
+        }
+        let key = keys.swap_remove(place);
         let new = check(&key, latest.as_ref(), &request).map_err(refused)?;
         let text = ledger::note::Note::parse(request.note.as_bytes())
             .map(|note| note.unverified_text().to_owned())
@@ -165,6 +191,10 @@ impl Store {
             };
             let own = request.note.lines().rfind(signed).unwrap_or_default();
             log.latest = Some(format!("{text}\n{own}\n{line}"));
+            if place > 0 {
+                log.vkey = key.to_string();
+                log.successors.drain(..place);
+            }
         }
         if let Err(error) = replace(&self.path, &self.state) {
             if let Some(before) = before {

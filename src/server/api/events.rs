@@ -74,7 +74,7 @@ pub async fn append_async(
     receiver.await.unwrap_or(Err(closed))
 }
 
-fn authorize(node: &Node, headers: &HeaderMap) -> Result<(), Fault> {
+pub(super) fn authorize(node: &Node, headers: &HeaderMap) -> Result<(), Fault> {
     let token = headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
