@@ -119,7 +119,7 @@ type Done = Box<dyn FnOnce(Result<Vec<Receipt>, AppendError>) + Send>;
 pub(crate) struct Request {
     prepared: Vec<Prepared>,
     /// The key that `prepared`, a `key.rotated` alone, puts in force.
-    successor: Option<HeldKey>,
+    successor: Option<Box<HeldKey>>,
     done: Done,
 }
 
@@ -260,7 +260,7 @@ impl Appender {
         let (sender, receiver) = sync_channel(1);
         self.send(Request {
             prepared: vec![prepared],
-            successor: Some(successor),
+            successor: Some(Box::new(successor)),
             done: Box::new(move |result| {
                 let _ = sender.send(result);
             }),

@@ -155,8 +155,9 @@ mod tests {
             serde_json::from_str::<KeyHistory>(&kept).expect("its own"),
             history
         );
-        let rows: Vec<(u64, String)> = history.into();
-        let with = |change: &dyn Fn(&mut Vec<(u64, String)>)| {
+        type Rows = Vec<(u64, String)>;
+        let rows: Rows = history.into();
+        let with = |change: &dyn Fn(&mut Rows)| {
             let mut rows = rows.clone();
             change(&mut rows);
             KeyHistory::try_from(rows)

@@ -33,7 +33,7 @@ pub struct KeyFile {
 
 #[derive(Clone)]
 enum Kept {
-    Plain(SignerKey),
+    Plain(Box<SignerKey>),
     Passphrase(Sealed),
     System(system::Sealed),
     Token(TokenKey),
@@ -149,7 +149,7 @@ impl KeyFile {
     }
 
     pub fn plain(key: &SignerKey) -> KeyFile {
-        KeyFile::of(key, Kept::Plain(key.clone()))
+        KeyFile::of(key, Kept::Plain(Box::new(key.clone())))
     }
 
     pub fn under_passphrase(key: &SignerKey, passphrase: &str) -> Result<KeyFile, UnlockError> {
@@ -193,7 +193,7 @@ impl KeyFile {
     /// The secret half, where it is on this host.
     pub fn secret(&self, passphrase: Option<&str>) -> Result<SignerKey, UnlockError> {
         match &self.kept {
-            Kept::Plain(key) => Ok(key.clone()),
+            Kept::Plain(key) => Ok(SignerKey::clone(key)),
             Kept::Passphrase(sealed) => {
                 sealed.open(&self.vkey, passphrase.ok_or(UnlockError::NoPassphrase)?)
             }

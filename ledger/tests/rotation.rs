@@ -80,9 +80,12 @@ fn checks(findings: &[Finding]) -> Vec<Check> {
     findings.iter().map(|finding| finding.check).collect()
 }
 
+/// Where each checkpoint is from, and the note.
+type Notes = Vec<(String, Vec<u8>)>;
+
 /// Three keys over several files, with a checkpoint of each kept elsewhere and one in the log
 /// that is of the time before a rotation and was recorded after it.
-fn rotated() -> (TempDir, Vec<VerifierKey>, Vec<(String, Vec<u8>)>) {
+fn rotated() -> (TempDir, Vec<VerifierKey>, Notes) {
     let dir = create();
     let mut kept = Vec::new();
     let (appender, reader) = open(dir.path());

@@ -49,7 +49,7 @@ struct Plan {
     answers: Vec<(super::Done, Result<Vec<Receipt>, AppendError>)>,
     /// The key that the last entry puts in force: a rotation ends its commit, so that the
     /// commit's checkpoint is the first thing that the new key signs.
-    successor: Option<HeldKey>,
+    successor: Option<Box<HeldKey>>,
     bytes: usize,
 }
 
@@ -221,7 +221,7 @@ impl Committer {
         let (start, begun) = self.write(base, &lines)?;
         self.check_durable(start, &lines, plan, &offsets)?;
         if let Some(successor) = plan.successor.take() {
-            self.succeed(successor, base + plan.drafted.len() as u64 - 1)?;
+            self.succeed(*successor, base + plan.drafted.len() as u64 - 1)?;
         }
         self.extend(plan, begun, start, &offsets, lines.len() as u64)
     }

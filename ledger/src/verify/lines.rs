@@ -23,7 +23,7 @@ pub enum Signatures {
     /// Without a key there is one finding, not one for each entry.
     NoKey,
     OneByOne {
-        key: VerifierKey,
+        key: Box<VerifierKey>,
         bytes: u64,
     },
     Table(Box<KeyTable>),
@@ -35,7 +35,7 @@ impl Signatures {
         match key {
             None => Signatures::NoKey,
             Some(key) if bytes < TABLE_BYTES => Signatures::OneByOne {
-                key: key.clone(),
+                key: Box::new(key.clone()),
                 bytes,
             },
             Some(key) => Signatures::Table(Box::new(KeyTable::new(key))),
