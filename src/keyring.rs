@@ -128,7 +128,7 @@ impl Keyring {
         };
         let next = next.map_err(RotateError::Next)?;
         let (vkey, kept) = (next.file.verifier().to_string(), next.file.way().to_owned());
-        let receipt = appender.rotate(actor, wish.reason.clone(), next);
+        let receipt = appender.rotate(actor, wish.reason, next);
         let seq = receipt.map_err(RotateError::Append)?.seq;
         let was = present.way().to_owned();
         Ok(Rotated {
@@ -139,14 +139,16 @@ impl Keyring {
         })
     }
 
-    /// A new key, kept as the present one, or plain where that is on a token.
+    /// A new key, kept as the present one; after a token under the passphrase that is
+    /// configured, else plain.
     fn in_file(&self, present: &KeyFile) -> Result<HeldKey, UnlockError> {
         let name = present.verifier().name();
         let key = SignerKey::generate(name).ok_or(UnlockError::NoRandomness)?;
         let key = key.map_err(|_| UnlockError::NoRandomness)?;
         let file = match present.way() {
-            "passphrase" => KeyFile::under_passphrase(&key, &*self.passphrase()?)?,
             "system" => KeyFile::under_system(&key)?,
+            "token" if !self.has_configured_passphrase()? => KeyFile::plain(&key),
+            "passphrase" | "token" => KeyFile::under_passphrase(&key, &self.passphrase()?)?,
             _ => KeyFile::plain(&key),
         };
         let signer = Arc::new(key);

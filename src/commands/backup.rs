@@ -6,8 +6,8 @@ use crate::copy::{self, Copied, Keys};
 use crate::door::{Door, append_failed};
 use crate::outcome::{Done, Failure, Outcome};
 use anyhow::Context;
-use ledger::Layout;
 use ledger::verify::{Check, Finding, Report, Trust, verify};
+use ledger::{KeyFile, Layout};
 use schemas::Label;
 use schemas::kinds::records::BackupCompleted;
 use std::fs::{File, TryLockError};
@@ -74,6 +74,13 @@ pub fn run(cli: &Cli, args: &Backup) -> Done {
     let report = check(to.dir(), &brought)?;
     if !report.is_clean() {
         return tell_unsound(&report, "the copy");
+    }
+    let key = KeyFile::read(&to.log_key()).ok().filter(|_| args.with_keys);
+    if key.is_some_and(|key| key.verifier().to_string() != report.vkey) {
+        return Err(Failure::msg(
+            "the signing key was rotated while it was copied: the copy's key is not its log's",
+            "run the same command again; what is copied stays and is gone on with",
+        ));
     }
     copy::write_checkpoint(&to, note.as_bytes())?;
     let name = to

@@ -41,7 +41,7 @@ pub fn run(cli: &Cli) -> Done {
         checks.push(("checkpoint", checkpoint(reader)));
         checks.push(("signing key", signing_key(reader, &layout)));
     }
-    checks.push(("keys", private(&layout)));
+    checks.push(("keys", private(&layout, config.as_ref().ok())));
     checks.push(("protection", protection(&layout)));
     checks.push(("space", space(layout.dir())));
     checks.push(("writer", writer(&layout)));
@@ -145,8 +145,12 @@ fn below(dir: &Path) -> Vec<PathBuf> {
 }
 
 /// Nobody but the owner may read a key, or enter where keys lie.
-fn private(layout: &Layout) -> Seen {
-    let paths = below(&layout.keys());
+fn private(layout: &Layout, config: Option<&Config>) -> Seen {
+    let mut paths = below(&layout.keys());
+    // What opens the signing key is as good as the key.
+    let opens = config.map(|config| [&config.key.passphrase_file, &config.key.pin_file]);
+    let opens = opens.into_iter().flatten().flatten();
+    paths.extend(opens.map(|path| layout.dir().join(path)));
     #[cfg(unix)]
     for path in &paths {
         use std::os::unix::fs::PermissionsExt;

@@ -86,10 +86,7 @@ fn rotate(cli: &Cli, args: &Rotate) -> Done {
 
 fn protect(cli: &Cli, args: &Protect) -> Done {
     if args.system {
-        return keep(
-            cli,
-            |_, key| Ok(KeyFile::under_system(key).map_err(locked)?),
-        );
+        return keep(cli, |_, key| KeyFile::under_system(key).map_err(locked));
     }
     keep(cli, |keyring, key| {
         let passphrase = match &args.passphrase_file {
@@ -102,7 +99,7 @@ fn protect(cli: &Cli, args: &Protect) -> Done {
                 "choose a longer one, as five random words",
             ));
         }
-        Ok(KeyFile::under_passphrase(key, &passphrase).map_err(locked)?)
+        KeyFile::under_passphrase(key, &passphrase).map_err(locked)
     })
 }
 

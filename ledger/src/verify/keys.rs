@@ -28,6 +28,8 @@ struct Period {
 /// The keys met so far, oldest first.
 pub struct Keys {
     periods: Vec<Period>,
+    /// The same as long as each key is known.
+    history: Option<KeyHistory>,
     given: Option<VerifierKey>,
 }
 
@@ -40,6 +42,7 @@ impl Keys {
             signed: false,
         };
         Keys {
+            history: founding.key.clone().map(KeyHistory::founded),
             periods: vec![founding],
             given: trust.vkey.clone(),
         }
@@ -68,27 +71,22 @@ impl Keys {
 
     /// The entry at `seq` names the next key.
     pub fn rotate(&mut self, seq: u64, rotated: &KeyRotated) -> Result<(), RotationFault> {
-        let mut sound = Ok(());
-        let key = self.history().and_then(|history| {
-            let key = history.successor(rotated.vkey.as_str());
-            key.map_err(|fault| sound = Err(fault)).ok()
+        let history = self.history.take().map(|mut history| {
+            let key = history.successor(rotated.vkey.as_str())?;
+            history.rotate(seq, key);
+            Ok(history)
         });
+        let (history, sound) = match history.transpose() {
+            Ok(history) => (history, Ok(())),
+            Err(fault) => (None, Err(fault)),
+        };
         self.periods.push(Period {
             first: seq.saturating_add(1),
-            key,
+            key: history.as_ref().map(|history| history.newest().clone()),
             signed: false,
         });
+        self.history = history;
         sound
-    }
-
-    /// All of it, where every key is known.
-    fn history(&self) -> Option<KeyHistory> {
-        let mut periods = self.periods.iter();
-        let mut history = KeyHistory::founded(periods.next()?.key.clone()?);
-        for period in periods {
-            history.rotate(period.first.saturating_sub(1), period.key.clone()?);
-        }
-        Some(history)
     }
 
     /// Reads a checkpoint under the key in force at its size. One that promises more than
