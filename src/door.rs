@@ -214,7 +214,7 @@ pub fn append_remedy(error: &AppendError) -> &'static str {
         AppendError::ClockBehind { .. } => "set the host's clock right and try again",
         AppendError::Content(_) => "check that the data directory is writable and has space",
         AppendError::Stopped { .. } => {
-            "free space or repair the disk, then restart; what was acknowledged is safe"
+            "free space, repair the disk or attach the token, then restart; what was acknowledged is safe"
         }
     }
 }

@@ -388,6 +388,26 @@ fn a_key_on_a_token_signs_and_never_leaves_it() {
     is_locked(&ledger, append(&ledger), &["/nowhere.so cannot be loaded"]);
     std::fs::write(&config, text).unwrap();
     append(&ledger).ok();
+
+    // Pulled out while it serves, and put back: nothing more is acknowledged until the next start.
+    let server = crate::world::Server::start(&ledger.dir, token.known_to(daicho(&ledger.dir)));
+    let aside = ledger.beside("aside");
+    std::fs::rename(&token.tokens, &aside).unwrap();
+    let refused = server.post("application/json", drill("restore").to_string());
+    let refused = refused.send().unwrap();
+    assert_eq!(refused.status().as_u16(), 503);
+    assert!(
+        refused
+            .text()
+            .unwrap()
+            .contains("the signing key cannot be used")
+    );
+    std::fs::rename(&aside, &token.tokens).unwrap();
+    assert!(!server.get("/readyz").status().is_success());
+    drop(server);
+    append(&ledger).ok();
+    ledger.verify();
+
     std::fs::remove_dir_all(&token.tokens).unwrap();
     std::fs::create_dir(&token.tokens).unwrap();
     is_locked(

@@ -234,7 +234,7 @@ impl Committer {
             .promote_next()
             .map_err(|error| stopped_by("renaming", &layout.next_log_key(), &error))?;
         let mut keys = KeyHistory::clone(&self.keys());
-        keys.rotate(seq, successor.signer.verifier().clone());
+        keys.rotate(seq, successor.file.verifier().clone());
         let mut state = self
             .shared
             .state
