@@ -17,7 +17,11 @@ pub fn run(cli: &Cli, args: &Init) -> Done {
         pin_file: absolute(&args.pin_file)?,
     };
     let keyring = Keyring::with(&cli.data, settings.clone());
-    let key = key::on_token(&keyring, &args.origin, &args.on_token)?;
+    // A ledger that is there has its key: none is made on a token for nothing.
+    let key = match read(&cli.data) {
+        Ok(_) => None,
+        Err(_) => key::on_token(&keyring, &args.origin, &args.on_token)?,
+    };
     let made = match ledger::create_under(&cli.data, &args.origin, key, &SystemClock) {
         Err(CreateError::Exists { .. }) if !config::is_complete(&layout) => {
             // An earlier run was interrupted after entry 0: the rest is made now.

@@ -323,6 +323,9 @@ fn a_key_on_a_token_signs_and_never_leaves_it() {
     token
         .run(&ledger, &[&init[..], &["--pin-file", pin]].concat(), "")
         .ok();
+    token
+        .run(&ledger, &[&init[..], &["--pin-file", pin]].concat(), "")
+        .refused(&["already holds a ledger"]);
     token.run(&ledger, &["append"], &event).ok();
     let kept = std::fs::read_to_string(ledger.dir.join("keys/ledger.key")).unwrap();
     assert!(kept.contains("\"key\":\"log-1\"") && !kept.contains("PRIVATE"));

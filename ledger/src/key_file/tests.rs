@@ -1,4 +1,21 @@
 use super::*;
+use proptest::prelude::*;
+
+proptest! {
+    #[test]
+    fn no_text_makes_reading_a_key_file_panic(
+        text in "\\PC{0,99}", kept in "\\{\"(passphrase|system|token)\":\\{(\"(argon2id|sealed|token|key)\":(\"[a-zA-Z0-9+/=]{0,9}\"|\\{\\}|[0-9]{1,12}),?){0,3}\\}\\}"
+    ) {
+        let vkey = key().verifier().to_string();
+        let written = format!("{{\"vkey\":\"{vkey}\",\"kept\":{kept}}}");
+        for text in [text, written, format!("PRIVATE+KEY+{kept}")] {
+            if let Ok(file) = KeyFile::parse(&text) {
+                let _ = file.secret(Some("a passphrase"));
+                prop_assert_eq!(&*KeyFile::parse(&file.to_text()).expect("its own text").to_text(), &*file.to_text());
+            }
+        }
+    }
+}
 
 fn key() -> SignerKey {
     SignerKey::from_seed("example.com/daicho", &[7; 32]).expect("a sound name")

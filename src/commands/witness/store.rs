@@ -36,6 +36,14 @@ struct Log {
     latest: Option<String>,
 }
 
+impl Log {
+    /// The keys that may sign, the one that does first.
+    fn keys(&self) -> Vec<VerifierKey> {
+        let keys = [&self.vkey].into_iter().chain(&self.successors);
+        keys.filter_map(|vkey| vkey.parse().ok()).collect()
+    }
+}
+
 /// The state, held by one process.
 pub struct Store {
     path: PathBuf,
@@ -101,14 +109,6 @@ pub fn add_log(path: &Path, vkey: &str) -> Result<(), Failure> {
     }
     replace(path, &store.state).with_context(|| format!("{} cannot be written", path.display()))?;
     Ok(())
-}
-
-impl Log {
-    /// The keys that may sign, the one that does first.
-    fn keys(&self) -> Vec<VerifierKey> {
-        let keys = [&self.vkey].into_iter().chain(&self.successors);
-        keys.filter_map(|vkey| vkey.parse().ok()).collect()
-    }
 }
 
 impl Store {
