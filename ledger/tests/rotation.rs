@@ -11,7 +11,7 @@ use ledger::{
 };
 use schemas::Event;
 use schemas::kinds::agents::{AgentReason, AgentRetired};
-use schemas::kinds::ledger::{KeyRotated, RotationReason};
+use schemas::kinds::ledger::{KeyRotated, LedgerCheckpoint, RotationReason};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -385,4 +385,32 @@ fn a_signer_that_fails_stops_the_writer_and_leaves_nothing_half_signed() {
         drop((appender, reader));
         check(dir.path());
     }
+}
+
+#[test]
+fn a_checkpoint_entry_is_of_the_key_in_force_at_its_size_wherever_it_stands() {
+    let dir = create();
+    let (appender, reader) = open(dir.path());
+    append(&appender, 3);
+    let seq = rotate(&appender, 2);
+    append(&appender, 3);
+    let entry = |size: u64, by: &SignerKey| {
+        let (origin, root) = (ORIGIN.to_owned(), reader.root_at(size).unwrap());
+        let note = Checkpoint { origin, size, root }.sign(by);
+        let signature = note.trim_end().rsplit(' ').next().unwrap();
+        let data = LedgerCheckpoint {
+            size,
+            root,
+            signature: signature.parse().unwrap(),
+        };
+        let actor = "service:ledger".parse().unwrap();
+        let event = Event::new(appender.new_id(), actor, data);
+        appender.append(vec![event.into()]).unwrap()[0].seq
+    };
+    entry(seq + 1, &key(2));
+    let wrong = entry(seq, &key(2));
+    drop((appender, reader));
+    let found = report(dir.path(), &Trust::default());
+    assert_eq!(checks(&found.findings), [Check::Checkpoint]);
+    assert_eq!(found.findings[0].seq, Some(wrong));
 }
