@@ -75,11 +75,13 @@ pub enum Command {
     Backup(Backup),
     /// Make an empty data directory from a backup, if it is sound and nothing is missing
     Restore(Restore),
-    /// Look at permissions, clock, space, keys, receivers; exit 1 if something is wrong
+    /// Look at permissions, clock, space, keys, time stamps, receivers; exit 1 if something is wrong
     Doctor,
     /// Witnesses: who cosigns this log, and a witness for others' logs
     #[command(subcommand)]
     Witness(Witness),
+    /// Have an authority say when the newest checkpoint existed (RFC 3161), and keep its answer
+    Timestamp(Timestamp),
     /// Print this machine's figures: appends, HTTP, verification
     Bench(Bench),
 }
@@ -170,10 +172,24 @@ pub struct Verify {
     /// The log's key as it was published elsewhere
     #[arg(long)]
     pub vkey: Option<String>,
+    /// Certificates (PEM) of the authority whose time stamps must hold
+    #[arg(long, value_name = "FILE")]
+    pub tsa_ca: Option<PathBuf>,
     /// C2SP tlog-policy whose quorum must have cosigned the checkpoints given, or else
     /// checkpoint.cosigned
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub struct Timestamp {
+    /// File of a query for an authority that this host does not reach: written, with the
+    /// checkpoint that it is about in FILE.checkpoint; with --response read again
+    #[arg(long, value_name = "FILE")]
+    pub request: Option<PathBuf>,
+    /// The authority's answer (.tsr) to that query: verified and kept
+    #[arg(long, value_name = "FILE", requires = "request")]
+    pub response: Option<PathBuf>,
 }
 
 #[derive(Args)]

@@ -18,6 +18,7 @@ mod report;
 mod scan;
 mod serve;
 mod show;
+mod timestamp;
 mod users;
 mod verify;
 mod witness;
@@ -53,6 +54,7 @@ pub fn run(cli: &Cli) -> Done {
         Command::Backup(args) => backup::run(cli, args),
         Command::Restore(args) => backup::restore(cli, args),
         Command::Witness(args) => witness::run(cli, args),
+        Command::Timestamp(args) => timestamp::run(cli, args),
         Command::Bench(args) => {
             let scratch = args
                 .scratch

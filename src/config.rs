@@ -29,6 +29,7 @@ pub struct Config {
     pub report: Report,
     pub witness: WitnessConfig,
     pub key: KeyConfig,
+    pub timestamp: TimestampConfig,
     /// Receivers of the whole log.
     pub export: Vec<Destination>,
 }
@@ -116,6 +117,32 @@ impl Default for WitnessConfig {
     }
 }
 
+/// Who says when checkpoints existed (RFC 3161), and how often it is asked.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TimestampConfig {
+    /// Where the authority answers over HTTP. Absent: nobody is asked but by hand.
+    pub url: Option<String>,
+    /// Its root certificates in PEM, in the data directory unless absolute.
+    pub ca_file: Option<PathBuf>,
+    /// The policy to ask for, as 1.2.3.4. Absent: the authority's own choice.
+    pub policy: Option<String>,
+    pub interval_seconds: u64,
+    pub timeout_seconds: u64,
+}
+
+impl Default for TimestampConfig {
+    fn default() -> TimestampConfig {
+        TimestampConfig {
+            url: None,
+            ca_file: None,
+            policy: None,
+            interval_seconds: 3_600,
+            timeout_seconds: 10,
+        }
+    }
+}
+
 /// A provider that calls go to.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -158,6 +185,7 @@ impl Default for Config {
             report: Report::default(),
             witness: WitnessConfig::default(),
             key: KeyConfig::default(),
+            timestamp: TimestampConfig::default(),
             export: Vec::new(),
         }
     }

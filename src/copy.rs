@@ -41,6 +41,7 @@ pub fn bring_up(from: &Layout, to: &Layout, keys: Keys) -> Result<Copied> {
     for path in files_below(&from.content(), Some("pack"))? {
         extend(&path, &moved(from, to, &path)?, false, &mut copied)?;
     }
+    copy_time_stamps(from, to, &mut copied)?;
     if from.config().exists() {
         replace(&to.config(), &read(&from.config())?, &mut copied)?;
     }
@@ -51,6 +52,34 @@ pub fn bring_up(from: &Layout, to: &Layout, keys: Keys) -> Result<Copied> {
         }
     }
     Ok(copied)
+}
+
+/// Those of no more entries than are copied: one that was made meanwhile would promise entries
+/// that the copy does not have. What a copied entry names is among them.
+fn copy_time_stamps(from: &Layout, to: &Layout, copied: &mut Copied) -> Result<()> {
+    let entries = entries(to)?;
+    let mut files = files_below(&from.tokens(), Some("checkpoint"))?;
+    // Their answers last, as they are written.
+    files.extend(files_below(&from.tokens(), Some("tsr"))?);
+    for path in files {
+        let name = path.file_stem().and_then(|stem| stem.to_str());
+        let size = name.and_then(|digits| digits.parse::<u64>().ok());
+        if size.is_some_and(|size| size <= entries) {
+            extend(&path, &moved(from, to, &path)?, false, copied)?;
+        }
+    }
+    Ok(())
+}
+
+/// How many entries a copy holds.
+fn entries(of: &Layout) -> Result<u64> {
+    let Some(newest) = files_below(&of.log(), Some("ndjson"))?.pop() else {
+        return Ok(0);
+    };
+    let first = newest.file_stem().and_then(|stem| stem.to_str());
+    let first: u64 = first.context("a log file has a name")?.parse()?;
+    let lines = read(&newest)?.iter().filter(|b| **b == b'\n').count();
+    Ok(first + lines as u64)
 }
 
 /// The last file of a copy: from here on it promises what it holds.

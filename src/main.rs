@@ -16,6 +16,7 @@ mod outcome;
 mod pkcs11;
 mod policies;
 mod server;
+mod timestamp;
 mod views;
 
 use clap::Parser;

@@ -6,10 +6,12 @@ pub mod gateway;
 mod health;
 mod node;
 mod tiles;
+mod timestamps;
 mod witnesses;
 mod work;
 
 pub use node::Node;
+pub use work::news;
 
 use crate::outcome::{Done, Failure, Outcome};
 use axum::Router;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 /// checkpoint                       the newest published checkpoint, a signed note
 /// checkpoint.cosigned              the newest that witnesses have cosigned
 /// log/<first seq, 20 digits>.ndjson
+/// tokens/<size, 20 digits>.checkpoint and .tsr   what an authority stamped, and its answer
 /// content/<class>/<YYYY-MM>/<n, 8 digits>.pack
 /// keys/ledger.key                  signs the log, or says what does; ledger.next.key during a
 ///                                  rotation; keys/content/… one per bucket
@@ -48,6 +49,11 @@ impl Layout {
 
     pub fn content(&self) -> PathBuf {
         self.dir.join("content")
+    }
+
+    /// What a time-stamping authority said of checkpoints.
+    pub fn tokens(&self) -> PathBuf {
+        self.dir.join("tokens")
     }
 
     pub fn keys(&self) -> PathBuf {

@@ -29,6 +29,7 @@ mod scan;
 mod signature;
 mod signer;
 pub mod tile;
+pub mod timestamp;
 pub mod tree;
 pub mod verify;
 pub mod witness;

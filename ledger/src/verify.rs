@@ -6,9 +6,11 @@ mod contents;
 mod entries;
 mod keys;
 mod lines;
+mod tokens;
 
 use crate::layout::Layout;
 use crate::note::VerifierKey;
+use crate::timestamp::Authority;
 use crate::tree::Frontier;
 use checkpoints::Promises;
 use contents::Contents;
@@ -18,6 +20,7 @@ use schemas::{Hash, Timestamp};
 use serde::Serialize;
 use std::io;
 use std::path::Path;
+use tokens::Tokens;
 
 /// What the auditor brings: everything else is taken from the log and checked.
 #[derive(Default)]
@@ -26,6 +29,8 @@ pub struct Trust {
     pub vkey: Option<VerifierKey>,
     /// Checkpoints kept elsewhere: where each is from, and the signed note.
     pub checkpoints: Vec<(String, Vec<u8>)>,
+    /// Whose time stamps are to be trusted.
+    pub authority: Option<Authority>,
 }
 
 /// Which check found something wrong.
@@ -58,6 +63,8 @@ pub enum Check {
     Size,
     /// Sealed content is missing or is not what its entry commits to.
     Content,
+    /// A time stamp is missing, unsound, or of something else.
+    Token,
 }
 
 impl std::fmt::Display for Check {
@@ -103,6 +110,20 @@ pub struct CheckedCheckpoint {
     pub kept: bool,
 }
 
+/// A time stamp that was held against its checkpoint: the first `size` entries existed then.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CheckedToken {
+    pub source: String,
+    pub size: u64,
+    pub time: Timestamp,
+    /// Who signed it, as its certificate says.
+    pub authority: String,
+    /// True when the certificate comes from the authority that the auditor gave.
+    pub authority_checked: bool,
+    /// The log keeps the checkpoint that was stamped.
+    pub kept: bool,
+}
+
 /// What a verification saw. Clean only if nothing at all is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Report {
@@ -119,6 +140,7 @@ pub struct Report {
     pub files: u64,
     pub contents: u64,
     pub checkpoints: Vec<CheckedCheckpoint>,
+    pub tokens: Vec<CheckedToken>,
     pub findings: Vec<Finding>,
     /// Findings beyond those listed.
     pub findings_omitted: u64,
@@ -193,7 +215,9 @@ pub fn verify(
     let mut found = Found::default();
     let founding = entries::founding_key(&layout, trust, &mut found)?;
     let mut keys = Keys::founded(founding, trust);
-    let mut promises = Promises::collect(&layout, trust, &mut keys, &mut found)?;
+    let mut notes = trust.checkpoints.clone();
+    let mut tokens = Tokens::collect(&layout, &mut notes, &mut found)?;
+    let mut promises = Promises::collect(&layout, notes, &mut keys, &mut found)?;
     let mut contents = Contents::default();
     let total = entries::total_bytes(&layout)? + contents::total_bytes(&layout)?;
     let mut done = 0;
@@ -207,10 +231,13 @@ pub fn verify(
         &mut keys,
         &mut promises,
         &mut contents,
+        &mut tokens,
         &mut found,
         &mut step,
     )?;
     let checkpoints = promises.conclude(&walked.frontier, &keys, &mut found);
+    let authority = trust.authority.as_ref();
+    let tokens = tokens.conclude(&layout, authority, &checkpoints, &mut found)?;
     let blobs = contents.check(&layout, &mut found, &mut step)?;
 
     if trust.vkey.is_none() {
@@ -233,6 +260,7 @@ pub fn verify(
         files: walked.files,
         contents: blobs,
         checkpoints,
+        tokens,
         findings: found.findings,
         findings_omitted: found.omitted,
         notes: found.notes,

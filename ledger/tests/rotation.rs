@@ -72,7 +72,7 @@ fn check(dir: &Path) {
 fn under(vkey: &VerifierKey) -> Trust {
     Trust {
         vkey: Some(vkey.clone()),
-        checkpoints: Vec::new(),
+        ..Trust::default()
     }
 }
 
@@ -196,8 +196,8 @@ fn the_old_key_is_gone_and_signs_nothing_after_the_rotation() {
     let (size, root) = (head.size, head.root);
     let forged = Checkpoint { origin, size, root }.sign(&old).into_bytes();
     let trust = Trust {
-        vkey: None,
         checkpoints: vec![("thief".to_owned(), forged.clone())],
+        ..Trust::default()
     };
     let found = report(dir.path(), &trust);
     assert_eq!(checks(&found.findings), [Check::Checkpoint]);

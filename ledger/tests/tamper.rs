@@ -322,7 +322,7 @@ fn a_checkpoint_kept_elsewhere_finds_rollback_and_another_log() {
     let vkey = ledger::Reader::open(rolled_back).unwrap().key_in_force();
     let trust = Trust {
         vkey: Some(vkey),
-        checkpoints: Vec::new(),
+        ..Trust::default()
     };
     let report = verify(other.path(), &trust, |_| {}).unwrap();
     // Which of the log's keys the auditor has is not known before its end: the entries are held
@@ -356,8 +356,8 @@ fn a_history_rewritten_with_the_log_s_own_key_is_found_by_a_checkpoint_kept_else
     }
     assert!(report(rewritten.path()).is_clean(), "alone it looks sound");
     let trust = Trust {
-        vkey: None,
         checkpoints: vec![("siem".to_owned(), kept)],
+        ..Trust::default()
     };
     let found = verify(rewritten.path(), &trust, |_| {}).unwrap();
     assert_eq!(found.findings[0].check, Check::Root);

@@ -175,6 +175,7 @@ kinds! {
         "ledger.checkpoint" ledger::LedgerCheckpoint ledger,
         "key.rotated" ledger::KeyRotated ledger,
         "witness.cosigned" ledger::WitnessCosigned ledger,
+        "checkpoint.timestamped" ledger::CheckpointTimestamped ledger,
         "export.delivered" ledger::ExportDelivered ledger,
         "export.degraded" ledger::ExportDegraded ledger,
         "export.gap" ledger::ExportGap ledger,

@@ -70,6 +70,7 @@ pub fn run(cli: &Cli, args: &Backup) -> Done {
             "this ledger's checkpoint".to_owned(),
             note.as_bytes().to_vec(),
         )],
+        ..Trust::default()
     };
     let report = check(to.dir(), &brought)?;
     if !report.is_clean() {

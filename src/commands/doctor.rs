@@ -4,6 +4,8 @@ use crate::cli::Cli;
 use crate::config::Config;
 use crate::door::address_file;
 use crate::outcome::{Done, Outcome};
+use crate::server::news;
+use crate::timestamp::Client;
 use ledger::clock::{Clock, SystemClock};
 use ledger::{KeyFile, Layout, Reader};
 use std::fs::TryLockError;
@@ -52,6 +54,9 @@ pub fn run(cli: &Cli) -> Done {
             Err(failure) => Err(format!("{:#}", failure.fault)),
         };
         checks.push(("provider key", key));
+        if let Ok(reader) = &reader {
+            checks.push(("time stamps", time_stamps(reader, config)));
+        }
         checks.push(("receivers", receivers(&layout, config)));
     }
     let wrong = checks.iter().filter(|(_, seen)| seen.is_err()).count();
@@ -239,6 +244,41 @@ fn writer(layout: &Layout) -> Seen {
         }
         Err(TryLockError::Error(error)) => Err(error.to_string()),
     }
+}
+
+/// How many intervals an entry may wait: one missed attempt is no fault.
+const INTERVALS: u64 = 3;
+
+/// The newest one that is kept. An authority that has long been silent is noticed here.
+fn time_stamps(reader: &Reader, config: &Config) -> Seen {
+    let (layout, config) = (reader.layout(), &config.timestamp);
+    Client::open(config, layout.dir()).map_err(|failure| format!("{:#}", failure.fault))?;
+    let newest = ledger::timestamp::newest(layout).map_err(|error| error.to_string())?;
+    let (size, told) = match newest {
+        Some((size, token)) => {
+            let time = token
+                .map_err(|error| format!("of size {size}: {error}"))?
+                .time;
+            (size, format!("the newest covers {size} entries, of {time}"))
+        }
+        None => (0, "none is kept".to_owned()),
+    };
+    if size > reader.size() {
+        return Err(format!("{told}; this log has lost entries"));
+    }
+    if config.url.is_none() {
+        return Ok(format!("{told}; no authority is asked"));
+    }
+    let limit = INTERVALS.saturating_mul(config.interval_seconds.max(1));
+    let now = SystemClock.now().micros() / 1_000_000;
+    let waiting = news(reader, size..reader.size()).map_or(0, |at| now - at.micros() / 1_000_000);
+    if waiting > i64::try_from(limit).unwrap_or(i64::MAX) {
+        let minutes = waiting / 60;
+        return Err(format!(
+            "{told}; what came after waits since {minutes} minutes"
+        ));
+    }
+    Ok(told)
 }
 
 fn receivers(layout: &Layout, config: &Config) -> Seen {

@@ -1,17 +1,19 @@
 use crate::cli::{Cli, Verify};
 use crate::commands::read_policy;
 use crate::outcome::{Done, Failure, Outcome};
+use crate::timestamp::read_authority;
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ledger::Layout;
 use ledger::note::{KeyError, Note};
-use ledger::verify::{Check, Finding, Report, Trust, VerifyError, verify};
+use ledger::verify::{Check, CheckedCheckpoint, Finding, Report, Trust, VerifyError, verify};
 use ledger::witness::{Policy, PolicyLog};
 use std::io::Write;
 use std::path::PathBuf;
 
 pub fn run(cli: &Cli, args: &Verify) -> Done {
-    let trust = trust(args.vkey.as_deref(), &args.checkpoint)?;
+    let mut trust = trust(args.vkey.as_deref(), &args.checkpoint)?;
+    trust.authority = args.tsa_ca.as_deref().map(read_authority).transpose()?;
     let mut report = check(cli, &trust)?;
     if let Some(path) = &args.policy {
         let policy = read_policy(path, "its lines are log, witness, group and quorum")?;
@@ -77,7 +79,7 @@ pub fn trust(vkey: Option<&str>, checkpoints: &[PathBuf]) -> Result<Trust, Failu
     let vkey = vkey.map(str::parse).transpose().map_err(unfit)?;
     let mut trust = Trust {
         vkey,
-        checkpoints: Vec::new(),
+        ..Trust::default()
     };
     for path in checkpoints {
         let note =
@@ -106,6 +108,9 @@ pub fn check(cli: &Cli, trust: &Trust) -> Result<Report, Failure> {
     })
 }
 
+/// Older time stamps are counted: the newest says when the most existed.
+const NEWEST_TOKENS: usize = 3;
+
 fn print(json: bool, report: &Report) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     if json {
@@ -124,13 +129,35 @@ fn print(json: bool, report: &Report) -> std::io::Result<()> {
     )?;
     writeln!(out, "root         {}", report.root)?;
     writeln!(out, "contents     {} sealed and sound", report.contents)?;
-    for checkpoint in &report.checkpoints {
+    let stamped = |c: &&CheckedCheckpoint| c.kept && c.source.starts_with("tokens/");
+    for checkpoint in report.checkpoints.iter().filter(|c| !stamped(c)) {
         let verdict = if checkpoint.kept { "kept" } else { "BROKEN" };
         writeln!(
             out,
             "checkpoint   {} of size {}: {verdict}",
             checkpoint.source, checkpoint.size
         )?;
+    }
+    let older = report.tokens.len().saturating_sub(NEWEST_TOKENS);
+    for token in &report.tokens[older..] {
+        let checked = if token.authority_checked {
+            ""
+        } else {
+            ": authority not checked (--tsa-ca)"
+        };
+        let existed = if token.kept {
+            "existed"
+        } else {
+            "of another history existed"
+        };
+        let (size, time, by) = (token.size, token.time, &token.authority);
+        writeln!(
+            out,
+            "time stamp   {size} entries {existed} at {time} by {by}{checked}"
+        )?;
+    }
+    if older > 0 {
+        writeln!(out, "time stamp   and {older} older ones")?;
     }
     for note in &report.notes {
         writeln!(out, "note         {note}")?;

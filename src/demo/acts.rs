@@ -171,7 +171,7 @@ pub fn verify(stage: &Stage) -> Result<(), Failure> {
     );
     let trust = || Trust {
         vkey: Some(stage.node.reader.keys().founding().clone()),
-        checkpoints: Vec::new(),
+        ..Trust::default()
     };
     wait_for_checkpoint(stage)?;
     let report = verify_log(&stage.dir, &trust(), |_| {})?;
@@ -232,7 +232,7 @@ pub fn report(stage: &Stage) -> Result<(), Failure> {
     act(8, "The compliance officer's retention report");
     let trust = Trust {
         vkey: Some(stage.node.reader.keys().founding().clone()),
-        checkpoints: Vec::new(),
+        ..Trust::default()
     };
     let checked = verify_log(&stage.dir, &trust, |_| {})?;
     let mut index = Index::in_memory(stage.node.reader.clone());

@@ -9,6 +9,7 @@ use axum::routing::get;
 use ledger::query::{Filter, find};
 use ledger::{Entry, Head};
 use maud::{DOCTYPE, Markup, html};
+use schemas::Timestamp;
 
 const NEWEST: usize = 50;
 
@@ -43,12 +44,14 @@ async fn page(State(node): State<Node>) -> Response {
                 .map(|(kind, count)| (kind.to_owned(), count))
                 .collect()
         });
+        let timestamp = node.timestamps.as_ref().and_then(|t| t.status().newest);
         let stopped = node.appender.stopped().map(|error| error.to_string());
         Ok::<_, ledger::ReadError>(render(
             node.reader.origin(),
             &node.reader.head(),
             &counts,
             &entries,
+            timestamp,
             stopped,
         ))
     });
@@ -73,6 +76,7 @@ fn render(
     head: &Head,
     counts: &[(String, u64)],
     entries: &[Entry],
+    timestamp: Option<(u64, Timestamp)>,
     stopped: Option<String>,
 ) -> Markup {
     html! {
@@ -99,6 +103,10 @@ fn render(
                             dt { "件数 · entries" } dd class="figure" { (head.size) }
                             dt { "最新 · newest" } dd { time datetime=(head.at) { (head.at) } }
                             dt { "根 · root" } dd { code { (head.root) } }
+                            @if let Some((size, time)) = timestamp {
+                                dt { "時刻証明 · time stamp" }
+                                dd { (size) " — " time datetime=(time) { (time) } }
+                            }
                             dt { "検証 · verify" }
                             dd { a href="/log/checkpoint" { "checkpoint" } " — C2SP tlog-tiles: " code { "/log/" } }
                         }

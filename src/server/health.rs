@@ -64,6 +64,25 @@ async fn metrics(State(node): State<Node>) -> String {
             status.size,
         );
     }
+    if let Some(timestamps) = &node.timestamps {
+        let status = timestamps.status();
+        let (size, time) = status.newest.unwrap_or_default();
+        gauge(
+            "daicho_timestamp_up",
+            "1 while the authority's last answer held.",
+            u64::from(status.error.is_none()),
+        );
+        gauge(
+            "daicho_timestamp_size",
+            "Entries that the newest time stamp covers.",
+            size,
+        );
+        gauge(
+            "daicho_timestamp_seconds",
+            "The authority's time in it, as seconds since 1970.",
+            u64::try_from(time.micros() / 1_000_000).unwrap_or_default(),
+        );
+    }
     type Figure = fn(&Status) -> u64;
     let rows: [(&str, &str, Figure); 4] = [
         (

@@ -1,4 +1,5 @@
 use super::gateway::{Gateway, ProviderKey, Upstream};
+use super::timestamps::Timestamps;
 use super::witnesses::Witnesses;
 use crate::commands::open_failed;
 use crate::config::{self, Config};
@@ -32,6 +33,8 @@ pub struct Node {
     pub forwarders: Arc<Vec<Forwarder>>,
     /// Absent when no policy is configured.
     pub witnesses: Option<Arc<Witnesses>>,
+    /// Absent when no time-stamping authority is configured.
+    pub timestamps: Option<Arc<Timestamps>>,
 }
 
 impl Node {
@@ -71,6 +74,7 @@ impl Node {
             None => None,
         };
         let witnesses = Witnesses::open(config.witness, data, &reader)?.map(Arc::new);
+        let timestamps = Timestamps::open(&config.timestamp, data, &reader)?.map(Arc::new);
         let mut forwarders = Vec::new();
         for destination in config.export {
             let name = destination.name().clone();
@@ -95,6 +99,7 @@ impl Node {
             gateway,
             forwarders,
             witnesses,
+            timestamps,
         })
     }
 

@@ -198,8 +198,7 @@ fn event(node: &Node, data: impl Into<Data>) -> Submission {
     Event::new(node.appender.new_id(), actor, data).into()
 }
 
-/// Asks at most once an interval, and only when there is something to cosign: what witnessing
-/// itself wrote is no reason, or the log would grow for ever by being witnessed.
+/// Asks at most once an interval, and only when there is something to cosign.
 pub fn run(node: &Node, stop: &AtomicBool) {
     let Some(witnesses) = &node.witnesses else {
         return;
@@ -211,10 +210,7 @@ pub fn run(node: &Node, stop: &AtomicBool) {
     while !stop.load(Ordering::Relaxed) {
         let size = node.reader.size();
         if size > looked {
-            due |= node
-                .reader
-                .entries(looked..size)
-                .any(|entry| !entry.is_ok_and(|entry| entry.data().kind() == "witness.cosigned"));
+            due |= super::news(&node.reader, looked..size).is_some();
             looked = size;
         }
         if !due || Instant::now() < next {

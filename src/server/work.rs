@@ -2,6 +2,9 @@
 //! into the log.
 
 use super::Node;
+use ledger::{Entry, ReadError, Reader};
+use schemas::Timestamp;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -44,8 +47,21 @@ pub fn start(node: &Node) -> Work {
         spawn(follow),
         spawn(checkpoint),
         spawn(super::witnesses::run),
+        spawn(super::timestamps::run),
     ];
     Work { stop, threads }
+}
+
+/// Since when there is a reason to have the log witnessed or time-stamped: what others said of
+/// it is none, or it would grow for ever by being looked at.
+pub fn news(reader: &Reader, entries: Range<u64>) -> Option<Timestamp> {
+    let said = ["witness.cosigned", "checkpoint.timestamped"];
+    let news = |entry: Result<Entry, ReadError>| match entry {
+        Ok(entry) => (!said.contains(&entry.data().kind())).then(|| entry.at()),
+        // Whoever reads it for its own sake says what is wrong.
+        Err(_) => Some(Timestamp::default()),
+    };
+    reader.entries(entries).find_map(news)
 }
 
 /// Views lag the log and never delay it.

@@ -17,6 +17,7 @@
 //! | `doctor` | a fault of the surroundings that an operator is not told of |
 //! | `tidy` | an import, a clock or a status code in the wrong room |
 //! | `witness` | a witness that cosigns two histories, or a log that does not notice its absence |
+//! | `timestamp` | a time stamp that OpenSSL sees otherwise, or one whose loss or change is not found |
 //! | `bad_input` | bad input that changes something, or an error that does not help |
 //!
 //! A test starts what it needs on free ports and stops it again. One that cannot run says
@@ -37,5 +38,6 @@ mod oracle;
 mod privacy;
 mod review;
 mod tidy;
+mod timestamp;
 mod witness;
 mod world;

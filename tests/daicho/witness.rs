@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 /// A running witness. Killed when dropped.
-struct Running(Child);
+pub struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -16,7 +16,7 @@ impl Drop for Running {
     }
 }
 
-fn ours(state: &Path, listen: &str) -> (Running, String) {
+pub fn ours(state: &Path, listen: &str) -> (Running, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_daicho"));
     command.args(["witness", "serve"]).arg(state);
     command.args(["--listen", listen]).stdout(Stdio::piped());
@@ -29,7 +29,7 @@ fn ours(state: &Path, listen: &str) -> (Running, String) {
 }
 
 /// A witness's state file beside the ledger that knows the ledger; and the witness's key.
-fn made(ledger: &Ledger) -> (PathBuf, String) {
+pub fn made(ledger: &Ledger) -> (PathBuf, String) {
     let state = ledger.beside("witness.toml");
     let file = state.to_str().unwrap();
     let name = ["witness", "init", "--name", "w.example/1", file];
@@ -40,7 +40,7 @@ fn made(ledger: &Ledger) -> (PathBuf, String) {
     (state, vkey)
 }
 
-fn configure(ledger: &Ledger, vkey: &str, url: &str, missed: &str) -> PathBuf {
+pub fn configure(ledger: &Ledger, vkey: &str, url: &str, missed: &str) -> PathBuf {
     let log = ledger.run(&["key", "show"]).ok();
     let policy = format!("log {log}witness w {vkey} {url}\nquorum w\n");
     let path = ledger.dir.join("witness.policy");

@@ -7,6 +7,7 @@ Prints one JSON report. Exit code 0: sound; 1: the report has findings; 2: no lo
 Needs the package `cryptography` for Ed25519, no secret and no network. Left to a reader with
 the schemas at hand: whether `data` is what its kind allows. OpenSSL refuses a non-canonical S
 and R as FORMAT.md asks; of small-order keys only the ones that encode y = 0, 1 are refused.
+What is inside a time stamp is left to `openssl ts -verify`, as FORMAT.md shows.
 """
 import argparse, base64, hashlib, json, re, struct, sys
 from datetime import datetime
@@ -99,7 +100,8 @@ class Log:
         self.origin, self.signed = self.keys[0][1].origin, set()
         cosigned = data / "checkpoint.cosigned"
         own = [data / "checkpoint", *([cosigned] if cosigned.exists() else [])]
-        for path in [*own, *checkpoints]:
+        stamped = [path for path in sorted((data / "tokens").glob("*.checkpoint")) if path.with_suffix(".tsr").exists()]
+        for path in [*own, *stamped, *checkpoints]:
             try: self.promise(path.read_bytes(), None, path)
             except (OSError, ValueError): self.wrong("checkpoint", None, path)
         self.seq, self.prev, self.at, tail = 0, bytes(32), "", None
@@ -121,6 +123,8 @@ class Log:
             if rest:
                 offset = sum(len(line) + 1 for line in lines)
                 tail = {"file": f"log/{path.name}", "offset": offset, "tail_bytes": len(rest), "tail_sha256": sha256(rest).hex()}
+        for path in (data / "tokens").glob("*.tsr"):
+            if not path.with_suffix(".checkpoint").exists(): self.wrong("token", None, path)
         self.check_promises()
         self.check_contents()
         # A key that is only named, and has signed nothing here, vouches for nothing.
@@ -186,6 +190,9 @@ class Log:
             note = f"{self.origin}\n{data['size']}\n{base64.b64encode(bytes.fromhex(data['root'])).decode()}\n\n— {self.origin} {data['signature']}\n"
             try: self.promise(note.encode(), seq, None)
             except ValueError: self.wrong("checkpoint", seq)
+        if kind == "checkpoint.timestamped":
+            path = self.data / "tokens" / f"{data['size']:020}.tsr"
+            if not path.exists() or sha256(path.read_bytes()).hex() != data["token"]: self.wrong("token", seq, path)
         if kind == "retention.expired": self.ended.add(data["bucket"])
         for ref in body.get("content", []):
             self.references.setdefault((ref["bucket"], ref["sealed"]), (ref["sealed_bytes"], seq))

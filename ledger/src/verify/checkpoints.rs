@@ -1,7 +1,7 @@
 //! Checkpoints held against the tree, at the size that each promises.
 
 use super::keys::Keys;
-use super::{Check, CheckedCheckpoint, Finding, Found, Trust, VerifyError, io_at};
+use super::{Check, CheckedCheckpoint, Finding, Found, VerifyError, io_at};
 use crate::Checkpoint;
 use crate::checkpoint::{CHECKPOINT_REACH, CheckpointError};
 use crate::layout::Layout;
@@ -36,14 +36,13 @@ struct Waiting {
 }
 
 impl Promises {
-    /// The ledger's own checkpoint and those that the auditor brings.
+    /// The ledger's own checkpoints, and the notes given.
     pub fn collect(
         layout: &Layout,
-        trust: &Trust,
+        mut notes: Vec<(String, Vec<u8>)>,
         keys: &mut Keys,
         found: &mut Found,
     ) -> Result<Promises, VerifyError> {
-        let mut notes = trust.checkpoints.clone();
         let own = layout.checkpoint();
         match std::fs::read(&own) {
             Ok(note) => notes.push((layout.shown(&own), note)),
@@ -263,14 +262,14 @@ fn finding(file: String, check: Check, expected: String, found: String) -> Findi
 mod tests {
     use super::*;
     use crate::tree::{Tree, leaf_hash};
+    use crate::verify::Trust;
 
     #[test]
     fn the_root_is_known_at_every_size_that_an_entry_may_state_and_at_no_other() {
         let dir = tempfile::TempDir::new().expect("a directory");
         let layout = Layout::new(dir.path());
-        let trust = Trust::default();
-        let mut keys = Keys::founded(None, &trust);
-        let mut promises = Promises::collect(&layout, &trust, &mut keys, &mut Found::default())
+        let mut keys = Keys::founded(None, &Trust::default());
+        let mut promises = Promises::collect(&layout, Vec::new(), &mut keys, &mut Found::default())
             .expect("nothing to read");
         let (mut tree, mut frontier) = (Tree::default(), Frontier::default());
         for i in 0..140_000_u64 {

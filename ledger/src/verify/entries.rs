@@ -4,6 +4,7 @@ use super::checkpoints::Promises;
 use super::contents::Contents;
 use super::keys::{Keys, other_key};
 use super::lines::{Checked, Signatures, Span, body_of, check_lines};
+use super::tokens::Tokens;
 use super::{Check, Finding, Found, Trust, VerifyError, Walked, io_at};
 use crate::history::may_rotate;
 use crate::layout::{Layout, LogFiles};
@@ -76,6 +77,7 @@ struct Walk<'a> {
     signatures: Signatures,
     promises: &'a mut Promises,
     contents: &'a mut Contents,
+    tokens: &'a mut Tokens,
     found: &'a mut Found,
     frontier: Frontier,
     expected_seq: u64,
@@ -90,6 +92,7 @@ pub fn walk(
     keys: &mut Keys,
     promises: &mut Promises,
     contents: &mut Contents,
+    tokens: &mut Tokens,
     found: &mut Found,
     step: &mut impl FnMut(u64),
 ) -> Result<Walked, VerifyError> {
@@ -114,6 +117,7 @@ pub fn walk(
         keys,
         promises,
         contents,
+        tokens,
         found,
         frontier: Frontier::default(),
         expected_seq: 0,
@@ -311,6 +315,7 @@ impl Walk<'_> {
                     (None, _) => {}
                 }
                 self.contents.collect(&envelope);
+                self.tokens.pass(self.frontier.size() + 1, &envelope);
                 if let Data::LedgerCheckpoint(checkpoint) = &envelope.event.data {
                     self.promises.check_entry(
                         &self.frontier,

@@ -14,6 +14,14 @@ facts! {
     /// Signed by the old key: entries after this one are signed by the new.
     KeyRotated { vkey: Label, reason: RotationReason, }
     WitnessCosigned { witness: Label, size: u64, root: Hash, signature: Label, cosigned: Timestamp, }
+    /// An authority said when the checkpoint of this size existed (RFC 3161).
+    CheckpointTimestamped {
+        size: u64,
+        /// SHA-256 of the authority's response as it is kept.
+        token: Hash,
+        /// The authority's time.
+        time: Timestamp,
+    }
     ExportDelivered { destination: Name, first: u64, last: u64, }
     ExportDegraded { destination: Name, position: u64, reason: DegradedReason, }
     ExportGap { destination: Name, first: u64, last: u64, }
