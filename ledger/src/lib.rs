@@ -15,7 +15,7 @@ mod expire;
 mod history;
 mod key_file;
 mod layout;
-mod line;
+pub mod line;
 mod lock;
 pub mod note;
 mod open;
