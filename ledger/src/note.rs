@@ -274,7 +274,10 @@ impl<'a> Note<'a> {
             let signature = STANDARD
                 .decode(signature)
                 .map_err(|_| NoteError::Malformed("a signature's base64 is not canonical"))?;
-            let (id, signature) = signature.split_first_chunk::<4>().ok_or(malformed)?;
+            let (id, signature) = signature
+                .split_first_chunk::<4>()
+                .filter(|(_, signature)| !signature.is_empty())
+                .ok_or(malformed)?;
             if signatures.len() == MAX_SIGNATURES {
                 return Err(NoteError::Malformed("more than 100 signatures"));
             }
