@@ -53,10 +53,13 @@ impl Query {
     pub fn from_der(bytes: &[u8]) -> Result<Query, QueryError> {
         let query = TimeStampReq::from_der(bytes).map_err(|_| QueryError::Malformed)?;
         let sha256 = query.message_imprint.hash_algorithm.oid == SHA256;
-        if query.version != 1 || !sha256 || query.nonce.is_none() {
+        let query = Query(query);
+        // The reader of DER takes a default that is written out, which DER does not.
+        let one_form = query.to_der() == bytes;
+        if query.0.version != 1 || !sha256 || query.0.nonce.is_none() || !one_form {
             return Err(QueryError::Malformed);
         }
-        Ok(Query(query))
+        Ok(query)
     }
 
     /// The token of a response to this query about `document`, if everything about it holds.
