@@ -182,6 +182,11 @@ impl ContentStore {
     }
 
     pub fn read(&self, reference: &ContentRef) -> Result<Vec<u8>, ContentError> {
+        self.open(reference, &self.sealed(reference)?)
+    }
+
+    /// The sealed bytes, if they are still the ones that the reference commits to.
+    pub fn sealed(&self, reference: &ContentRef) -> Result<Vec<u8>, ContentError> {
         let (bucket, digest) = (&reference.bucket, reference.sealed);
         let place = self
             .find(bucket, &digest)?
@@ -196,7 +201,7 @@ impl ContentStore {
                 digest,
             });
         }
-        self.open(reference, &sealed)
+        Ok(sealed)
     }
 
     fn open(&self, reference: &ContentRef, sealed: &[u8]) -> Result<Vec<u8>, ContentError> {

@@ -26,13 +26,16 @@ mod publish;
 pub mod query;
 mod reader;
 mod scan;
-mod signature;
+pub mod signature;
 mod signer;
 pub mod tile;
 pub mod timestamp;
 pub mod tree;
 pub mod verify;
 pub mod witness;
+
+/// The whole format, for whoever writes a second verifier.
+pub const FORMAT: &str = include_str!("../FORMAT.md");
 
 pub use append::{AppendError, Appender, Content, Receipt, Submission};
 pub use checkpoint::Checkpoint;

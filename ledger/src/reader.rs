@@ -177,6 +177,17 @@ impl Reader {
         Ok(self.state().tree.consistency_proof(old, size)?)
     }
 
+    /// How many entries the newest checkpoint covers. Another process reads it from its
+    /// file, a moment behind the log.
+    pub fn covered(&self) -> u64 {
+        checkpoint_size(&self.state().note).unwrap_or(0)
+    }
+
+    /// The path from the entry at `seq` to the root of the first `size` entries.
+    pub fn inclusion_proof(&self, seq: u64, size: u64) -> Result<Vec<Hash>, ReadError> {
+        Ok(self.state().tree.inclusion_proof(seq, size)?)
+    }
+
     /// Proves entry `seq` under the newest checkpoint.
     pub fn prove(&self, seq: u64) -> Result<Proof, ReadError> {
         let state = self.state();
@@ -242,6 +253,11 @@ impl Reader {
     /// Opens sealed content; needs the bucket's key.
     pub fn content(&self, reference: &ContentRef) -> Result<Vec<u8>, ContentError> {
         self.shared.content.read(reference)
+    }
+
+    /// The sealed bytes that an entry commits to; needs no key.
+    pub fn sealed(&self, reference: &ContentRef) -> Result<Vec<u8>, ContentError> {
+        self.shared.content.sealed(reference)
     }
 
     /// What a C2SP tlog-tiles client asked for; `None` when the log does not have it.

@@ -3,7 +3,7 @@ mod table;
 use crate::note::VerifierKey;
 use crate::signer::{SignError, Signer};
 use schemas::Hash;
-pub use table::KeyTable;
+pub(crate) use table::KeyTable;
 
 /// What stands before the leaf hash in what is signed. It keeps an entry's signature from
 /// ever being one of a checkpoint.
@@ -18,7 +18,7 @@ fn message(origin: &str, leaf: &Hash) -> Vec<u8> {
     message
 }
 
-pub fn sign(signer: &dyn Signer, leaf: &Hash) -> Result<[u8; 64], SignError> {
+pub(crate) fn sign(signer: &dyn Signer, leaf: &Hash) -> Result<[u8; 64], SignError> {
     signer.sign(&message(signer.verifier().name(), leaf))
 }
 
