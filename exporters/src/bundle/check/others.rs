@@ -1,0 +1,192 @@
+//! What others have seen of the log: auditors, witnesses, time stamping authorities.
+
+use super::Trust;
+use crate::bundle::TOKEN;
+use crate::bundle::evidence::{Evidence, Signed};
+use crate::bundle::report::Report;
+use ledger::Checkpoint;
+use ledger::note::Note;
+use ledger::tree::check_consistency;
+use schemas::{Hash, Timestamp};
+use sha2::{Digest, Sha256};
+
+/// A checkpoint in the bundle, and the way from it to the bundle's own.
+struct Seen<'a> {
+    note: &'a [u8],
+    size: u64,
+    path: &'a [Hash],
+}
+
+pub fn check(
+    evidence: &Evidence,
+    head: &Checkpoint,
+    trust: &Trust,
+    report: &mut Report,
+) -> Result<(), String> {
+    let mut seen = vec![Seen {
+        note: &evidence.checkpoint,
+        size: head.size,
+        path: &[],
+    }];
+    for older in &evidence.older {
+        let role = older.role;
+        let at = |fault: String| format!("older/{role}: {fault}");
+        let old = evidence.open(&older.note).map_err(at)?;
+        if !grew(&old, &older.consistency, head) {
+            return Err(at(
+                "the log did not grow from it to the checkpoint".to_owned()
+            ));
+        }
+        report.proves(
+            format!(
+                "the log has only grown since its checkpoint of size {} ({role})",
+                old.size
+            ),
+            "the consistency proof between the two, both signed by the log's key",
+        );
+        seen.push(Seen {
+            note: &older.note,
+            size: old.size,
+            path: &older.consistency,
+        });
+    }
+    for (source, note) in &trust.checkpoints {
+        kept(evidence, head, &seen, source, note, report);
+    }
+    witnesses(evidence, &seen, trust, report);
+    policy(evidence, &seen, trust, report);
+    time(evidence, report);
+    Ok(())
+}
+
+fn grew(old: &Checkpoint, path: &[Hash], head: &Checkpoint) -> bool {
+    check_consistency(old.size, &old.root, head.size, &head.root, path)
+}
+
+/// A checkpoint that the auditor has kept: does the log still keep it?
+fn kept(
+    evidence: &Evidence,
+    head: &Checkpoint,
+    seen: &[Seen],
+    source: &str,
+    note: &[u8],
+    report: &mut Report,
+) {
+    // Before its signature: the bundle need not hold the key of a later time.
+    if claimed_size(note) > Some(head.size) {
+        return report.not_done(format!(
+            "{source} is newer than the bundle; ask for a new one"
+        ));
+    }
+    let mine = match evidence.open(note) {
+        Ok(mine) => mine,
+        Err(fault) => return report.wrong(format!("{source}: {fault}")),
+    };
+    let size = mine.size;
+    match seen.iter().find(|seen| seen.size == size) {
+        Some(seen) if grew(&mine, seen.path, head) => report.proves(
+            format!("the log has only grown since your checkpoint {source} of size {size}"),
+            "the consistency proof between the two",
+        ),
+        Some(_) => report.wrong(format!(
+            "{source}: the log has another history than this checkpoint of size {size}"
+        )),
+        None => report.not_done(format!(
+            "{source} (size {size}) cannot be compared with this bundle; ask for one made with \
+             --checkpoint and this file"
+        )),
+    }
+}
+
+fn claimed_size(note: &[u8]) -> Option<u64> {
+    let note = Note::parse(note).ok()?;
+    Some(Checkpoint::parse(note.unverified_text()).ok()?.size)
+}
+
+fn witnesses(evidence: &Evidence, seen: &[Seen], trust: &Trust, report: &mut Report) {
+    let of_policy = trust.policy.iter().flat_map(|policy| &policy.witnesses);
+    let of_policy = of_policy.map(|witness| (&witness.key, false));
+    let named = trust.witnesses.iter().map(|key| (key, true));
+    for (key, must) in named.chain(of_policy) {
+        let (name, mut cosigned) = (key.name(), false);
+        for Seen { note, size, .. } in seen {
+            let Ok(note) = Note::parse(note) else {
+                continue;
+            };
+            let seconds = match key.cosigned(&note) {
+                Ok(Some(seconds)) => seconds,
+                Ok(None) => continue,
+                Err(_) => {
+                    report.wrong(format!("the cosignature of {name} does not hold"));
+                    continue;
+                }
+            };
+            cosigned = true;
+            let at = i64::try_from(seconds.saturating_mul(1_000_000));
+            let at = Timestamp::from_micros(at.unwrap_or(i64::MAX));
+            let covered = evidence
+                .entries
+                .partition_point(|entry: &Signed| entry.seq() < *size);
+            report.proves(
+                format!(
+                    "the witness {name} saw the first {size} entries of this log at {at}: \
+                     {covered} of the entries here are among them"
+                ),
+                "its cosignature on the checkpoint of that size, under the key that you gave",
+            );
+        }
+        if must && !cosigned {
+            report.wrong(format!(
+                "the witness {name} has cosigned none of the checkpoints here"
+            ));
+        }
+    }
+}
+
+fn policy(evidence: &Evidence, seen: &[Seen], trust: &Trust, report: &mut Report) {
+    let Some(policy) = &trust.policy else {
+        if trust.witnesses.is_empty() {
+            report.leaves_open(
+                "that everybody is shown the same log",
+                "no witness was named; whoever holds the log's key could sign a second history",
+            );
+        }
+        return;
+    };
+    let mut logs = policy.logs.iter();
+    if !policy.logs.is_empty() && !logs.any(|log| evidence.keys.first_of(&log.key).is_some()) {
+        report.wrong("the log's key is none of the policy's");
+    }
+    let quorum = |seen: &&Seen| Note::parse(seen.note).is_ok_and(|note| policy.has_quorum(&note));
+    match seen.iter().filter(quorum).map(|seen| seen.size).max() {
+        Some(size) => report.proves(
+            format!("the policy's quorum has cosigned the first {size} entries"),
+            "the cosignatures of its witnesses",
+        ),
+        None => report.wrong("no checkpoint here has the cosignatures of the policy's quorum"),
+    }
+}
+
+fn time(evidence: &Evidence, report: &mut Report) {
+    let Some(token) = evidence.token else {
+        return report.leaves_open(
+            "when the entries were written",
+            "their times are by the ledger's own clock; no time stamping authority's token is here",
+        );
+    };
+    let stamped = evidence.older.iter().find(|older| older.role == "stamped");
+    let imprint = stamped.map(|stamped| Sha256::digest(&stamped.note));
+    let of_it = |imprint: &[u8]| token.windows(imprint.len()).any(|bytes| bytes == imprint);
+    if !imprint.is_some_and(|imprint| of_it(&imprint)) {
+        report.wrong(format!(
+            "{TOKEN} is not a token over older/stamped.checkpoint"
+        ));
+    }
+    report.leaves_open(
+        "when the stamped checkpoint was made",
+        format!(
+            "the token's signature is not checked here; `openssl ts -verify -in {TOKEN} -data \
+             older/stamped.checkpoint -CAfile CA.pem` does"
+        ),
+    );
+}
