@@ -42,6 +42,10 @@ pub enum Command {
     Verify(Verify),
     /// Write a C2SP tlog-proof that an entry is in the log
     Prove(Prove),
+    /// Write chosen entries, their proofs and two verifiers into one zip for an outside auditor
+    Bundle(Bundle),
+    /// Check such a zip, and say what it proves and what not
+    VerifyBundle(VerifyBundle),
     /// The log's signing key: show it, replace it, protect it
     #[command(subcommand)]
     Key(Key),
@@ -128,6 +132,19 @@ pub struct Append {
 
 #[derive(Args)]
 pub struct Events {
+    #[command(flatten)]
+    pub filter: Filter,
+    /// At most so many
+    #[arg(long)]
+    pub limit: Option<usize>,
+    /// The newest first
+    #[arg(long)]
+    pub newest: bool,
+}
+
+/// Which entries are meant; all of them, if nothing is said.
+#[derive(Args)]
+pub struct Filter {
     /// Only these kinds (repeatable)
     #[arg(long)]
     pub kind: Vec<String>,
@@ -146,14 +163,11 @@ pub struct Events {
     #[arg(long)]
     pub until: Option<String>,
     /// From this position on
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, value_name = "SEQ", default_value_t = 0)]
     pub from: u64,
-    /// At most so many
-    #[arg(long)]
-    pub limit: Option<usize>,
-    /// The newest first
-    #[arg(long)]
-    pub newest: bool,
+    /// Up to this position, and with it
+    #[arg(long, value_name = "SEQ")]
+    pub to: Option<u64>,
 }
 
 #[derive(Args)]
@@ -224,6 +238,40 @@ pub struct Prove {
     /// File to write, instead of standard output
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub struct Bundle {
+    /// The zip to write; an existing file is never written over
+    #[arg(long, short, value_name = "FILE")]
+    pub output: PathBuf,
+    #[command(flatten)]
+    pub filter: Filter,
+    /// A checkpoint that the auditor has kept: the bundle proves that the log has only grown since
+    #[arg(long, value_name = "FILE")]
+    pub checkpoint: Option<PathBuf>,
+    /// Content to give away in the clear, as 41:request; that it is revealed is recorded first
+    /// (repeatable)
+    #[arg(long, value_name = "SEQ:NAME")]
+    pub release: Vec<String>,
+}
+
+#[derive(Args)]
+pub struct VerifyBundle {
+    #[arg(value_name = "FILE")]
+    pub bundle: PathBuf,
+    /// The log's key as it was published elsewhere
+    #[arg(long)]
+    pub vkey: Option<String>,
+    /// A checkpoint kept elsewhere (repeatable)
+    #[arg(long, value_name = "FILE")]
+    pub checkpoint: Vec<PathBuf>,
+    /// Key of a witness that must have cosigned (repeatable)
+    #[arg(long, value_name = "VKEY")]
+    pub witness: Vec<String>,
+    /// C2SP tlog-policy whose quorum must have cosigned
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]

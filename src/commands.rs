@@ -4,8 +4,9 @@ mod agents;
 mod append;
 mod approvals;
 mod backup;
+mod bundle;
 mod doctor;
-mod events;
+pub mod events;
 mod export;
 mod findings;
 mod init;
@@ -21,6 +22,7 @@ mod show;
 mod timestamp;
 mod users;
 mod verify;
+mod verify_bundle;
 mod witness;
 
 use crate::cli::{Cli, Command};
@@ -39,6 +41,8 @@ pub fn run(cli: &Cli) -> Done {
         Command::Show(args) => show::run(cli, args),
         Command::Verify(args) => verify::run(cli, args),
         Command::Prove(args) => prove::run(cli, args),
+        Command::Bundle(args) => bundle::run(cli, args),
+        Command::VerifyBundle(args) => verify_bundle::run(cli, args),
         Command::Key(args) => key::run(cli, args),
         Command::Rebuild => rebuild::run(cli),
         Command::Mask(args) => mask::run(cli, args),

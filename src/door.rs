@@ -8,7 +8,7 @@ use anyhow::Context;
 use ledger::clock::{Clock, SystemClock};
 use ledger::{AppendError, Appender, Entry, Layout, OpenError, Reader, Receipt, Submission};
 use schemas::kinds::records::ContentRevealed;
-use schemas::{Actor, Data, Event, EventId, Timestamp};
+use schemas::{Actor, Data, Event, EventId, Name, Timestamp};
 use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -139,10 +139,23 @@ impl Door {
 
     /// Records that an entry's content is about to be shown: nothing is revealed unrecorded.
     pub fn record_reveal(&self, entry: &Entry, purpose: &str) -> Result<(), AppendError> {
-        let batch = entry.content().iter().map(|reference| {
+        let names = entry
+            .content()
+            .iter()
+            .map(|reference| (entry.seq(), &reference.name));
+        self.record_reveals(names, purpose)
+    }
+
+    /// The same for single contents, by the position of their entries and their names.
+    pub fn record_reveals<'a>(
+        &self,
+        contents: impl Iterator<Item = (u64, &'a Name)>,
+        purpose: &str,
+    ) -> Result<(), AppendError> {
+        let batch = contents.map(|(position, name)| {
             let data = ContentRevealed {
-                position: entry.seq(),
-                name: reference.name.clone(),
+                position,
+                name: name.clone(),
                 purpose: purpose.parse().expect("purposes are literal names"),
             };
             self.event(self.operator(), data)

@@ -29,3 +29,14 @@ pub fn replace(path: &Path, bytes: &[u8], private: bool) -> io::Result<()> {
     }
     Ok(())
 }
+
+/// Makes a file whole and durably; what is there already is never written over.
+pub fn create(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    // Takes the name, so that the replacement replaces nothing of anybody's.
+    File::options().write(true).create_new(true).open(path)?;
+    let made = replace(path, bytes, true);
+    if made.is_err() {
+        let _ = std::fs::remove_file(path);
+    }
+    made
+}

@@ -69,6 +69,8 @@ pub struct Filter {
     pub until: Option<Timestamp>,
     /// Positions from here on.
     pub from: u64,
+    /// Positions up to this one, and with it.
+    pub to: Option<u64>,
     /// The newest first, instead of the oldest.
     pub newest_first: bool,
     pub limit: Option<usize>,
@@ -89,6 +91,7 @@ pub fn find(
         Some(until) => first_at_or_after(reader, until, size)?,
         None => size,
     };
+    let end = filter.to.map_or(end, |to| end.min(to.saturating_add(1)));
     let mut wanted = RoaringTreemap::new();
     wanted.insert_range(start.max(filter.from)..end.max(start));
     view.read(|positions| {

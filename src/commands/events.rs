@@ -1,4 +1,4 @@
-use crate::cli::{Cli, Events};
+use crate::cli::{self, Cli, Events};
 use crate::commands::read;
 use crate::intake::moment;
 use crate::outcome::{Done, Failure, Outcome};
@@ -10,7 +10,11 @@ use schemas::Data;
 use std::io::Write;
 
 pub fn run(cli: &Cli, args: &Events) -> Done {
-    let filter = filter(args)?;
+    let filter = Filter {
+        newest_first: args.newest,
+        limit: args.limit,
+        ..filter(&args.filter)?
+    };
     let reader = read(&cli.data)?;
     let views = Views::open(reader.clone())?;
     let mut out = std::io::stdout().lock();
@@ -44,7 +48,8 @@ pub fn line(entry: &Entry) -> String {
     .to_owned()
 }
 
-fn filter(args: &Events) -> Result<Filter, Failure> {
+/// What is typed, as what is meant.
+pub fn filter(args: &cli::Filter) -> Result<Filter, Failure> {
     for kind in &args.kind {
         if !Data::KINDS.contains(&kind.as_str()) {
             return Err(Failure::msg(
@@ -53,40 +58,28 @@ fn filter(args: &Events) -> Result<Filter, Failure> {
             ));
         }
     }
+    fn parsed<T>(what: &'static str, text: &Option<String>) -> anyhow::Result<Option<T>>
+    where
+        T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>,
+    {
+        text.as_ref()
+            .map(|text| text.parse())
+            .transpose()
+            .context(what)
+    }
+    let at = |what: &'static str, text: &Option<String>| {
+        text.as_deref().map(moment).transpose().context(what)
+    };
     Ok(Filter {
         kinds: args.kind.clone(),
-        actor: args
-            .actor
-            .as_ref()
-            .map(|a| a.parse())
-            .transpose()
-            .context("--actor")?,
-        session: args
-            .session
-            .as_ref()
-            .map(|s| s.parse())
-            .transpose()
-            .context("--session")?,
-        class: args
-            .class
-            .as_ref()
-            .map(|c| c.parse())
-            .transpose()
-            .context("--class")?,
-        since: args
-            .since
-            .as_deref()
-            .map(moment)
-            .transpose()
-            .context("--since")?,
-        until: args
-            .until
-            .as_deref()
-            .map(moment)
-            .transpose()
-            .context("--until")?,
+        actor: parsed("--actor", &args.actor)?,
+        session: parsed("--session", &args.session)?,
+        class: parsed("--class", &args.class)?,
+        since: at("--since", &args.since)?,
+        until: at("--until", &args.until)?,
         from: args.from,
-        newest_first: args.newest,
-        limit: args.limit,
+        to: args.to,
+        newest_first: false,
+        limit: None,
     })
 }

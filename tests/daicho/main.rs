@@ -14,6 +14,7 @@
 //! | `privacy` | a planted name or secret in a file, log line, export, page or report |
 //! | `review` | a finding, patch or approval that bandit or OpenSSH sees otherwise |
 //! | `backup` | a copy that is not the ledger, or an old one that passes for it |
+//! | `bundle` | a tampered evidence bundle that one of its three verifiers calls proven |
 //! | `doctor` | a fault of the surroundings that an operator is not told of |
 //! | `tidy` | an import, a clock or a status code in the wrong room |
 //! | `witness` | a witness that cosigns two histories, or a log that does not notice its absence |
@@ -26,6 +27,7 @@
 
 mod backup;
 mod bad_input;
+mod bundle;
 mod cli;
 mod disk;
 mod doctor;

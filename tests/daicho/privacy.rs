@@ -230,6 +230,9 @@ fn planted_personal_data_and_secrets_stand_in_no_file_log_line_export_or_page() 
             &all,
         );
     }
+    let bundle = ledger.beside("bundle.zip");
+    ledger.run(&["bundle", "-o", bundle.to_str().unwrap()]).ok();
+    clean("a bundle", &std::fs::read(bundle).unwrap(), &all);
     let events = ledger.run(&["events", "--json"]).ok();
     clean("events", events.as_bytes(), &all);
     clean(

@@ -161,6 +161,7 @@ impl Wanted {
                 .transpose()
                 .map_err(|e| wrong(&e))?,
             from: self.from,
+            to: None,
             newest_first: self.newest,
             limit: Some(self.limit.unwrap_or(PAGE).min(PAGE)),
         })

@@ -1,0 +1,613 @@
+//! Evidence bundles, and their three verifiers: `verify-bundle`, verify.py and verify.html.
+//! Whatever is done to a bundle, none of them calls it proven.
+
+mod forge;
+mod judges;
+mod tamper;
+
+use crate::world::{Dice, Ledger, ORIGIN, Ran, cannot_run, drill, has, run, say, with_content};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use exporters::bundle::{Trust, check, zip};
+use forge::{Forged, Forger, Members};
+use judges::{Python, Question, all_say, ask_page};
+use ledger::note::SignerKey;
+use ledger::witness::Cosigner;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A text that must stay one, wherever it is shown.
+const MARKUP: &str = "<img src=x onerror=alert(1)>";
+
+/// A ledger of 41 entries, with what others have seen of it at smaller sizes.
+struct Sample {
+    ledger: Ledger,
+    vkey: String,
+    witness: Cosigner,
+    /// The checkpoint that an auditor has kept, of size 11.
+    kept: PathBuf,
+}
+
+impl Sample {
+    fn new() -> Sample {
+        let ledger = Ledger::new();
+        let grow = |part: u64| {
+            let events: Vec<Value> = (0..10)
+                .map(|i| {
+                    let mut event = with_content(drill("restore"), &format!("帳簿 {part} {i}"));
+                    event["session"] = json!(if i % 2 == 0 { "even" } else { MARKUP });
+                    event
+                })
+                .collect();
+            ledger.append(&events);
+        };
+        let checkpoint = || std::fs::read_to_string(ledger.dir.join("checkpoint")).unwrap();
+        let witness = Cosigner::from_seed("witness.example.com/w1", &[9; 32]).unwrap();
+        grow(0);
+        let kept = ledger.beside("kept");
+        std::fs::write(&kept, checkpoint()).unwrap();
+        grow(1);
+        let note = checkpoint();
+        let text = &note[..note.find("\n\n").unwrap() + 1];
+        let cosigned = format!("{note}{}", witness.cosign(text, 1_790_000_000));
+        std::fs::write(ledger.dir.join("checkpoint.cosigned"), cosigned).unwrap();
+        grow(2);
+        grow(3);
+        let vkey = ledger.run(&["key", "show"]).ok().trim().to_owned();
+        Sample {
+            ledger,
+            vkey,
+            witness,
+            kept,
+        }
+    }
+
+    /// Writes a bundle with more arguments; gives its path.
+    #[track_caller]
+    fn bundle(&self, name: &str, args: &[&str]) -> PathBuf {
+        let path = self.ledger.beside(name);
+        let whole = [&["bundle", "-o", path.to_str().unwrap()], args].concat();
+        self.ledger.run(&whole).ok();
+        path
+    }
+
+    /// With everything that a bundle can hold.
+    fn full(&self) -> PathBuf {
+        let kept = self.kept.to_str().unwrap();
+        self.bundle(
+            "full.zip",
+            &[
+                "--from",
+                "3",
+                "--to",
+                "14",
+                "--release",
+                "5:note",
+                "--checkpoint",
+                kept,
+            ],
+        )
+    }
+
+    fn ask(&self, name: &str, bundle: &Path) -> Question {
+        Question {
+            name: name.to_owned(),
+            bundle: bundle.to_owned(),
+            ..Question::default()
+        }
+    }
+}
+
+fn members(path: &Path) -> Members {
+    let bytes = std::fs::read(path).unwrap();
+    let members = zip::read(&bytes).unwrap();
+    members
+        .into_iter()
+        .map(|(name, bytes)| (name, bytes.to_vec()))
+        .collect()
+}
+
+fn keep(ledger: &Ledger, name: &str, bytes: &[u8]) -> PathBuf {
+    let path = ledger.beside(&format!(
+        "{}.zip",
+        name.replace(|c: char| !c.is_ascii_alphanumeric(), "-")
+    ));
+    std::fs::write(&path, bytes).unwrap();
+    path
+}
+
+#[test]
+fn three_verifiers_see_what_a_bundle_proves_and_what_it_does_not() {
+    let sample = Sample::new();
+    let full = sample.full();
+    let session = sample.bundle("session.zip", &["--session", MARKUP]);
+    let whole = sample.bundle("whole.zip", &[]);
+    let head = sample.ledger.dir.join("checkpoint");
+    let now = sample.bundle("now.zip", &["--checkpoint", head.to_str().unwrap()]);
+    let stranger = Ledger::new();
+    let foreign = stranger.run(&["key", "show"]).ok().trim().to_owned();
+    let mine = sample.witness.key().to_string();
+    let other = Cosigner::from_seed("witness.example.com/w2", &[8; 32]).unwrap();
+    let other = other.key().to_string();
+    // What whoever holds the ledger's key could have shown somebody else.
+    let signer = std::fs::read_to_string(sample.ledger.dir.join("keys/ledger.key")).unwrap();
+    let signer = SignerKey::parse(&signer).unwrap();
+    let fork = |size: u64| {
+        let path = sample.ledger.beside(&format!("fork-{size}"));
+        let root = STANDARD.encode([7; 32]);
+        std::fs::write(
+            &path,
+            signer.sign_note(&format!("{ORIGIN}\n{size}\n{root}\n")),
+        )
+        .unwrap();
+        path
+    };
+    let all = |name: &str| sample.ask(name, &full);
+    let part = |name: &str| sample.ask(name, &session);
+    let (vkey, kept) = (&sample.vkey, &sample.kept);
+    let config = sample.ledger.dir.join("daicho.toml");
+    let strange = stranger.dir.join("checkpoint");
+    all_say(&[
+        (all("all"), 0),
+        (part("a session"), 0),
+        (sample.ask("the whole log", &whole), 0),
+        (
+            sample.ask("the newest checkpoint kept", &now).kept(&head),
+            0,
+        ),
+        (all("the key").vkey(vkey), 0),
+        (all("another key").vkey(&foreign), 1),
+        (all("a kept checkpoint").vkey(vkey).kept(kept), 0),
+        (part("one that no proof is for").kept(kept), 2),
+        (all("a newer checkpoint").kept(&fork(99)), 2),
+        (all("a fork at a kept size").kept(&fork(11)), 1),
+        (all("a fork at the bundle's size").kept(&fork(41)), 1),
+        (all("a stranger's checkpoint").kept(&strange), 1),
+        (all("no checkpoint").kept(&config), 1),
+        (all("a witness").vkey(vkey).witness(&mine), 0),
+        (part("a witness of a part").vkey(vkey).witness(&mine), 0),
+        (all("a witness that was not there").witness(&other), 1),
+    ]);
+    // What is said, and what is shown.
+    for (question, lines) in [
+        (
+            all("all"),
+            &[
+                "PROVEN       13 entries (0, 3-14) are in the log example.com/daicho",
+                "PROVEN       nothing is missing from entry 3 to entry 14",
+                "PROVEN       the sealed bytes of note of entry 5 are the ones that were recorded",
+                "NOT PROVEN   that the key is that of the log's owner",
+                "NOT PROVEN   that released/00000000000000000005/note is what was sealed",
+            ][..],
+        ),
+        (
+            part("a witness of a part").witness(&mine),
+            &[
+                "saw the first 21 entries of this log at 2026-09-21T14:13:20.000000Z: 11 of the entries",
+                "NOT PROVEN   that these are all entries of: positions 0 to 41, session <img",
+            ],
+        ),
+    ] {
+        let told = question.ask_daicho().ok();
+        for line in lines {
+            assert!(told.contains(line), "{line}: {told}");
+        }
+    }
+    for shown in ask_page(&[part("markup")]).into_iter().flatten() {
+        assert_eq!(shown["rows"], 21);
+        let details = shown["details"].as_str().unwrap();
+        assert!(details.contains(MARKUP), "{shown}");
+    }
+    let policy = |key: &str| {
+        let path = sample.ledger.beside("policy");
+        std::fs::write(&path, format!("witness w {key}\nquorum w\n")).unwrap();
+        let (path, full) = (path.display().to_string(), full.display().to_string());
+        sample
+            .ledger
+            .run(&["verify-bundle", &full, "--policy", &path])
+    };
+    assert!(
+        policy(&mine)
+            .ok()
+            .contains("quorum has cosigned the first 21 entries")
+    );
+    assert_eq!(policy(&other).code, 1);
+}
+
+#[test]
+fn a_bundle_has_one_form_and_is_never_written_over() {
+    let sample = Sample::new();
+    let (one, two) = (
+        sample.bundle("1.zip", &["--to", "9"]),
+        sample.bundle("2.zip", &["--to", "9"]),
+    );
+    assert_eq!(std::fs::read(&one).unwrap(), std::fs::read(&two).unwrap());
+    let again = ["bundle", "-o", one.to_str().unwrap()];
+    sample.ledger.run(&again).refused(&["1.zip exists already"]);
+    let out = sample.ledger.beside("3.zip");
+    let out = out.to_str().unwrap();
+    for (args, parts) in [
+        (
+            &["--session", "nobody"][..],
+            &["no entry with", "session nobody"][..],
+        ),
+        (&["--to", "99"], &["--to 99", "below 41"]),
+        (&["--release", "5"], &["\"5\" is not SEQ:NAME"]),
+        (
+            &["--release", "5:letter"],
+            &["entry 5 has no content \"letter\""],
+        ),
+        (
+            &["--from", "9", "--release", "5:note"],
+            &["entry 5 is not among"],
+        ),
+        (
+            &["--checkpoint", one.to_str().unwrap()],
+            &["1.zip is no checkpoint"],
+        ),
+    ] {
+        let before = sample.ledger.state();
+        sample
+            .ledger
+            .run(&[&["bundle", "-o", out], args].concat())
+            .refused(parts);
+        assert!(
+            !Path::new(out).exists() && sample.ledger.state() == before,
+            "{args:?}"
+        );
+    }
+    // A zip as any other program has it, and proofs as C2SP has them.
+    let mut unzip = Command::new("python3");
+    unzip.args(["-c", "import sys, zipfile; z = zipfile.ZipFile(sys.argv[1]); assert z.testzip() is None; print(*z.namelist())"]).arg(&one);
+    let names = members(&one).into_keys().collect::<Vec<_>>().join(" ");
+    match has("python3", "--version") {
+        true => assert_eq!(run(unzip, b"").ok().trim(), names),
+        false => cannot_run("bundle", "no python3"),
+    }
+    let members = members(&one);
+    let text = |name: &str| String::from_utf8(members[name].clone()).unwrap();
+    for (seq, block) in (0..).zip(text("proofs").split_inclusive("\n\n")) {
+        let proof = format!("c2sp.org/tlog-proof@v1\n{block}{}", text("checkpoint"));
+        let proven = sample.ledger.run(&["prove", &format!("{seq}")]).ok();
+        assert_eq!(proof, proven);
+    }
+}
+
+#[test]
+fn what_is_released_is_recorded_first() {
+    let sample = Sample::new();
+    let revealed = |ledger: &Ledger| {
+        let rows = ledger
+            .run(&["events", "--kind", "content.revealed", "--json"])
+            .lines();
+        rows.into_iter()
+            .map(|row| row["data"].clone())
+            .collect::<Vec<_>>()
+    };
+    let bundle = sample.bundle(
+        "own.zip",
+        &["--to", "9", "--release", "5:note", "--release", "6:note"],
+    );
+    let expected =
+        |position: u64| json!({ "position": position, "name": "note", "purpose": "bundle" });
+    assert_eq!(revealed(&sample.ledger), [expected(5), expected(6)]);
+    assert_eq!(
+        members(&bundle)["released/00000000000000000005/note"],
+        "帳簿 0 4".as_bytes()
+    );
+    let server = sample.ledger.serve();
+    sample.bundle("beside.zip", &["--to", "9", "--release", "7:note"]);
+    drop(server);
+    assert_eq!(revealed(&sample.ledger)[2..], [expected(7)]);
+}
+
+#[test]
+fn an_authority_s_token_is_carried_and_checked_by_whoever_can() {
+    let Some(python) = Python::with_cryptography().filter(|_| has("openssl", "version")) else {
+        return cannot_run("bundle", "no openssl or no python3 with cryptography");
+    };
+    let sample = Sample::new();
+    let tokens = sample.ledger.dir.join("tokens");
+    std::fs::create_dir(&tokens).unwrap();
+    let note = tokens.join("00000000000000000011.checkpoint");
+    std::fs::copy(&sample.kept, &note).unwrap();
+    let (ca, other) = (stamp(&note), stamp(&sample.ledger.beside("kept")));
+    let stamped = sample.bundle("stamped.zip", &["--to", "9"]);
+    let question = sample.ask("stamped", &stamped);
+    let asked = |ca: &Path| question.ask_python(&python.with("--tsa-ca", ca));
+    assert!(
+        asked(&ca).ok().contains(
+            "PROVEN       the first 11 entries existed when the authority's token was made"
+        )
+    );
+    assert_eq!(asked(&other).code, 1);
+    assert!(
+        question
+            .ask_python(&python)
+            .ok()
+            .contains("NOT PROVEN   when the stamped checkpoint was made")
+    );
+    assert!(question.ask_daicho().ok().contains("openssl ts -verify"));
+    let mut wrong = members(&stamped);
+    wrong.insert(
+        "older/stamped.tsr".to_owned(),
+        std::fs::read(sample.ledger.beside("kept.tsr")).unwrap(),
+    );
+    wrong
+        .get_mut("older/stamped.checkpoint")
+        .unwrap()
+        .extend(b"\xe2\x80\x94 other AAAAAAA=\n");
+    let wrong = keep(
+        &sample.ledger,
+        "another token",
+        &zip::write(&wrong).unwrap(),
+    );
+    all_say(&[
+        (question.clone(), 0),
+        (sample.ask("another token", &wrong), 1),
+    ]);
+}
+
+/// Has a new authority stamp a file, as FILE.tsr; gives the authority's certificate.
+fn stamp(file: &Path) -> PathBuf {
+    let dir = file.with_file_name(format!(
+        "{}.tsa",
+        file.file_name().unwrap().to_str().unwrap()
+    ));
+    std::fs::create_dir(&dir).unwrap();
+    let config = "[req]\ndistinguished_name = name\n[name]\n[tsa]\ndefault_tsa = own\n[own]\nserial = serial\nsigner_cert = tsa.pem\nsigner_key = tsa.key\nsigner_digest = sha256\ndefault_policy = 1.2.3.4\ndigests = sha256\naccuracy = secs:1\n";
+    std::fs::write(dir.join("config"), config).unwrap();
+    let extension = "extendedKeyUsage = critical,timeStamping\n";
+    std::fs::write(dir.join("extension"), extension).unwrap();
+    let openssl = |args: &[&str]| {
+        let mut command = Command::new("openssl");
+        command.args(args).current_dir(&dir);
+        let ran = run(command, b"");
+        assert_eq!(ran.code, 0, "{args:?}: {ran:?}");
+    };
+    let file = file.canonicalize().unwrap();
+    let (file, answer) = (
+        file.display().to_string(),
+        file.with_extension("tsr").display().to_string(),
+    );
+    openssl(&[
+        "req",
+        "-x509",
+        "-config",
+        "config",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-keyout",
+        "ca.key",
+        "-out",
+        "ca.pem",
+        "-subj",
+        "/CN=Authority",
+        "-days",
+        "3650",
+    ]);
+    openssl(&[
+        "req", "-new", "-config", "config", "-newkey", "rsa:2048", "-nodes", "-keyout", "tsa.key",
+        "-out", "tsa.csr", "-subj", "/CN=TSA",
+    ]);
+    openssl(&[
+        "x509",
+        "-req",
+        "-in",
+        "tsa.csr",
+        "-CA",
+        "ca.pem",
+        "-CAkey",
+        "ca.key",
+        "-CAcreateserial",
+        "-extfile",
+        "extension",
+        "-out",
+        "tsa.pem",
+        "-days",
+        "3650",
+    ]);
+    openssl(&[
+        "ts", "-query", "-data", &file, "-sha256", "-cert", "-out", "query",
+    ]);
+    openssl(&[
+        "ts",
+        "-reply",
+        "-config",
+        "config",
+        "-section",
+        "own",
+        "-queryfile",
+        "query",
+        "-out",
+        &answer,
+    ]);
+    dir.join("ca.pem")
+}
+
+#[test]
+fn one_flipped_bit_anywhere_is_found() {
+    let bytes = std::fs::read(Sample::new().full()).unwrap();
+    assert!(check(&bytes, &Trust::default()).is_sound());
+    let mut dice = Dice::thrown("bundle");
+    // Of the papers a part; of all else every byte.
+    let papers = zip::read(&bytes).unwrap()["verify.py"].as_ptr();
+    let rare = |at: usize| (bytes[at..].as_ptr() >= papers) || at < 20_000;
+    let mut flips = 0;
+    for at in 0..bytes.len() {
+        if rare(at) && dice.below(50) != 0 {
+            continue;
+        }
+        let mut flipped = bytes.clone();
+        flipped[at] ^= 1 << dice.below(8);
+        let report = check(&flipped, &Trust::default());
+        assert!(!report.is_sound() && report.proven.is_empty(), "byte {at}");
+        flips += 1;
+    }
+    say(&format!(
+        "bundle: {flips} flipped bits of {} bytes found",
+        bytes.len()
+    ));
+}
+
+#[test]
+fn whatever_is_done_to_a_bundle_is_found_by_all_three() {
+    let sample = Sample::new();
+    let full = sample.full();
+    let bytes = std::fs::read(&full).unwrap();
+    let whole = members(&full);
+    let mut questions = Vec::new();
+    let mut wrong = |name: &str, bytes: &[u8]| {
+        let name = format!("{} {name}", questions.len());
+        let path = keep(&sample.ledger, &name, bytes);
+        questions.push((sample.ask(&name, &path), 1));
+    };
+    for (name, zip) in tamper::damaged(&bytes, &whole) {
+        wrong(&name, &zip);
+    }
+    for (name, changed) in tamper::changed(&whole) {
+        assert!(changed != whole, "{name} changed nothing");
+        wrong(&name, &zip::write(&changed).unwrap());
+    }
+    say(&format!(
+        "bundle: three verifiers find each of {} tampered bundles",
+        questions.len()
+    ));
+    all_say(&questions);
+    // And with nothing but Python and OpenSSL.
+    let Some(bare) = Python::bare() else {
+        return cannot_run("bundle", "no python3 or openssl");
+    };
+    let some = questions
+        .iter()
+        .filter(|(question, _)| question.name.contains("signature"))
+        .take(3);
+    for (question, code) in some.chain([&(sample.ask("sound", &full), 0)]) {
+        let Ran {
+            code: found,
+            out,
+            err,
+        } = question.ask_python(&bare);
+        assert_eq!(found, *code, "{}: {out} {err}", question.name);
+    }
+}
+
+#[test]
+fn keys_are_followed_and_none_signs_out_of_its_span() {
+    let sample = Sample::new();
+    let template = members(&sample.full());
+    let (a, b) = (Forger::Seed(1), Forger::Seed(2));
+    let rotated = || Forged::rotated(a, b);
+    let everything: Vec<u64> = (0..8).collect();
+    let mut questions = Vec::new();
+    let mut ask = |name: &str, members: Members, code: i32, vkey: Option<Forger>| {
+        let path = keep(&sample.ledger, name, &zip::write(&members).unwrap());
+        let vkey = vkey.map(Forger::vkey);
+        questions.push((
+            Question {
+                vkey,
+                ..sample.ask(name, &path)
+            },
+            code,
+        ));
+    };
+    ask(
+        "a rotated log",
+        rotated().bundle(&template, &everything),
+        0,
+        None,
+    );
+    ask(
+        "parts of it",
+        rotated().bundle(&template, &[0, 2, 4, 6]),
+        0,
+        None,
+    );
+    ask(
+        "its old key",
+        rotated().bundle(&template, &[0, 4, 6]),
+        0,
+        Some(a),
+    );
+    ask(
+        "its new key",
+        rotated().bundle(&template, &[0, 4, 6]),
+        0,
+        Some(b),
+    );
+    ask(
+        "one key",
+        Forged::of(a).bundle(&template, &[0, 3]),
+        0,
+        Some(a),
+    );
+    ask(
+        "a third key",
+        rotated().bundle(&template, &[0, 4, 6]),
+        1,
+        Some(Forger::Seed(3)),
+    );
+    ask(
+        "the rotation left out",
+        rotated().bundle(&template, &[0, 2, 6]),
+        1,
+        None,
+    );
+    ask(
+        "the rotation left out before an old entry",
+        rotated().bundle(&template, &[0, 2]),
+        1,
+        None,
+    );
+    let signed = |at: usize, by: Forger| {
+        let mut log = rotated();
+        log.signers[at] = by;
+        log.bundle(&template, &[0, 2, 4, 6])
+    };
+    ask("the old key after its end", signed(6, a), 1, None);
+    ask("the new key before its time", signed(2, b), 1, None);
+    ask("a rotation by the new key", signed(4, b), 1, None);
+    let last = |last: Forger| Forged { last, ..rotated() };
+    ask(
+        "a checkpoint by the old key",
+        last(a).bundle(&template, &everything),
+        1,
+        None,
+    );
+    let back = Forged {
+        rotations: vec![(4, b), (6, a)],
+        last: a,
+        signers: vec![a, a, a, a, a, b, b, a],
+    };
+    ask(
+        "a key that comes back",
+        back.bundle(&template, &everything),
+        1,
+        None,
+    );
+    ask(
+        "a weak key",
+        Forged::of(Forger::Weak).bundle(&template, &[0, 3]),
+        1,
+        None,
+    );
+    let small = Forged {
+        signers: vec![a, a, a, Forger::SmallR(1), a, a],
+        ..Forged::of(a)
+    };
+    ask(
+        "a signature with a small R",
+        small.bundle(&template, &[0, 3]),
+        1,
+        None,
+    );
+    let weak = Forged::rotated(a, Forger::Weak);
+    ask(
+        "a weak key later on",
+        weak.bundle(&template, &everything),
+        1,
+        None,
+    );
+    all_say(&questions);
+}
