@@ -43,7 +43,7 @@ pub fn run(cli: &Cli, args: &Bundle) -> Done {
     let zip = write(&reader, &wanted).map_err(write_failed)?;
     // Nobody gets what does not prove itself.
     let trust = Trust {
-        vkey: Some(reader.key().clone()),
+        vkey: Some(reader.key_in_force()),
         ..Trust::default()
     };
     let report = check(&zip, &trust);

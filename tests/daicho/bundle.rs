@@ -609,5 +609,16 @@ fn keys_are_followed_and_none_signs_out_of_its_span() {
         1,
         None,
     );
+    // And by daicho's own hand: both keys are the log's, the old one no longer signs.
+    sample.ledger.run(&["key", "rotate"]).ok();
+    let new = sample.ledger.run(&["key", "show"]).ok().trim().to_owned();
+    sample.ledger.append(&[drill("failover")]);
+    let kept = sample.kept.to_str().unwrap();
+    let own = ["--kind", "drill.completed", "--checkpoint", kept];
+    let own = sample.bundle("own.zip", &own);
+    let own = |name: &str| sample.ask(name, &own);
+    questions.push((own("the key before daicho rotated").vkey(&sample.vkey), 0));
+    questions.push((own("the key after it").vkey(&new).kept(&sample.kept), 0));
+    questions.push((own("no key of it").vkey(&a.vkey()), 1));
     all_say(&questions);
 }
