@@ -272,6 +272,9 @@ pub struct VerifyBundle {
     /// C2SP tlog-policy whose quorum must have cosigned
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
+    /// Certificates (PEM) of the authority whose time stamp must hold
+    #[arg(long, value_name = "FILE")]
+    pub tsa_ca: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]

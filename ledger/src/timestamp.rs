@@ -13,8 +13,7 @@ mod query;
 mod token;
 
 pub use authority::{Authority, AuthorityError};
-pub(crate) use pair::pairs;
-pub use pair::{Pair, keep, newest};
+pub use pair::{Pair, Pairs, keep, newest, pairs};
 pub use query::{Query, QueryError};
 pub use token::{Token, TokenError};
 

@@ -11,6 +11,7 @@ use exporters::bundle::{
 };
 use ledger::note::Note;
 use ledger::query::find;
+use ledger::timestamp::pairs;
 use ledger::{Checkpoint, Reader};
 use schemas::Name;
 use sha2::{Digest, Sha256};
@@ -177,26 +178,16 @@ fn wanted(reader: &Reader, args: &Bundle) -> Result<Wanted, Failure> {
 
 /// The oldest stamped checkpoint that covers all of the bundle, or else the newest.
 fn stamped(reader: &Reader, covered: u64, last: u64) -> Result<Option<Stamped>, Failure> {
-    let dir = reader.layout().dir().join("tokens");
-    let mut sizes = BTreeSet::new();
-    for item in std::fs::read_dir(&dir).into_iter().flatten() {
-        let name = item?.file_name();
-        let digits = name.to_str().and_then(|name| name.strip_suffix(".tsr"));
-        sizes.extend(
-            digits
-                .and_then(|digits| digits.parse::<u64>().ok())
-                .filter(|size| *size <= covered),
-        );
-    }
-    let best = sizes.iter().find(|size| **size > last).or(sizes.last());
-    let Some(best) = best else { return Ok(None) };
-    let file = |what: &str| {
-        let path = dir.join(format!("{best:020}.{what}"));
-        std::fs::read(&path).with_context(|| format!("{} cannot be read", path.display()))
+    let pairs = pairs(reader.layout())?.whole;
+    let mut pairs: Vec<_> = pairs.iter().filter(|pair| pair.size <= covered).collect();
+    pairs.sort_by_key(|pair| pair.size);
+    let all = pairs.iter().find(|pair| pair.size > last);
+    let Some(pair) = all.or(pairs.last()) else {
+        return Ok(None);
     };
     Ok(Some(Stamped {
-        note: file("checkpoint")?,
-        token: file("tsr")?,
+        note: std::fs::read(&pair.checkpoint)?,
+        token: pair.read()?.0,
     }))
 }
 

@@ -2,6 +2,7 @@ use crate::cli::{Cli, VerifyBundle};
 use crate::commands::read_policy;
 use crate::commands::verify::trust;
 use crate::outcome::{Done, Failure, Outcome, say};
+use crate::timestamp::read_authority;
 use anyhow::Context;
 use exporters::bundle::zip::MAX_BYTES;
 use exporters::bundle::{Report, Trust, check};
@@ -22,6 +23,7 @@ pub fn run(cli: &Cli, args: &VerifyBundle) -> Done {
         vkey: brought.vkey,
         checkpoints: brought.checkpoints,
         witnesses: args.witness.iter().map(witness).collect::<Result<_, _>>()?,
+        authority: args.tsa_ca.as_deref().map(read_authority).transpose()?,
         policy: policy
             .map(|path| read_policy(path, "its lines are log, witness, group and quorum"))
             .transpose()?,

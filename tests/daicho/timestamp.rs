@@ -1,7 +1,7 @@
 //! Trusted time: OpenSSL stamps our checkpoints and judges what we keep; we judge what it, or
 //! somebody who bends it, made.
 
-mod tsa;
+pub mod tsa;
 
 use crate::format::second_verifier;
 use crate::witness;

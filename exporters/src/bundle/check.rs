@@ -7,6 +7,7 @@ use super::report::Report;
 use super::{PAPERS, content_member};
 use ledger::Checkpoint;
 use ledger::note::VerifierKey;
+use ledger::timestamp::Authority;
 use ledger::tree::check_inclusion;
 use ledger::witness::{CosignerKey, Policy};
 use schemas::{ContentRef, Hash};
@@ -23,6 +24,8 @@ pub struct Trust {
     /// Witnesses that must have cosigned.
     pub witnesses: Vec<CosignerKey>,
     pub policy: Option<Policy>,
+    /// Whose word on time is taken.
+    pub authority: Option<Authority>,
 }
 
 /// Checks everything in a bundle. Reads no file and asks nobody.
