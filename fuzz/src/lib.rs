@@ -5,6 +5,7 @@
 mod checkpoint;
 mod entry_body;
 mod entry_bundle;
+mod evidence_bundle;
 mod key;
 mod log_line;
 mod note;
@@ -30,6 +31,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("witness_request", witness_request::check),
     ("policy", policy::check),
     ("time_stamp", time_stamp::check),
+    ("evidence_bundle", evidence_bundle::check),
 ];
 
 /// Whoever signs in the seeds.
