@@ -5,7 +5,7 @@
 use ledger::clock::{Clock, SystemClock};
 use ledger::note::SignerKey;
 use ledger::tree::leaf_hash;
-use ledger::{Appender, Content, HeldKey, Options, Submission};
+use ledger::{Appender, Content, ContentError, HeldKey, Options, Reader, Submission};
 use schemas::kinds::agents::AgentRetired;
 use schemas::kinds::ledger::RotationReason;
 use schemas::kinds::records::RetentionExpired;
@@ -29,6 +29,15 @@ impl Clock for Early {
     }
 }
 
+/// A conversation that grows: each content holds the one before and a little more.
+fn text(number: u64) -> Vec<u8> {
+    let lines = (0..250 + number * 10).map(|line| {
+        let mark = leaf_hash(&line.to_be_bytes());
+        format!("{line:>4} {mark}\n")
+    });
+    lines.collect::<String>().into_bytes()
+}
+
 fn submission(number: u64, content: bool) -> Result<Submission, Box<dyn Error>> {
     let data = AgentRetired {
         agent: format!("agent-{number}").parse()?,
@@ -40,7 +49,7 @@ fn submission(number: u64, content: bool) -> Result<Submission, Box<dyn Error>> 
         Ok::<_, Box<dyn Error>>(Content {
             name: "request".parse()?,
             media: "text/plain".parse()?,
-            bytes: format!("content {number}").into_bytes(),
+            bytes: text(number),
         })
     });
     Ok(Submission {
@@ -76,8 +85,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         submit(&open(&dir, Arc::new(Early))?, 0..EARLY)?;
     }
     drop(reader);
-    let appender = open(&dir, Arc::new(SystemClock))?;
-    submit(&appender, 0..BATCHES)?;
+    let opened = open(&dir, Arc::new(SystemClock))?;
+    submit(&opened, 0..BATCHES)?;
     let expired = RetentionExpired {
         bucket: BucketId {
             class: "auth".parse()?,
@@ -90,21 +99,23 @@ fn main() -> Result<(), Box<dyn Error>> {
         method: "crypto-shred".parse()?,
         approvals: Vec::new(),
     };
-    appender.expire("user:s001".parse()?, expired)?;
+    opened.0.expire("user:s001".parse()?, expired)?;
     println!("ended");
     Ok(())
 }
 
-fn open(dir: &Path, clock: Arc<dyn Clock>) -> Result<Appender, ledger::OpenError> {
+type Opened = (Appender, Reader);
+
+fn open(dir: &Path, clock: Arc<dyn Clock>) -> Result<Opened, ledger::OpenError> {
     let options = Options {
         clock,
         file_bytes: 1_500,
         ..Options::default()
     };
-    ledger::open(dir, options).map(|(appender, _)| appender)
+    ledger::open(dir, options)
 }
 
-fn submit(appender: &Appender, batches: Range<u64>) -> Result<(), Box<dyn Error>> {
+fn submit((appender, reader): &Opened, batches: Range<u64>) -> Result<(), Box<dyn Error>> {
     for batch in batches {
         if batch == BATCHES / 2 {
             rotate(appender)?;
@@ -115,9 +126,15 @@ fn submit(appender: &Appender, batches: Range<u64>) -> Result<(), Box<dyn Error>
         ];
         match appender.append(two.clone()) {
             Ok(receipts) => {
-                for receipt in receipts {
+                for receipt in &receipts {
                     let word = if receipt.new { "new" } else { "known" };
                     println!("{word} {} {} {}", receipt.id, receipt.seq, receipt.leaf);
+                }
+                let content = reader.entry(receipts[0].seq)?.content()[0].clone();
+                match reader.content(&content) {
+                    Ok(plain) if plain == text(batch * 2) => {}
+                    Err(ContentError::NoKey { .. }) => {} // it has ended
+                    other => return Err(format!("another content came back: {other:?}").into()),
                 }
             }
             Err(error) => {

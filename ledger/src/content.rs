@@ -1,21 +1,31 @@
 //! Content: what is large, private, and must be able to end. Kept beside the log in
 //! buckets of one class and one month, sealed under the bucket's own key.
 
+mod choose;
+mod delta;
+mod edits;
 mod pack;
+mod read;
+mod recent;
 mod seal;
+mod varint;
+mod walk;
 
-pub(crate) use pack::{pack_header, pack_number, read_frames};
+pub(crate) use pack::{pack_header, pack_number};
+pub(crate) use walk::Walk;
 
 use crate::append::Content;
 use crate::disk::Disk;
 use crate::layout::Layout;
-use pack::{BucketPacks, OpenPack};
+use pack::{Against, BucketPacks, Frame, MOST_BOX_BYTES, OpenPack};
+use read::Text;
+use recent::{MOST_BASE_BYTES, Reading, Recent, Sent, Tip};
 use schemas::{BucketId, ContentRef, Hash};
 use seal::BucketKey;
-use sha2::{Digest, Sha256};
-use std::collections::HashMap;
-use std::io::{self, ErrorKind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use zeroize::Zeroizing;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ContentError {
@@ -45,10 +55,18 @@ pub enum ContentError {
     },
 }
 
-/// Sealed bytes and the promise about them; not yet durable.
+/// The promise about a content, and its sealed bytes when they are not in a pack yet.
 pub(crate) struct Sealed {
     pub reference: ContentRef,
-    pub bytes: Vec<u8>,
+    tag: [u8; 32],
+    frame: Option<Arc<Frame>>,
+}
+
+impl Sealed {
+    /// What there is to write.
+    pub fn len_bytes(&self) -> usize {
+        self.frame.as_ref().map_or(0, |frame| frame.boxed.len())
+    }
 }
 
 /// All content of one ledger.
@@ -60,11 +78,17 @@ pub(crate) struct ContentStore {
     packs: Mutex<HashMap<BucketId, BucketPacks>>,
     /// Buckets that this run has settled, and the pack that it has begun in each.
     open: Mutex<HashMap<BucketId, Option<OpenPack>>>,
+    recent: Mutex<Recent>,
+    /// Buckets whose packs this run has read before it seals into them.
+    recalled: Mutex<HashSet<BucketId>>,
     /// A pack is closed when it has grown to this.
     pack_bytes: u64,
 }
 
 const PACK_BYTES: u64 = 256 << 20;
+
+/// Conversations that a start finds again, the newest of the bucket.
+const RECALLED: usize = 16;
 
 impl ContentStore {
     pub fn new(layout: Layout, disk: Arc<dyn Disk>, origin: &str) -> ContentStore {
@@ -75,98 +99,191 @@ impl ContentStore {
             keys: Mutex::default(),
             packs: Mutex::default(),
             open: Mutex::default(),
+            recent: Mutex::default(),
+            recalled: Mutex::default(),
             pack_bytes: PACK_BYTES,
         }
     }
 
-    /// Compresses and seals. The same bytes in the same bucket give the same sealed bytes.
-    /// Makes the bucket's key when it is the first content of the bucket.
+    /// Compresses and seals what is new in a content. What equals an earlier content of the
+    /// bucket is that one again. Makes the bucket's key when it is the bucket's first.
     pub fn seal(&self, bucket: &BucketId, content: &Content) -> Result<Sealed, ContentError> {
         let key = self.key(bucket, true)?;
-        let bytes = key.seal(&self.origin, bucket, &content.bytes)?;
+        self.recall(bucket, &key)?;
+        let plain = &content.bytes;
+        let tag = key.tag(plain);
+        let equal = lock(&self.recent).equal(&tag);
+        let equal = equal.and_then(|sent| Some((self.written(bucket, &sent)?, sent)));
+        let (frame, sent) = match equal {
+            Some(known) => known,
+            None => self.seal_new(bucket, &key, tag, plain)?,
+        };
         Ok(Sealed {
             reference: ContentRef {
                 name: content.name.clone(),
                 media: content.media.clone(),
                 bucket: bucket.clone(),
-                sealed: Hash(Sha256::digest(&bytes).into()),
-                sealed_bytes: bytes.len() as u64,
-                plain_bytes: content.bytes.len() as u64,
+                sealed: sent.digest,
+                sealed_bytes: sent.sealed_bytes,
+                plain_bytes: plain.len() as u64,
             },
-            bytes,
+            tag,
+            frame,
         })
     }
 
-    /// Writes what is not there yet and makes it durable: one fdatasync per pack touched.
+    fn seal_new(
+        &self,
+        bucket: &BucketId,
+        key: &BucketKey,
+        tag: [u8; 32],
+        plain: &[u8],
+    ) -> Result<(Option<Arc<Frame>>, Sent), ContentError> {
+        let tips = lock(&self.recent).tips(bucket, plain.len());
+        let tips: Vec<_> = tips
+            .iter()
+            .filter_map(|tip| Some((&**tip, self.written(bucket, &tip.sent)?)))
+            .collect();
+        let choice = choose::choose(&tips, plain);
+        let packed = match &choice {
+            Some(choice) => choice.delta.pack(),
+            None => delta::pack_whole(plain),
+        };
+        let packed = packed.map_err(|source| ContentError::Io {
+            path: "memory (compression)".to_owned(),
+            source,
+        })?;
+        let against = choice.as_ref().map_or(Against::NOTHING, |c| c.against);
+        let boxed = key
+            .seal(&self.origin, bucket, &against, &packed)
+            .filter(|boxed| boxed.len() <= MOST_BOX_BYTES)
+            .ok_or(ContentError::TooLarge {
+                len_bytes: plain.len() as u64,
+            })?;
+        let before = choice.as_ref().map_or(Vec::new(), |c| c.before.clone());
+        let frame = Arc::new(Frame::new(against, boxed, before));
+        let sent = Sent::of(&frame);
+        let whole = Reading {
+            steps: 1,
+            work: plain.len() as u64,
+        };
+        let tip = Tip {
+            bucket: bucket.clone(),
+            sent: sent.clone(),
+            plain: Zeroizing::new(plain.to_vec()),
+            reading: choice.as_ref().map_or(whole, |c| c.reading),
+            last_step: choice.as_ref().map_or(whole, |c| c.step),
+            base: against.base,
+            beside: choice.as_ref().map_or(Hash::ZERO, |c| c.beside),
+            goes_on: choice.as_ref().is_some_and(|c| c.delta.goes_on()),
+        };
+        let mut recent = lock(&self.recent);
+        recent.add_tag(tag, sent.clone());
+        recent.add_tip(tip);
+        Ok((Some(frame), sent))
+    }
+
+    /// Can an entry rely on what was sealed earlier? It is in a pack (`None`), or whoever has
+    /// it in hand shares it; else it belonged to a batch that was refused.
+    fn written(&self, bucket: &BucketId, sent: &Sent) -> Option<Option<Arc<Frame>>> {
+        let known = lock(&self.packs)
+            .get(bucket)
+            .is_some_and(|packs| packs.get(&sent.digest).is_some());
+        if known {
+            return Some(None);
+        }
+        sent.frame.upgrade().map(Some)
+    }
+
+    /// Reads what an earlier run has stored in a bucket, once, before anything is sealed into
+    /// it, and opens the newest conversations, so that they are gone on with.
+    fn recall(&self, bucket: &BucketId, key: &BucketKey) -> Result<(), ContentError> {
+        let mut recalled = lock(&self.recalled);
+        if recalled.contains(bucket) {
+            return Ok(());
+        }
+        let leaves = {
+            let mut packs = lock(&self.packs);
+            let packs = packs.entry(bucket.clone()).or_default();
+            packs.load(&self.layout, bucket)?;
+            packs.leaves()
+        };
+        // A short one that nothing was packed against is an answer, or a note.
+        let newest = leaves.iter().filter(|(_, place)| place.may_go_on());
+        let newest: Vec<_> = newest.take(RECALLED).collect();
+        for (digest, place) in newest.into_iter().rev() {
+            // What does not open is not packed against; whoever reads it will be told.
+            let mut beside = Text::default();
+            let limit = MOST_BASE_BYTES as u64;
+            let Ok(text) = self.restore(bucket, *digest, limit, &mut beside) else {
+                continue;
+            };
+            let sent = Sent {
+                digest: *digest,
+                sealed_bytes: place.sealed_bytes(),
+                frame: Weak::new(),
+            };
+            let mut recent = lock(&self.recent);
+            recent.add_tag(key.tag(&text.plain), sent.clone());
+            recent.add_tip(Tip {
+                bucket: bucket.clone(),
+                sent,
+                plain: text.plain,
+                reading: text.reading.and(beside.reading),
+                last_step: text.last_step,
+                base: place.against.base,
+                beside: beside.digest,
+                goes_on: false,
+            });
+        }
+        recalled.insert(bucket.clone());
+        Ok(())
+    }
+
+    /// Writes what is not there yet and makes it durable: one fdatasync per pack touched. What
+    /// a content is packed against stands before it, also when its own batch was refused.
     pub fn store<'a>(&self, sealed: impl Iterator<Item = &'a Sealed>) -> Result<(), ContentError> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = lock(&self.open);
         for item in sealed {
-            let reference = &item.reference;
-            let bucket = &reference.bucket;
+            let bucket = &item.reference.bucket;
             if !open.contains_key(bucket) {
                 pack::settle(&self.layout, &self.disk, bucket)?;
-                let mut packs = self.packs.lock().unwrap_or_else(PoisonError::into_inner);
-                packs
-                    .entry(bucket.clone())
-                    .or_default()
-                    .load(&self.layout, bucket)?;
                 open.insert(bucket.clone(), None);
             }
-            if self.holds(item)? {
-                continue;
+            let mut frames: Vec<&Arc<Frame>> = item.frame.iter().collect();
+            let mut next = 0;
+            while let Some(frame) = frames.get(next) {
+                let before = &frame.before;
+                frames.extend(before);
+                next += 1;
             }
-            let pack = open.get_mut(bucket).expect("settled above");
-            if let Some(full) = pack.take_if(|pack| pack.len() >= self.pack_bytes) {
-                full.close()?;
+            // Readers who look for new frames wait meanwhile: none is met half-written.
+            let mut packs = lock(&self.packs);
+            let known = packs.entry(bucket.clone()).or_default();
+            for frame in frames.into_iter().rev() {
+                if known.get(&frame.digest).is_some() {
+                    continue;
+                }
+                let pack = open.get_mut(bucket).expect("settled above");
+                if let Some(full) = pack.take_if(|pack| pack.len() >= self.pack_bytes) {
+                    full.close()?;
+                }
+                let pack = match pack {
+                    Some(pack) => pack,
+                    None => pack.insert(OpenPack::create(&self.layout, &self.disk, bucket)?),
+                };
+                // Known to others before it is durable; a failed sync stops the writer, so that
+                // nobody relies on it.
+                pack.append(bucket, known, frame)?;
             }
-            let pack = match pack {
-                Some(pack) => pack,
-                None => pack.insert(OpenPack::create(&self.layout, &self.disk, bucket)?),
-            };
-            let place = pack.append(&reference.sealed, &item.bytes)?;
-            // Found by the next of the same bytes in this batch already; a failed sync stops
-            // the writer, so that nobody relies on it.
-            self.packs
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .entry(bucket.clone())
-                .or_default()
-                .insert(reference.sealed, place);
         }
         open.values_mut().flatten().try_for_each(OpenPack::sync)
     }
 
-    /// Are these very bytes in a pack? A frame that states their digest does not make it so:
-    /// a crash may have kept its header and lost what follows.
-    fn holds(&self, item: &Sealed) -> Result<bool, ContentError> {
-        let bucket = &item.reference.bucket;
-        // This process alone writes here: what it does not know of is not there.
-        let place = {
-            let packs = self.packs.lock().unwrap_or_else(PoisonError::into_inner);
-            packs
-                .get(bucket)
-                .and_then(|packs| packs.get(&item.reference.sealed))
-        };
-        let Some(place) = place else { return Ok(false) };
-        match place.read(&self.layout, bucket) {
-            Ok(bytes) => Ok(bytes == item.bytes),
-            Err(ContentError::Io { source, .. })
-                if matches!(
-                    source.kind(),
-                    ErrorKind::NotFound | ErrorKind::UnexpectedEof
-                ) =>
-            {
-                Ok(false)
-            }
-            // Written again because it could not be read, it would stand there twice.
-            Err(error) => Err(error),
-        }
-    }
-
     /// Is what was recorded as `was` the same as what is about to be? Equal sealed bytes say
-    /// so; others are opened, for another month or another release of the compressor gives
-    /// the same content other bytes. When the older has ended, its form and length are all
-    /// that is left to go by.
+    /// so; others are opened, for another month, another base or another release of the
+    /// compressor gives the same content other bytes. When the older has ended, its form and
+    /// length are all that is left to go by.
     pub fn same(&self, was: &ContentRef, is: &Sealed) -> bool {
         let new = &is.reference;
         if (&was.name, &was.media, was.plain_bytes) != (&new.name, &new.media, new.plain_bytes) {
@@ -175,65 +292,23 @@ impl ContentStore {
         if was.sealed == new.sealed {
             return true;
         }
-        match (self.read(was), self.open(new, &is.bytes)) {
-            (Ok(was), Ok(is)) => was == is,
+        match (self.read(was), self.key(&new.bucket, false)) {
+            (Ok(was), Ok(key)) => key.tag(&was) == is.tag,
             _ => was.bucket != new.bucket,
         }
     }
 
-    pub fn read(&self, reference: &ContentRef) -> Result<Vec<u8>, ContentError> {
-        self.open(reference, &self.sealed(reference)?)
-    }
-
-    /// The sealed bytes, if they are still the ones that the reference commits to.
-    pub fn sealed(&self, reference: &ContentRef) -> Result<Vec<u8>, ContentError> {
-        let (bucket, digest) = (&reference.bucket, reference.sealed);
-        let place = self
-            .find(bucket, &digest)?
-            .ok_or_else(|| ContentError::Missing {
-                bucket: bucket.clone(),
-                digest,
-            })?;
-        let sealed = place.read(&self.layout, bucket)?;
-        if Hash(Sha256::digest(&sealed).into()) != digest {
-            return Err(ContentError::Missing {
-                bucket: bucket.clone(),
-                digest,
-            });
-        }
-        Ok(sealed)
-    }
-
-    fn open(&self, reference: &ContentRef, sealed: &[u8]) -> Result<Vec<u8>, ContentError> {
-        let (bucket, digest) = (&reference.bucket, reference.sealed);
-        self.key(bucket, false)?
-            .open(&self.origin, bucket, sealed, digest, reference.plain_bytes)
-    }
-
-    /// Where the sealed bytes lie. Looks again on disk once, for readers of a live log.
-    fn find(&self, bucket: &BucketId, digest: &Hash) -> Result<Option<pack::Place>, ContentError> {
-        let mut packs = self.packs.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = packs.entry(bucket.clone()).or_default();
-        if let Some(place) = known.get(digest) {
-            return Ok(Some(place));
-        }
-        known.load(&self.layout, bucket)?;
-        Ok(known.get(digest))
-    }
-
     /// A bucket has ended.
     pub fn forget(&self, bucket: &BucketId) {
-        fn drop_from<T>(map: &Mutex<HashMap<BucketId, T>>, bucket: &BucketId) {
-            let mut map = map.lock().unwrap_or_else(PoisonError::into_inner);
-            map.remove(bucket);
-        }
-        drop_from(&self.open, bucket);
-        drop_from(&self.packs, bucket);
-        drop_from(&self.keys, bucket);
+        lock(&self.recent).forget(bucket);
+        lock(&self.recalled).remove(bucket);
+        lock(&self.open).remove(bucket);
+        lock(&self.packs).remove(bucket);
+        lock(&self.keys).remove(bucket);
     }
 
     fn key(&self, bucket: &BucketId, make: bool) -> Result<Arc<BucketKey>, ContentError> {
-        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut keys = lock(&self.keys);
         if let Some(key) = keys.get(bucket) {
             return Ok(Arc::clone(key));
         }
@@ -247,6 +322,10 @@ impl ContentStore {
         keys.insert(bucket.clone(), Arc::clone(&key));
         Ok(key)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 pub(crate) fn unsynced(path: &std::path::Path) -> impl FnOnce(io::Error) -> ContentError + use<> {
@@ -277,77 +356,4 @@ pub(crate) fn create_dirs(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::disk::LocalDisk;
-
-    fn store(dir: &std::path::Path) -> ContentStore {
-        let mut store =
-            ContentStore::new(Layout::new(dir), Arc::new(LocalDisk), "example.com/daicho");
-        store.pack_bytes = 1_000;
-        store
-    }
-
-    fn sealed(store: &ContentStore, text: &str) -> Sealed {
-        let bucket = "operation/2026-11".parse().expect("a bucket");
-        let content = Content {
-            name: "request".parse().expect("a name"),
-            media: "text/plain".parse().expect("a label"),
-            bytes: text.as_bytes().to_vec(),
-        };
-        store.seal(&bucket, &content).expect("seals")
-    }
-
-    fn packs(dir: &std::path::Path) -> Vec<std::path::PathBuf> {
-        let files = std::fs::read_dir(dir.join("content/operation/2026-11")).expect("a bucket");
-        let mut files: Vec<_> = files.map(|file| file.expect("a file").path()).collect();
-        files.sort();
-        files
-    }
-
-    fn readonly(path: &std::path::Path) -> bool {
-        path.metadata().expect("is there").permissions().readonly()
-    }
-
-    /// Read-only is what was synced first: a pack is not closed over what is only in the cache.
-    #[test]
-    fn a_pack_that_fills_up_inside_a_batch_is_durable_before_the_next_begins() {
-        let dir = tempfile::TempDir::new().expect("a directory");
-        let store = store(dir.path());
-        let batch: Vec<_> = (0..60)
-            .map(|i| sealed(&store, &format!("content {i}")))
-            .collect();
-        store.store(batch.iter()).expect("stores");
-        let files = packs(dir.path());
-        let (last, full) = files.split_last().expect("packs");
-        assert!(full.len() > 2 && full.iter().all(|pack| readonly(pack)) && !readonly(last));
-        for item in &batch {
-            assert!(store.read(&item.reference).is_ok());
-        }
-    }
-
-    #[test]
-    fn what_a_crash_left_of_a_content_does_not_count_as_stored() {
-        let dir = tempfile::TempDir::new().expect("a directory");
-        let first = store(dir.path());
-        let item = sealed(&first, "content");
-        first.store([&item].into_iter()).expect("stores");
-        std::mem::forget(first); // killed: nothing is closed
-        let pack = &packs(dir.path())[0];
-        let mut bytes = std::fs::read(pack).expect("reads");
-        let end = bytes.len();
-        bytes[end - 8..].fill(0); // the length reached the disk, the bytes did not
-        std::fs::write(pack, &bytes).expect("writes");
-        std::fs::write(pack.with_file_name("00000002.pack"), b"daicho/pa").expect("writes");
-
-        let second = store(dir.path());
-        second.store([&item].into_iter()).expect("stores");
-        assert_eq!(second.read(&item.reference).expect("opens"), b"content");
-        second.store([&item].into_iter()).expect("stores");
-        let files = packs(dir.path());
-        assert_eq!(files.len(), 3, "written once more, and only once");
-        assert!(readonly(&files[0]) && readonly(&files[1]));
-        let reader = store(dir.path());
-        assert_eq!(reader.read(&item.reference).expect("opens"), b"content");
-    }
-}
+mod tests;

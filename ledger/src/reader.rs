@@ -255,7 +255,7 @@ impl Reader {
         self.shared.content.read(reference)
     }
 
-    /// The sealed bytes that an entry commits to; needs no key.
+    /// The sealed bytes that an entry commits to by their SHA-256; needs no key.
     pub fn sealed(&self, reference: &ContentRef) -> Result<Vec<u8>, ContentError> {
         self.shared.content.sealed(reference)
     }

@@ -100,6 +100,15 @@ fn check_next_start(dir: &Path, before: &BTreeMap<String, String>, what: &str) -
     }
     let report = verify(dir, &Trust::default(), |_| {}).unwrap();
     assert!(report.is_clean(), "{what}: {:#?}", report.findings);
+    // The next run has compared what it could read of each; here from the disk alone.
+    let reader = ledger::Reader::open(dir).unwrap();
+    for entry in reader.entries(0..u64::MAX).map(|entry| entry.unwrap()) {
+        for content in entry.content() {
+            let lives = keys[0].ends_with(format!("{}.key", content.bucket.month));
+            let opened = reader.content(content);
+            assert_eq!(opened.is_ok(), lives, "{what}: {}", entry.seq());
+        }
+    }
     next
 }
 

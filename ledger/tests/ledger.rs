@@ -528,3 +528,41 @@ fn filters_find_exactly_what_they_name() {
     };
     assert!(find(&past).is_empty(), "until is exclusive");
 }
+
+#[test]
+fn content_whose_key_is_destroyed_is_unreadable_and_leaves_the_log_sound() {
+    let dir = create();
+    let (appender, reader) = open(dir.path());
+    let mut text = "a long conversation ".repeat(400);
+    for turn in 0..6 {
+        text.push_str(&format!("turn {turn} "));
+        let submission = with_content(event(&appender, &format!("a{turn}")), &text);
+        appender.append(vec![submission]).unwrap();
+    }
+    drop((appender, reader));
+    let read = |entry: u64| {
+        let reader = Reader::open(dir.path()).unwrap();
+        let reference = reader.entry(entry).unwrap().content()[0].clone();
+        (
+            reader.content(&reference),
+            reader.sealed(&reference).unwrap(),
+        )
+    };
+    let (plain, sealed) = read(6);
+    assert_eq!(plain.unwrap(), text.as_bytes());
+    let bucket = Reader::open(dir.path())
+        .unwrap()
+        .entry(6)
+        .unwrap()
+        .content()[0]
+        .bucket
+        .clone();
+    let key = dir.path().join(format!("keys/content/{bucket}.key"));
+    std::fs::remove_file(key).unwrap();
+    check(dir.path());
+    for entry in 1..=6 {
+        let (plain, _) = read(entry);
+        assert!(matches!(plain, Err(ledger::ContentError::NoKey { .. })));
+    }
+    assert_eq!(read(6).1, sealed, "what the entry commits to needs no key");
+}

@@ -2,26 +2,27 @@
 //! `daicho verify` sees: on a sound log, and on logs that somebody laid hands on.
 
 use crate::world::{Dice, Ledger, Ran, cannot_run, drill, overwrite, run, say, with_content};
-use serde_json::Value;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The verifier under the Python that tests/run prepares, else under the host's own.
-fn python() -> Option<PathBuf> {
+/// The Python that tests/run prepares, else the host's own, if it has these packages.
+fn python(packages: &str) -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let own = root.join("tests/.tools/venv/bin/python");
     [own, PathBuf::from("python3")].into_iter().find(|python| {
         let mut try_it = Command::new(python);
-        try_it.args(["-c", "import cryptography"]);
+        try_it.arg("-c").arg(format!("import {packages}"));
         try_it.output().is_ok_and(|tried| tried.status.success())
     })
 }
 
 pub fn second_verifier(data: &Path, args: &[&str]) -> Option<Ran> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/format/verify.py");
-    let mut command = Command::new(python()?);
+    let mut command = Command::new(python("cryptography")?);
     command.arg(script).arg(data).args(args);
     Some(run(command, b""))
 }
@@ -104,6 +105,47 @@ fn a_verifier_written_from_the_format_agrees_on_sound_and_tampered_logs() {
     say(&format!(
         "format: two verifiers agree on {agreed} tampered logs"
     ));
+}
+
+#[test]
+fn a_reader_written_from_the_format_opens_every_content() {
+    let Some(python) = python("cryptography, zstandard") else {
+        return cannot_run(
+            "format",
+            "no python3 with the packages cryptography and zstandard",
+        );
+    };
+    let ledger = Ledger::new();
+    let mut told = Vec::new();
+    // Two conversations, what was masked beside what it was, a note; each by a run of its own.
+    for turn in 0..12_u64 {
+        let talk = |of: u64| -> String {
+            let lines =
+                (0..80 + 5 * turn).map(|line| format!("{of} {line} {}\n", line * line * 7919));
+            lines.collect()
+        };
+        let texts = match turn % 4 {
+            0 => vec![talk(1)],
+            1 => vec![format!("メモ {turn}")],
+            _ => vec![talk(2), talk(2).replace("79", "**")],
+        };
+        let mut event = drill("restore");
+        let names = ["request", "payload"];
+        let content = texts.iter().zip(names);
+        event["content"] = content
+            .map(|(text, name)| json!({ "name": name, "media": "text/plain", "text": text }))
+            .collect();
+        ledger.append(&[event]);
+        told.extend(texts.iter().zip(names).map(|(text, name)| {
+            let digest = hex::encode(Sha256::digest(text));
+            format!("{} {name} {digest}", turn + 1)
+        }));
+    }
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/format/open.py");
+    let mut command = Command::new(python);
+    command.arg("-B").arg(script).arg(&ledger.dir);
+    let read = run(command, b"").ok();
+    assert_eq!(read.lines().collect::<Vec<_>>(), told);
 }
 
 #[test]

@@ -25,6 +25,8 @@ const READERS: u64 = 2;
 struct Told {
     /// id → receipt.
     acknowledged: HashMap<String, Value>,
+    /// id → the content of its event.
+    texts: HashMap<String, String>,
     /// Batches that were sent and not answered: nobody knows of them.
     open: Vec<Vec<Value>>,
     /// Signed checkpoints as they were served.
@@ -103,9 +105,10 @@ fn nothing_acknowledged_is_lost_when_the_server_is_killed_at_any_moment() {
     let all: Vec<String> = told.acknowledged.keys().cloned().collect();
     are_there(&server, &told, &all);
     drop(server);
+    let (opened, deltas) = come_back(&ledger, &told);
     let report = ledger.verify();
     say(&format!(
-        "kill: {round} rounds, {} proofs checked, {} events acknowledged, {} recorded and never answered, {} torn tails, {} torn packs, {} starts killed, {} entries in {} files",
+        "kill: {round} rounds, {} proofs checked, {} events acknowledged, {opened} contents opened ({deltas} packed against others), {} recorded and never answered, {} torn tails, {} torn packs, {} starts killed, {} entries in {} files",
         told.proofs,
         all.len(),
         counts.recorded_unanswered,
@@ -119,6 +122,25 @@ fn nothing_acknowledged_is_lost_when_the_server_is_killed_at_any_moment() {
         all.len() as u64 > ROUNDS * 5 && told.proofs > ROUNDS,
         "too little load to mean anything"
     );
+    assert!(deltas > ROUNDS, "conversations were not gone on with");
+}
+
+/// Every acknowledged content is exactly what was sent. Gives how many there are, and how many
+/// of them are packed against another.
+fn come_back(ledger: &Ledger, told: &Told) -> (u64, u64) {
+    let reader = ledger::Reader::open(&ledger.dir).unwrap();
+    let (mut opened, mut deltas) = (0, 0);
+    for (id, text) in &told.texts {
+        let Some(receipt) = told.acknowledged.get(id) else {
+            continue;
+        };
+        let entry = reader.entry(receipt["seq"].as_u64().unwrap()).unwrap();
+        let content = &entry.content()[0];
+        assert!(reader.content(content).unwrap() == text.as_bytes(), "{id}");
+        opened += 1;
+        deltas += u64::from(reader.sealed(content).unwrap()[..32] != [0; 32]);
+    }
+    (opened, deltas)
 }
 
 /// Producers append until the server is gone. Gives the ids that were acknowledged.
@@ -191,6 +213,17 @@ fn read(server: &Server, dice: &mut Dice, told: &Mutex<Told>, key: &VerifierKey)
     Some(())
 }
 
+static TURN: AtomicU64 = AtomicU64::new(0);
+
+/// What a producer's conversation is at a turn: all of the turn before, and a line.
+fn conversation(number: u64, turn: u64) -> String {
+    let lines = (0..100 + turn).map(|line| {
+        let mark = hex::encode(Sha256::digest(format!("{number} {line}")));
+        format!("{line} {mark}\n")
+    });
+    lines.collect()
+}
+
 fn batch(dice: &mut Dice, number: u64) -> Vec<Value> {
     let count = if number % 2 == 1 {
         1 + dice.below(12)
@@ -204,8 +237,12 @@ fn batch(dice: &mut Dice, number: u64) -> Vec<Value> {
         if number < 2 {
             return event;
         }
-        // Half of the contents are equal to another: stored once, promised each time.
-        let text = format!("{} ", dice.below(20)).repeat(1 + dice.below(4_000) as usize % 400 * 10);
+        // A conversation goes on, or the contents are equal to another: stored once, promised
+        // each time.
+        let text = match dice.below(2) {
+            0 => conversation(number, TURN.fetch_add(1, Ordering::Relaxed) % 400),
+            _ => format!("{} ", dice.below(20)).repeat(1 + dice.below(4_000) as usize % 400 * 10),
+        };
         with_content(event, &text)
     };
     (0..count).map(|_| event(dice)).collect()
@@ -218,6 +255,12 @@ fn send(
     lines: bool,
     told: &Mutex<Told>,
 ) -> Option<Vec<Value>> {
+    for event in &events {
+        if let Some(text) = event["content"][0]["text"].as_str() {
+            let id = event["id"].as_str().unwrap().to_owned();
+            told.lock().unwrap().texts.insert(id, text.to_owned());
+        }
+    }
     let request = if lines {
         server.post("application/x-ndjson", ndjson(&events))
     } else {
@@ -337,11 +380,7 @@ fn tear(ledger: &Ledger, dice: &mut Dice, counts: &mut Counts) -> Vec<Value> {
             .iter()
             .position(|b| *b == b'\n')
             .map_or(whole.len(), |lf| lf + 1);
-        // A frame is 36 bytes and its content, whose length ends those 36.
-        let length = whole
-            .get(frame + 32..frame + 36)
-            .map_or(0, |be| u32::from_be_bytes(be.try_into().unwrap()) as u64);
-        let cut = frame + dice.below(36 + length).min((whole.len() - frame) as u64) as usize;
+        let cut = frame + dice.below(frame_bytes(&whole[frame..]).max(1)) as usize;
         append_to(&pack, &whole[frame..cut]);
     }
     let path = ledger.logs().pop().unwrap();
@@ -355,6 +394,22 @@ fn tear(ledger: &Ledger, dice: &mut Dice, counts: &mut Counts) -> Vec<Value> {
         "file": format!("log/{}", path.file_name().unwrap().to_str().unwrap()),
         "offset": end, "tail_bytes": tail.len(), "tail_sha256": hex::encode(Sha256::digest(tail)),
     })]
+}
+
+/// The length of a pack's first frame (FORMAT.md §7): two numbers or digests, and the box.
+fn frame_bytes(frame: &[u8]) -> u64 {
+    let (mut length, mut at) = (0, 0);
+    while let Some(byte) = frame.get(at) {
+        length |= u64::from(byte & 0x7f) << (7 * at);
+        at += 1;
+        if byte & 0x80 == 0 {
+            break;
+        }
+    }
+    for _ in 0..2 {
+        at += if frame.get(at) == Some(&1) { 33 } else { 1 };
+    }
+    (at as u64 + length).min(frame.len() as u64)
 }
 
 fn append_to(path: &Path, bytes: &[u8]) {

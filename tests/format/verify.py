@@ -89,10 +89,44 @@ def stated_end(after, path):
     return body["data"]["offset"] if body["data"]["file"] == f"log/{path.name}" else None
 
 
+def frames(pack, at):
+    """What a pack holds: base digest, beside digest and box of each frame, up to one that is cut off or none."""
+    digests = []
+
+    def number():
+        nonlocal at
+        value, shift = 0, 0
+        while True:
+            byte, at = pack[at], at + 1
+            value, shift = value | (byte & 127) << shift, shift + 7
+            if byte < 128 or shift == 63: break
+        if byte >= 128 or (byte == 0 and shift > 7): raise ValueError("not a number")
+        return value
+
+    def named():
+        nonlocal at
+        n = number()
+        if n == 0: return bytes(32)
+        if n > 1:
+            if n - 1 > len(digests): raise ValueError("no such frame")
+            return digests[1 - n]
+        digest, at = pack[at:at + 32], at + 32
+        if len(digest) < 32 or not any(digest): raise ValueError("not a digest")
+        return digest
+
+    while at < len(pack):
+        try: length, base, beside = number(), named(), named()
+        except (ValueError, IndexError): return
+        box, at = pack[at:at + length], at + length
+        if length < 16 or len(box) < length: return
+        digests.append(sha256(base + beside + box))
+        yield base, beside, box
+
+
 class Log:
     def __init__(self, data, vkey, checkpoints):
         self.data, self.found, self.leaves, self.promises = data, [], [], []
-        self.references, self.ended, self.contents = {}, set(), 0
+        self.references, self.ended, self.seen, self.contents = {}, set(), {}, 0
         files = sorted((data / "log").iterdir())
         created = json.loads(files[0].read_bytes().split(b"\t", 1)[0])["data"]
         # Each with the first position that it signs; None after an entry that names no sound key.
@@ -222,15 +256,14 @@ class Log:
 
     def check_contents(self):
         for path in sorted((self.data / "content").glob("*/*/*")):
-            bucket, pack, seen = "/".join(path.parts[-3:-1]), path.read_bytes(), set()
-            header = f"daicho/pack/v1 {bucket} {path.stem}\n".encode()
+            bucket, pack = "/".join(path.parts[-3:-1]), path.read_bytes()
+            header, seen = f"daicho/pack/v1 {bucket} {path.stem}\n".encode(), self.seen.setdefault(bucket, set())
             if not pack.startswith(header): self.wrong("file-name", None, path)
-            at = len(header)
-            while at + 36 <= len(pack) and at + 36 + (length := struct.unpack_from(">I", pack, at + 32)[0]) <= len(pack):
-                digest, sealed = pack[at:at + 32], pack[at + 36:at + 36 + length]
-                at += 36 + length
-                if sha256(sealed) != digest or digest in seen: self.wrong("content", None, path)
-                elif self.references.pop((bucket, digest.hex()), (length, 0))[0] != length: self.wrong("content", None, path)
+            for base, beside, box in frames(pack, len(header)):
+                sealed = base + beside + box
+                digest = sha256(sealed)
+                if digest in seen: self.wrong("content", None, path)
+                elif self.references.pop((bucket, digest.hex()), (len(sealed), 0))[0] != len(sealed): self.wrong("content", None, path)
                 seen.add(digest)
                 self.contents += 1
         for (bucket, _), (_, seq) in self.references.items():

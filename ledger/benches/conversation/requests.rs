@@ -134,6 +134,13 @@ impl Conversation {
         serde_json::to_vec(&body).expect("a value is always JSON")
     }
 
+    /// What agents do when their context is full: a summary takes the place of all messages.
+    pub fn compact(&mut self) {
+        let summary = prose(&mut self.random, 8_000);
+        self.messages =
+            vec![json!({"role": "user", "content": [{"type": "text", "text": summary}]})];
+    }
+
     fn answer(&mut self) {
         let random = &mut self.random;
         let id = format!("toolu_{:016x}{:08x}", random.next(), random.next() as u32);

@@ -2,28 +2,93 @@
 //!
 //! ```text
 //! pack   = "daicho/pack/v1 " bucket " " number[8 digits] LF *frame
-//! frame  = SHA-256(sealed)[32] ‖ uint32 length (big endian) ‖ sealed
+//! frame  = length base beside boxed
+//! length = of boxed, LEB128
+//! base, beside = 00               none
+//!              | 01 digest[32]    that content
+//!              | n, LEB128        the one n - 1 frames before, in this pack
 //! ```
+//! No digest stands there: it is that of what is read, SHA-256(base digest ‖ beside digest ‖
+//! boxed), and so holds for all that a content is packed against.
 
-use super::{ContentError, create_dirs, io_at};
+use super::walk::{MOST_HEAD_BYTES, Walk};
+use super::{ContentError, create_dirs, io_at, varint};
 use crate::disk::{Disk, DiskFile};
 use crate::layout::Layout;
 use crate::os;
 use schemas::{BucketId, Hash};
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-const FRAME_HEADER_BYTES: u64 = 36;
+/// The longest box.
+pub const MOST_BOX_BYTES: usize = u32::MAX as usize;
+
+/// What a content is packed against, by digest: zeros where there is none.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Against {
+    /// What it is an edit of.
+    pub base: Hash,
+    /// What its new bytes are compressed with, instead of the base.
+    pub beside: Hash,
+}
+
+impl Against {
+    pub const NOTHING: Against = Against {
+        base: Hash::ZERO,
+        beside: Hash::ZERO,
+    };
+
+    pub const BYTES: usize = 64;
+
+    pub fn to_bytes(self) -> [u8; Against::BYTES] {
+        let mut bytes = [0; Against::BYTES];
+        bytes[..32].copy_from_slice(&self.base.0);
+        bytes[32..].copy_from_slice(&self.beside.0);
+        bytes
+    }
+}
+
+/// What one content is sealed to.
+pub struct Frame {
+    /// What entries name it by.
+    pub digest: Hash,
+    pub against: Against,
+    pub boxed: Vec<u8>,
+    /// What it is packed against and was not in a pack yet: that is written first.
+    pub before: Vec<Arc<Frame>>,
+}
+
+impl Frame {
+    pub fn new(against: Against, boxed: Vec<u8>, before: Vec<Arc<Frame>>) -> Frame {
+        Frame {
+            digest: digest(&against, &boxed),
+            against,
+            boxed,
+            before,
+        }
+    }
+}
+
+/// SHA-256 of the sealed bytes.
+pub fn digest(against: &Against, boxed: &[u8]) -> Hash {
+    let digest = Sha256::new().chain_update(against.to_bytes());
+    Hash(digest.chain_update(boxed).finalize().into())
+}
+
+/// The length of the sealed bytes.
+pub fn sealed_bytes(boxed_len: usize) -> u64 {
+    (Against::BYTES + boxed_len) as u64
+}
 
 pub fn pack_header(bucket: &BucketId, number: u32) -> String {
     format!("daicho/pack/v1 {bucket} {number:08}\n")
 }
 
-fn pack_path(layout: &Layout, bucket: &BucketId, number: u32) -> PathBuf {
+pub fn pack_path(layout: &Layout, bucket: &BucketId, number: u32) -> PathBuf {
     layout.bucket(bucket).join(format!("{number:08}.pack"))
 }
 
@@ -34,21 +99,33 @@ pub fn pack_number(path: &Path) -> Option<u32> {
         .then(|| digits.parse().ok())?
 }
 
-/// Where sealed bytes lie.
+/// Where a content lies, and what it is packed against.
 #[derive(Clone, Copy)]
 pub struct Place {
+    pub against: Against,
     number: u32,
+    /// How many frames stand before it in its pack.
+    index: u32,
     offset: u64,
     len: u32,
 }
 
 impl Place {
+    pub fn sealed_bytes(&self) -> u64 {
+        sealed_bytes(self.len as usize)
+    }
+
+    /// Is it likely that another content is like this one?
+    pub fn may_go_on(&self) -> bool {
+        self.against != Against::NOTHING || self.len >= 1 << 10
+    }
+
     pub fn read(&self, layout: &Layout, bucket: &BucketId) -> Result<Vec<u8>, ContentError> {
         let path = pack_path(layout, bucket, self.number);
         let file = File::open(&path).map_err(io_at(&path))?;
-        let mut sealed = vec![0; self.len as usize];
-        os::read_exact_at(&file, &mut sealed, self.offset).map_err(io_at(&path))?;
-        Ok(sealed)
+        let mut boxed = vec![0; self.len as usize];
+        os::read_exact_at(&file, &mut boxed, self.offset).map_err(io_at(&path))?;
+        Ok(boxed)
     }
 }
 
@@ -56,8 +133,8 @@ impl Place {
 #[derive(Default)]
 pub struct BucketPacks {
     places: HashMap<Hash, Place>,
-    /// How far each pack has been read.
-    read: HashMap<u32, u64>,
+    /// The newest pack, and how far it has been read. Those before it do not grow any more.
+    newest: Option<(u32, Walk)>,
 }
 
 impl BucketPacks {
@@ -65,54 +142,57 @@ impl BucketPacks {
         self.places.get(digest).copied()
     }
 
-    pub fn insert(&mut self, digest: Hash, place: Place) {
-        self.read
-            .insert(place.number, place.offset + u64::from(place.len));
-        self.places.insert(digest, place);
-    }
-
-    /// Reads the frame headers that were added since the last time.
+    /// Reads the frames that were added since the last time.
     pub fn load(&mut self, layout: &Layout, bucket: &BucketId) -> Result<(), ContentError> {
         for (number, path) in packs(layout, bucket)? {
-            let mut offset = match self.read.get(&number) {
-                Some(offset) => *offset,
-                None => pack_header(bucket, number).len() as u64,
-            };
-            let end = std::fs::metadata(&path).map_err(io_at(&path))?.len();
-            if offset >= end {
+            if self
+                .newest
+                .as_ref()
+                .is_some_and(|(newest, _)| number < *newest)
+            {
                 continue;
             }
-            let file = File::open(&path).map_err(io_at(&path))?;
-            while offset + FRAME_HEADER_BYTES <= end {
-                let mut header = [0; FRAME_HEADER_BYTES as usize];
-                os::read_exact_at(&file, &mut header, offset).map_err(io_at(&path))?;
-                let (digest, len) = frame_header(&header);
-                let next = offset + FRAME_HEADER_BYTES + u64::from(len);
-                if next > end {
-                    break; // torn by a crash; a new pack was begun after it
-                }
-                self.places.insert(
-                    digest,
-                    Place {
-                        number,
-                        offset: offset + FRAME_HEADER_BYTES,
-                        len,
-                    },
-                );
-                offset = next;
-            }
-            self.read.insert(number, offset);
+            let places = &mut self.places;
+            let walk = BucketPacks::walk(&mut self.newest, bucket, number);
+            // What stops it is torn by a crash, or being written.
+            walk.on(&path, |frame| {
+                places.entry(frame.digest).or_insert(Place {
+                    against: frame.against,
+                    number,
+                    index: frame.index,
+                    offset: frame.boxed_offset,
+                    len: frame.boxed_len,
+                });
+            })
+            .map_err(io_at(&path))?;
         }
         Ok(())
     }
-}
 
-fn frame_header(header: &[u8; FRAME_HEADER_BYTES as usize]) -> (Hash, u32) {
-    let (digest, len) = header.split_first_chunk::<32>().expect("36 bytes");
-    (
-        Hash(*digest),
-        u32::from_be_bytes(*len.first_chunk().expect("4 bytes")),
-    )
+    /// Contents that no other is packed against, the newest first.
+    pub fn leaves(&self) -> Vec<(Hash, Place)> {
+        let used = self.places.values().map(|place| place.against);
+        let used: HashSet<Hash> = used.flat_map(|a| [a.base, a.beside]).collect();
+        let mut leaves: Vec<_> = self
+            .places
+            .iter()
+            .filter(|(digest, _)| !used.contains(digest))
+            .map(|(digest, place)| (*digest, *place))
+            .collect();
+        leaves.sort_by_key(|(_, place)| std::cmp::Reverse((place.number, place.offset)));
+        leaves
+    }
+
+    fn walk<'a>(
+        newest: &'a mut Option<(u32, Walk)>,
+        bucket: &BucketId,
+        number: u32,
+    ) -> &'a mut Walk {
+        if newest.as_ref().is_none_or(|(known, _)| *known != number) {
+            *newest = Some((number, Walk::new(&pack_header(bucket, number))));
+        }
+        &mut newest.as_mut().expect("set above").1
+    }
 }
 
 /// A bucket's packs in order.
@@ -196,18 +276,47 @@ impl OpenPack {
         self.len
     }
 
-    pub fn append(&mut self, digest: &Hash, sealed: &[u8]) -> Result<Place, ContentError> {
-        let len = u32::try_from(sealed.len()).expect("sealing checked the length");
-        let frame = [&digest.0[..], &len.to_be_bytes(), sealed].concat();
+    /// Writes a content, and makes it known.
+    pub fn append(
+        &mut self,
+        bucket: &BucketId,
+        known: &mut BucketPacks,
+        frame: &Frame,
+    ) -> Result<(), ContentError> {
+        let against = [frame.against.base, frame.against.beside];
+        let places = against.map(|digest| known.get(&digest));
+        let walk = BucketPacks::walk(&mut known.newest, bucket, self.number);
+        let index = walk.frames();
+        let len = u32::try_from(frame.boxed.len()).expect("sealing checked the length");
+        let mut bytes = Vec::with_capacity(MOST_HEAD_BYTES + frame.boxed.len());
+        varint::write(len.into(), &mut bytes);
+        for (digest, place) in against.iter().zip(places) {
+            match place {
+                _ if *digest == Hash::ZERO => bytes.push(0),
+                Some(place) if place.number == self.number => {
+                    varint::write(u64::from(index - place.index) + 1, &mut bytes);
+                }
+                _ => {
+                    bytes.push(1);
+                    bytes.extend_from_slice(&digest.0);
+                }
+            }
+        }
+        let head = bytes.len() as u64;
+        bytes.extend_from_slice(&frame.boxed);
         self.unsynced = true;
-        self.file.append(&frame).map_err(io_at(&self.path))?;
+        self.file.append(&bytes).map_err(io_at(&self.path))?;
         let place = Place {
+            against: frame.against,
             number: self.number,
-            offset: self.len + FRAME_HEADER_BYTES,
+            index,
+            offset: self.len + head,
             len,
         };
-        self.len += frame.len() as u64;
-        Ok(place)
+        self.len += bytes.len() as u64;
+        walk.wrote(frame.digest, self.len);
+        known.places.insert(frame.digest, place);
+        Ok(())
     }
 
     /// No more is written to it, and what was is durable.
@@ -230,121 +339,6 @@ impl Drop for OpenPack {
     fn drop(&mut self) {
         if !self.unsynced {
             let _ = self.disk.set_readonly(&self.path);
-        }
-    }
-}
-
-/// One frame of a pack as a verifier meets it.
-pub struct Frame {
-    pub offset: u64,
-    /// What the frame states.
-    pub digest: Hash,
-    /// What its bytes are.
-    pub actual: Hash,
-    pub len: u32,
-}
-
-/// Why the rest of a pack cannot be read as frames.
-pub struct PackFault {
-    pub offset: u64,
-    pub tail_bytes: u64,
-}
-
-/// Reads a pack as a stream, frame by frame. Gives the fault that ends it early, if any.
-pub fn read_frames(
-    path: &Path,
-    header: &str,
-    mut each: impl FnMut(Frame),
-) -> io::Result<Option<PackFault>> {
-    let file = File::open(path)?;
-    let end = file.metadata()?.len();
-    let mut reader = BufReader::with_capacity(1 << 20, file);
-    io::copy(
-        &mut reader.by_ref().take(header.len() as u64),
-        &mut io::sink(),
-    )?;
-    let mut offset = header.len() as u64;
-    while offset < end {
-        let fault = PackFault {
-            offset,
-            tail_bytes: end - offset,
-        };
-        if offset + FRAME_HEADER_BYTES > end {
-            return Ok(Some(fault));
-        }
-        let mut head = [0; FRAME_HEADER_BYTES as usize];
-        reader.read_exact(&mut head)?;
-        let (digest, len) = frame_header(&head);
-        let next = offset + FRAME_HEADER_BYTES + u64::from(len);
-        if next > end {
-            return Ok(Some(fault));
-        }
-        each(Frame {
-            offset,
-            digest,
-            actual: digest_of(&mut reader, len)?,
-            len,
-        });
-        offset = next;
-    }
-    Ok(None)
-}
-
-/// SHA-256 of the next bytes; memory does not grow with them.
-fn digest_of(reader: &mut impl Read, len: u32) -> io::Result<Hash> {
-    let (mut digest, mut left, mut buffer) = (Sha256::new(), len as usize, vec![0; 1 << 16]);
-    while left > 0 {
-        let part = &mut buffer[..left.min(1 << 16)];
-        reader.read_exact(part)?;
-        digest.update(&*part);
-        left -= part.len();
-    }
-    Ok(Hash(digest.finalize().into()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn a_pack_of_any_bytes_is_read_to_its_end_or_its_fault(
-            frames in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..90), 0..4),
-            rest in prop::collection::vec(any::<u8>(), 0..90),
-            cut: prop::sample::Index,
-        ) {
-            let dir = tempfile::TempDir::new().expect("a directory");
-            let (layout, bucket) = (Layout::new(dir.path()), "auth/2026-11".parse().expect("a bucket"));
-            let header = pack_header(&bucket, 1);
-            let mut bytes = header.clone().into_bytes();
-            for sealed in &frames {
-                bytes.extend(Sha256::digest(sealed));
-                bytes.extend((sealed.len() as u32).to_be_bytes());
-                bytes.extend(sealed);
-            }
-            let whole = bytes.len();
-            bytes.extend(&rest);
-            let kept = cut.index(bytes.len() + 1);
-            let path = pack_path(&layout, &bucket, 1);
-            std::fs::create_dir_all(layout.bucket(&bucket)).expect("creates");
-            std::fs::write(&path, &bytes[..kept]).expect("writes");
-
-            let (mut sound, mut end) = (0, header.len() as u64);
-            let fault = read_frames(&path, &header, |frame| {
-                sound += usize::from(frame.digest == frame.actual);
-                end = frame.offset + FRAME_HEADER_BYTES + u64::from(frame.len);
-            }).expect("reads");
-            if kept >= whole {
-                prop_assert!(sound >= frames.len());
-            }
-            let tail = fault.map_or(0, |fault| fault.tail_bytes);
-            prop_assert_eq!(end + tail, (kept as u64).max(header.len() as u64));
-            let mut known = BucketPacks::default();
-            known.load(&layout, &bucket).expect("loads");
-            for place in known.places.values() {
-                prop_assert!(place.read(&layout, &bucket).is_ok());
-            }
         }
     }
 }

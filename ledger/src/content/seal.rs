@@ -1,37 +1,34 @@
 //! How content is sealed.
 //!
 //! ```text
-//! plain   = what was given
-//! packed  = zstd(plain)
-//! sealed  = 01 ‖ nonce[12] ‖ AES-256-GCM-SIV(seal key, nonce, packed, aad)
-//! nonce   = HMAC-SHA-256(nonce key, plain)[0:12]
-//! aad     = "daicho/content/v1" LF origin LF bucket
-//! seal key, nonce key = HMAC-SHA-256(bucket key, "seal" | "nonce")
+//! sealed  = against ‖ boxed
+//! boxed   = AES-256-GCM-SIV(seal key, nonce, packed, aad)                          RFC 8452
+//! against = base digest[32] ‖ beside digest[32]; zeros where there is none
+//! nonce   = base digest[0:12]
+//! aad     = "daicho/content/v1" LF origin LF bucket LF against
+//! tag     = HMAC-SHA-256(tag key, plain): equal content is known by it, in memory only
+//! seal key, tag key = HMAC-SHA-256(bucket key, "seal" | "tag")
 //! ```
-//! The nonce follows from the content, so equal content has equal sealed bytes inside a
-//! bucket and tells nothing across buckets (RFC 8452 allows what repeats of a nonce remain).
+//! Nothing in it is chance: equal content packed against the same has equal sealed bytes inside
+//! a bucket, and tells nothing across buckets. The nonce repeats, which this cipher allows: it
+//! tells that two messages are equal, and no more.
 
+use super::pack::Against;
 use super::{ContentError, io_at, unsynced};
 use crate::disk::{self, Disk};
 use aes_gcm_siv::aead::{Aead, KeyInit, Payload};
 use aes_gcm_siv::{Aes256GcmSiv, Nonce};
 use hmac::{Hmac, Mac};
-use schemas::{BucketId, Hash};
+use schemas::BucketId;
 use sha2::Sha256;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 use zeroize::{Zeroize, Zeroizing};
-
-const VERSION: u8 = 0x01;
-const NONCE_BYTES: usize = 12;
-
-/// zstd's own default: prompts shrink to a third at some 400 MB/s.
-const COMPRESSION_LEVEL: i32 = 3;
 
 /// The key of one bucket. Neither `Debug` nor `Serialize`; wiped when dropped.
 pub struct BucketKey {
     seal: Zeroizing<[u8; 32]>,
-    nonce: Zeroizing<[u8; 32]>,
+    tag: Zeroizing<[u8; 32]>,
 }
 
 impl BucketKey {
@@ -78,84 +75,47 @@ impl BucketKey {
         };
         BucketKey {
             seal: derived(b"seal"),
-            nonce: derived(b"nonce"),
+            tag: derived(b"tag"),
         }
     }
 
+    /// What equal content has in common, for whoever holds the key.
+    pub fn tag(&self, plain: &[u8]) -> [u8; 32] {
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(&*self.tag).expect("HMAC takes keys of any length");
+        mac.update(plain);
+        mac.finalize().into_bytes().into()
+    }
+
+    /// `None` when it is longer than the cipher takes.
     pub fn seal(
         &self,
         origin: &str,
         bucket: &BucketId,
-        plain: &[u8],
-    ) -> Result<Vec<u8>, ContentError> {
-        let packed =
-            zstd::bulk::compress(plain, COMPRESSION_LEVEL).map_err(|source| ContentError::Io {
-                path: "memory (compression)".to_owned(),
-                source,
-            })?;
-        let packed = Zeroizing::new(packed);
-        let mut mac =
-            Hmac::<Sha256>::new_from_slice(&*self.nonce).expect("HMAC takes keys of any length");
-        mac.update(plain);
-        let digest = mac.finalize().into_bytes();
-        let nonce: [u8; NONCE_BYTES] = *digest.first_chunk().expect("32 bytes");
+        against: &Against,
+        packed: &[u8],
+    ) -> Option<Vec<u8>> {
         let payload = Payload {
-            msg: &packed,
-            aad: &aad(origin, bucket),
+            msg: packed,
+            aad: &aad(origin, bucket, against),
         };
-        let sealed = self
-            .cipher()
-            .encrypt(&Nonce::from(nonce), payload)
-            .map_err(|_| ContentError::TooLarge {
-                len_bytes: plain.len() as u64,
-            })?;
-        if u32::try_from(sealed.len() + 1 + NONCE_BYTES).is_err() {
-            return Err(ContentError::TooLarge {
-                len_bytes: plain.len() as u64,
-            });
-        }
-        Ok([&[VERSION], &nonce[..], &sealed].concat())
+        self.cipher().encrypt(&nonce(against), payload).ok()
     }
 
+    /// `None` when these bytes were not sealed under this key, here, against these.
     pub fn open(
         &self,
         origin: &str,
         bucket: &BucketId,
-        sealed: &[u8],
-        digest: Hash,
-        plain_bytes: u64,
-    ) -> Result<Vec<u8>, ContentError> {
-        let unopenable = || ContentError::Unopenable {
-            bucket: bucket.clone(),
-            digest,
-        };
-        let rest = sealed.strip_prefix(&[VERSION]).ok_or_else(unopenable)?;
-        let (nonce, sealed) = rest
-            .split_first_chunk::<NONCE_BYTES>()
-            .ok_or_else(unopenable)?;
+        against: &Against,
+        boxed: &[u8],
+    ) -> Option<Zeroizing<Vec<u8>>> {
         let payload = Payload {
-            msg: sealed,
-            aad: &aad(origin, bucket),
+            msg: boxed,
+            aad: &aad(origin, bucket, against),
         };
-        let packed = self
-            .cipher()
-            .decrypt(&Nonce::from(*nonce), payload)
-            .map_err(|_| unopenable())?;
-        let packed = Zeroizing::new(packed);
-        // The entry states the length, so that no bomb can be unpacked; and memory grows with
-        // what is there, not with what is stated.
-        let mut plain = Vec::new();
-        zstd::stream::read::Decoder::with_buffer(&packed[..])
-            .and_then(|unpacked| {
-                unpacked
-                    .take(plain_bytes.saturating_add(1))
-                    .read_to_end(&mut plain)
-            })
-            .map_err(|_| unopenable())?;
-        if plain.len() as u64 != plain_bytes {
-            return Err(unopenable());
-        }
-        Ok(plain)
+        let packed = self.cipher().decrypt(&nonce(against), payload).ok()?;
+        Some(Zeroizing::new(packed))
     }
 
     fn cipher(&self) -> Aes256GcmSiv {
@@ -163,40 +123,48 @@ impl BucketKey {
     }
 }
 
-fn aad(origin: &str, bucket: &BucketId) -> Vec<u8> {
-    format!("daicho/content/v1\n{origin}\n{bucket}").into_bytes()
+fn nonce(against: &Against) -> Nonce {
+    let nonce: &[u8; 12] = against.base.0.first_chunk().expect("32 bytes");
+    Nonce::from(*nonce)
+}
+
+fn aad(origin: &str, bucket: &BucketId, against: &Against) -> Vec<u8> {
+    let place = format!("daicho/content/v1\n{origin}\n{bucket}\n");
+    [place.as_bytes(), &against.to_bytes()].concat()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use schemas::Hash;
 
     #[test]
-    fn equal_content_seals_alike_in_its_bucket_and_opens_nowhere_else() {
+    fn what_is_sealed_opens_under_its_key_in_its_place_against_its_base_only() {
         let key = BucketKey::derive(&[1; 32]);
         let here: BucketId = "operation/2026-11".parse().expect("sound");
         let there: BucketId = "operation/2026-12".parse().expect("sound");
-        let plain = "同じ内容".repeat(100).into_bytes();
-        let sealed = key.seal("o", &here, &plain).expect("seals");
-        assert_eq!(sealed, key.seal("o", &here, &plain).expect("seals"));
-        let length = plain.len() as u64;
-        assert_eq!(
-            key.open("o", &here, &sealed, Hash::ZERO, length)
-                .expect("opens"),
-            plain
-        );
-        assert!(key.open("o", &there, &sealed, Hash::ZERO, length).is_err());
-        assert!(key.open("p", &here, &sealed, Hash::ZERO, length).is_err());
-        for wrong in [0, length - 1, length + 1, u64::MAX - 1, u64::MAX] {
-            assert!(key.open("o", &here, &sealed, Hash::ZERO, wrong).is_err());
+        let base = Against {
+            base: Hash([7; 32]),
+            beside: Hash::ZERO,
+        };
+        let packed = "同じ内容".as_bytes();
+        let boxed = key.seal("o", &here, &base, packed).expect("seals");
+        assert_eq!(key.seal("o", &here, &base, packed), Some(boxed.clone()));
+        let opened = key.open("o", &here, &base, &boxed).expect("opens");
+        assert_eq!(&opened[..], packed);
+        assert!(key.open("o", &there, &base, &boxed).is_none());
+        assert!(key.open("p", &here, &base, &boxed).is_none());
+        for other in [(Hash::ZERO, Hash::ZERO), (base.base, Hash([8; 32]))] {
+            let other = Against {
+                base: other.0,
+                beside: other.1,
+            };
+            assert!(key.open("o", &here, &other, &boxed).is_none());
         }
         let other = BucketKey::derive(&[2; 32]);
-        assert!(other.open("o", &here, &sealed, Hash::ZERO, length).is_err());
-        for cut in 0..sealed.len() {
-            assert!(
-                key.open("o", &here, &sealed[..cut], Hash::ZERO, length)
-                    .is_err()
-            );
+        assert!(other.open("o", &here, &base, &boxed).is_none());
+        for cut in 0..boxed.len() {
+            assert!(key.open("o", &here, &base, &boxed[..cut]).is_none());
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Sealed content held against the entries that commit to it. Needs no key.
 
 use super::{Check, Finding, Found, MAX_FINDINGS, VerifyError, io_at};
-use crate::content::{pack_header, pack_number, read_frames};
+use crate::content::{Walk, pack_header, pack_number};
 use crate::layout::Layout;
 use schemas::{BucketId, Data, Envelope, Hash};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -90,7 +90,7 @@ fn check_bucket(
     step: &mut impl FnMut(u64),
 ) -> Result<u64, VerifyError> {
     let mut seen: HashSet<Hash> = HashSet::new();
-    let (mut sound, mut unnamed) = (0, 0);
+    let (mut sound, mut unnamed, mut first_unnamed) = (0, 0, None);
     for path in sorted(dir)? {
         let shown = layout.shown(&path);
         let Some(number) = pack_number(&path) else {
@@ -115,44 +115,30 @@ fn check_bucket(
             let expected = format!("the header {:?}", header.trim_end());
             found.push(finding(Check::FileName, 0, expected, "another".to_owned()));
         }
-        let fault = read_frames(&path, &header, |frame| {
-            step(frame.len.into());
-            let digest = frame.actual;
-            if digest != frame.digest {
-                let expected = frame.digest.to_string();
-                found.push(finding(
-                    Check::Content,
-                    frame.offset,
-                    expected,
-                    digest.to_string(),
-                ));
-                return;
-            }
+        let walk = Walk::new(&header).on(&path, |frame| {
+            step(frame.end() - frame.offset);
+            let digest = frame.digest;
             if !seen.insert(digest) {
                 let expected = "each content once in a bucket".to_owned();
-                found.push(finding(
-                    Check::Content,
-                    frame.offset,
-                    expected,
-                    format!("{digest} again"),
-                ));
+                let again = format!("{digest} again");
+                found.push(finding(Check::Content, frame.offset, expected, again));
                 return;
             }
             match promised.remove(&digest) {
-                Some((length, _)) if length == u64::from(frame.len) => sound += 1,
+                Some((length, _)) if length == frame.sealed_bytes() => sound += 1,
                 Some((length, _)) => {
                     let expected = format!("{length} bytes, as the entry states");
-                    found.push(finding(
-                        Check::Content,
-                        frame.offset,
-                        expected,
-                        frame.len.to_string(),
-                    ));
+                    let is = frame.sealed_bytes().to_string();
+                    found.push(finding(Check::Content, frame.offset, expected, is));
                 }
-                None => unnamed += 1,
+                None => {
+                    unnamed += 1;
+                    first_unnamed
+                        .get_or_insert_with(|| format!("{shown} at byte {}", frame.offset));
+                }
             }
-        })
-        .map_err(io_at(&path))?;
+        });
+        let fault = walk.map_err(io_at(&path))?;
         if let Some(fault) = fault {
             found.notes.push(format!(
                 "{shown} at byte {}: {} bytes are no whole content: a commit that nobody was told about",
@@ -160,10 +146,12 @@ fn check_bucket(
             ));
         }
     }
-    if unnamed > 0 {
-        found.notes.push(format!(
-            "content/{bucket}: {unnamed} contents that no entry names: written by a commit that did not finish"
-        ));
+    if let Some(first) = first_unnamed {
+        found.notes.push(if promised.is_empty() {
+            format!("content/{bucket}: {unnamed} contents that no entry names, the first in {first}: written by a commit that did not finish")
+        } else {
+            format!("content/{bucket}: {unnamed} contents that no entry names, the first in {first}: what is missing was changed there, or is packed against what was")
+        });
     }
     Ok(sound)
 }

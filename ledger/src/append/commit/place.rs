@@ -3,7 +3,7 @@
 use super::{Committer, Drafted, Plan};
 use crate::append::{AppendError, Prepared, Receipt, stopped};
 use crate::checkpoint::CHECKPOINT_REACH;
-use crate::content::ContentStore;
+use crate::content::{ContentStore, Sealed};
 use crate::open::CLOCK_TOLERANCE_MICROS;
 use crate::tree::leaf_hash;
 use schemas::{ContentRef, Data, Envelope, EnvelopeError, Event, EventId};
@@ -76,7 +76,7 @@ impl Committer {
                 .to_body()
                 .expect("a longer body of the same event was made when it was prepared");
             let leaf = leaf_hash(&body);
-            plan.bytes += body.len() + item.sealed.iter().map(|s| s.bytes.len()).sum::<usize>();
+            plan.bytes += body.len() + item.sealed.iter().map(Sealed::len_bytes).sum::<usize>();
             plan.drafted.push(Drafted { body, leaf });
             plan.sealed.extend(item.sealed);
             (self.prev, self.newest) = (leaf, at);
