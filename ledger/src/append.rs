@@ -17,8 +17,8 @@ use crate::reader::Shared;
 use commit::Committer;
 use schemas::kinds::ledger::{KeyRotated, LedgerCheckpoint, RotationReason};
 use schemas::{
-    Actor, BucketId, Data, Envelope, EnvelopeError, Event, EventId, Hash, Label, Month, Name,
-    Timestamp,
+    Actor, BucketId, Data, EnvelopeError, Event, EventId, Hash, Label, Month, Name, Timestamp,
+    Unplaced,
 };
 use std::collections::HashMap;
 use std::io;
@@ -103,6 +103,7 @@ impl AppendError {
 pub(crate) struct Prepared {
     event: Event,
     sealed: Vec<Sealed>,
+    body: Unplaced,
 }
 
 impl Prepared {
@@ -299,23 +300,15 @@ impl Appender {
                 ContentError::Unsynced { .. } => self.inner.shared.stop(stopped_with(&error)),
                 error => AppendError::Content(Arc::new(error)),
             })?;
-        // The longest body that this event can become, so that the committer never fails on it.
-        let longest = Envelope {
-            seq: i64::MAX as u64,
-            at: self.now(),
-            event,
-            content: sealed.iter().map(|s| s.reference.clone()).collect(),
-            prev: Hash::ZERO,
-        };
-        // And read back: what a type can hold and a body cannot would be an entry that nobody
-        // can read, in a log that nothing is ever taken out of.
-        match longest.to_body().and_then(|b| Envelope::from_body(&b)) {
-            Ok(_) => Ok(Prepared {
-                event: longest.event,
+        let content: Vec<_> = sealed.iter().map(|s| s.reference.clone()).collect();
+        match Unplaced::of(&event, &content) {
+            Ok(body) => Ok(Prepared {
+                event,
                 sealed,
+                body,
             }),
             Err(reason) => Err(AppendError::Unfit {
-                id: longest.event.id,
+                id: event.id,
                 reason: Arc::new(reason),
             }),
         }

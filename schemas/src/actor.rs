@@ -22,11 +22,12 @@ impl Actor {
     }
 
     fn as_text(&self) -> String {
-        match self {
-            Actor::User(id) => format!("user:{id}"),
-            Actor::Agent(id) => format!("agent:{id}"),
-            Actor::Service(id) => format!("service:{id}"),
-        }
+        let family = match self {
+            Actor::User(_) => "user:",
+            Actor::Agent(_) => "agent:",
+            Actor::Service(_) => "service:",
+        };
+        [family, self.id().as_str()].concat()
     }
 }
 

@@ -14,6 +14,7 @@ use crate::values::Hash;
 use crate::{Actor, Class, Label};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use std::io::{self, ErrorKind, Write};
 
 /// The `v` of every body. There is no other before the first release.
 pub const FORMAT_VERSION: u8 = 1;
@@ -90,30 +91,47 @@ struct Read<'a> {
     prev: Hash,
 }
 
-impl Envelope {
-    /// The canonical bytes, without line end.
-    pub fn to_body(&self) -> Result<Vec<u8>, EnvelopeError> {
-        let written = Written {
+impl<'a> Written<'a> {
+    fn at(
+        (seq, at, prev): (u64, Timestamp, Hash),
+        event: &'a Event,
+        content: &'a [ContentRef],
+    ) -> Written<'a> {
+        Written {
             v: FORMAT_VERSION,
-            seq: self.seq,
-            at: self.at,
-            id: self.event.id,
-            kind: self.event.data.kind(),
-            class: &self.event.class,
-            actor: &self.event.actor,
-            session: &self.event.session,
-            occurred: &self.event.occurred,
-            data: &self.event.data,
-            content: &self.content,
-            prev: self.prev,
-        };
+            seq,
+            at,
+            id: event.id,
+            kind: event.data.kind(),
+            class: &event.class,
+            actor: &event.actor,
+            session: &event.session,
+            occurred: &event.occurred,
+            data: &event.data,
+            content,
+            prev,
+        }
+    }
+
+    fn body(&self) -> Result<Vec<u8>, EnvelopeError> {
         let mut body = Vec::with_capacity(1_024);
-        serde_json::to_writer(&mut body, &written)
+        serde_json::to_writer(&mut body, self)
             .map_err(|e| EnvelopeError::Malformed(e.to_string()))?;
         if body.len() > MAX_BODY_BYTES {
             return Err(EnvelopeError::TooLong { len: body.len() });
         }
         Ok(body)
+    }
+}
+
+impl Envelope {
+    /// The canonical bytes, without line end.
+    pub fn to_body(&self) -> Result<Vec<u8>, EnvelopeError> {
+        self.written().body()
+    }
+
+    fn written(&self) -> Written<'_> {
+        Written::at((self.seq, self.at, self.prev), &self.event, &self.content)
     }
 
     /// Reads a body and insists on its one canonical form: a second spelling of the same
@@ -142,10 +160,72 @@ impl Envelope {
             content: read.content,
             prev: read.prev,
         };
-        if envelope.to_body()? != body {
+        let mut rest = Rest(body);
+        let same = serde_json::to_writer(&mut rest, &envelope.written()).is_ok();
+        if !same || !rest.0.is_empty() {
             return Err(EnvelopeError::NotCanonical);
         }
         Ok(envelope)
+    }
+}
+
+/// What is still to come of bytes that ought to be written: writing anything else fails.
+struct Rest<'a>(&'a [u8]);
+
+impl Write for Rest<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 = self.0.strip_prefix(bytes).ok_or(ErrorKind::InvalidData)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A body but for its place: written where the event comes from, so that giving it a place
+/// costs no more than copying it.
+pub struct Unplaced {
+    /// What stands between the values of `at` and `prev`.
+    middle: Vec<u8>,
+}
+
+const LONGEST_SEQ: u64 = i64::MAX as u64;
+const BEFORE_SEQ: &[u8] = br#"{"v":1,"seq":"#;
+const BEFORE_AT: &[u8] = br#","at":""#;
+const AFTER_PREV: &[u8] = br#""}"#;
+
+impl Unplaced {
+    /// What a type can hold and a body cannot is refused here: it would be an entry that
+    /// nobody can read, in a log that nothing is ever taken out of.
+    pub fn of(event: &Event, content: &[ContentRef]) -> Result<Unplaced, EnvelopeError> {
+        // The longest body that this event can become: it fits at every place.
+        let place = (LONGEST_SEQ, Timestamp::default(), Hash::ZERO);
+        let mut middle = Written::at(place, event, content).body()?;
+        Envelope::from_body(&middle)?;
+        let at = BEFORE_SEQ.len() + LONGEST_SEQ.to_string().len() + BEFORE_AT.len();
+        let (at_chars, prev_chars) = (place.1.as_text().len(), place.2.as_text().len());
+        middle.truncate(middle.len() - AFTER_PREV.len() - prev_chars);
+        middle.drain(..at + at_chars);
+        Ok(Unplaced { middle })
+    }
+
+    /// The body at a place: the bytes of [`Envelope::to_body`].
+    pub fn at(&self, seq: u64, at: Timestamp, prev: Hash) -> Vec<u8> {
+        let mut body = Vec::with_capacity(self.middle.len() + 160);
+        let (at, prev) = (at.as_text(), prev.as_text());
+        for part in [
+            BEFORE_SEQ,
+            seq.to_string().as_bytes(),
+            BEFORE_AT,
+            at.as_bytes(),
+            &self.middle,
+            prev.as_bytes(),
+            AFTER_PREV,
+        ] {
+            body.extend_from_slice(part);
+        }
+        body
     }
 }
 

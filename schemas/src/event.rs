@@ -2,7 +2,7 @@ use crate::actor::Actor;
 use crate::class::Class;
 use crate::data::Data;
 use crate::time::Timestamp;
-use crate::values::{Hash, ValueError, text_value};
+use crate::values::{Ascii, Hash, ValueError, text_value};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
@@ -30,12 +30,30 @@ impl EventId {
         EventId(uuid::Builder::from_custom_bytes(bytes).into_uuid())
     }
 
+    /// The id with these bytes, if they are one.
+    pub fn from_bytes(bytes: [u8; 16]) -> Option<EventId> {
+        EventId(Uuid::from_bytes(bytes)).checked()
+    }
+
+    /// Whether ids of this version follow one another in time (version 7).
+    pub fn is_ordered_by_time(&self) -> bool {
+        self.0.get_version_num() == 7
+    }
+
+    fn checked(self) -> Option<EventId> {
+        // The variant too: to a reader of RFC 9562 another has no version at all.
+        let of_rfc = self.0.get_variant() == uuid::Variant::RFC4122;
+        (of_rfc && matches!(self.0.get_version_num(), 7 | 8)).then_some(self)
+    }
+
     pub fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()
     }
 
-    fn as_text(&self) -> String {
-        self.0.hyphenated().to_string()
+    fn as_text(&self) -> Ascii<36> {
+        let mut text = [0; 36];
+        self.0.hyphenated().encode_lower(&mut text);
+        Ascii(text)
     }
 }
 
@@ -44,13 +62,9 @@ impl FromStr for EventId {
     fn from_str(text: &str) -> Result<Self, ValueError> {
         let rule = "a UUID of version 7 or 8, hyphenated, in lower case";
         let fault = ValueError::Malformed { what: "id", rule };
-        let id = EventId(Uuid::try_parse(text).map_err(|_| fault.clone())?);
-        // The variant too: to a reader of RFC 9562 another has no version at all.
-        let of_rfc = id.0.get_variant() == uuid::Variant::RFC4122;
-        if !of_rfc || !matches!(id.0.get_version_num(), 7 | 8) || id.as_text() != text {
-            return Err(fault);
-        }
-        Ok(id)
+        let id = Uuid::try_parse(text).ok().map(EventId);
+        let one_form = |id: &EventId| *id.as_text() == *text;
+        id.and_then(EventId::checked).filter(one_form).ok_or(fault)
     }
 }
 text_value!(

@@ -20,7 +20,7 @@ pub use actor::Actor;
 pub use bucket::{BucketId, ContentRef};
 pub use class::{Class, DataClass};
 pub use data::{Data, Family};
-pub use envelope::{Envelope, EnvelopeError, FORMAT_VERSION, MAX_BODY_BYTES, json_fault};
+pub use envelope::{Envelope, EnvelopeError, FORMAT_VERSION, MAX_BODY_BYTES, Unplaced, json_fault};
 pub use event::{Event, EventId};
 pub use time::{Month, Period, Timestamp};
 pub use values::{Hash, Label, Name, ValueError};

@@ -1,4 +1,4 @@
-use crate::values::{ValueError, text_value};
+use crate::values::{Ascii, ValueError, text_value};
 use chrono::{DateTime, Datelike, Months, NaiveDate, TimeZone, Timelike, Utc};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -37,7 +37,7 @@ impl Timestamp {
         }
     }
 
-    fn as_text(&self) -> String {
+    pub(crate) fn as_text(&self) -> Ascii<27> {
         let time = self.to_chrono();
         let (date, clock) = (time.date_naive(), time.time());
         let mut text = *b"0000-00-00T00:00:00.000000Z";
@@ -56,7 +56,7 @@ impl Timestamp {
                 number /= 10;
             }
         }
-        text.iter().map(|byte| char::from(*byte)).collect()
+        Ascii(text)
     }
 }
 

@@ -29,8 +29,18 @@ macro_rules! text_value {
         }
         impl<'de> Deserialize<'de> for $type {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = Cow::<'de, str>::deserialize(deserializer)?;
-                text.parse().map_err(serde::de::Error::custom)
+                // Parsed where it stands in the input: a `Cow` would be copied first.
+                struct Text;
+                impl serde::de::Visitor<'_> for Text {
+                    type Value = $type;
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str("a string")
+                    }
+                    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<$type, E> {
+                        text.parse().map_err(E::custom)
+                    }
+                }
+                deserializer.deserialize_str(Text)
             }
         }
         impl JsonSchema for $type {
@@ -45,6 +55,16 @@ macro_rules! text_value {
 }
 pub(crate) use text_value;
 
+/// A text of so many ASCII characters, without an allocation: each body holds several.
+pub(crate) struct Ascii<const N: usize>(pub [u8; N]);
+
+impl<const N: usize> std::ops::Deref for Ascii<N> {
+    type Target = str;
+    fn deref(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("ASCII was written")
+    }
+}
+
 /// A SHA-256 digest, written as 64 lower-case hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Hash(pub [u8; 32]);
@@ -52,8 +72,10 @@ pub struct Hash(pub [u8; 32]);
 impl Hash {
     pub const ZERO: Hash = Hash([0; 32]);
 
-    fn as_text(&self) -> String {
-        hex::encode(self.0)
+    pub(crate) fn as_text(&self) -> Ascii<64> {
+        let mut text = [0; 64];
+        hex::encode_to_slice(self.0, &mut text).expect("two digits for each byte");
+        Ascii(text)
     }
 }
 
@@ -150,8 +172,14 @@ impl Label {
 impl FromStr for Label {
     type Err = ValueError;
     fn from_str(text: &str) -> Result<Self, ValueError> {
-        let length = text.chars().count();
-        if length == 0 || length > Self::MAX_CHARS || text.chars().any(char::is_control) {
+        // Most are ASCII, and checked byte by byte in a fraction of the time.
+        let plain = |byte: u8| (0x20..0x7f).contains(&byte);
+        let sound = if text.bytes().all(plain) {
+            (1..=Self::MAX_CHARS).contains(&text.len())
+        } else {
+            text.chars().count() <= Self::MAX_CHARS && !text.chars().any(char::is_control)
+        };
+        if !sound {
             let rule = "1 to 256 characters on one line, without control characters";
             return Err(ValueError::Malformed {
                 what: "label",

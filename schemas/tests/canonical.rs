@@ -4,7 +4,9 @@
 
 use proptest::prelude::*;
 use proptest::string::string_regex;
-use schemas::{Actor, ContentRef, Data, Envelope, Event, EventId, Hash, MAX_BODY_BYTES, Timestamp};
+use schemas::{
+    Actor, ContentRef, Data, Envelope, Event, EventId, Hash, MAX_BODY_BYTES, Timestamp, Unplaced,
+};
 use serde_json::{Value, json};
 
 /// Values of a kind's schema, as JSON.
@@ -189,6 +191,13 @@ proptest! {
         let body = envelope.to_body().unwrap();
         prop_assert_eq!(Envelope::from_body(&body).unwrap(), envelope);
         prop_assert!(body.iter().all(|b| *b >= 0x20), "a body is one line without TAB");
+    }
+
+    #[test]
+    fn a_body_written_before_its_place_is_known_is_the_same_body(envelope in envelope()) {
+        let unplaced = Unplaced::of(&envelope.event, &envelope.content).unwrap();
+        let body = unplaced.at(envelope.seq, envelope.at, envelope.prev);
+        prop_assert_eq!(body, envelope.to_body().unwrap());
     }
 
     #[test]

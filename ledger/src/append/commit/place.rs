@@ -64,17 +64,7 @@ impl Committer {
                 continue;
             }
             let seq = base + plan.drafted.len() as u64;
-            let content = item.references();
-            let envelope = Envelope {
-                seq,
-                at,
-                event: item.event,
-                content,
-                prev: self.prev,
-            };
-            let body = envelope
-                .to_body()
-                .expect("a longer body of the same event was made when it was prepared");
+            let body = item.body.at(seq, at, self.prev);
             let leaf = leaf_hash(&body);
             plan.bytes += body.len() + item.sealed.iter().map(Sealed::len_bytes).sum::<usize>();
             plan.drafted.push(Drafted { body, leaf });
