@@ -10,17 +10,16 @@ use crate::publish::Publisher;
 use crate::reader::{LogFile, Shared};
 use crate::{Checkpoint, line, signature};
 use file::ActiveFile;
-use rayon::prelude::*;
 use schemas::{EventId, Hash, Timestamp};
 use std::collections::HashMap;
 use std::sync::mpsc::Receiver;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// One fdatasync of more than this takes disproportionately long on a growing file.
 const COMMIT_BYTES: usize = 256 << 10;
 
-/// Below this, handing signatures to other threads costs more than it saves.
-const PARALLEL_SIGNATURES: usize = 4;
+/// Handing fewer signatures than this to another thread costs more than it saves.
+const SIGNED_TOGETHER: usize = 16;
 
 /// The one thread that writes.
 pub struct Committer {
@@ -189,14 +188,7 @@ impl Committer {
             .store(plan.sealed.iter())
             .map_err(|error| stopped_with(&error))?;
 
-        let signer = &*self.key.signer;
-        let sign = |drafted: &Drafted| signature::sign(signer, &drafted.leaf);
-        let signatures: Result<Vec<[u8; 64]>, _> = if plan.drafted.len() < PARALLEL_SIGNATURES {
-            plan.drafted.iter().map(sign).collect()
-        } else {
-            plan.drafted.par_iter().map(sign).collect()
-        };
-        let signatures = signatures.map_err(|error| stopped(&error.to_string()))?;
+        let signatures = self.sign(&plan.drafted)?;
         let mut lines = Vec::with_capacity(plan.drafted.iter().map(|d| d.body.len() + 96).sum());
         let mut offsets = Vec::with_capacity(plan.drafted.len());
         for (drafted, signature) in plan.drafted.iter().zip(&signatures) {
@@ -243,6 +235,42 @@ impl Committer {
         state.keys = Arc::new(keys);
         self.key = successor;
         Ok(())
+    }
+
+    /// Signs on every core, this thread's among them: it would have to wait otherwise, and be
+    /// woken.
+    fn sign(&self, drafted: &[Drafted]) -> Result<Vec<[u8; 64]>, AppendError> {
+        let (signer, mut signatures) = (&*self.key.signer, vec![[0; 64]; drafted.len()]);
+        let failed = OnceLock::new();
+        let parts = signatures.chunks_mut(SIGNED_TOGETHER);
+        let parts = Mutex::new(drafted.chunks(SIGNED_TOGETHER).zip(parts));
+        let next = || parts.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let work = || {
+            while failed.get().is_none()
+                && let Some((drafted, signatures)) = next()
+            {
+                for (drafted, signature) in drafted.iter().zip(signatures) {
+                    match signature::sign(signer, &drafted.leaf) {
+                        Ok(signed) => *signature = signed,
+                        Err(error) => drop(failed.set(error)),
+                    }
+                }
+            }
+        };
+        if drafted.len() <= SIGNED_TOGETHER {
+            work();
+        } else {
+            rayon::in_place_scope(|scope| {
+                for _ in 1..rayon::current_num_threads() {
+                    scope.spawn(|_| work());
+                }
+                work();
+            });
+        }
+        match failed.into_inner() {
+            Some(error) => Err(stopped(&error.to_string())),
+            None => Ok(signatures),
+        }
     }
 
     /// Shows readers what is durable now, under a fresh checkpoint.
