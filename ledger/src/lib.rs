@@ -19,6 +19,7 @@ pub mod line;
 mod lock;
 pub mod note;
 mod open;
+mod ordered;
 mod os;
 mod projection;
 pub mod proof;

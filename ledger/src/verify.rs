@@ -1,6 +1,7 @@
 //! Proof that a log is what it claims, from its files and a public key alone: no write
 //! access, no secret, no network. Streams: only the digests of content grow with the log.
 
+mod chain;
 mod checkpoints;
 mod contents;
 mod entries;
@@ -12,6 +13,7 @@ use crate::layout::Layout;
 use crate::note::VerifierKey;
 use crate::timestamp::Authority;
 use crate::tree::Frontier;
+pub use chain::{Chain, follow_chain};
 use checkpoints::Promises;
 use contents::Contents;
 pub use keys::KeyInForce;

@@ -19,7 +19,7 @@ use sha2::{Digest, Sha512};
 /// Bits of a scalar that one addition covers. A table has 2^(W − 1) points for each window.
 const WINDOW_BITS: usize = 10;
 /// Scalars are below 2^253; one bit more, so that the last window never carries.
-const WINDOWS: usize = 254_usize.div_ceil(WINDOW_BITS);
+const WINDOWS: usize = 253_usize.div_ceil(WINDOW_BITS);
 const HALF: usize = 1 << (WINDOW_BITS - 1);
 
 /// Every multiple of one point that a digit can ask for: d · 2^(W·i) · P for 1 ≤ d ≤ 2^(W−1).
@@ -47,9 +47,9 @@ impl Multiples {
         for (window, digit) in digits(scalar).into_iter().enumerate() {
             let place = window * HALF + usize::from(digit.unsigned_abs());
             match digit {
-                1.. => *sum += self.0[place - 1],
+                1.. => *sum += &self.0[place - 1],
                 0 => {}
-                ..0 => *sum -= self.0[place - 1],
+                ..0 => *sum -= &self.0[place - 1],
             }
         }
     }

@@ -3,25 +3,18 @@
 use super::checkpoints::Promises;
 use super::contents::Contents;
 use super::keys::{Keys, other_key};
-use super::lines::{Checked, Signatures, Span, body_of, check_lines};
+use super::lines::{Checked, Chunk, Signatures, body_of, check_lines};
 use super::tokens::Tokens;
 use super::{Check, Finding, Found, Trust, VerifyError, Walked, io_at};
-use crate::history::may_rotate;
 use crate::layout::{Layout, LogFiles};
 use crate::note::VerifierKey;
+use crate::ordered::Ordered;
 use crate::scan::{LogLines, Piece};
 use crate::tree::Frontier;
-use rayon::prelude::*;
 use schemas::kinds::ledger::LedgerRecovered;
 use schemas::{Data, Envelope, Hash, Label, Timestamp};
 use std::path::Path;
-
-/// Lines checked together: enough to keep every core busy, at most a few MB.
-const CHUNK_LINES: usize = 2_048;
-const CHUNK_BYTES: usize = 8 << 20;
-
-/// Lines that one task checks: the inversions of their signatures are shared.
-const TASK_LINES: usize = 128;
+use std::sync::Arc;
 
 /// The key that entry 0 names.
 pub fn founding_key(
@@ -74,7 +67,7 @@ pub fn total_bytes(layout: &Layout) -> Result<u64, VerifyError> {
 /// State carried from entry to entry.
 struct Walk<'a> {
     keys: &'a mut Keys,
-    signatures: Signatures,
+    signatures: Arc<Signatures>,
     promises: &'a mut Promises,
     contents: &'a mut Contents,
     tokens: &'a mut Tokens,
@@ -113,7 +106,7 @@ pub fn walk(
     }
     let log_bytes = total_bytes(layout)?;
     let mut walk = Walk {
-        signatures: Signatures::under(keys.newest(), log_bytes),
+        signatures: Arc::new(Signatures::under(keys.newest(), log_bytes)),
         keys,
         promises,
         contents,
@@ -178,45 +171,38 @@ impl Walk<'_> {
             ));
         }
         let mut lines = LogLines::open_before(path, &shown, next).map_err(io_at(path))?;
-        let (mut bytes, mut spans) = (Vec::new(), Vec::new());
+        let mut checks = Ordered::new();
+        let (mut place, covered) = (self.expected_seq, self.promises.largest);
         let mut any = false;
+        let (mut ended, mut rotates) = (false, false);
         loop {
-            bytes.clear();
-            spans.clear();
-            let mut tail = None;
-            let mut ended = false;
-            while spans.len() < CHUNK_LINES && bytes.len() < CHUNK_BYTES {
-                let place = self.expected_seq + spans.len() as u64;
-                let durable = next.is_some() || place < self.promises.largest;
-                match lines.next_of_commit(durable).map_err(io_at(path))? {
-                    Some(Piece::Line { offset, line }) => {
-                        spans.push((offset, bytes.len()..bytes.len() + line.len()));
-                        bytes.extend_from_slice(line);
-                        // What follows may be signed by another key.
-                        if may_rotate(line) {
-                            break;
-                        }
-                    }
-                    Some(Piece::Tail {
-                        offset,
-                        len,
-                        sha256,
-                    }) => tail = Some((offset, len, sha256)),
-                    None => {
-                        ended = true;
-                        break;
-                    }
+            if !ended && !rotates {
+                let mut chunk = Chunk::default();
+                let durable = |place| next.is_some() || place < covered;
+                ended = chunk
+                    .fill(&mut lines, &mut place, durable)
+                    .map_err(io_at(path))?;
+                // What follows may be signed by another key, which is known when this is checked.
+                rotates = chunk.rotates;
+                let signatures = Arc::clone(&self.signatures);
+                checks.give(move || (check_lines(&chunk, &signatures), chunk));
+                if !checks.is_full() && !rotates {
+                    continue;
                 }
             }
-            let check = |spans: &[Span]| check_lines(&bytes, spans, &self.signatures);
-            let checked: Vec<Vec<Checked>> = spans.par_chunks(TASK_LINES).map(check).collect();
-            self.signatures.have_checked(bytes.len() as u64);
+            let Some((checked, chunk)) = checks.take() else {
+                break;
+            };
+            rotates &= !chunk.rotates;
+            if let Some(more) = self.signatures.after(chunk.bytes.len() as u64) {
+                self.signatures = Arc::new(more);
+            }
             any |= !checked.is_empty();
-            for item in checked.into_iter().flatten() {
+            for item in checked {
                 self.entry(&shown, item);
             }
-            step(bytes.len() as u64);
-            if let Some((offset, tail_bytes, tail_sha256)) = tail {
+            step(chunk.bytes.len() as u64);
+            if let Some((offset, tail_bytes, tail_sha256)) = chunk.tail {
                 let file = Label::lossy(&shown);
                 self.tail = Some((
                     LedgerRecovered {
@@ -227,9 +213,6 @@ impl Walk<'_> {
                     },
                     self.expected_seq,
                 ));
-            }
-            if ended {
-                break;
             }
         }
         if !any {
@@ -336,7 +319,7 @@ impl Walk<'_> {
                             fault.to_string(),
                         ));
                     }
-                    self.signatures = Signatures::under(self.keys.newest(), 0);
+                    self.signatures = Arc::new(Signatures::under(self.keys.newest(), 0));
                 }
                 self.newest = self.newest.max(envelope.at);
                 // After a gap the walk goes on from what is there: one gap is one finding.

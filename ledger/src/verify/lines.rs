@@ -1,11 +1,15 @@
 //! Lines checked by themselves, many at a time: form, body, signature.
 
 use super::Check;
+use crate::history::may_rotate;
 use crate::line;
 use crate::note::VerifierKey;
+use crate::scan::{LogLines, Piece};
 use crate::signature::{self, KeyTable};
 use crate::tree::leaf_hash;
 use schemas::{Envelope, Hash};
+use std::io;
+use std::ops::Range;
 
 /// From this much log on, a table for the key costs less than it saves.
 const TABLE_BYTES: u64 = 2 << 20;
@@ -42,10 +46,12 @@ impl Signatures {
         }
     }
 
-    /// A log may change its key often: a key has its table once it has signed enough.
-    pub fn have_checked(&mut self, more: u64) {
-        if let Signatures::OneByOne { key, bytes } = self {
-            *self = Signatures::under(Some(key), *bytes + more);
+    /// How to go on after so much more log, if it is another way. A log may change its key often:
+    /// a key has its table once it has signed enough.
+    pub fn after(&self, more: u64) -> Option<Signatures> {
+        match self {
+            Signatures::OneByOne { key, bytes } => Some(Signatures::under(Some(key), bytes + more)),
+            _ => None,
         }
     }
 
@@ -61,15 +67,66 @@ impl Signatures {
     }
 }
 
-/// Where a line begins in its file, and where it stands in its chunk.
-pub type Span = (u64, std::ops::Range<usize>);
+/// Lines that are checked together: the inversions of their signatures are shared.
+const CHUNK_LINES: usize = 256;
+const CHUNK_BYTES: usize = 512 << 10;
+
+/// Lines of one file, one after the other.
+#[derive(Default)]
+pub struct Chunk {
+    pub bytes: Vec<u8>,
+    /// Where each line begins in its file, and where it stands in `bytes`.
+    spans: Vec<(u64, Range<usize>)>,
+    /// Behind the last line: where what is no entry begins, its length and digest.
+    pub tail: Option<(u64, u64, Hash)>,
+    /// Ends with a line after which another key may be in force.
+    pub rotates: bool,
+}
+
+impl Chunk {
+    /// Takes the next lines; true when there are no more. `place` goes from position to position,
+    /// and `durable` tells which of them are known to have been durable.
+    pub fn fill(
+        &mut self,
+        lines: &mut LogLines,
+        place: &mut u64,
+        durable: impl Fn(u64) -> bool,
+    ) -> io::Result<bool> {
+        while self.spans.len() < CHUNK_LINES && self.bytes.len() < CHUNK_BYTES {
+            match lines.next_of_commit(durable(*place))? {
+                Some(Piece::Line { offset, line }) => {
+                    let from = self.bytes.len();
+                    self.bytes.extend_from_slice(line);
+                    self.spans.push((offset, from..self.bytes.len()));
+                    *place += 1;
+                    self.rotates = may_rotate(&self.bytes[from..]);
+                    if self.rotates {
+                        return Ok(false);
+                    }
+                }
+                Some(Piece::Tail {
+                    offset,
+                    len,
+                    sha256,
+                }) => self.tail = Some((offset, len, sha256)),
+                None => return Ok(true),
+            }
+        }
+        Ok(false)
+    }
+
+    pub fn lines(&self) -> impl ExactSizeIterator<Item = (u64, &[u8])> {
+        let line = |(offset, span): &(u64, Range<usize>)| (*offset, &self.bytes[span.clone()]);
+        self.spans.iter().map(line)
+    }
+}
 
 /// Checks each line by itself, in order.
-pub fn check_lines(bytes: &[u8], spans: &[Span], signatures: &Signatures) -> Vec<Checked> {
-    let mut signed = Vec::with_capacity(spans.len());
-    let mut checked: Vec<Checked> = Vec::with_capacity(spans.len());
-    for (offset, span) in spans {
-        let (offset, line) = (*offset, &bytes[span.clone()]);
+pub fn check_lines(chunk: &Chunk, signatures: &Signatures) -> Vec<Checked> {
+    let count = chunk.spans.len();
+    let mut signed = Vec::with_capacity(count);
+    let mut checked: Vec<Checked> = Vec::with_capacity(count);
+    for (offset, line) in chunk.lines() {
         let (leaf, envelope) = match line::split(line) {
             // Still a leaf to hash: what stands before the TAB, so that damage to a signature
             // is one finding and breaks neither chain nor root.
