@@ -4,10 +4,12 @@
 //! checkpoint signed → answered. What was answered survives a kill and a power loss.
 
 mod commit;
+mod outliner;
 
 use crate::clock::Clock;
 use crate::content::{ContentError, Sealed};
 use crate::disk::Disk;
+use crate::ids::Ids;
 use crate::key_file::HeldKey;
 use crate::layout::Layout;
 use crate::lock::WriterLock;
@@ -15,12 +17,12 @@ use crate::open::Options;
 use crate::publish::Publisher;
 use crate::reader::Shared;
 use commit::Committer;
+use outliner::Outliner;
 use schemas::kinds::ledger::{KeyRotated, LedgerCheckpoint, RotationReason};
 use schemas::{
     Actor, BucketId, Data, EnvelopeError, Event, EventId, Hash, Label, Month, Name, Timestamp,
     Unplaced,
 };
-use std::collections::HashMap;
 use std::io;
 use std::panic::AssertUnwindSafe;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -165,7 +167,7 @@ impl Appender {
     pub(crate) fn start(
         shared: Arc<Shared>,
         key: HeldKey,
-        ids: HashMap<EventId, u64>,
+        ids: Ids,
         lock: WriterLock,
         options: Options,
         new_file: bool,
@@ -179,8 +181,9 @@ impl Appender {
         };
         let publisher = Publisher::start(shared.layout.clone(), Arc::clone(&options.disk))
             .map_err(no_thread)?;
-        let committer =
-            Committer::new(Arc::clone(&shared), key, ids, options, publisher, new_file)?;
+        let outliner = Outliner::start(Arc::clone(&shared)).map_err(no_thread)?;
+        let beside = (publisher, outliner);
+        let committer = Committer::new(Arc::clone(&shared), key, ids, options, beside, new_file)?;
         let watched = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("committer".to_owned())

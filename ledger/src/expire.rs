@@ -62,12 +62,12 @@ impl Appender {
 pub(crate) fn complete(
     layout: &Layout,
     disk: &dyn Disk,
-    is_recorded: impl Fn(&EventId) -> bool,
+    mut is_recorded: impl FnMut(&EventId) -> io::Result<bool>,
 ) -> Result<(), ExpireError> {
     for (bucket, path) in markers(layout)? {
         let text = std::fs::read_to_string(&path).map_err(io_at(&path))?;
         match text.trim_end().parse() {
-            Ok(id) if is_recorded(&id) => shred(layout, disk, &bucket)?,
+            Ok(id) if is_recorded(&id).map_err(io_at(&path))? => shred(layout, disk, &bucket)?,
             _ => forget(layout, disk, &bucket)?,
         }
     }

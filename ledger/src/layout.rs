@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 /// content/<class>/<YYYY-MM>/<n, 8 digits>.pack
 /// keys/ledger.key                  signs the log, or says what does; ledger.next.key during a
 ///                                  rotation; keys/content/… one per bucket
-/// index/                           what projections keep: delete it and it is built again
+/// index/                           views/ of projections, outlines/ of full log files: delete it and
+///                                  it is built again
 /// lock, lock.pid                   the one writer
 /// ```
 #[derive(Debug, Clone)]
@@ -62,6 +63,20 @@ impl Layout {
 
     pub fn index(&self) -> PathBuf {
         self.dir.join("index")
+    }
+
+    /// Where projections are kept.
+    pub(crate) fn views(&self) -> PathBuf {
+        self.index().join("views")
+    }
+
+    /// Where outlines of full log files are kept.
+    pub(crate) fn outlines(&self) -> PathBuf {
+        self.index().join("outlines")
+    }
+
+    pub(crate) fn outline(&self, first_seq: u64) -> PathBuf {
+        self.outlines().join(format!("{first_seq:020}"))
     }
 
     pub(crate) fn lock(&self) -> PathBuf {

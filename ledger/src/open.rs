@@ -6,6 +6,7 @@ use crate::content::ContentStore;
 use crate::disk::{Disk, LocalDisk};
 use crate::entry::Entry;
 use crate::history::KeyHistory;
+use crate::ids::Ids;
 use crate::key_file::{HeldKey, KeyFile, KeyFileError, KeyFiles, NoSecrets, Unlock, UnlockError};
 use crate::layout::{Layout, LogFiles};
 use crate::lock::{LockError, WriterLock};
@@ -15,8 +16,7 @@ use crate::scan::{LogLines, Piece};
 use crate::signer::SignError;
 use crate::{Checkpoint, expire, signature};
 use schemas::kinds::ledger::LedgerRecovered;
-use schemas::{Data, EventId, Timestamp};
-use std::collections::HashMap;
+use schemas::{Data, Timestamp};
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, RwLock};
@@ -164,7 +164,7 @@ pub fn open(dir: &Path, options: Options) -> Result<(Appender, Reader), OpenErro
     opened.sync(&*options.disk)?;
     opened.settle_keys(found.is_next, &*options.disk)?;
     expire::complete(&opened.layout, &*options.disk, |id| {
-        opened.ids.contains_key(id)
+        Ok(opened.ids.find(id)?.is_some())
     })?;
     let checkpoint = Checkpoint {
         origin: opened.origin().to_owned(),
@@ -172,9 +172,10 @@ pub fn open(dir: &Path, options: Options) -> Result<(Appender, Reader), OpenErro
         root: opened.state.tree.root(),
     };
     opened.state.note = checkpoint.signed_by(&*key.signer)?.into();
-    let (ids, torn) = (std::mem::take(&mut opened.ids), opened.torn.take());
+    let torn = opened.torn.take();
     let covered = opened.promised.as_ref().map_or(0, |promised| promised.size);
-    let shared = Arc::new(opened.into_shared(Arc::clone(&options.disk)));
+    let (shared, ids) = opened.into_shared(Arc::clone(&options.disk));
+    let shared = Arc::new(shared);
     let reader = Reader {
         shared: Arc::clone(&shared),
     };
@@ -233,7 +234,7 @@ struct FoundKey {
 pub(crate) struct Opened {
     layout: Layout,
     state: State,
-    pub ids: HashMap<EventId, u64>,
+    ids: Ids,
     /// A tail that no entry is in, not yet acknowledged by an entry of its own.
     torn: Option<LedgerRecovered>,
     /// The checkpoint on disk, if it could be opened.
@@ -262,13 +263,9 @@ impl Opened {
         let note = read_checkpoint(&layout)?;
         let LogFiles { files, .. } = layout.log_files().map_err(io_at(&layout.log()))?;
 
-        let mut walk = Walk::under(KeyHistory::founded(key));
         // What it claims: whether it is a checkpoint of this log is found out with the keys.
         let covered = note.as_deref().map_or(0, claimed_size);
-        for (i, (first_seq, path)) in files.iter().enumerate() {
-            let next = files.get(i + 1).map(|(_, path)| path.as_path());
-            walk.file(&layout, *first_seq, path.clone(), next, covered)?;
-        }
+        let walk = Walk::over(&layout, KeyHistory::founded(key), files, covered)?;
         let promised = note.as_ref().map(|note| walk.keys.open(note)).transpose();
         let promised = promised.map_err(|error| OpenError::WrongCheckpoint {
             path: layout.checkpoint().display().to_string(),
@@ -396,10 +393,10 @@ impl Opened {
         })
     }
 
-    pub fn into_shared(self, disk: Arc<dyn Disk>) -> Shared {
+    pub fn into_shared(self, disk: Arc<dyn Disk>) -> (Shared, Ids) {
         let size = self.state.tree.size();
         let content = ContentStore::new(self.layout.clone(), disk, self.origin());
-        Shared {
+        let shared = Shared {
             origin: self.origin().into(),
             layout: self.layout,
             state: RwLock::new(self.state),
@@ -407,7 +404,8 @@ impl Opened {
             size: Mutex::new(size),
             grown: Condvar::new(),
             stopped: Mutex::default(),
-        }
+        };
+        (shared, self.ids)
     }
 }
 

@@ -172,7 +172,7 @@ impl Index {
     /// Opens the index, or builds a new one where the old one is damaged, and says so in
     /// [`Index::notices`]. One process can hold it; another gets one in memory.
     pub fn open(reader: Reader) -> Result<Index, IndexError> {
-        let path = reader.layout().index();
+        let path = reader.layout().views();
         let mut index = Index::in_memory(reader);
         match open_store(&path) {
             Ok(store) => index.store = Some(store),
@@ -292,7 +292,7 @@ impl Index {
             return Ok(());
         };
         let failed = |e: sled::Error| IndexError::Store {
-            path: self.reader.layout().index().display().to_string(),
+            path: self.reader.layout().views().display().to_string(),
             reason: e.to_string(),
         };
         for kept in &self.kept {

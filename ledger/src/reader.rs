@@ -115,8 +115,9 @@ impl Reader {
     /// it was opened.
     pub fn open(dir: &Path) -> Result<Reader, OpenError> {
         let opened = Opened::scan(Layout::new(dir))?;
+        let (shared, _) = opened.into_shared(Arc::new(LocalDisk));
         Ok(Reader {
-            shared: Arc::new(opened.into_shared(Arc::new(LocalDisk))),
+            shared: Arc::new(shared),
         })
     }
 

@@ -1,5 +1,6 @@
 //! The RFC 6962 Merkle tree over the leaves: hashes, roots, proofs.
 
+use rayon::prelude::*;
 use schemas::Hash;
 use sha2::{Digest, Sha256};
 
@@ -54,14 +55,19 @@ impl Frontier {
     }
 
     pub fn push(&mut self, leaf: Hash) {
-        let mut node = leaf;
-        // Each trailing one bit of the size is a complete subtree that the leaf completes further.
-        for _ in 0..self.size.trailing_ones() {
+        self.push_complete(leaf, 0);
+    }
+
+    /// Appends the root of a complete subtree of 2^height leaves, of which there are so far only
+    /// whole ones of this height.
+    fn push_complete(&mut self, mut node: Hash, height: u32) {
+        // Each trailing one bit of the size is a complete subtree that the new one completes further.
+        for _ in 0..(self.size >> height).trailing_ones() {
             let left = self.peaks.pop().expect("one peak per set bit");
             node = node_hash(&left, &node);
         }
         self.peaks.push(node);
-        self.size += 1;
+        self.size += 1 << height;
     }
 
     pub fn root(&self) -> Hash {
@@ -107,8 +113,29 @@ impl Tree {
 
     pub fn push(&mut self, leaf: Hash) {
         self.frontier.push(leaf);
-        let mut node = leaf;
-        for level in 0.. {
+        self.push_node(leaf, 0);
+    }
+
+    /// The same for many leaves, on every core.
+    pub fn extend(&mut self, leaves: &[Hash]) {
+        let to_a_whole_tile = self.size().next_multiple_of(TILE_WIDTH) - self.size();
+        let (first, rest) = leaves.split_at(leaves.len().min(to_a_whole_tile as usize));
+        first.iter().for_each(|leaf| self.push(*leaf));
+        let (tiles, last) = rest.as_chunks::<{ TILE_WIDTH as usize }>();
+        let roots: Vec<Hash> = tiles.par_iter().map(|tile| fold(tile)).collect();
+        if !roots.is_empty() {
+            self.levels.resize_with(self.levels.len().max(1), Vec::new);
+            self.levels[0].extend_from_slice(tiles.as_flattened());
+        }
+        for root in roots {
+            self.frontier.push_complete(root, TILE_HEIGHT);
+            self.push_node(root, 1);
+        }
+        last.iter().for_each(|leaf| self.push(*leaf));
+    }
+
+    fn push_node(&mut self, mut node: Hash, from_level: usize) {
+        for level in from_level.. {
             if self.levels.len() == level {
                 self.levels.push(Vec::new());
             }

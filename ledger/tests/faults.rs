@@ -288,6 +288,7 @@ impl Cache {
             .union(&self.names)
             .filter(|path| !spared.iter().any(|spared| **path == dir.join(spared)))
             .filter(|path| !unfinished(path))
+            .filter(|path| !path.starts_with(dir.join("index")))
             .filter(|path| except.is_none() || path.extension().and_then(|e| e.to_str()) != except)
             .collect();
         assert!(

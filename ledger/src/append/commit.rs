@@ -1,17 +1,18 @@
 mod file;
 mod place;
 
+use super::outliner::Outliner;
 use super::{AppendError, Receipt, Request, stopped, stopped_by, stopped_with};
 use crate::content::Sealed;
 use crate::history::KeyHistory;
+use crate::ids::Ids;
 use crate::key_file::{HeldKey, KeyFiles};
 use crate::open::Options;
 use crate::publish::Publisher;
 use crate::reader::{LogFile, Shared};
 use crate::{Checkpoint, line, signature};
 use file::ActiveFile;
-use schemas::{EventId, Hash, Timestamp};
-use std::collections::HashMap;
+use schemas::{Hash, Timestamp};
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -25,9 +26,10 @@ const SIGNED_TOGETHER: usize = 16;
 pub struct Committer {
     shared: Arc<Shared>,
     key: HeldKey,
-    ids: HashMap<EventId, u64>,
+    ids: Ids,
     options: Options,
     publisher: Publisher,
+    outliner: Outliner,
     /// The file in use; `None` when the next commit begins a new one.
     file: Option<ActiveFile>,
     newest: Timestamp,
@@ -56,9 +58,9 @@ impl Committer {
     pub fn new(
         shared: Arc<Shared>,
         key: HeldKey,
-        ids: HashMap<EventId, u64>,
+        mut ids: Ids,
         options: Options,
-        publisher: Publisher,
+        (publisher, outliner): (Publisher, Outliner),
         new_file: bool,
     ) -> Result<Committer, crate::OpenError> {
         let state = shared.state.read().unwrap_or_else(PoisonError::into_inner);
@@ -76,6 +78,9 @@ impl Committer {
             }
             None => None,
         };
+        if let (None, Some(sealed)) = (&file, state.files.last()) {
+            ids.end_file(sealed.first_seq, size);
+        }
         // Left by a commit that nobody was told about, before its file had a name.
         let unnamed = shared.layout.log().join("new");
         match options.disk.remove(&unnamed) {
@@ -90,18 +95,22 @@ impl Committer {
         let newest = state.at;
         publisher.publish(Arc::clone(&state.note));
         drop(state);
+        for (first_seq, held) in ids.held() {
+            outliner.outline(first_seq, held);
+        }
         let mut committer = Committer {
             shared,
             key,
             ids,
             options,
             publisher,
+            outliner,
             file,
             newest,
             prev,
         };
         if new_file {
-            committer.seal()?;
+            committer.seal(size)?;
         }
         Ok(committer)
     }
@@ -208,7 +217,7 @@ impl Committer {
             .as_ref()
             .is_some_and(|file| file.len >= self.options.file_bytes)
         {
-            self.seal()?;
+            self.seal(base)?;
         }
         let (start, begun) = self.write(base, &lines)?;
         self.check_durable(start, &lines, plan, &offsets)?;

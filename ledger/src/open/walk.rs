@@ -1,13 +1,15 @@
 use super::OpenError;
 use crate::entry::Entry;
 use crate::history::{KeyHistory, may_rotate};
+use crate::ids::Ids;
 use crate::layout::Layout;
+use crate::ordered::Ordered;
+use crate::outline::{self, Outline};
 use crate::reader::LogFile;
 use crate::scan::{LogLines, Piece, skim};
 use crate::tree::{Tree, leaf_hash};
 use schemas::kinds::ledger::LedgerRecovered;
-use schemas::{Data, EventId, Hash, Label, Timestamp};
-use std::collections::HashMap;
+use schemas::{Data, Hash, Label, Timestamp};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,32 +19,90 @@ pub(super) struct Walk {
     pub keys: KeyHistory,
     pub tree: Tree,
     pub files: Vec<LogFile>,
-    pub ids: HashMap<EventId, u64>,
+    pub ids: Ids,
     pub at: Timestamp,
     prev: Hash,
     pub torn: Option<LedgerRecovered>,
 }
 
 impl Walk {
-    pub fn under(keys: KeyHistory) -> Walk {
-        Walk {
+    /// Full files are taken from their outlines, all others are read. The last is always read: it
+    /// holds what no checkpoint may cover yet.
+    pub fn over(
+        layout: &Layout,
+        keys: KeyHistory,
+        files: Vec<(u64, PathBuf)>,
+        covered: u64,
+    ) -> Result<Walk, OpenError> {
+        let mut walk = Walk {
             keys,
             tree: Tree::default(),
             files: Vec::new(),
-            ids: HashMap::new(),
+            ids: Ids::new(layout.clone()),
             at: Timestamp::default(),
             prev: Hash::ZERO,
             torn: None,
+        };
+        let last = files.len().saturating_sub(1);
+        let mut full = files[..last].iter().cloned();
+        let mut outlines = Ordered::new();
+        for (i, (first_seq, path)) in files.iter().enumerate() {
+            while !outlines.is_full()
+                && let Some((first_seq, path)) = full.next()
+            {
+                let layout = layout.clone();
+                outlines.give(move || outline::read(&layout, first_seq, &path));
+            }
+            match outlines.take().flatten() {
+                Some(outline) if walk.fits(*first_seq, &outline) => {
+                    walk.outlined(*first_seq, path, outline)?;
+                }
+                _ => {
+                    let next = files.get(i + 1).map(|(_, path)| path.as_path());
+                    walk.file(layout, *first_seq, path, next, covered)?;
+                    if next.is_some() {
+                        walk.ids.end_file(*first_seq, walk.tree.size());
+                    }
+                }
+            }
         }
+        Ok(walk)
+    }
+
+    /// A torn tail is accounted for by the first entry after it, so that one is read.
+    fn fits(&self, first_seq: u64, outline: &Outline) -> bool {
+        self.torn.is_none()
+            && first_seq == self.tree.size()
+            && outline.prev == self.prev
+            && outline.first_at >= self.at
+    }
+
+    fn outlined(&mut self, first_seq: u64, path: &Path, outline: Outline) -> Result<(), OpenError> {
+        let file = File::open(path).map_err(|source| OpenError::Io {
+            path: path.display().to_string(),
+            source,
+        })?;
+        self.files.push(LogFile {
+            first_seq,
+            path: path.to_owned(),
+            file: Arc::new(file),
+            offsets: outline.offsets,
+            end: outline.end,
+        });
+        self.tree.extend(&outline.leaves);
+        self.at = outline.last_at;
+        self.prev = outline.leaves.last().copied().unwrap_or(self.prev);
+        self.ids.push_outlined(outline.ids);
+        Ok(())
     }
 
     /// Walks the file that begins at `first_seq`. In the last file a hole ends the entries,
     /// unless the checkpoint on disk covers them: then they were durable.
-    pub fn file(
+    fn file(
         &mut self,
         layout: &Layout,
         first_seq: u64,
-        path: PathBuf,
+        path: &Path,
         next: Option<&Path>,
         covered: u64,
     ) -> Result<(), OpenError> {
@@ -50,7 +110,7 @@ impl Walk {
             path: path.display().to_string(),
             source,
         };
-        let shown = layout.shown(&path);
+        let shown = layout.shown(path);
         let damaged = |seq, offset, check| OpenError::Damaged {
             seq,
             file: shown.clone(),
@@ -70,12 +130,12 @@ impl Walk {
         let unanswered = self.torn.take();
         let mut file = LogFile {
             first_seq,
-            file: Arc::new(File::open(&path).map_err(io)?),
-            path: path.clone(),
+            file: Arc::new(File::open(path).map_err(io)?),
+            path: path.to_owned(),
             offsets: Vec::new(),
             end: 0,
         };
-        let mut lines = LogLines::open_before(&path, &shown, next).map_err(io)?;
+        let mut lines = LogLines::open_before(path, &shown, next).map_err(io)?;
         let durable = |seq| next.is_some() || seq < covered;
         while let Some(piece) = lines.next_of_commit(durable(seq)).map_err(io)? {
             let (offset, line) = match piece {
@@ -128,9 +188,10 @@ impl Walk {
                     .map_err(|_| damaged(seq, offset, "the body is not one of this format"))?;
                 self.keys.follow(&entry).map_err(unfit)?;
             }
-            if self.ids.insert(skimmed.id, seq).is_some() {
+            if self.ids.find(&skimmed.id).map_err(io)?.is_some() {
                 return Err(damaged(seq, offset, "its id was used before"));
             }
+            self.ids.insert(skimmed.id, seq);
             self.tree.push(leaf);
             (self.at, self.prev) = (skimmed.at, leaf);
             file.offsets.push(offset);

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub(super) struct ActiveFile {
+    first_seq: u64,
     path: PathBuf,
     file: Box<dyn DiskFile>,
     pub len: u64,
@@ -24,6 +25,7 @@ impl ActiveFile {
             return Ok(None);
         }
         Ok(Some(ActiveFile {
+            first_seq: last.first_seq,
             path: last.path.clone(),
             file: disk.reopen(&last.path)?,
             len: last.end,
@@ -72,6 +74,7 @@ impl Committer {
         };
         let (file, reading) = create().map_err(|e| stopped_by("beginning", &path, &e))?;
         self.file = Some(ActiveFile {
+            first_seq: base,
             path: path.clone(),
             file,
             len: lines.len() as u64,
@@ -114,8 +117,8 @@ impl Committer {
         Ok(())
     }
 
-    /// Ends the file in use: read-only from here on.
-    pub(super) fn seal(&mut self) -> Result<(), AppendError> {
+    /// Ends the file in use before entry `next`: read-only from here on.
+    pub(super) fn seal(&mut self, next: u64) -> Result<(), AppendError> {
         let Some(active) = self.file.take() else {
             return Ok(());
         };
@@ -127,6 +130,9 @@ impl Committer {
             }
             active.file.sync_all()
         };
-        seal().map_err(|e| stopped_by("sealing", &active.path, &e))
+        seal().map_err(|e| stopped_by("sealing", &active.path, &e))?;
+        let ids = self.ids.end_file(active.first_seq, next);
+        self.outliner.outline(active.first_seq, ids);
+        Ok(())
     }
 }

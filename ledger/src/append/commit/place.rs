@@ -33,13 +33,18 @@ impl Committer {
             .unwrap_or_else(PoisonError::into_inner)
             .tree
             .size();
+        for outlined in self.outliner.done() {
+            self.ids.outlined(outlined);
+        }
         let mut fresh: HashMap<EventId, &Prepared> = HashMap::new();
         let mut known: HashMap<EventId, Receipt> = HashMap::new();
         let next = base + plan.drafted.len() as u64;
         let end = next + prepared.len() as u64;
         for item in &prepared {
             let id = item.event.id;
-            if let Some(&seq) = self.ids.get(&id) {
+            let taken = self.ids.find(&id);
+            // Unreadable now is not free: the producer may try again.
+            if let Some(seq) = taken.map_err(|error| stopped(&error.to_string()))? {
                 known.insert(id, self.recorded(item, seq, base, plan)?);
                 continue;
             }
@@ -86,12 +91,9 @@ impl Committer {
             );
             receipts.push(receipt);
         }
-        self.ids.extend(
-            receipts
-                .iter()
-                .filter(|receipt| receipt.new)
-                .map(|receipt| (receipt.id, receipt.seq)),
-        );
+        for receipt in receipts.iter().filter(|receipt| receipt.new) {
+            self.ids.insert(receipt.id, receipt.seq);
+        }
         Ok(receipts)
     }
 
