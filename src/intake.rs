@@ -11,6 +11,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::{DateTime, NaiveDate};
 use ledger::{Content, Receipt, Submission};
 use schemas::{Actor, Class, Data, EnvelopeError, Event, EventId, Label, Name, Timestamp};
+use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -118,11 +119,14 @@ pub fn read_event(
             kind: data.kind(),
         });
     }
-    let values: serde_json::Value = serde_json::from_str(taken.data.get())
+    let private = |(field, rule)| IntakeError::Private { line, field, rule };
+    let found = Look::at(taken.data.get(), guard)
         .map_err(|error| malformed(schemas::json_fault(&error)))?;
-    check_private(&values, "data", line, guard)?;
-    if let Some(session) = &taken.session {
-        check_text(session.as_str(), "session", line, guard)?;
+    if let Some((path, rule)) = found {
+        return Err(private((format!("data{path}"), rule)));
+    }
+    if let Some(rule) = taken.session.as_ref().and_then(|s| guard(s.as_str())) {
+        return Err(private(("session".to_owned(), rule)));
     }
     let content = taken
         .content
@@ -159,35 +163,103 @@ impl TakenContent {
     }
 }
 
-fn check_private(
-    value: &serde_json::Value,
-    field: &str,
-    line: usize,
-    guard: &Guard<'_>,
-) -> Result<(), IntakeError> {
-    match value {
-        serde_json::Value::String(text) => check_text(text, field, line, guard),
-        serde_json::Value::Array(items) => items
-            .iter()
-            .enumerate()
-            .try_for_each(|(i, item)| check_private(item, &format!("{field}[{i}]"), line, guard)),
-        serde_json::Value::Object(map) => map.iter().try_for_each(|(key, item)| {
-            check_private(item, &format!("{field}.{key}"), line, guard)
-        }),
-        _ => Ok(()),
+/// Looks at every string of a JSON value where it stands, without building the value.
+struct Look<'g> {
+    guard: &'g Guard<'g>,
+    /// The first string that breaks a rule: the keys and places that lead to it, the last first.
+    found: Option<(Vec<String>, String)>,
+}
+
+impl Look<'_> {
+    /// Where the first string is that breaks a rule, and which.
+    fn at(json: &str, guard: &Guard<'_>) -> serde_json::Result<Option<(String, String)>> {
+        let mut look = Look { guard, found: None };
+        look.deserialize(&mut serde_json::Deserializer::from_str(json))?;
+        Ok(look.found.map(|(mut path, rule)| {
+            path.reverse();
+            (path.concat(), rule)
+        }))
+    }
+
+    fn below<E>(
+        &mut self,
+        step: impl FnOnce() -> String,
+        value: impl FnOnce(&mut Self) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let already = self.found.is_some();
+        value(self)?;
+        if let (false, Some((path, _))) = (already, &mut self.found) {
+            path.push(step());
+        }
+        Ok(())
     }
 }
 
-fn check_text(text: &str, field: &str, line: usize, guard: &Guard<'_>) -> Result<(), IntakeError> {
-    match guard(text) {
-        Some(rule) => Err(IntakeError::Private {
-            line,
-            field: field.to_owned(),
-            rule,
-        }),
-        None => Ok(()),
+impl<'de> DeserializeSeed<'de> for &mut Look<'_> {
+    type Value = ();
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
     }
 }
+
+impl<'de> Visitor<'de> for &mut Look<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<(), E> {
+        if self.found.is_none()
+            && let Some(rule) = (self.guard)(text)
+        {
+            self.found = Some((Vec::new(), rule));
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        let mut more = true;
+        for place in 0.. {
+            let step = || format!("[{place}]");
+            self.below(step, |look| {
+                more = items.next_element_seed(look)?.is_some();
+                Ok(())
+            })?;
+            if !more {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<(), A::Error> {
+        while let Some(Key(key)) = fields.next_key()? {
+            self.below(|| format!(".{key}"), |look| fields.next_value_seed(look))?;
+        }
+        Ok(())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+}
+
+/// Copied only where it is escaped.
+#[derive(Deserialize)]
+struct Key<'a>(#[serde(borrow)] std::borrow::Cow<'a, str>);
 
 /// The JSON that [`read_event`] reads back to the same submission.
 pub fn to_json(submission: &Submission) -> serde_json::Value {
@@ -329,6 +401,24 @@ mod tests {
             read_lines(b"\xff", &|_| None, id),
             Err(IntakeError::NotUtf8(0))
         ));
+    }
+
+    #[test]
+    fn every_string_of_data_is_looked_at_and_named_by_its_place() {
+        let guard = |text: &str| text.contains('@').then(|| "email".to_owned());
+        let look = |json: &str| Look::at(json, &guard).unwrap().map(|(path, _)| path);
+        for (json, place) in [
+            (r#""a@b""#, ""),
+            (
+                r#"{"a":1,"b":[true,null,-1,1.5,{"c":["x","y@"]}],"d":"z@"}"#,
+                ".b[4].c[1]",
+            ),
+            (r#"["","x",["\u0040"]]"#, "[2][0]"),
+            (r#"{"k\n":{"":"@"}}"#, ".k\n."),
+        ] {
+            assert_eq!(look(json).as_deref(), Some(place), "{json}");
+        }
+        assert_eq!(look(r#"{"@":[["a"],{"b":18446744073709551615}]}"#), None);
     }
 
     #[test]
