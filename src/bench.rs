@@ -5,20 +5,38 @@ mod append;
 mod figures;
 mod gateway;
 mod http;
-mod verify;
+mod log;
 
+use crate::cli::{Bench, Benched};
 use crate::outcome::{Done, Outcome};
 use figures::Figures;
 use std::path::Path;
 
-/// Runs every bench in fresh directories below `scratch`.
-pub fn run(scratch: &Path, json: bool, quick: bool) -> Done {
-    let seconds = if quick { 1 } else { 4 };
+/// Runs the benches in fresh directories below `scratch`.
+pub fn run(scratch: &Path, json: bool, args: &Bench) -> Done {
+    let seconds = if args.quick { 1 } else { 4 };
+    let entries = match (args.entries, args.quick) {
+        (Some(entries), _) => entries,
+        (None, true) => 20_000,
+        (None, false) => 200_000,
+    };
     let mut figures = Figures::new(json);
-    append::run(scratch, seconds, &mut figures)?;
-    http::run(scratch, seconds, &mut figures)?;
-    gateway::run(scratch, seconds, &mut figures)?;
-    verify::run(scratch, if quick { 20_000 } else { 200_000 }, &mut figures)?;
+    for part in [
+        Benched::Append,
+        Benched::Http,
+        Benched::Gateway,
+        Benched::Log,
+    ] {
+        if args.only.is_some_and(|only| only != part) {
+            continue;
+        }
+        match part {
+            Benched::Append => append::run(scratch, seconds, &mut figures)?,
+            Benched::Http => http::run(scratch, seconds, &mut figures)?,
+            Benched::Gateway => gateway::run(scratch, seconds, &mut figures)?,
+            Benched::Log => log::run(scratch, entries, &mut figures)?,
+        }
+    }
     figures.finish();
     Ok(Outcome::Well)
 }

@@ -86,7 +86,7 @@ pub enum Command {
     Witness(Witness),
     /// Have an authority say when the newest checkpoint existed (RFC 3161), and keep its answer
     Timestamp(Timestamp),
-    /// Print this machine's figures: appends, HTTP, verification
+    /// Print this machine's figures: appends, HTTP, gateway, and a log that is read
     Bench(Bench),
 }
 
@@ -349,6 +349,24 @@ pub struct Bench {
     /// Where the scratch ledgers go: the disk that is measured
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub scratch: PathBuf,
+    /// One part alone
+    #[arg(long, value_enum)]
+    pub only: Option<Benched>,
+    /// Entries of the log that is verified, opened and asked [default: 200000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(4..))]
+    pub entries: Option<u64>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Benched {
+    /// Appends in one process
+    Append,
+    /// Appends over HTTP
+    Http,
+    /// What the gateway adds to a call
+    Gateway,
+    /// A log, read: verify, open, query
+    Log,
 }
 
 #[derive(Subcommand)]

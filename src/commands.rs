@@ -63,7 +63,7 @@ pub fn run(cli: &Cli) -> Done {
             let scratch = args
                 .scratch
                 .join(format!("daicho-bench-{}", std::process::id()));
-            let done = crate::bench::run(&scratch, cli.json, args.quick);
+            let done = crate::bench::run(&scratch, cli.json, args);
             let _ = std::fs::remove_dir_all(scratch);
             done
         }

@@ -4,8 +4,9 @@ use super::figures::{Figures, Run};
 use crate::outcome::Failure;
 use ledger::{AppendError, Appender, Options, Reader, Submission};
 use schemas::kinds::scanner::{Coverage, FileCovered};
-use schemas::{Event, Label};
+use schemas::{Actor, Event, EventId, Hash, Label};
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 pub const PRODUCERS: [usize; 4] = [1, 16, 64, 256];
@@ -41,17 +42,27 @@ pub fn remove(dir: &Path) {
 
 /// An event whose body is about 1 KiB.
 pub fn event(appender: &Appender) -> Submission {
-    let path = Label::lossy(&"src/module/file".repeat(17));
+    let actor = Actor::Agent("bench".parse().expect("a literal name is sound"));
+    event_of(appender, actor, path())
+}
+
+/// The same of an actor's session: a longer path makes up for a shorter name.
+pub fn event_of(appender: &Appender, actor: Actor, session: Label) -> Submission {
+    static SCAN: LazyLock<EventId> = LazyLock::new(|| EventId::derived(Hash([0x5a; 32])));
     let data = FileCovered {
-        scan: appender.new_id(),
-        path: path.clone(),
-        file_sha256: Some(schemas::Hash([0x5a; 32])),
+        scan: *SCAN,
+        path: path(),
+        file_sha256: Some(Hash([0x5a; 32])),
         coverage: Coverage::Scanned,
     };
-    let actor = schemas::Actor::Agent("bench".parse().expect("a literal name is sound"));
     Event::new(appender.new_id(), actor, data)
-        .in_session(Some(path))
+        .in_session(Some(session))
         .into()
+}
+
+fn path() -> Label {
+    static PATH: LazyLock<Label> = LazyLock::new(|| Label::lossy(&"src/module/file".repeat(17)));
+    PATH.clone()
 }
 
 fn load(

@@ -1,5 +1,5 @@
 use crate::outcome::say;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Collects figures and prints them as they come.
 pub struct Figures {
@@ -51,7 +51,7 @@ impl Figures {
         if !self.json {
             let rate = run.per_second();
             say!(
-                "  {what:<34} {rate:>10.0} events/s   p50 {:>9.0} µs   p99 {:>9.0} µs",
+                "  {what:<36} {rate:>10.0} events/s   p50 {:>9.0} µs   p99 {:>9.0} µs",
                 micros(p50),
                 micros(p99)
             );
@@ -61,18 +61,58 @@ impl Figures {
         }));
     }
 
-    pub fn rate(&mut self, what: &str, count: u64, took: Duration) {
+    pub fn rate(&mut self, what: &str, count: u64, (took, peak): (Duration, Option<u64>)) {
         let rate = count as f64 / took.as_secs_f64();
         if !self.json {
-            say!("  {what:<34} {rate:>10.0} entries/s");
+            say!("  {what:<36} {rate:>10.0} entries/s{}", shown(peak));
         }
-        self.rows
-            .push(serde_json::json!({ "what": what, "entries_per_second": rate }));
+        self.rows.push(serde_json::json!({
+            "what": what, "entries_per_second": rate, "peak_rss_kib": peak,
+        }));
+    }
+
+    pub fn time(&mut self, what: &str, (took, peak): (Duration, Option<u64>)) {
+        let millis = took.as_secs_f64() * 1e3;
+        if !self.json {
+            say!("  {what:<36} {millis:>10.1} ms       {}", shown(peak));
+        }
+        self.rows.push(serde_json::json!({
+            "what": what, "millis": millis, "peak_rss_kib": peak,
+        }));
     }
 
     pub fn finish(&self) {
         if self.json {
             say!("{}", serde_json::Value::Array(self.rows.clone()));
         }
+    }
+}
+
+fn shown(peak: Option<u64>) -> String {
+    peak.map(|kib| format!("   peak RSS {:>6} MB", kib >> 10))
+        .unwrap_or_default()
+}
+
+/// Time, and the most memory that the process held meanwhile: its own included, where the
+/// system tells it.
+pub struct Measure {
+    start: Instant,
+}
+
+impl Measure {
+    pub fn begin() -> Measure {
+        // Linux: sets the peak back to what is held now (proc_pid_clear_refs(5)).
+        let _ = std::fs::write("/proc/self/clear_refs", "5");
+        Measure {
+            start: Instant::now(),
+        }
+    }
+
+    pub fn end(self) -> (Duration, Option<u64>) {
+        let took = self.start.elapsed();
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = peak.and_then(|peak| peak.trim().strip_suffix("kB"));
+        (took, kib.and_then(|kib| kib.trim().parse().ok()))
     }
 }
