@@ -350,7 +350,7 @@ pub struct Bench {
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub scratch: PathBuf,
     /// One part alone
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, value_name = "PART")]
     pub only: Option<Benched>,
     /// Entries of the log that is verified, opened and asked [default: 200000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(4..))]
@@ -359,13 +359,9 @@ pub struct Bench {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Benched {
-    /// Appends in one process
     Append,
-    /// Appends over HTTP
     Http,
-    /// What the gateway adds to a call
     Gateway,
-    /// A log, read: verify, open, query
     Log,
 }
 

@@ -48,6 +48,11 @@ impl Views {
         self.index.is_kept()
     }
 
+    /// How many entries every view knows.
+    pub fn reached(&self) -> u64 {
+        self.index.reached()
+    }
+
     pub fn catch_up(&self) -> Result<u64, IndexError> {
         self.index.catch_up()
     }

@@ -80,7 +80,7 @@ pub fn write(layout: &Layout, file: &FullFile<'_>) -> io::Result<OutlinedIds> {
     let filter = Filter::of(ids.iter().map(|(id, _)| id));
     let mut ordered = ids.iter().filter(|(id, _)| id.is_ordered_by_time());
     let lowest = ordered.next().map_or([0xff; 16], |(id, _)| *id.as_bytes());
-    let highest = ordered.last().map_or(lowest, |(id, _)| *id.as_bytes());
+    let highest = ordered.next_back().map_or(lowest, |(id, _)| *id.as_bytes());
     let range = [lowest, highest];
 
     let count = file.leaves.len();

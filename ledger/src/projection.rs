@@ -257,6 +257,12 @@ impl Index {
         }))
     }
 
+    /// How many entries every projection has folded in: the log's size less this is the lag.
+    pub fn reached(&self) -> u64 {
+        let cursors = self.kept.iter().map(|kept| kept.cursor());
+        cursors.min().unwrap_or_else(|| self.reader.size())
+    }
+
     /// Folds in everything that the log holds now. Gives the position reached.
     pub fn catch_up(&self) -> Result<u64, IndexError> {
         self.catch_up_to(self.reader.size())
@@ -264,13 +270,7 @@ impl Index {
 
     /// Folds in the entries before `size` and no more: for figures of exactly that head.
     pub fn catch_up_to(&self, size: u64) -> Result<u64, IndexError> {
-        let from = self
-            .kept
-            .iter()
-            .map(|kept| kept.cursor())
-            .min()
-            .unwrap_or(size);
-        for entry in self.reader.entries(from..size) {
+        for entry in self.reader.entries(self.reached()..size) {
             let entry = entry?;
             for kept in &self.kept {
                 kept.fold(&entry);

@@ -3,8 +3,10 @@
 
 use ledger::clock::SystemClock;
 use ledger::query::{Filter, Positions, find};
-use ledger::{Index, Options, Reader};
+use ledger::{Entry, Index, Options, Projection, Reader};
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use tempfile::TempDir;
 
 fn files(dir: &Path) -> Vec<PathBuf> {
@@ -90,6 +92,44 @@ fn a_snapshot_of_another_log_is_not_taken_for_one_s_own() {
     let mut index = Index::open(reader).unwrap();
     assert_eq!(index.add::<Positions>().cursor(), 0);
     assert!(index.notices().iter().any(|n| n.contains("another log")));
+}
+
+/// A projection that does not come on while the test holds the gate.
+static GATE: Mutex<()> = Mutex::new(());
+
+#[derive(Default, Serialize, Deserialize)]
+struct Slow(u64);
+
+impl Projection for Slow {
+    const NAME: &'static str = "slow";
+    const VERSION: u32 = 1;
+    fn fold(&mut self, _: &Entry) {
+        drop(GATE.lock().unwrap());
+        self.0 += 1;
+    }
+}
+
+#[test]
+fn projections_lag_and_never_block_an_append() {
+    let dir = TempDir::new().unwrap();
+    ledger::create(dir.path(), "example.com/daicho", &SystemClock).unwrap();
+    let (appender, reader) = ledger::open(dir.path(), Options::default()).unwrap();
+    let mut index = Index::in_memory(reader.clone());
+    let view = index.add::<Slow>();
+    std::thread::scope(|scope| {
+        let closed = GATE.lock().unwrap();
+        let folding = scope.spawn(|| index.catch_up_to(1).unwrap());
+        // Each of these is durable while the projection stands still.
+        for _ in 0..30 {
+            appender.append(vec![appender.checkpoint_event()]).unwrap();
+        }
+        drop(closed);
+        folding.join().unwrap();
+    });
+    assert_eq!((reader.size(), index.reached()), (31, 1), "a lag of 30");
+    index.catch_up().unwrap();
+    assert_eq!((index.reached(), view.cursor()), (31, 31));
+    assert_eq!(view.read(|slow| slow.0), 31);
 }
 
 #[test]

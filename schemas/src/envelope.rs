@@ -14,7 +14,6 @@ use crate::values::Hash;
 use crate::{Actor, Class, Label};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use std::io::{self, ErrorKind, Write};
 
 /// The `v` of every body. There is no other before the first release.
 pub const FORMAT_VERSION: u8 = 1;
@@ -127,11 +126,7 @@ impl<'a> Written<'a> {
 impl Envelope {
     /// The canonical bytes, without line end.
     pub fn to_body(&self) -> Result<Vec<u8>, EnvelopeError> {
-        self.written().body()
-    }
-
-    fn written(&self) -> Written<'_> {
-        Written::at((self.seq, self.at, self.prev), &self.event, &self.content)
+        Written::at((self.seq, self.at, self.prev), &self.event, &self.content).body()
     }
 
     /// Reads a body and insists on its one canonical form: a second spelling of the same
@@ -160,26 +155,10 @@ impl Envelope {
             content: read.content,
             prev: read.prev,
         };
-        let mut rest = Rest(body);
-        let same = serde_json::to_writer(&mut rest, &envelope.written()).is_ok();
-        if !same || !rest.0.is_empty() {
+        if envelope.to_body()? != body {
             return Err(EnvelopeError::NotCanonical);
         }
         Ok(envelope)
-    }
-}
-
-/// What is still to come of bytes that ought to be written: writing anything else fails.
-struct Rest<'a>(&'a [u8]);
-
-impl Write for Rest<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 = self.0.strip_prefix(bytes).ok_or(ErrorKind::InvalidData)?;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

@@ -31,7 +31,7 @@ async fn ready(State(node): State<Node>) -> Response {
 /// Prometheus text format. Counts only: nothing that an event says.
 async fn metrics(State(node): State<Node>) -> String {
     let size = node.reader.size();
-    let lag = size.saturating_sub(node.views.positions.cursor());
+    let lag = size.saturating_sub(node.views.reached());
     let writing = u8::from(node.appender.stopped().is_none());
     let mut text = String::new();
     let mut gauge = |name: &str, help: &str, value: u64| {
