@@ -26,19 +26,20 @@ pub fn follow_chain(dir: &Path) -> Result<Chain, VerifyError> {
     let (mut frontier, mut prev, mut broken_at) = (Frontier::default(), Hash::ZERO, None);
     for (_, path) in &files {
         let mut lines = LogLines::open(path).map_err(io_at(path))?;
-        let (mut hashed, mut place, mut ended) = (Ordered::new(), 0, false);
+        let (mut hashed, mut spare) = (Ordered::new(), Vec::<Chunk>::new());
+        let (mut place, mut ended) = (0, false);
         loop {
             if !ended {
-                let mut chunk = Chunk::default();
+                let mut chunk = spare.pop().unwrap_or_default();
                 ended = chunk
                     .fill(&mut lines, &mut place, |_| true)
                     .map_err(io_at(path))?;
-                hashed.give(move || hash(&chunk));
+                hashed.give(move || (hash(&chunk), chunk));
                 if !hashed.is_full() {
                     continue;
                 }
             }
-            let Some(links) = hashed.take() else {
+            let Some((links, chunk)) = hashed.take() else {
                 break;
             };
             for (named, leaf) in links {
@@ -48,6 +49,7 @@ pub fn follow_chain(dir: &Path) -> Result<Chain, VerifyError> {
                 prev = leaf;
                 frontier.push(leaf);
             }
+            spare.push(chunk);
         }
     }
     Ok(Chain {

@@ -171,13 +171,13 @@ impl Walk<'_> {
             ));
         }
         let mut lines = LogLines::open_before(path, &shown, next).map_err(io_at(path))?;
-        let mut checks = Ordered::new();
+        let (mut checks, mut spare) = (Ordered::new(), Vec::<Chunk>::new());
         let (mut place, covered) = (self.expected_seq, self.promises.largest);
         let mut any = false;
         let (mut ended, mut rotates) = (false, false);
         loop {
             if !ended && !rotates {
-                let mut chunk = Chunk::default();
+                let mut chunk = spare.pop().unwrap_or_default();
                 let durable = |place| next.is_some() || place < covered;
                 ended = chunk
                     .fill(&mut lines, &mut place, durable)
@@ -214,6 +214,7 @@ impl Walk<'_> {
                     self.expected_seq,
                 ));
             }
+            spare.push(chunk);
         }
         if !any {
             let none = "no whole line".to_owned();

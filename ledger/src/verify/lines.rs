@@ -84,7 +84,7 @@ pub struct Chunk {
 }
 
 impl Chunk {
-    /// Takes the next lines; true when there are no more. `place` goes from position to position,
+    /// Takes the next lines instead of those it held; true when there are no more. `place` goes from position to position,
     /// and `durable` tells which of them are known to have been durable.
     pub fn fill(
         &mut self,
@@ -92,6 +92,9 @@ impl Chunk {
         place: &mut u64,
         durable: impl Fn(u64) -> bool,
     ) -> io::Result<bool> {
+        self.bytes.clear();
+        self.spans.clear();
+        self.tail = None;
         while self.spans.len() < CHUNK_LINES && self.bytes.len() < CHUNK_BYTES {
             match lines.next_of_commit(durable(*place))? {
                 Some(Piece::Line { offset, line }) => {

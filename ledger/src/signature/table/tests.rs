@@ -150,3 +150,28 @@ fn sound_and_damaged_signatures_are_told_apart() {
     assert_eq!(table.hold(&signed), expected);
     assert!(table.hold(&[]).is_empty());
 }
+
+#[test]
+fn digits_are_the_number_up_to_the_last_below_the_order() {
+    let power = |bits: usize| (0..bits).fold(Scalar::ONE, |sum, _| sum + sum);
+    let edges = [Scalar::ZERO, Scalar::ONE, -Scalar::ONE, power(252)];
+    let around = edges
+        .iter()
+        .flat_map(|edge| [*edge, edge - Scalar::ONE, edge + Scalar::ONE]);
+    for number in around.chain((0..252).map(|bits| power(bits) - Scalar::ONE)) {
+        let sum = digits(number.as_bytes())
+            .iter()
+            .rev()
+            .fold(Scalar::ZERO, |sum, digit| {
+                let size = Scalar::from(u64::from(digit.unsigned_abs()));
+                let unit = Scalar::from(1_u64 << WINDOW_BITS);
+                sum * unit + if *digit < 0 { -size } else { size }
+            });
+        assert_eq!(sum, number);
+        assert!(
+            digits(number.as_bytes())
+                .iter()
+                .all(|digit| usize::from(digit.unsigned_abs()) <= HALF)
+        );
+    }
+}
