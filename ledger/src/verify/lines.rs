@@ -95,6 +95,7 @@ impl Chunk {
         self.bytes.clear();
         self.spans.clear();
         self.tail = None;
+        self.rotates = false;
         while self.spans.len() < CHUNK_LINES && self.bytes.len() < CHUNK_BYTES {
             match lines.next_of_commit(durable(*place))? {
                 Some(Piece::Line { offset, line }) => {
