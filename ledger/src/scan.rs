@@ -1,8 +1,7 @@
 //! Reading log files line by line, without trusting them.
 
 use crate::line::{self, LineError, MAX_LINE_BYTES};
-use schemas::kinds::ledger::LedgerRecovered;
-use schemas::{Data, Envelope, EventId, Hash, Timestamp};
+use schemas::{EventId, Hash, Timestamp};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use std::fs::File;
@@ -45,7 +44,7 @@ impl LogLines {
         let mut lines = LogLines::open(path)?;
         if let Some(next) = next
             && let Some(recovered) = recovered(next)?
-            && recovered.file.as_str() == shown
+            && recovered.file == shown
         {
             lines.end = recovered.offset;
         }
@@ -124,17 +123,32 @@ impl LogLines {
     }
 }
 
-/// What the first entry of a file states, if it is `ledger.recovered`.
-fn recovered(path: &Path) -> io::Result<Option<LedgerRecovered>> {
+/// What the first entry of a file states of the one before it.
+#[derive(Deserialize)]
+struct Stated {
+    kind: String,
+    data: StatedEnd,
+}
+
+#[derive(Deserialize)]
+struct StatedEnd {
+    file: String,
+    offset: u64,
+}
+
+/// What the first entry of a file states, if it is `ledger.recovered`. Damage elsewhere in that
+/// entry is found where it is, and does not unsay this.
+fn recovered(path: &Path) -> io::Result<Option<StatedEnd>> {
     let mut lines = LogLines::open(path)?;
     let Some(Piece::Line { line, .. }) = lines.next_piece()? else {
         return Ok(None);
     };
-    let envelope = line::split(line).map(|(body, _)| Envelope::from_body(body));
-    Ok(match envelope.map(|read| read.map(|it| it.event.data)) {
-        Ok(Ok(Data::LedgerRecovered(recovered))) => Some(recovered),
-        _ => None,
-    })
+    let body = line.split(|b| *b == b'\t').next().unwrap_or_default();
+    let stated = std::str::from_utf8(body).ok();
+    let stated = stated.and_then(|body| serde_json::from_str::<Stated>(body).ok());
+    Ok(stated
+        .filter(|stated| stated.kind == "ledger.recovered")
+        .map(|stated| stated.data))
 }
 
 /// SHA-256 of a stretch of a file.

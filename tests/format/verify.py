@@ -83,10 +83,12 @@ class Tree:
 
 def stated_end(after, path):
     """Where the entries of a file end, if the next file's first entry states it."""
-    try: body = json.loads(after.read_bytes().split(b"\t", 1)[0])
-    except ValueError: return None
-    if not isinstance(body, dict) or body.get("kind") != "ledger.recovered": return None
-    return body["data"]["offset"] if body["data"]["file"] == f"log/{path.name}" else None
+    try:
+        body = json.loads(after.read_bytes().split(b"\n", 1)[0].split(b"\t", 1)[0])
+        kind, file, offset = body["kind"], body["data"]["file"], body["data"]["offset"]
+    except (ValueError, KeyError, TypeError): return None
+    stated = kind == "ledger.recovered" and file == f"log/{path.name}" and type(offset) is int and offset >= 0
+    return offset if stated else None
 
 
 def frames(pack, at):
@@ -258,7 +260,8 @@ class Log:
         for path in sorted((self.data / "content").glob("*/*/*")):
             bucket, pack = "/".join(path.parts[-3:-1]), path.read_bytes()
             header, seen = f"daicho/pack/v1 {bucket} {path.stem}\n".encode(), self.seen.setdefault(bucket, set())
-            if not pack.startswith(header): self.wrong("file-name", None, path)
+            head = pack[:len(header)]
+            if not header.startswith(head) and 0 not in head: self.wrong("file-name", None, path)
             for base, beside, box in frames(pack, len(header)):
                 sealed = base + beside + box
                 digest = sha256(sealed)

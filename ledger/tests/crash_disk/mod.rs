@@ -166,12 +166,7 @@ impl CrashDisk {
             } = &state.nodes[*node];
             let cached = &cached[*node];
             let writable = dropped_from.unwrap_or(cached.len()).max(durable.len());
-            let bytes = torn(
-                durable,
-                &cached[..writable.min(cached.len())],
-                path.extension() == Some("ndjson".as_ref()),
-                dice,
-            );
+            let bytes = torn(durable, &cached[..writable.min(cached.len())], dice);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, bytes).unwrap();
             let mut permissions = std::fs::metadata(path).unwrap().permissions();
@@ -185,7 +180,7 @@ const SECTOR: usize = 512;
 
 /// What of a file's unsynced bytes a disk could hold: none, a beginning, or all of their
 /// length with sectors that were never written.
-fn torn(durable: &[u8], cached: &[u8], holes: bool, dice: &mut Dice) -> Vec<u8> {
+fn torn(durable: &[u8], cached: &[u8], dice: &mut Dice) -> Vec<u8> {
     let more = cached.len().saturating_sub(durable.len());
     let len = match dice.below(4) {
         0 => 0,
@@ -193,7 +188,7 @@ fn torn(durable: &[u8], cached: &[u8], holes: bool, dice: &mut Dice) -> Vec<u8> 
         _ => dice.below(more as u64 + 1) as usize,
     };
     let mut bytes = cached[..durable.len() + len].to_vec();
-    if holes && dice.below(2) == 0 {
+    if dice.below(2) == 0 {
         for sector in
             (durable.len() / SECTOR..bytes.len().div_ceil(SECTOR)).filter(|_| dice.below(3) == 0)
         {
