@@ -5,8 +5,13 @@
 
 pub(super) mod romaji;
 
-use std::collections::{HashMap, HashSet};
+use super::chars::{is_han, is_hiragana, is_kana};
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::borrow::Cow;
 use std::sync::OnceLock;
+
+/// The longest surname of the lists, in characters.
+const LONGEST_SURNAME: usize = 11;
 
 /// What is known of a family name.
 #[derive(Clone, Copy)]
@@ -17,31 +22,34 @@ pub(super) struct Surname {
     pub place: bool,
 }
 
+// The keys are ours: nobody outside can choose them to collide, so a fast hash will do.
 pub(super) struct Lexicon {
-    surnames: HashMap<&'static str, Surname>,
-    given: HashMap<&'static str, &'static str>,
-    words: HashSet<&'static str>,
-    traps: HashSet<&'static str>,
-    surname_kana: HashSet<&'static str>,
-    given_kana: HashSet<&'static str>,
-    surname_romaji: HashSet<String>,
-    given_romaji: HashSet<String>,
+    /// First characters of surnames → lengths of the surnames that begin so, a bit each.
+    heads: FxHashMap<(char, char), u16>,
+    surnames: FxHashMap<&'static str, Surname>,
+    given: FxHashMap<&'static str, &'static str>,
+    words: FxHashSet<&'static str>,
+    traps: FxHashSet<&'static str>,
+    surname_kana: FxHashSet<&'static str>,
+    given_kana: FxHashSet<&'static str>,
+    surname_romaji: FxHashSet<String>,
+    given_romaji: FxHashSet<String>,
     /// Katakana and Latin forms of names from elsewhere, with their first letter.
-    foreign_given: HashMap<String, char>,
-    foreign_surname: HashMap<String, char>,
+    foreign_given: FxHashMap<String, char>,
+    foreign_surname: FxHashMap<String, char>,
     /// Chinese and Korean family names of one character, with their first letter.
-    continental: HashMap<&'static str, char>,
+    continental: FxHashMap<&'static str, char>,
     /// First letters of Chinese given names, by their first character.
-    pinyin: HashMap<char, char>,
+    pinyin: FxHashMap<char, char>,
     /// The usual first letter of a given name that begins with this character.
-    given_vote: HashMap<char, char>,
-    surname_vote: HashMap<char, char>,
+    given_vote: FxHashMap<char, char>,
+    surname_vote: FxHashMap<char, char>,
 }
 
 /// Prefecture of each municipality; `None` where several prefectures have one of that name.
 pub(super) struct Gazetteer {
-    pub municipalities: HashMap<&'static str, Option<&'static str>>,
-    postal: HashMap<&'static str, &'static str>,
+    pub municipalities: FxHashMap<&'static str, Option<&'static str>>,
+    postal: FxHashMap<&'static str, &'static str>,
 }
 
 pub(super) const PREFECTURES: [&str; 47] = [
@@ -166,9 +174,17 @@ pub(super) fn gazetteer() -> &'static Gazetteer {
     GAZETTEER.get_or_init(Gazetteer::parse)
 }
 
+/// One of the 47, as it is written in an address.
+pub(super) fn is_prefecture(text: &str) -> bool {
+    matches!(text.len(), 9 | 12) && PREFECTURES.contains(&text)
+}
+
 /// Variant kanji → the usual one. Never changes what a text says, only how it is looked up.
 pub(super) fn fold(c: char) -> char {
-    static VARIANTS: OnceLock<HashMap<char, char>> = OnceLock::new();
+    static VARIANTS: OnceLock<FxHashMap<char, char>> = OnceLock::new();
+    if !is_han(c) {
+        return c;
+    }
     let variants = VARIANTS.get_or_init(|| {
         let pair = |line: &str| {
             let (from, to) = line.split_once('\t')?;
@@ -184,7 +200,7 @@ pub(super) fn fold(c: char) -> char {
 
 impl Lexicon {
     fn parse() -> Lexicon {
-        let mut surnames = HashMap::with_capacity(12_000);
+        let mut surnames = FxHashMap::with_capacity_and_hasher(12_000, Default::default());
         for line in include_str!("lexicon/surnames.tsv").lines() {
             let mut cells = line.split('\t');
             if let (Some(name), Some(reading)) = (cells.next(), cells.next()) {
@@ -192,13 +208,13 @@ impl Lexicon {
                 surnames.insert(name, Surname { reading, place });
             }
         }
-        let given: HashMap<_, _> = include_str!("lexicon/given.tsv")
+        let given: FxHashMap<_, _> = include_str!("lexicon/given.tsv")
             .lines()
             .filter_map(|line| line.split_once('\t'))
             .collect();
         let (mut foreign_given, mut foreign_surname, mut continental) =
-            (HashMap::new(), HashMap::new(), HashMap::new());
-        let mut pinyin = HashMap::new();
+            (FxHashMap::default(), FxHashMap::default(), FxHashMap::default());
+        let mut pinyin = FxHashMap::default();
         for line in include_str!("lexicon/foreign.tsv").lines() {
             let mut cells = line.split('\t');
             let (Some(kind), Some(name), Some(latin)) = (cells.next(), cells.next(), cells.next())
@@ -223,9 +239,19 @@ impl Lexicon {
             table.entry(name.to_string()).or_insert(initial);
             table.entry(latin.to_lowercase()).or_insert(initial);
         }
-        let surname_kana: HashSet<_> = surnames.values().map(|s| s.reading).collect();
-        let given_kana: HashSet<_> = given.values().copied().collect();
+        let mut heads: FxHashMap<_, u16> = FxHashMap::default();
+        for name in surnames.keys().chain(continental.keys()) {
+            let mut chars = name.chars();
+            if let Some(first) = chars.next() {
+                let length = name.chars().count().min(LONGEST_SURNAME);
+                *heads.entry((first, '\0')).or_default() |= 1 << length;
+                *heads.entry((first, chars.next().unwrap_or('\0'))).or_default() |= 1 << length;
+            }
+        }
+        let surname_kana: FxHashSet<_> = surnames.values().map(|s| s.reading).collect();
+        let given_kana: FxHashSet<_> = given.values().copied().collect();
         Lexicon {
+            heads,
             surname_romaji: surname_kana.iter().map(|k| romaji::of_kana(k)).collect(),
             given_romaji: given_kana.iter().map(|k| romaji::of_kana(k)).collect(),
             given_vote: vote(given.iter().map(|(name, reading)| (*name, *reading))),
@@ -241,6 +267,34 @@ impl Lexicon {
             continental,
             pinyin,
         }
+    }
+
+    /// Lengths of the surnames, Japanese or continental, with which `chars` begins, a bit each.
+    pub fn surnames_at(&self, chars: &[char]) -> u16 {
+        let [first, rest @ ..] = chars else { return 0 };
+        let Some(&lengths) = self.heads.get(&(*first, '\0')) else {
+            return 0;
+        };
+        let longer = match rest.first() {
+            Some(second) => self.heads.get(&(*first, *second)).copied().unwrap_or(0) & !0b11,
+            None => 0,
+        };
+        let mut found = 0;
+        let mut word = String::new();
+        let lengths = lengths & 0b10 | longer;
+        for (i, c) in chars.iter().take(LONGEST_SURNAME).enumerate() {
+            if !(is_han(*c) || is_kana(*c)) || lengths >> (i + 1) == 0 {
+                break;
+            }
+            word.push(*c);
+            if lengths >> (i + 1) & 1 == 1
+                && (self.surnames.contains_key(word.as_str())
+                    || self.continental.contains_key(word.as_str()))
+            {
+                found |= 1 << (i + 1);
+            }
+        }
+        found
     }
 
     pub fn surname(&self, text: &str) -> Option<Surname> {
@@ -267,11 +321,11 @@ impl Lexicon {
 
     /// `kana` in either syllabary.
     pub fn is_surname_kana(&self, kana: &str) -> bool {
-        self.surname_kana.contains(katakana(kana).as_str())
+        self.surname_kana.contains(&*katakana(kana))
     }
 
     pub fn is_given_kana(&self, kana: &str) -> bool {
-        self.given_kana.contains(katakana(kana).as_str())
+        self.given_kana.contains(&*katakana(kana))
     }
 
     pub fn is_surname_romaji(&self, word: &str) -> bool {
@@ -349,15 +403,15 @@ impl Gazetteer {
 }
 
 pub(super) fn is_english(lower: &str) -> bool {
-    static WORDS: OnceLock<HashSet<&'static str>> = OnceLock::new();
+    static WORDS: OnceLock<FxHashSet<&'static str>> = OnceLock::new();
     WORDS
         .get_or_init(|| ENGLISH.split_ascii_whitespace().collect())
         .contains(lower)
 }
 
 /// The most frequent first letter per first character.
-fn vote(names: impl Iterator<Item = (&'static str, &'static str)>) -> HashMap<char, char> {
-    let mut counts: HashMap<char, HashMap<char, u32>> = HashMap::new();
+fn vote(names: impl Iterator<Item = (&'static str, &'static str)>) -> FxHashMap<char, char> {
+    let mut counts: FxHashMap<char, FxHashMap<char, u32>> = FxHashMap::default();
     for (name, reading) in names {
         if let (Some(first), Some(letter)) = (name.chars().next(), initial(reading)) {
             *counts.entry(first).or_default().entry(letter).or_default() += 1;
@@ -397,8 +451,12 @@ fn katakana_char(c: char) -> char {
     }
 }
 
-pub(super) fn katakana(text: &str) -> String {
-    text.chars().map(katakana_char).collect()
+pub(super) fn katakana(text: &str) -> Cow<'_, str> {
+    if text.chars().any(is_hiragana) {
+        Cow::Owned(text.chars().map(katakana_char).collect())
+    } else {
+        Cow::Borrowed(text)
+    }
 }
 
 #[cfg(test)]

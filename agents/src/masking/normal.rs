@@ -6,8 +6,9 @@
 //! a value broken over a line joined. What a further view finds counts only where it touches
 //! what that view changed, so that no reading can shout down the plain one elsewhere.
 
-use super::lexicon::fold;
+use super::lexicon::{fold, lexicon};
 use base64::Engine;
+use std::cell::OnceCell;
 
 /// Escapes inside escapes are undone this often; deeper ones are not plain to a model either.
 const MAX_DECODES: usize = 3;
@@ -34,6 +35,8 @@ pub(super) struct View<'a> {
     /// Character that holds each byte, and the end.
     of_byte: Vec<u32>,
     pub kind: Reading,
+    /// Lengths of the surnames that begin at each character.
+    surnames: OnceCell<Vec<u16>>,
     /// Scalars of the original that this view reads otherwise than the plain one.
     altered: Vec<u32>,
 }
@@ -70,6 +73,7 @@ impl<'a> View<'a> {
             bytes,
             of_byte,
             kind,
+            surnames: OnceCell::new(),
             altered,
         }
     }
@@ -90,6 +94,16 @@ impl<'a> View<'a> {
     /// Characters `start..end` of the view.
     pub fn slice(&self, start: usize, end: usize) -> &str {
         &self.text[self.byte_of(start)..self.byte_of(end.max(start))]
+    }
+
+    /// Lengths of the surnames that the lexicon knows to begin here, a bit each.
+    pub fn surnames_at(&self, at: usize) -> u16 {
+        let surnames = self.surnames.get_or_init(|| {
+            (0..self.len())
+                .map(|i| lexicon().surnames_at(&self.chars[i..]))
+                .collect()
+        });
+        surnames.get(at).copied().unwrap_or(0)
     }
 
     pub fn get(&self, at: usize) -> Option<char> {
@@ -229,7 +243,7 @@ fn kanji_digit(c: char) -> Option<char> {
 }
 
 fn is_invisible(c: char) -> bool {
-    matches!(c,
+    c >= '\u{AD}' && matches!(c,
         '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2064}' | '\u{2066}'..='\u{2069}'
         | '\u{FEFF}' | '\u{00AD}' | '\u{034F}' | '\u{061C}' | '\u{180E}'
         | '\u{FE00}'..='\u{FE0F}' | '\u{E0000}'..='\u{E01EF}')
@@ -245,10 +259,17 @@ fn is_dash(c: char) -> bool {
 /// Full width to ASCII, half-width kana to full, circled digits and odd spaces to plain ones.
 fn width(c: char) -> char {
     const KANA: &str = "。「」、・ヲァィゥェォャュョッーアイウエオカキクケコサシスセソタチツテトナニヌネノハヒフヘホマミムメモヤユヨラリルレロワン゛゜";
+    if c.is_ascii() || matches!(c, '\u{3041}'..='\u{9FFF}') {
+        return c;
+    }
     match c {
         '\u{FF01}'..='\u{FF5E}' => char::from_u32(c as u32 - 0xFEE0).unwrap_or(c),
         '\u{3000}' | '\u{00A0}' | '\u{2002}'..='\u{200A}' | '\u{202F}' | '\u{205F}' => ' ',
-        '\u{FF61}'..='\u{FF9F}' => KANA.chars().nth(c as usize - 0xFF61).unwrap_or(c),
+        // All of them are three bytes long.
+        '\u{FF61}'..='\u{FF9F}' => KANA[(c as usize - 0xFF61) * 3..]
+            .chars()
+            .next()
+            .unwrap_or(c),
         '⓪' => '0',
         '①'..='⑨' => char::from_u32(c as u32 - 0x2460 + '1' as u32).unwrap_or(c),
         '\u{1D7CE}'..='\u{1D7FF}' => char::from_digit((c as u32 - 0x1D7CE) % 10, 10).unwrap_or(c),
@@ -300,6 +321,14 @@ type Reread = Option<(Vec<Glyph>, Vec<u32>)>;
 
 /// Escapes of JSON, URLs and HTML undone, base64 of text opened.
 fn decoded(stream: &[Glyph]) -> Reread {
+    let mut run = 0;
+    let cause = stream.iter().any(|g| {
+        run = if is_base64(g.c) { run + 1 } else { 0 };
+        matches!(g.c, '\\' | '%' | '&') || run >= MIN_BASE64 - 2
+    });
+    if !cause {
+        return None;
+    }
     let mut glyphs = stream.to_vec();
     let mut altered = Vec::new();
     for _ in 0..MAX_DECODES {
@@ -477,6 +506,10 @@ fn base64_token(glyphs: &[Glyph]) -> Result<(usize, Vec<char>), usize> {
 
 /// `0 9 0 - 1 2 3 4` and `山 田 太 郎`: single characters with single spaces between them.
 fn drawn_together(plain: &[Glyph]) -> Reread {
+    let spaced = |w: &[Glyph]| w[1].c == ' ' && w[3].c == ' ' && w[5].c == ' ' && w[4].c != ' ';
+    if !plain.windows(6).any(spaced) {
+        return None;
+    }
     let mut out = Vec::with_capacity(plain.len());
     let mut altered = Vec::new();
     let mut i = 0;
@@ -526,6 +559,18 @@ fn joined(plain: &[Glyph]) -> Reread {
         c if super::chars::is_kana(c) => 4,
         _ => 0,
     };
+    let meets = |at: usize, after: usize| {
+        let before = at.checked_sub(1).map_or(0, |p| kind(plain[p].c));
+        before != 0 && plain.get(after).is_some_and(|g| kind(g.c) != 0)
+    };
+    let cause = (0..plain.len()).any(|i| match plain[i].c {
+        '\n' => meets(i, i + 1),
+        '\r' => meets(i, i + 2),
+        _ => false,
+    });
+    if !cause {
+        return None;
+    }
     let mut out = Vec::with_capacity(plain.len());
     let mut altered = Vec::new();
     let mut i = 0;

@@ -3,9 +3,10 @@
 use super::shape::{self, Strength};
 use super::{Names, Scene};
 use crate::masking::chars::{is_han, is_hiragana, is_katakana};
-use crate::masking::lexicon::{PREFECTURES, lexicon};
+use crate::masking::lexicon::{PREFECTURES, is_prefecture, lexicon};
 use crate::masking::normal::View;
 use regex::Regex;
+use rustc_hash::FxHashSet;
 use std::sync::LazyLock;
 
 const HONORIFICS: &str =
@@ -19,12 +20,31 @@ static AT_START: LazyLock<Regex> =
 
 /// Whether an honorific or a title stands at `at`.
 pub(super) fn starts_at(view: &View, at: usize) -> bool {
+    let first = match view.get(at) {
+        Some(' ') => view.get(at + 1),
+        first => first,
+    };
+    if !first.is_some_and(may_begin) {
+        return false;
+    }
     let ahead = view.slice(at, (at + 7).min(view.len()));
     AT_START.find(ahead).is_some_and(|hit| {
         let begin = at + usize::from(hit.as_str().starts_with(' '));
         let end = view.at_byte(view.byte_of(at) + hit.end());
         is_honorific(view, begin, end)
     })
+}
+
+/// One of the characters with which an honorific or a title begins.
+fn may_begin(c: char) -> bool {
+    static FIRST: LazyLock<FxHashSet<char>> = LazyLock::new(|| {
+        // Behind an optional part in brackets the next may be first: 代表取締役, 取締役.
+        format!("{HONORIFICS}|{TITLES}")
+            .split(['|', '(', ')', '?', ':'])
+            .filter_map(|word| word.chars().next())
+            .collect()
+    });
+    FIRST.contains(&c)
 }
 
 pub(super) fn find(scene: &Scene, names: &mut Names) {
@@ -266,7 +286,7 @@ fn unknown(view: &View, end: usize, title: bool) -> Option<shape::Name> {
     let before = view.before(start);
     let joined = before.is_some_and(is_katakana)
         || (before.is_some_and(is_hiragana) && matches!(before, Some('お' | 'ご')));
-    if PREFECTURES.contains(&text) {
+    if is_prefecture(text) {
         return None;
     }
     let fits = if title {

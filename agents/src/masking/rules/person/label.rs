@@ -3,7 +3,7 @@
 use super::shape::{self, Name, Part, Strength};
 use super::{Names, Scene, latin};
 use crate::masking::chars::{is_han, is_hiragana, is_katakana};
-use crate::masking::lexicon::{PREFECTURES, lexicon};
+use crate::masking::lexicon::{is_prefecture, lexicon};
 use crate::masking::normal::View;
 use regex::Regex;
 use std::sync::LazyLock;
@@ -333,7 +333,7 @@ pub(super) fn unknown(view: &View, start: usize) -> Option<Name> {
         }
     };
     let sound = fits
-        && !PREFECTURES.contains(&text)
+        && !is_prefecture(text)
         && closes(view, end)
         && !is_thing(text)
         && !text.split(' ').any(|word| lexicon.is_word(word))

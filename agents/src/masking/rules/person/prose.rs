@@ -7,7 +7,7 @@ use crate::masking::chars::{is_han, is_hiragana, is_katakana};
 use crate::masking::lexicon::{PREFECTURES, lexicon, romaji};
 use crate::masking::normal::View;
 use regex::Regex;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 static INTRODUCTION: LazyLock<Regex> = LazyLock::new(|| {
@@ -306,11 +306,17 @@ fn mailboxes(scene: &Scene, names: &mut Names) {
     if spelt.is_empty() {
         return;
     }
+    let mut heard: HashMap<&str, bool> = HashMap::new();
     for at in 0..view.len() {
-        if !is_han(view.chars[at]) || !shape::begins(view, at) || names.covers(at, at + 1) {
+        let lengths = view.surnames_at(at);
+        if lengths == 0
+            || !is_han(view.chars[at])
+            || !shape::begins(view, at)
+            || names.covers(at, at + 1)
+        {
             continue;
         }
-        for length in (1..=4).rev() {
+        for length in (1..=4).rev().filter(|n| lengths >> n & 1 == 1) {
             let end = at + length;
             if end > view.len() || !shape::ends(view, end) {
                 continue;
@@ -319,7 +325,10 @@ fn mailboxes(scene: &Scene, names: &mut Names) {
             let Some(surname) = lexicon().surname(text) else {
                 continue;
             };
-            if spelt.contains(&romaji::of_kana(surname.reading)) && scene.is_open(at, end) {
+            let spells = *heard
+                .entry(surname.reading)
+                .or_insert_with(|| spelt.contains(&romaji::of_kana(surname.reading)));
+            if spells && scene.is_open(at, end) {
                 let initial = lexicon().surname_initial(text);
                 names.add(shape::Name {
                     start: at,

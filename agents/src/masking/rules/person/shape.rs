@@ -1,7 +1,7 @@
 //! What reads as a name: surname, given name, both, in kanji, kana or from elsewhere.
 
 use crate::masking::chars::{is_han, is_hiragana, is_katakana};
-use crate::masking::lexicon::{PREFECTURES, lexicon};
+use crate::masking::lexicon::{is_prefecture, lexicon};
 use crate::masking::normal::View;
 use regex::Regex;
 use std::sync::LazyLock;
@@ -50,7 +50,7 @@ pub(in crate::masking) fn read(view: &View, start: usize, end: usize) -> Option<
     }
     let chars = &view.chars[start..end];
     // What an address left behind is nobody's name.
-    if PREFECTURES.contains(&view.slice(start, end)) {
+    if is_prefecture(view.slice(start, end)) {
         return None;
     }
     if let Some(gap) = chars.iter().position(|c| matches!(c, ' ' | '\n')) {
@@ -116,9 +116,7 @@ fn solid(view: &View, start: usize, end: usize) -> Option<(Strength, Name)> {
             1 => 5,
             _ => 3,
         };
-        let is_surname =
-            lexicon.surname(surname).is_some() || lexicon.continental(surname).is_some();
-        if !is_surname {
+        if view.surnames_at(start) >> (k - start) & 1 == 0 {
             continue;
         }
         // One kanji and kana (申 しま) is more often a verb.
@@ -208,7 +206,7 @@ fn is_given_like(text: &str) -> bool {
         && han == n
         && !text.ends_with(ENDINGS)
         && !text.contains(['様', '氏', '殿'])
-        && !PREFECTURES.iter().any(|p| text.ends_with(p))
+        && !(n == 3 && is_prefecture(text))
         || kana && (2..=4).contains(&n) && lexicon().is_given_kana(text)
         // くみ子, のり子; とし江 only where no particle could stand first.
         || (2..=3).contains(&n)
@@ -447,6 +445,9 @@ pub(in crate::masking) fn starting_at(
     start: usize,
     least: Strength,
 ) -> Option<(Strength, Name)> {
+    if !may_start(view, start, least) {
+        return None;
+    }
     let mut best: Option<(Strength, Name)> = None;
     for end in start + 1..=view.len().min(start + LONGEST) {
         let c = view.chars[end - 1];
@@ -467,6 +468,27 @@ pub(in crate::masking) fn starting_at(
         }
     }
     best
+}
+
+/// Cheap reasons why no name that strong begins at `start`: most places have one.
+fn may_start(view: &View, start: usize, least: Strength) -> bool {
+    let Some(first) = view.get(start) else {
+        return false;
+    };
+    if view.surnames_at(start) != 0 || least <= Strength::Single {
+        return true;
+    }
+    // Without a known surname only what stands apart from a known given name is as good.
+    let parted = |c: Option<char>| matches!(c, Some(' '));
+    if is_han(first) {
+        return least <= Strength::Half
+            && (parted(view.get(start + 2)) || parted(view.get(start + 3)));
+    }
+    least < Strength::Pair
+        || view.chars[start..view.len().min(start + LONGEST)]
+            .iter()
+            .take_while(|c| is_hiragana(**c) || is_katakana(**c) || matches!(c, ' ' | '・' | '='))
+            .any(|c| matches!(c, ' ' | '・' | '='))
 }
 
 /// A word can begin here.

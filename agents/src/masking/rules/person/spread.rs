@@ -9,28 +9,34 @@ use crate::masking::chars::{is_han, is_hiragana, is_katakana};
 use crate::masking::lexicon::lexicon;
 use crate::masking::normal::{Reading, View};
 use crate::masking::tags::squeeze;
-use aho_corasick::{AhoCorasick, MatchKind};
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// A body with more names than this is a table; the rest are found by their own evidence.
 const MOST: usize = 20_000;
 
+/// Names that begin alike are tried one by one.
+const MOST_ALIKE: usize = 100;
+
 /// Each costs a search of every later document.
 const MOST_GUARDED: usize = 200;
 
-/// The names of the documents so far: spelling → initials, one per word.
+/// The names of the documents so far.
+///
+/// Found by their first two characters: an automaton would be built anew for each name that is
+/// learnt, and in a long conversation that costs more than all the rules.
 #[derive(Default)]
 pub(in crate::masking) struct Known {
-    names: BTreeMap<String, Vec<char>>,
-    automaton: Option<(AhoCorasick, Vec<String>)>,
+    /// Spellings that begin so, the longest first, each with its initials, one per word.
+    names: HashMap<(char, char), Vec<(Box<str>, Vec<char>)>>,
+    firsts: HashSet<char>,
+    count: usize,
     /// Surnames that bare are words (森, 下山): alone between marks they are names.
     guarded: BTreeMap<String, char>,
 }
 
 impl Known {
     fn add(&mut self, view: &View, name: &Name) {
-        if self.names.len() >= MOST {
+        if self.count >= MOST {
             return;
         }
         let text = view.slice(name.start, name.end);
@@ -56,22 +62,31 @@ impl Known {
         } else {
             key
         };
-        if let Entry::Vacant(entry) = self.names.entry(key) {
-            entry.insert(initials.to_vec());
-            self.automaton = None;
+        let mut chars = key.chars();
+        let (Some(first), Some(second)) = (chars.next(), chars.next()) else {
+            return;
+        };
+        let alike = self.names.entry((first, second)).or_default();
+        if alike.len() < MOST_ALIKE && !alike.iter().any(|(name, _)| **name == *key) {
+            let at = alike.partition_point(|(name, _)| name.len() >= key.len());
+            alike.insert(at, (key.into(), initials.to_vec()));
+            self.firsts.insert(first);
+            self.count += 1;
         }
     }
 
-    fn automaton(&mut self) -> Option<&(AhoCorasick, Vec<String>)> {
-        if self.automaton.is_none() && !self.names.is_empty() {
-            let words: Vec<String> = self.names.keys().cloned().collect();
-            let automaton = AhoCorasick::builder()
-                .match_kind(MatchKind::LeftmostLongest)
-                .build(&words)
-                .ok()?;
-            self.automaton = Some((automaton, words));
+    /// The longest known name that stands at `at`: its end and its initials.
+    fn name_at(&self, view: &View, at: usize) -> Option<(usize, &[char])> {
+        let (first, second) = (view.get(at)?, view.get(at + 1)?);
+        if !self.firsts.contains(&first) {
+            return None;
         }
-        self.automaton.as_ref()
+        let byte = view.byte_of(at);
+        self.names
+            .get(&(first, second))?
+            .iter()
+            .find(|(name, _)| view.text[byte..].starts_with(&**name))
+            .map(|(name, initials)| (view.at_byte(byte + name.len()), initials.as_slice()))
     }
 }
 
@@ -99,21 +114,22 @@ pub(super) fn find(scene: &Scene, known: &mut Known, names: &mut Names) {
         }
     }
     guarded(scene, known, names);
-    let Some((automaton, words)) = known.automaton() else {
+    if known.count == 0 {
         return;
-    };
-    let mut found = Vec::new();
-    for hit in automaton.find_iter(&view.text) {
-        let (start, end) = (view.at_byte(hit.start()), view.at_byte(hit.end()));
-        let word = &words[hit.pattern().as_usize()];
-        if !names.covers(start, end) && scene.is_open(start, end) && is_mention(view, start, end) {
-            found.push((start, end, word.clone()));
-        }
     }
-    for (start, end, word) in found {
-        let Some(initials) = known.names.get(&word) else {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < view.len() {
+        let Some((end, initials)) = known.name_at(view, at) else {
+            at += 1;
             continue;
         };
+        if !names.covers(at, end) && scene.is_open(at, end) && is_mention(view, at, end) {
+            found.push((at, end, initials));
+        }
+        at = end;
+    }
+    for (start, end, initials) in found {
         let parts = initials
             .iter()
             .map(|&initial| Part {
