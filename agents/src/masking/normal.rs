@@ -171,11 +171,43 @@ pub(super) fn views(original: &[char]) -> Vec<View<'_>> {
         (Reading::Joined, joined(&plain)),
     ] {
         if let Some((glyphs, altered)) = reading {
+            let glyphs = around(glyphs, &altered);
             views.push(View::new(original, glyphs, kind, altered));
         }
     }
     views.insert(0, View::new(original, plain, Reading::Plain, Vec::new()));
     views
+}
+
+/// What of a further reading can take part in a find that counts: the parts near what it reads
+/// otherwise, with empty lines between them. No rule looks further than `REACH` for its evidence.
+fn around(glyphs: Vec<Glyph>, altered: &[u32]) -> Vec<Glyph> {
+    const REACH: usize = 400;
+    // Places in `glyphs` that stand at, or next to, something altered.
+    let mut out: Vec<Glyph> = Vec::new();
+    let mut next = 0;
+    let mut kept = 0;
+    for (i, glyph) in glyphs.iter().enumerate() {
+        let mut touches = false;
+        while altered.get(next).is_some_and(|&at| at < glyph.to) {
+            touches = true;
+            next += 1;
+        }
+        touches |= altered.get(next) == Some(&glyph.to);
+        touches |= next > 0 && altered[next - 1] < glyph.to && altered[next - 1] >= glyph.from;
+        if !touches {
+            continue;
+        }
+        let start = i.saturating_sub(REACH).max(kept);
+        if start > kept && !out.is_empty() {
+            let at = glyphs[start].from;
+            out.extend([Glyph { c: '\n', from: at, to: at }; 2]);
+        }
+        let end = (i + REACH).min(glyphs.len());
+        out.extend_from_slice(&glyphs[start..end.max(start)]);
+        kept = end.max(start);
+    }
+    out
 }
 
 fn normalise(stream: &[Glyph]) -> Vec<Glyph> {
@@ -237,6 +269,9 @@ fn kanji_digits(glyphs: &mut [Glyph]) {
 }
 
 fn kanji_digit(c: char) -> Option<char> {
+    if c < '〇' {
+        return None;
+    }
     let digits = ['〇', '一', '二', '三', '四', '五', '六', '七', '八', '九'];
     let value = digits.iter().position(|&d| d == c)?;
     char::from_digit(value as u32, 10)

@@ -109,7 +109,12 @@ pub(super) fn blocked(
 /// A pattern that is part of the program: that it compiles is a test's business, not an operator's.
 pub(super) fn pattern(text: &str) -> Regex {
     // An edge of a word is one of Latin letters: 山 and A are both letters, and Aさん has an edge inside.
-    Regex::new(&text.replace(r"\b", r"(?-u:\b)")).expect("patterns are constants and tested")
+    // The digits of other scripts are ASCII by now, or no number of any rule.
+    let text = text
+        .replace(r"\b", r"(?-u:\b)")
+        .replace(r"[^\d", "[^0-9")
+        .replace(r"\d", "[0-9]");
+    Regex::new(&text).expect("patterns are constants and tested")
 }
 
 /// Where `regex` last matches in the `reach` characters before `at`, as the distance to `at`.

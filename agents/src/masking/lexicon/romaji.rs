@@ -148,7 +148,8 @@ pub fn canonical(lower: &str) -> String {
         ("oo", "o"),
         ("uu", "u"),
     ] {
-        if text.contains(from) {
+        let mut pairs = text.as_bytes().windows(from.len());
+        if pairs.any(|bytes| bytes == from.as_bytes()) {
             text = text.replace(from, to);
         }
     }

@@ -121,6 +121,10 @@ static LATIN: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
+/// Cheaper to look for than [`LATIN`], which holds one of them.
+static MUNICIPAL: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"[- ](?:shi|ku|gun|machi|cho|mura|City|Ward|Town)\b"));
+
 pub(super) fn find(view: &View, _: &Asked, out: &mut Vec<Find>) {
     let first = out.len();
     let (automaton, names) = &*PLACES;
@@ -163,7 +167,8 @@ pub(super) fn find(view: &View, _: &Asked, out: &mut Vec<Find>) {
             out.push(address(view, start, end, None));
         }
     }
-    for hit in LATIN.find_iter(&view.text) {
+    let latin = MUNICIPAL.is_match(&view.text);
+    for hit in LATIN.find_iter(if latin { &view.text } else { "" }) {
         let text = hit.as_str();
         let suffix = ["-shi", "-ku", "-gun", "-machi", "-cho", "-mura"]
             .iter()

@@ -52,7 +52,10 @@ pub(super) fn find(view: &View, _: &Asked, out: &mut Vec<Find>) {
             add(hit.get(1).map_or(0..0, |m| m.range()), near_bank);
         }
     }
-    for hit in POST.captures_iter(&view.text) {
+    let post = ["記号", "ゆうちょ", "郵便貯金"]
+        .iter()
+        .any(|word| view.text.contains(word));
+    for hit in POST.captures_iter(if post { &view.text } else { "" }) {
         let whole = hit.get(0).map_or("", |m| m.as_str());
         let labelled = whole.contains("記号") || whole.contains("番号");
         let range = hit.get(1).map_or(0..0, |m| m.range());

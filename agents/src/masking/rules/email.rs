@@ -16,6 +16,9 @@ static ADDRESS: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 pub(super) fn find(view: &View, asked: &Asked, out: &mut Vec<Find>) {
+    if !view.text.contains('@') {
+        return;
+    }
     for hit in ADDRESS.find_iter(&view.text) {
         let local_at = hit.as_str().find('@').unwrap_or(0);
         // Marks that open what stands around an address are no part of it.

@@ -57,6 +57,8 @@ static AUTHORIZATION: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
+static HEADER: LazyLock<Regex> = LazyLock::new(|| pattern("(?i)authorization|bearer|cookie"));
+
 /// A word that announces a credential, a sign that it follows, the value.
 static LABELLED: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
@@ -95,7 +97,8 @@ pub(super) fn find(view: &View, _: &Asked, out: &mut Vec<Find>) {
     for hit in PEM.find_iter(&view.text) {
         add(hit.range());
     }
-    for hit in URL.captures_iter(&view.text) {
+    let links = view.text.contains("://") && view.text.contains('@');
+    for hit in URL.captures_iter(if links { &view.text } else { "" }) {
         let word = hit.get(2).map_or("", |m| m.as_str());
         if !is_placeholder(word)
             && !matches!(word, "password" | "pass" | "pw" | "secret" | "user")
@@ -108,7 +111,8 @@ pub(super) fn find(view: &View, _: &Asked, out: &mut Vec<Find>) {
             add(from..to);
         }
     }
-    for hit in AUTHORIZATION.captures_iter(&view.text) {
+    let headers = HEADER.is_match(&view.text);
+    for hit in AUTHORIZATION.captures_iter(if headers { &view.text } else { "" }) {
         if let Some(value) = (1..=3).find_map(|n| hit.get(n))
             && !is_placeholder(value.as_str())
             && classes(value.as_str()) >= 2

@@ -291,6 +291,9 @@ fn speakers(scene: &Scene, names: &mut Names) {
 /// A mailbox that spells a name of the same text in romaji.
 fn mailboxes(scene: &Scene, names: &mut Names) {
     let view = scene.view;
+    if !view.text.contains('@') {
+        return;
+    }
     let spelt: HashSet<String> = MAILBOX
         .captures_iter(&view.text)
         .filter_map(|hit| hit.get(1))
