@@ -16,6 +16,7 @@ pub mod body;
 mod chars;
 mod json;
 mod lexicon;
+mod memo;
 mod normal;
 mod policy;
 mod resolve;
@@ -27,6 +28,7 @@ pub use policy::{EmailMask, Policy, PolicyError};
 pub use tags::TagKey;
 
 use resolve::{Hit, resolve};
+use rules::person::Lesson;
 use rules::{Asked, RULES};
 use schemas::kinds::traffic::RuleCount;
 use schemas::{Hash, Name};
@@ -113,6 +115,7 @@ pub struct Masker {
     policy: Policy,
     digest: Hash,
     key: TagKey,
+    memo: memo::Memo,
 }
 
 impl Masker {
@@ -123,6 +126,7 @@ impl Masker {
             policy,
             digest,
             key,
+            memo: memo::Memo::default(),
         })
     }
 
@@ -178,7 +182,11 @@ impl Masker {
                 break;
             }
             let (masked, places) = replaced_with_places(chars, &hits);
+            let before = known.lessons();
             let found = self.pass(&masked, known);
+            let taught = known.lessons();
+            known.note(before);
+            known.note(taught.into_iter().map(|lesson| moved(lesson, &places)));
             let more: Vec<Hit> = found
                 .into_iter()
                 .filter_map(|hit| unmasked(hit, &places))
@@ -326,6 +334,19 @@ fn unmasked(hit: Hit, places: &[Option<usize>]) -> Option<Hit> {
         end: last + 1,
         ..hit
     })
+}
+
+/// A lesson of a masked document at its place in the original; nowhere if a mask is part of it.
+fn moved(mut lesson: Lesson, places: &[Option<usize>]) -> Lesson {
+    let place = |start: usize, end: usize| match (places.get(start), places.get(end.max(1) - 1)) {
+        (Some(&Some(start)), Some(&Some(last))) if start <= last => (start, last + 1),
+        _ => (0, 0),
+    };
+    (lesson.start, lesson.end) = place(lesson.start, lesson.end);
+    for word in &mut lesson.words {
+        (word.0, word.1) = place(word.0, word.1);
+    }
+    lesson
 }
 
 fn counts(rules: impl Iterator<Item = &'static str>) -> Vec<RuleCount> {

@@ -212,8 +212,11 @@ impl Lexicon {
             .lines()
             .filter_map(|line| line.split_once('\t'))
             .collect();
-        let (mut foreign_given, mut foreign_surname, mut continental) =
-            (FxHashMap::default(), FxHashMap::default(), FxHashMap::default());
+        let (mut foreign_given, mut foreign_surname, mut continental) = (
+            FxHashMap::default(),
+            FxHashMap::default(),
+            FxHashMap::default(),
+        );
         let mut pinyin = FxHashMap::default();
         for line in include_str!("lexicon/foreign.tsv").lines() {
             let mut cells = line.split('\t');
@@ -245,7 +248,9 @@ impl Lexicon {
             if let Some(first) = chars.next() {
                 let length = name.chars().count().min(LONGEST_SURNAME);
                 *heads.entry((first, '\0')).or_default() |= 1 << length;
-                *heads.entry((first, chars.next().unwrap_or('\0'))).or_default() |= 1 << length;
+                *heads
+                    .entry((first, chars.next().unwrap_or('\0')))
+                    .or_default() |= 1 << length;
             }
         }
         let surname_kana: FxHashSet<_> = surnames.values().map(|s| s.reading).collect();

@@ -29,6 +29,21 @@ impl TagKey {
     }
 }
 
+impl TagKey {
+    /// The key of a memo: like a tag, it can be compared and not read.
+    pub(super) fn fingerprint(&self, parts: [&[u8]; 4]) -> [u8; 32] {
+        let mut mac = Hmac::<Sha256>::new_from_slice(self.0.as_slice())
+            .expect("HMAC takes keys of any length");
+        // No rule's name begins so: a fingerprint is never a tag.
+        mac.update(&[0]);
+        for part in parts {
+            mac.update(&(part.len() as u64).to_le_bytes());
+            mac.update(part);
+        }
+        mac.finalize().into_bytes().into()
+    }
+}
+
 /// A value without the spaces and breaks that writing put into it.
 pub(super) fn squeeze(text: &str) -> String {
     text.chars().filter(|c| !c.is_whitespace()).collect()

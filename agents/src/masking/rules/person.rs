@@ -19,7 +19,7 @@ use crate::masking::SpanKind;
 use crate::masking::normal::{Reading, View};
 use crate::masking::tags;
 use shape::Name;
-pub(in crate::masking) use spread::Known;
+pub(in crate::masking) use spread::{Known, Lesson};
 
 pub(in crate::masking) const NAME: &str = "person";
 

@@ -9,6 +9,7 @@ use crate::masking::chars::{is_han, is_hiragana, is_katakana};
 use crate::masking::lexicon::lexicon;
 use crate::masking::normal::{Reading, View};
 use crate::masking::tags::squeeze;
+use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// A body with more names than this is a table; the rest are found by their own evidence.
@@ -30,29 +31,95 @@ pub(in crate::masking) struct Known {
     names: HashMap<(char, char), Vec<(Box<str>, Vec<char>)>>,
     firsts: HashSet<char>,
     count: usize,
+    /// Digest of all that was learnt, in order: equal digests, equal names.
+    digest: [u8; 32],
+    /// What the documents taught since somebody asked.
+    lessons: Vec<Lesson>,
     /// Surnames that bare are words (森, 下山): alone between marks they are names.
     guarded: BTreeMap<String, char>,
 }
 
+/// A name that was not known before, and where it stood: scalars of the document.
+pub(in crate::masking) struct Lesson {
+    pub start: usize,
+    pub end: usize,
+    pub spelling: String,
+    /// Each word with its place and its initial.
+    pub words: Vec<(usize, usize, String, char)>,
+}
+
 impl Known {
+    pub fn digest(&self) -> &[u8; 32] {
+        &self.digest
+    }
+
+    /// What was taught since the last call.
+    pub fn lessons(&mut self) -> Vec<Lesson> {
+        std::mem::take(&mut self.lessons)
+    }
+
+    pub fn note(&mut self, lessons: impl IntoIterator<Item = Lesson>) {
+        self.lessons.extend(lessons);
+    }
+
     fn add(&mut self, view: &View, name: &Name) {
+        let words: Vec<(&str, char)> = name
+            .parts
+            .iter()
+            .map(|part| (view.slice(part.start, part.end), part.initial))
+            .collect();
+        let spelling = view.slice(name.start, name.end);
+        if self.learn(spelling, &words) {
+            let (start, end) = view.span(name.start, name.end);
+            let place = |part: &Part| {
+                let (start, end) = view.span(part.start, part.end);
+                let word = view.slice(part.start, part.end).to_string();
+                (start, end, word, part.initial)
+            };
+            self.lessons.push(Lesson {
+                start,
+                end,
+                spelling: spelling.to_string(),
+                words: name.parts.iter().map(place).collect(),
+            });
+        }
+    }
+
+    /// Learns a name; false if there was nothing new about it.
+    pub fn learn(&mut self, spelling: &str, words: &[(&str, char)]) -> bool {
+        let before = self.digest;
         if self.count >= MOST {
-            return;
+            return false;
         }
-        let text = view.slice(name.start, name.end);
-        let initials: Vec<char> = name.parts.iter().map(|p| p.initial).collect();
-        if name.parts.len() > 1 {
-            self.put(squeeze(text), text, &initials);
-            self.put(text.replace('\n', " "), text, &initials);
+        let initials: Vec<char> = words.iter().map(|(_, initial)| *initial).collect();
+        if words.len() > 1 {
+            self.put(squeeze(spelling), spelling, &initials);
+            self.put(spelling.replace('\n', " "), spelling, &initials);
         }
-        for (n, part) in name.parts.iter().enumerate() {
-            let word = view.slice(part.start, part.end);
+        for (n, &(word, initial)) in words.iter().enumerate() {
             if is_telling(word, n == 0) {
-                self.put(word.to_string(), word, &[part.initial]);
-            } else if n == 0 && word.chars().all(is_han) && self.guarded.len() < MOST_GUARDED {
-                self.guarded.insert(word.to_string(), part.initial);
+                self.put(word.to_string(), word, &[initial]);
+            } else if n == 0
+                && word.chars().all(is_han)
+                && self.guarded.len() < MOST_GUARDED
+                && self.guarded.get(word) != Some(&initial)
+            {
+                self.guarded.insert(word.to_string(), initial);
+                self.changed("guarded", word, &[initial]);
             }
         }
+        self.digest != before
+    }
+
+    fn changed(&mut self, what: &str, spelling: &str, initials: &[char]) {
+        let initials: String = initials.iter().collect();
+        let mut hash = Sha256::new();
+        hash.update(self.digest);
+        for text in [what, spelling, &initials] {
+            hash.update((text.len() as u64).to_le_bytes());
+            hash.update(text);
+        }
+        self.digest = hash.finalize().into();
     }
 
     fn put(&mut self, key: String, original: &str, initials: &[char]) {
@@ -69,9 +136,10 @@ impl Known {
         let alike = self.names.entry((first, second)).or_default();
         if alike.len() < MOST_ALIKE && !alike.iter().any(|(name, _)| **name == *key) {
             let at = alike.partition_point(|(name, _)| name.len() >= key.len());
-            alike.insert(at, (key.into(), initials.to_vec()));
+            alike.insert(at, (key.as_str().into(), initials.to_vec()));
             self.firsts.insert(first);
             self.count += 1;
+            self.changed("name", &key, initials);
         }
     }
 
