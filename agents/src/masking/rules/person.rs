@@ -4,6 +4,7 @@
 //! name together, an introduction, a table's head, a mailbox that spells it, a neighbour in a
 //! list. Each kind of evidence has a file; all of them read names by [`shape`].
 
+mod bare;
 mod beside;
 mod deeds;
 mod honorific;
@@ -43,6 +44,7 @@ pub(in crate::masking) fn find(
     latin::find(&scene, &mut names);
     prose::find(&scene, &mut names);
     deeds::find(&scene, &mut names);
+    bare::find(&scene, &mut names);
     beside::find(&scene, &mut names);
     spread::find(&scene, known, &mut names);
     for name in names.0 {

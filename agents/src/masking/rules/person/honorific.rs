@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 
 const HONORIFICS: &str =
     "様方|様|さま|さん|氏|くん|ちゃん|殿|君|先輩|先生|嬢|夫妻|女史|後輩|選手|ご夫妻|御中";
-const TITLES: &str = "(?:代表|専務|常務)?取締役(?:社長|会長)?|執行役員|本部長|事業部長|副部長|部長(?:代理|補佐)?|課長(?:代理|補佐)?|次長|係長|主任|主査|主事|室長|店長|支店長|支社長|工場長|所長|局長|班長|組長|院長|校長|園長|学長|館長|社長|副社長|会長|専務|常務|理事長|理事|監事|監査役|顧問|相談役|参事|代表|CEO|CTO|CFO|マネージャー|マネジャー|リーダー|ディレクター|チーフ|弁護士|税理士|会計士|司法書士|行政書士|社労士|弁理士|医師|看護師|薬剤師|保健師|助産師|教授|准教授|助教|講師|博士|教諭|議員|議長|委員長|委員|大臣|知事|市長|町長|村長|監督|コーチ|記者|編集長|巡査|警部|刑事|検事|判事|住職|師匠|棟梁|オーナー|容疑者|被告|候補";
+const TITLES: &str = "(?:代表|専務|常務)?取締役(?:社長|会長)?|執行役員|本部長|事業部長|副部長|部長(?:代理|補佐)?|課長(?:代理|補佐)?|次長|係長|主任|主査|主事|室長|店長|支店長|支社長|工場長|所長|事務局長|局長|班長|組長|院長|校長|園長|学長|館長|社長|副社長|会長|専務|常務|理事長|理事|監事|監査役|顧問|相談役|参事|代表|CEO|CTO|CFO|マネージャー|マネジャー|リーダー|ディレクター|チーフ|弁護士|税理士|会計士|司法書士|行政書士|社労士|弁理士|医師|看護師|薬剤師|保健師|助産師|教授|准教授|助教|講師|博士|教諭|議員|議長|委員長|委員|大臣|知事|市長|町長|村長|監督|コーチ|記者|編集長|巡査|警部|刑事|検事|判事|住職|師匠|棟梁|オーナー|容疑者|被告|候補";
 
 static HONORIFIC: LazyLock<Regex> =
     LazyLock::new(|| super::super::pattern(&format!("{HONORIFICS}|{TITLES}")));
@@ -51,7 +51,11 @@ pub(super) fn find(scene: &Scene, names: &mut Names) {
     let view = scene.view;
     for hit in HONORIFIC.find_iter(&view.text) {
         let (mut at, after) = (view.at_byte(hit.start()), view.at_byte(hit.end()));
-        if !is_honorific(view, at, after) || hit.as_str() == "御中" {
+        // 若林君の件: a known surname before it makes even 君 before a particle one.
+        let friend = hit.as_str() == "君"
+            && view.get(after).is_some_and(is_hiragana)
+            && shape::ending_at(view, at, Strength::Surname).is_some();
+        if !(is_honorific(view, at, after) || friend) || hit.as_str() == "御中" {
             continue;
         }
         if view.before(at) == Some(' ') {

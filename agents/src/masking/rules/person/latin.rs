@@ -13,7 +13,7 @@ static PAIR: LazyLock<Regex> = LazyLock::new(|| {
 /// Words after or before which one name stands alone.
 static BEFORE: LazyLock<Regex> = LazyLock::new(|| {
     super::super::pattern(
-        r"(?:(?i:\b(?:hi|hello|hey|dear|thanks|thank you|cheers|regards|best|sincerely|ask|asked|tell|told|met|cc|attn|ping|mr|ms|mrs|miss|dr|prof|name is|i am|i'm|my name is))[,.:]?(?: (?:Mr|Ms|Mrs|Miss|Dr|Prof)\.?)?(?: \n?|\n)|@)([A-Z][a-z]{1,15}|[A-Z]{2,12})\b",
+        r"(?:(?i:\b(?:hi|hello|hey|dear|thanks|thank you|cheers|regards|best|sincerely|ask|asked|tell|told|met|cc|attn|ping|mr|ms|mrs|miss|dr|prof|name is|i am|i'm|my name is|by))[,.:]?(?: (?:Mr|Ms|Mrs|Miss|Dr|Prof)\.?)?(?: \n?|\n)|@|\b(?:TODO|FIXME|HACK|NOTE|XXX)\()([A-Z][a-z]{1,15}|[A-Z]{2,12})\b",
     )
 });
 static AFTER: LazyLock<Regex> = LazyLock::new(|| {

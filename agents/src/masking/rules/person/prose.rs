@@ -239,7 +239,9 @@ fn introduced(scene: &Scene, names: &mut Names, end: usize) {
             || (starts && !word && (!place || matches!(before, None | Some('\n'))))
             || (linked && !place && !word)
     };
-    if sound && scene.is_open(name.start, name.end) {
+    // 期限切れのようです: two syllables are a word.
+    let syllables = text.chars().all(is_hiragana) && text.chars().count() < 3;
+    if sound && !syllables && scene.is_open(name.start, name.end) {
         names.add(name);
     }
 }
@@ -273,6 +275,7 @@ fn speakers(scene: &Scene, names: &mut Names) {
         let place = lexicon().surname(text).is_some_and(|s| s.place);
         let next = view.get(name.end);
         let speaks = matches!(next, Some(':' | '「' | '>'))
+            || (next == Some(' ') && view.get(name.end + 1) == Some('「'))
             || (next == Some(' ')
                 && view
                     .get(name.end + 1)

@@ -501,7 +501,19 @@ pub(in crate::masking) fn begins(view: &View, at: usize) -> bool {
         return !is_han(before)
             || matches!(
                 before,
-                '部' | '課' | '室' | '係' | '局' | '店' | '社' | '班' | '者' | '員' | '長' | '役'
+                '部' | '課'
+                    | '室'
+                    | '係'
+                    | '局'
+                    | '店'
+                    | '社'
+                    | '班'
+                    | '者'
+                    | '員'
+                    | '長'
+                    | '役'
+                    | '士'
+                    | '告'
             );
     }
     if is_katakana(first) {
