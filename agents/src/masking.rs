@@ -231,7 +231,10 @@ impl Masker {
             policy: &self.policy,
         };
         let mut finds = Vec::new();
-        for rule in RULES.iter().filter(|rule| wanted(rule.kind)) {
+        let words = [SpanKind::Address, SpanKind::Insider];
+        let all = view.may_join_ascii();
+        let asks = |rule: &&rules::Rule| wanted(rule.kind) && (all || words.contains(&rule.kind));
+        for rule in RULES.iter().filter(asks) {
             let before = finds.len();
             (rule.find)(view, &asked, &mut finds);
             debug_assert!(finds[before..].iter().all(|find| find.rule == rule.name));

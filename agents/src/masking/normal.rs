@@ -9,6 +9,7 @@
 mod readings;
 mod spelling;
 
+use super::chars::{is_han, is_kana};
 use super::lexicon::lexicon;
 use readings::{decoded, drawn_together, joined};
 use spelling::{is_dash, normalise, width};
@@ -137,6 +138,18 @@ impl<'a> View<'a> {
                     || source.is_whitespace()
             }
         }) && self.to[end - 1] - self.from[start] == (end - start) as u32
+    }
+
+    /// Whether a number, a mailbox or a credential can run through what this view reads otherwise:
+    /// not where lines of kanji or kana were joined.
+    pub fn may_join_ascii(&self) -> bool {
+        let japanese = |at: Option<&char>| at.is_some_and(|&c| is_han(c) || is_kana(c));
+        self.kind != Reading::Joined
+            || self.altered.iter().any(|&at| {
+                let at = at as usize;
+                let before = at.checked_sub(1).and_then(|i| self.original.get(i));
+                !japanese(before) && !japanese(self.original.get(at + 1))
+            })
     }
 
     /// Whether a find of this view at original scalars `start..end` may count.

@@ -125,6 +125,22 @@ pub(super) fn label_before(view: &View, at: usize, reach: usize, regex: &Regex) 
     Some(at - view.at_byte(view.byte_of(begin) + last.end()))
 }
 
+/// Byte ranges of the text that hold only visible ASCII, `least` characters or more.
+pub(super) fn ascii_runs(text: &str, least: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        loop {
+            let start = at + bytes[at..].iter().position(u8::is_ascii_graphic)?;
+            let length = bytes[start..].iter().take_while(|b| b.is_ascii_graphic());
+            at = start + length.count();
+            if at - start >= least {
+                return Some(start..at);
+            }
+        }
+    })
+}
+
 /// Digits only, in order.
 pub(super) fn digits(text: &str) -> String {
     text.chars().filter(char::is_ascii_digit).collect()

@@ -269,6 +269,57 @@ fn a_megabyte_of_one_thing_takes_bounded_time() {
     }
 }
 
+/// No input costs more than linear time: four times the text may take ten times as long on a
+/// busy machine, and would take sixteen times as long if a rule were quadratic.
+#[test]
+fn four_times_the_text_takes_no_more_than_linear_time() {
+    let masker = masker();
+    let best = |text: &str| {
+        (0..3)
+            .map(|_| {
+                let begin = std::time::Instant::now();
+                let _ = masker.text(text);
+                begin.elapsed()
+            })
+            .min()
+            .unwrap_or_default()
+    };
+    for unit in [
+        "a",
+        "0-",
+        "山",
+        "\\u",
+        "%E5",
+        "1 ",
+        "(",
+        "東京都",
+        "山田様",
+        "様",
+        "4111",
+        "\n",
+        "Taro ",
+        "佐藤、",
+        "田中,1\n",
+        "桑原に",
+        "5bGx55Sw",
+        "a@",
+        "山\n",
+        "名前：",
+        "01234567",
+        "\r\n",
+        "氏名,年\n佐藤健,1\n",
+        "桑原家は",
+    ] {
+        let (short, long) = (
+            unit.repeat(30_000 / unit.len()),
+            unit.repeat(120_000 / unit.len()),
+        );
+        let (once, four) = (best(&short), best(&long));
+        let allowed = once * 10 + std::time::Duration::from_millis(50);
+        assert!(four < allowed, "{unit:?}: {once:?}, then {four:?}");
+    }
+}
+
 /// Everything that a caller sees of a body.
 type Answer = (
     Option<Vec<u8>>,

@@ -2,7 +2,7 @@
 //!
 //! Entropy alone is no evidence: it would block every commit hash.
 
-use super::{Asked, Find, blocked, pattern};
+use super::{Asked, Find, ascii_runs, blocked, pattern};
 use crate::masking::SpanKind;
 use crate::masking::normal::View;
 use regex::Regex;
@@ -37,6 +37,9 @@ static ISSUED: LazyLock<Regex> = LazyLock::new(|| {
         "#,
     )
 });
+
+/// No form of [`ISSUED`] is shorter, and none holds a space.
+const SHORTEST_ISSUED: usize = 15;
 
 /// Private keys, with line breaks or with `\n` for them; the end may be missing.
 static PEM: LazyLock<Regex> = LazyLock::new(|| {
@@ -87,11 +90,14 @@ pub(super) fn find(view: &View, _: &Asked, out: &mut Vec<Find>) {
         let (start, end) = (view.at_byte(range.start), view.at_byte(range.end));
         out.push(blocked(view, start, end, SpanKind::Secret, NAME));
     };
-    for hit in ISSUED.find_iter(&view.text) {
-        let before = view.before(view.at_byte(hit.start()));
-        let inside = before.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
-        if !inside && !is_example(hit.as_str()) {
-            add(hit.range());
+    for run in ascii_runs(&view.text, SHORTEST_ISSUED) {
+        for hit in ISSUED.find_iter(&view.text[run.clone()]) {
+            let range = run.start + hit.start()..run.start + hit.end();
+            let before = view.before(view.at_byte(range.start));
+            let inside = before.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
+            if !inside && !is_example(hit.as_str()) {
+                add(range);
+            }
         }
     }
     for hit in PEM.find_iter(&view.text) {

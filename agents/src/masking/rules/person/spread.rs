@@ -21,6 +21,9 @@ const MOST_ALIKE: usize = 100;
 /// Each costs a search of every later document.
 const MOST_GUARDED: usize = 200;
 
+/// A name as it is written, and the initials of its words.
+type Spelling = (Box<str>, Vec<char>);
+
 /// The names of the documents so far.
 ///
 /// Found by their first two characters: an automaton would be built anew for each name that is
@@ -28,7 +31,7 @@ const MOST_GUARDED: usize = 200;
 #[derive(Default)]
 pub(in crate::masking) struct Known {
     /// Spellings that begin so, the longest first, each with its initials, one per word.
-    names: HashMap<(char, char), Vec<(Box<str>, Vec<char>)>>,
+    names: HashMap<(char, char), Vec<Spelling>>,
     firsts: HashSet<char>,
     count: usize,
     /// Digest of all that was learnt, in order: equal digests, equal names.
