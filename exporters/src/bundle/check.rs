@@ -97,7 +97,7 @@ fn entries(evidence: &Evidence, head: &Checkpoint, report: &mut Report) {
     );
     let why = format!(
         "their hashes lead to the root of its first {size} entries; the log's key signed that \
-         root and each entry: {key}"
+         root, and each entry the key in force there: {key}"
     );
     report.proves(what, why);
 }

@@ -165,7 +165,7 @@ class Bundle:
         runs = [(run[0], run[-1]) for run in runs]
         shown = ", ".join(f"{first}-{last}" if first < last else f"{first}" for first, last in runs[:12]) + " …" * (len(runs) > 12)
         yield "PROVEN", (f"{len(self.entries)} entries ({shown}) are in the log {self.origin} at these positions, exactly as they are here: their"
-                         f" hashes lead to the root of its first {self.size} entries; the log's key signed that root and each entry")
+                         f" hashes lead to the root of its first {self.size} entries; the log's key signed that root, and each entry the key in force there")
         for first, last in runs:
             if first < last: yield "PROVEN", f"nothing is missing from entry {first} to entry {last}: every position is here"
         if set(self.chosen) == {"from", "to"}:
