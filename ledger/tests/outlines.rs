@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used)]
 
 use ledger::clock::SystemClock;
+use ledger::note::SignerKey;
 use ledger::verify::{Check, Trust, verify};
-use ledger::{AppendError, Appender, Head, OpenError, Options, Reader, Submission};
+use ledger::{AppendError, Appender, Head, HeldKey, OpenError, Options, Reader, Submission};
 use schemas::kinds::agents::{AgentReason, AgentRetired};
+use schemas::kinds::ledger::RotationReason;
 use schemas::{Event, EventId, Timestamp};
 use sha2::{Digest, Sha256};
 use std::fs::File;
@@ -184,4 +186,47 @@ fn a_full_file_that_was_changed_is_read_and_stops_the_start_with_the_place() {
             (_, other) => panic!("{hide}: {:?}", other.map(|(_, reader)| reader.head())),
         }
     }
+}
+
+/// Who signs what is read from the log at every start, never from what was derived of it.
+#[test]
+fn a_file_in_which_the_key_was_rotated_has_no_outline_and_is_read() {
+    let dir = TempDir::new().unwrap();
+    ledger::create(dir.path(), "example.com/daicho", &SystemClock).unwrap();
+    let (appender, _) = open(dir.path()).unwrap();
+    for number in 0..EVENTS / 2 {
+        appender.append(vec![event(number, "cfo")]).unwrap();
+    }
+    let next = SignerKey::from_seed("example.com/daicho", &[9; 32]).unwrap();
+    let vkey = next.verifier().clone();
+    let actor = "user:s001".parse().unwrap();
+    let reason = RotationReason::Scheduled;
+    let rotated = appender
+        .rotate(actor, reason, HeldKey::plain(next))
+        .unwrap();
+    for number in EVENTS / 2..EVENTS {
+        appender.append(vec![event(number, "cfo")]).unwrap();
+    }
+    drop(appender);
+    let full = files(dir.path(), "log").len() - 1;
+    assert_eq!(files(dir.path(), "index/outlines").len(), full - 1);
+
+    let (appender, reader) = open(dir.path()).unwrap();
+    let keys: Vec<_> = reader
+        .keys()
+        .iter()
+        .map(|(first, key)| (first, key.clone()))
+        .collect();
+    assert_eq!(
+        (keys.len(), &keys[1]),
+        (2, &(rotated.seq + 1, vkey.clone()))
+    );
+    assert_eq!(reader.key_in_force(), vkey);
+    appender.append(vec![event(EVENTS, "cfo")]).unwrap();
+    drop((appender, reader));
+    assert!(
+        verify(dir.path(), &Trust::default(), |_| {})
+            .unwrap()
+            .is_clean()
+    );
 }
