@@ -11,7 +11,7 @@ import hmac, json, sys
 from pathlib import Path
 import zstandard
 from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
-from verify import frames, sha256
+from verify import frames, number, sha256
 
 WINDOW, MAGIC = 32768, bytes.fromhex("28b52ffd")
 
@@ -42,17 +42,13 @@ class Bucket:
 
 
 def edit(base, beside, packed):
-    at = 0
-
-    def number():
-        nonlocal at
-        value, shift = 0, 0
-        while True:
-            byte, at = packed[at], at + 1
-            value, shift = value | (byte & 127) << shift, shift + 7
-            if byte < 128: return value
-
-    edits = [(number(), number(), number()) for _ in range(number())]
+    count, at = number(packed, 0)
+    edits = []
+    for _ in range(count):
+        copy, at = number(packed, at)
+        skip, at = number(packed, at)
+        insert, at = number(packed, at)
+        edits.append((copy, skip, insert))
     behind = len(base) - sum(copy + skip for copy, skip, _ in edits)
     end = max(len(beside) - behind, 0)
     new = unzstd(packed[at:], beside[max(end - WINDOW, 0):end]) if at < len(packed) else b""

@@ -91,23 +91,24 @@ def stated_end(after, path):
     return offset if stated else None
 
 
+def number(data, at):
+    """The LEB128 number at a place, in the fewest bytes, and where it ends."""
+    value, shift = 0, 0
+    while True:
+        byte, at = data[at], at + 1
+        value, shift = value | (byte & 127) << shift, shift + 7
+        if byte < 128 or shift == 63: break
+    if byte >= 128 or (byte == 0 and shift > 7): raise ValueError("not a number")
+    return value, at
+
+
 def frames(pack, at):
     """What a pack holds: base digest, beside digest and box of each frame, up to one that is cut off or none."""
     digests = []
 
-    def number():
-        nonlocal at
-        value, shift = 0, 0
-        while True:
-            byte, at = pack[at], at + 1
-            value, shift = value | (byte & 127) << shift, shift + 7
-            if byte < 128 or shift == 63: break
-        if byte >= 128 or (byte == 0 and shift > 7): raise ValueError("not a number")
-        return value
-
     def named():
         nonlocal at
-        n = number()
+        n, at = number(pack, at)
         if n == 0: return bytes(32)
         if n > 1:
             if n - 1 > len(digests): raise ValueError("no such frame")
@@ -117,7 +118,9 @@ def frames(pack, at):
         return digest
 
     while at < len(pack):
-        try: length, base, beside = number(), named(), named()
+        try:
+            length, at = number(pack, at)
+            base, beside = named(), named()
         except (ValueError, IndexError): return
         box, at = pack[at:at + length], at + length
         if length < 16 or len(box) < length: return
