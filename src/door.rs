@@ -173,12 +173,7 @@ impl Door {
     pub fn new_id(&self) -> EventId {
         match self {
             Door::Here(appender) => appender.new_id(),
-            Door::Server { .. } => {
-                let mut random = [0; 10];
-                // Without randomness ids could repeat; then the append is a conflict.
-                let _ = getrandom::fill(&mut random);
-                EventId::new(self.now(), random)
-            }
+            Door::Server { .. } => ledger::fresh_id(self.now()),
         }
     }
 

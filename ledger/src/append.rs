@@ -9,6 +9,7 @@ mod outliner;
 use crate::clock::Clock;
 use crate::content::{ContentError, Sealed};
 use crate::disk::Disk;
+use crate::fresh_id::fresh_id;
 use crate::ids::Ids;
 use crate::key_file::HeldKey;
 use crate::layout::Layout;
@@ -341,10 +342,7 @@ impl Appender {
 
     /// A fresh idempotency key (UUID v7).
     pub fn new_id(&self) -> EventId {
-        let mut random = [0; 10];
-        // Without randomness ids could repeat; then the append is a conflict, not a loss.
-        let _ = getrandom::fill(&mut random);
-        EventId::new(self.now(), random)
+        fresh_id(self.now())
     }
 
     /// The newest checkpoint as an event, so that every receiver of the log holds one.

@@ -12,6 +12,7 @@ mod create;
 pub mod disk;
 mod entry;
 mod expire;
+mod fresh_id;
 mod history;
 mod ids;
 mod key_file;
@@ -46,6 +47,7 @@ pub use content::ContentError;
 pub use create::{CreateError, create, create_under};
 pub use entry::Entry;
 pub use expire::ExpireError;
+pub use fresh_id::fresh_id;
 pub use history::{KeyHistory, RotationFault};
 pub use key_file::{
     HeldKey, KeyFile, KeyFileError, Needs, NoSecrets, TokenKey, Unlock, UnlockError,

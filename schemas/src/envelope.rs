@@ -132,34 +132,39 @@ impl Envelope {
     /// Reads a body and insists on its one canonical form: a second spelling of the same
     /// values would be a second entry with the same meaning.
     pub fn from_body(body: &[u8]) -> Result<Envelope, EnvelopeError> {
-        if body.len() > MAX_BODY_BYTES {
-            return Err(EnvelopeError::TooLong { len: body.len() });
-        }
-        let read: Read =
-            serde_json::from_slice(body).map_err(|e| EnvelopeError::Malformed(json_fault(&e)))?;
-        if read.v != FORMAT_VERSION {
-            return Err(EnvelopeError::UnknownVersion(read.v));
-        }
-        let data = Data::parse(&read.kind, read.data.get())?;
-        let envelope = Envelope {
-            seq: read.seq,
-            at: read.at,
-            event: Event {
-                id: read.id,
-                class: read.class,
-                actor: read.actor,
-                session: read.session,
-                occurred: read.occurred,
-                data,
-            },
-            content: read.content,
-            prev: read.prev,
-        };
+        let envelope = read(body)?;
         if envelope.to_body()? != body {
             return Err(EnvelopeError::NotCanonical);
         }
         Ok(envelope)
     }
+}
+
+/// What a body says, in whatever form it says it.
+fn read(body: &[u8]) -> Result<Envelope, EnvelopeError> {
+    if body.len() > MAX_BODY_BYTES {
+        return Err(EnvelopeError::TooLong { len: body.len() });
+    }
+    let read: Read =
+        serde_json::from_slice(body).map_err(|e| EnvelopeError::Malformed(json_fault(&e)))?;
+    if read.v != FORMAT_VERSION {
+        return Err(EnvelopeError::UnknownVersion(read.v));
+    }
+    let data = Data::parse(&read.kind, read.data.get())?;
+    Ok(Envelope {
+        seq: read.seq,
+        at: read.at,
+        event: Event {
+            id: read.id,
+            class: read.class,
+            actor: read.actor,
+            session: read.session,
+            occurred: read.occurred,
+            data,
+        },
+        content: read.content,
+        prev: read.prev,
+    })
 }
 
 /// A body but for its place: written where the event comes from, so that giving it a place
@@ -181,7 +186,11 @@ impl Unplaced {
         // The longest body that this event can become: it fits at every place.
         let place = (LONGEST_SEQ, Timestamp::default(), Hash::ZERO);
         let mut middle = Written::at(place, event, content).body()?;
-        Envelope::from_body(&middle)?;
+        // Equal values have one body: where they came back, it need not be written again.
+        let read = read(&middle)?;
+        if read.event != *event || read.content != content {
+            Envelope::from_body(&middle)?;
+        }
         let at = BEFORE_SEQ.len() + LONGEST_SEQ.to_string().len() + BEFORE_AT.len();
         let (at_chars, prev_chars) = (place.1.as_text().len(), place.2.as_text().len());
         middle.truncate(middle.len() - AFTER_PREV.len() - prev_chars);

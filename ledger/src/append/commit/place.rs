@@ -6,9 +6,19 @@ use crate::checkpoint::CHECKPOINT_REACH;
 use crate::content::{ContentStore, Sealed};
 use crate::open::CLOCK_TOLERANCE_MICROS;
 use crate::tree::leaf_hash;
-use schemas::{ContentRef, Data, Envelope, EnvelopeError, Event, EventId};
+use schemas::{ContentRef, Data, Envelope, EnvelopeError, Event, EventId, Timestamp};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry::{Occupied, Vacant};
 use std::sync::{Arc, PoisonError};
+
+/// Where an item of a request comes to stand.
+enum Place {
+    Next,
+    /// It is in the log already.
+    Taken(Receipt),
+    /// With the same item before it in the request.
+    Of(usize),
+}
 
 impl Committer {
     pub(super) fn place(
@@ -36,65 +46,66 @@ impl Committer {
         for outlined in self.outliner.done() {
             self.ids.outlined(outlined);
         }
-        let mut fresh: HashMap<EventId, &Prepared> = HashMap::new();
-        let mut known: HashMap<EventId, Receipt> = HashMap::new();
         let next = base + plan.drafted.len() as u64;
         let end = next + prepared.len() as u64;
-        for item in &prepared {
+        let mut first: HashMap<EventId, usize> = HashMap::with_capacity(prepared.len());
+        let mut places = Vec::with_capacity(prepared.len());
+        for (index, item) in prepared.iter().enumerate() {
             let id = item.event.id;
             let taken = self.ids.find(&id);
             // Unreadable now is not free: the producer may try again.
             if let Some(seq) = taken.map_err(|error| stopped(&error.to_string()))? {
-                known.insert(id, self.recorded(item, seq, base, plan)?);
+                places.push(Place::Taken(self.recorded(item, seq, base, plan)?));
                 continue;
             }
             check_reach(&item.event, next, end)?;
-            if let Some(first) = fresh.insert(id, item)
-                && !same(
-                    &self.shared.content,
-                    &first.event,
-                    &first.references(),
-                    item,
-                )
-            {
-                return Err(AppendError::ConflictInBatch { id });
+            match first.entry(id) {
+                Vacant(entry) => {
+                    entry.insert(index);
+                    places.push(Place::Next);
+                }
+                Occupied(entry) => {
+                    let was = &prepared[*entry.get()];
+                    if !same(&self.shared.content, &was.event, &was.references(), item) {
+                        return Err(AppendError::ConflictInBatch { id });
+                    }
+                    places.push(Place::Of(*entry.get()));
+                }
             }
         }
 
-        let mut receipts = Vec::with_capacity(prepared.len());
-        for item in prepared {
-            let id = item.event.id;
-            if let Some(receipt) = known.get(&id) {
-                receipts.push(*receipt);
-                continue;
-            }
-            let seq = base + plan.drafted.len() as u64;
-            let body = item.body.at(seq, at, self.prev);
-            let leaf = leaf_hash(&body);
-            plan.bytes += body.len() + item.sealed.iter().map(Sealed::len_bytes).sum::<usize>();
-            plan.drafted.push(Drafted { body, leaf });
-            plan.sealed.extend(item.sealed);
-            (self.prev, self.newest) = (leaf, at);
-            let receipt = Receipt {
-                seq,
-                id,
-                leaf,
-                at,
-                new: true,
-            };
-            known.insert(
-                id,
-                Receipt {
+        let mut receipts: Vec<Receipt> = Vec::with_capacity(prepared.len());
+        for (item, place) in prepared.into_iter().zip(places) {
+            receipts.push(match place {
+                Place::Taken(receipt) => receipt,
+                Place::Of(first) => Receipt {
                     new: false,
-                    ..receipt
+                    ..receipts[first]
                 },
-            );
-            receipts.push(receipt);
+                Place::Next => self.draft(item, base, at, plan),
+            });
         }
         for receipt in receipts.iter().filter(|receipt| receipt.new) {
             self.ids.insert(receipt.id, receipt.seq);
         }
         Ok(receipts)
+    }
+
+    fn draft(&mut self, item: Prepared, base: u64, at: Timestamp, plan: &mut Plan) -> Receipt {
+        let (id, seq) = (item.event.id, base + plan.drafted.len() as u64);
+        let body = item.body.at(seq, at, self.prev);
+        let leaf = leaf_hash(&body);
+        plan.bytes += body.len() + item.sealed.iter().map(Sealed::len_bytes).sum::<usize>();
+        plan.drafted.push(Drafted { body, leaf });
+        plan.sealed.extend(item.sealed);
+        (self.prev, self.newest) = (leaf, at);
+        Receipt {
+            seq,
+            id,
+            leaf,
+            at,
+            new: true,
+        }
     }
 
     /// The receipt of an id that is recorded already, if it means the same event and content.
