@@ -14,6 +14,7 @@
 
 pub mod body;
 mod chars;
+mod evidence;
 mod json;
 mod lexicon;
 mod memo;
@@ -24,6 +25,7 @@ mod rules;
 mod tags;
 
 pub use body::{BodyError, Dialect, MaskedBody};
+pub use evidence::Evidence;
 pub use policy::{EmailMask, Policy, PolicyError};
 pub use tags::TagKey;
 
@@ -99,6 +101,7 @@ pub struct Span {
     #[serde(rename = "type")]
     pub kind: SpanKind,
     pub rule: &'static str,
+    pub evidence: Evidence,
     pub replacement: String,
 }
 
@@ -154,6 +157,7 @@ impl Masker {
                     end: hit.end,
                     kind: hit.kind,
                     rule: hit.rule,
+                    evidence: hit.evidence,
                     replacement: hit.replacement,
                 })
                 .collect(),
@@ -262,6 +266,7 @@ fn collect(view: &normal::View, finds: Vec<rules::Find>, hits: &mut Vec<Hit>) {
                 end,
                 kind: find.kind,
                 rule: find.rule,
+                evidence: find.evidence,
                 replacement: find.replacement,
                 value: find.value,
             });

@@ -1,6 +1,6 @@
 //! Of overlapping finds, which ones stand.
 
-use super::SpanKind;
+use super::{Evidence, SpanKind};
 
 /// A find at scalars of the original.
 pub(super) struct Hit {
@@ -8,6 +8,7 @@ pub(super) struct Hit {
     pub end: usize,
     pub kind: SpanKind,
     pub rule: &'static str,
+    pub evidence: Evidence,
     pub replacement: String,
     pub value: String,
 }
@@ -69,6 +70,7 @@ mod tests {
             end,
             kind,
             rule: "r",
+            evidence: Evidence::of("a test"),
             replacement: String::new(),
             value: String::new(),
         }

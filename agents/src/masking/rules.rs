@@ -12,7 +12,7 @@ pub(super) mod secret;
 
 use super::normal::View;
 use super::policy::Policy;
-use super::{SpanKind, tags};
+use super::{Evidence, SpanKind, tags};
 use regex::Regex;
 
 /// One thing that a rule found in a view, at characters `start..end` of it.
@@ -21,6 +21,7 @@ pub(super) struct Find {
     pub end: usize,
     pub kind: SpanKind,
     pub rule: &'static str,
+    pub evidence: Evidence,
     pub replacement: String,
     /// The value in its normal form: the same value gives the same tag, however it was written.
     pub value: String,
@@ -94,6 +95,7 @@ pub(super) fn blocked(
     end: usize,
     kind: SpanKind,
     rule: &'static str,
+    evidence: Evidence,
 ) -> Find {
     let value = tags::squeeze(view.slice(start, end));
     Find {
@@ -101,6 +103,7 @@ pub(super) fn blocked(
         end,
         kind,
         rule,
+        evidence,
         replacement: cut(kind),
         value,
     }

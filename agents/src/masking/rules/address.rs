@@ -5,11 +5,11 @@
 //! to live from a place in the news.
 
 use super::{Asked, Find, digits, pattern};
-use crate::masking::SpanKind;
 use crate::masking::chars::{is_han, is_hiragana, is_katakana, is_latin};
 use crate::masking::lexicon::{PREFECTURES, PREFECTURES_LATIN, gazetteer};
 use crate::masking::normal::View;
 use crate::masking::tags;
+use crate::masking::{Evidence, SpanKind};
 use aho_corasick::{AhoCorasick, MatchKind};
 use regex::Regex;
 use std::sync::LazyLock;
@@ -294,6 +294,7 @@ fn address(view: &View, start: usize, end: usize, prefecture: Option<&str>) -> F
         end,
         kind: SpanKind::Address,
         rule: NAME,
+        evidence: Evidence::of(prefecture.map_or("form of an address", |_| "gazetteer")),
         replacement: prefecture.unwrap_or(UNKNOWN).to_string(),
         value: tags::squeeze(view.slice(start, end))
             .trim_start_matches('〒')

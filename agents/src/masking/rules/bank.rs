@@ -1,8 +1,8 @@
 //! Bank accounts. There is no check digit: seven digits count only in a bank's words.
 
 use super::{Asked, Find, blocked, digits, pattern};
-use crate::masking::SpanKind;
 use crate::masking::normal::View;
+use crate::masking::{Evidence, SpanKind};
 use regex::Regex;
 use std::sync::LazyLock;
 
@@ -40,16 +40,21 @@ static IBAN: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?"));
 
 pub(super) fn find(view: &View, _: &Asked, out: &mut Vec<Find>) {
-    let mut add = |range: std::ops::Range<usize>, near_bank: bool| {
+    let mut add = |range: std::ops::Range<usize>, near_bank: bool, evidence: &'static str| {
         let (start, end) = (view.at_byte(range.start), view.at_byte(range.end));
         if is_amount(view, start, end) || (near_bank && !is_near_bank(view, start, end)) {
             return;
         }
-        out.push(blocked(view, start, end, SpanKind::Bank, NAME));
+        let evidence = Evidence::of(evidence);
+        out.push(blocked(view, start, end, SpanKind::Bank, NAME, evidence));
     };
-    for (regex, near_bank) in [(&*LABELLED, false), (&*DEPOSIT, true), (&*BRANCH, false)] {
+    for (regex, near_bank, evidence) in [
+        (&*LABELLED, false, "account label"),
+        (&*DEPOSIT, true, "kind of deposit near a bank"),
+        (&*BRANCH, false, "bank and branch"),
+    ] {
         for hit in regex.captures_iter(&view.text) {
-            add(hit.get(1).map_or(0..0, |m| m.range()), near_bank);
+            add(hit.get(1).map_or(0..0, |m| m.range()), near_bank, evidence);
         }
     }
     let post = ["記号", "ゆうちょ", "郵便貯金"]
@@ -67,12 +72,12 @@ pub(super) fn find(view: &View, _: &Asked, out: &mut Vec<Find>) {
             || near.contains("ゆうちょ")
             || near.contains("郵便貯金")
         {
-            add(range, false);
+            add(range, false, "form of Japan Post Bank");
         }
     }
     for hit in IBAN.find_iter(&view.text) {
         if is_iban(hit.as_str()) {
-            add(hit.range(), false);
+            add(hit.range(), false, "IBAN check digits valid");
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Payment card numbers: brand, length and Luhn together.
 
 use super::{Asked, Find, blocked, digits, label_before, pattern, stands_alone};
-use crate::masking::SpanKind;
 use crate::masking::normal::View;
+use crate::masking::{Evidence, SpanKind};
 use regex::Regex;
 use std::sync::LazyLock;
 
@@ -41,7 +41,9 @@ pub(super) fn find(view: &View, asked: &Asked, out: &mut Vec<Find>) {
             (None, None) => number.len() > 13,
         };
         if meant && !(asked.policy.allow_test_cards && is_published_test(&number)) {
-            out.push(blocked(view, start, end, SpanKind::Card, NAME));
+            let valid = Evidence::of("Luhn and issuer");
+            let evidence = label.map_or(valid, |_| valid.with("label"));
+            out.push(blocked(view, start, end, SpanKind::Card, NAME, evidence));
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Mailbox addresses: the local part goes, the domain stays.
 
 use super::{Asked, Find, pattern};
-use crate::masking::SpanKind;
 use crate::masking::normal::View;
 use crate::masking::policy::EmailMask;
+use crate::masking::{Evidence, SpanKind};
 use regex::Regex;
 use std::sync::LazyLock;
 
@@ -45,6 +45,7 @@ pub(super) fn find(view: &View, asked: &Asked, out: &mut Vec<Find>) {
             end,
             kind: SpanKind::Email,
             rule: NAME,
+            evidence: Evidence::of("form of a mailbox"),
             replacement: mask(view, start, at, end, asked.policy.email),
             value: view.slice(start, end).to_lowercase(),
         });

@@ -2,8 +2,8 @@
 //! or the words that the operator put on the list.
 
 use super::{Asked, Find, blocked, pattern};
-use crate::masking::SpanKind;
 use crate::masking::normal::View;
+use crate::masking::{Evidence, SpanKind};
 use regex::Regex;
 use std::sync::LazyLock;
 
@@ -52,18 +52,19 @@ static DECLARED: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 pub(super) fn find(view: &View, asked: &Asked, out: &mut Vec<Find>) {
+    let mut add = |range: std::ops::Range<usize>, evidence: Evidence| {
+        let (start, end) = (view.at_byte(range.start), view.at_byte(range.end));
+        out.push(blocked(view, start, end, SpanKind::Insider, NAME, evidence));
+    };
     for word in &asked.policy.insider_keywords {
         if word.is_empty() {
             continue;
         }
         for (at, hit) in view.text.match_indices(word.as_str()) {
-            out.push(blocked(
-                view,
-                view.at_byte(at),
-                view.at_byte(at + hit.len()),
-                SpanKind::Insider,
-                NAME,
-            ));
+            add(
+                at..at + hit.len(),
+                Evidence::of("word of the operator's list"),
+            );
         }
     }
     if !(SECRET.is_match(&view.text)
@@ -73,23 +74,18 @@ pub(super) fn find(view: &View, asked: &Asked, out: &mut Vec<Find>) {
     {
         return;
     }
+    let fact_with = |sign| Evidence::of("material fact").with(sign);
     let sentences = sentences(&view.text);
     for (n, sentence) in sentences.iter().enumerate() {
         let text = &view.text[sentence.clone()];
         if PUBLIC.is_match(text) {
             continue;
         }
-        let mut add = |range: std::ops::Range<usize>| {
-            out.push(blocked(
-                view,
-                view.at_byte(range.start),
-                view.at_byte(range.end),
-                SpanKind::Insider,
-                NAME,
-            ));
-        };
         if DECLARED.is_match(text) {
-            add(sentence.clone());
+            add(
+                sentence.clone(),
+                Evidence::of("calls itself inside information"),
+            );
             continue;
         }
         let Some(sign) = SECRET.find(text) else {
@@ -98,13 +94,14 @@ pub(super) fn find(view: &View, asked: &Asked, out: &mut Vec<Find>) {
                 && (LABEL.is_match(text) || PLAN.is_match(text))
                 && !COMMON.is_match(fact.as_str())
             {
-                add(sentence.clone());
+                add(sentence.clone(), fact_with("confidentiality label or plan"));
             }
             continue;
         };
         if let Some(fact) = FACT.find(text) {
-            add(sentence.start + sign.start().min(fact.start())
-                ..sentence.start + sign.end().max(fact.end()));
+            let range = sentence.start + sign.start().min(fact.start())
+                ..sentence.start + sign.end().max(fact.end());
+            add(range, fact_with("sign that it is not public"));
             continue;
         }
         // The fact in the sentence before or after: only one that means little else.
@@ -118,8 +115,9 @@ pub(super) fn find(view: &View, asked: &Asked, out: &mut Vec<Find>) {
                 && (!COMMON.is_match(fact.as_str()) || PLANNED.is_match(beside))
                 && !PUBLIC.is_match(beside)
             {
-                add(other.clone());
-                add(sentence.clone());
+                let evidence = fact_with("sign in the next sentence that it is not public");
+                add(other.clone(), evidence);
+                add(sentence.clone(), evidence);
             }
         }
     }

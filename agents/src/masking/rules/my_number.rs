@@ -1,8 +1,8 @@
 //! My Number (個人番号): twelve digits with a check digit. The law forbids keeping it.
 
 use super::{Asked, Find, blocked, digits, label_before, pattern, stands_alone};
-use crate::masking::SpanKind;
 use crate::masking::normal::View;
+use crate::masking::{Evidence, SpanKind};
 use regex::Regex;
 use std::sync::LazyLock;
 
@@ -44,7 +44,16 @@ pub(super) fn find(view: &View, _: &Asked, out: &mut Vec<Find>) {
             }
         };
         if meant {
-            out.push(blocked(view, start, end, SpanKind::MyNumber, NAME));
+            let valid = Evidence::of("check digit valid");
+            let evidence = label.map_or(valid, |_| valid.with("label"));
+            out.push(blocked(
+                view,
+                start,
+                end,
+                SpanKind::MyNumber,
+                NAME,
+                evidence,
+            ));
         }
     }
 }

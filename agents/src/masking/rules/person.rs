@@ -16,9 +16,9 @@ mod spread;
 pub(in crate::masking) mod table;
 
 use super::Find;
-use crate::masking::SpanKind;
+use crate::masking::lexicon::lexicon;
 use crate::masking::normal::{Reading, View};
-use crate::masking::tags;
+use crate::masking::{Evidence, SpanKind, tags};
 use shape::Name;
 pub(in crate::masking) use spread::{Known, Lesson};
 
@@ -38,25 +38,84 @@ pub(in crate::masking) fn find(
     }
     let scene = Scene::new(view, taken);
     let mut names = Names::default();
-    honorific::find(&scene, &mut names);
-    label::find(&scene, &mut names);
-    table::find(&scene, &mut names);
-    latin::find(&scene, &mut names);
-    prose::find(&scene, &mut names);
-    deeds::find(&scene, &mut names);
-    bare::find(&scene, &mut names);
-    beside::find(&scene, &mut names);
+    for (sign, find) in EVIDENCE {
+        names.because(sign);
+        find(&scene, &mut names);
+    }
+    names.because("named elsewhere");
     spread::find(&scene, known, &mut names);
-    for name in names.0 {
+    for (name, sign) in names.found {
         out.push(Find {
             start: name.start,
             end: name.end,
             kind: SpanKind::Person,
             rule: NAME,
+            evidence: evidence(view, &name, sign),
             replacement: name.initials(),
             value: tags::squeeze(view.slice(name.start, name.end)),
         });
     }
+}
+
+/// Finds the names of one kind of evidence.
+type Look = fn(&Scene, &mut Names);
+
+/// The kinds of evidence, in the order in which they look.
+const EVIDENCE: [(&str, Look); 8] = [
+    (HONORED, honorific::find),
+    ("label", label::find),
+    ("head of a column", table::find),
+    ("Latin pair or greeting", latin::find),
+    ("pair, introduction or line of its own", prose::find),
+    ("office or deed", deeds::find),
+    ("place of a noun of its own", bare::find),
+    ("name beside it", beside::find),
+];
+
+const HONORED: &str = "honorific or title";
+
+/// What of the name the lists know, and the sign that found it.
+fn evidence(view: &View, name: &Name, sign: &'static str) -> Evidence {
+    let lexicon = lexicon();
+    let knows = |part: &shape::Part| {
+        let word = view.slice(part.start, part.end);
+        let surname = lexicon.surname(word).is_some()
+            || lexicon.is_surname_kana(word)
+            || lexicon.is_surname_romaji(word)
+            || lexicon.is_foreign_surname(word);
+        let given = lexicon.given(word).is_some()
+            || lexicon.is_given_kana(word)
+            || lexicon.is_given_romaji(word)
+            || lexicon.is_foreign_given(word);
+        (surname, given)
+    };
+    let (surname, given) = name
+        .parts
+        .iter()
+        .map(knows)
+        .fold((false, false), |a, b| (a.0 || b.0, a.1 || b.1));
+    let form = match (surname, given, name.parts.len()) {
+        (true, true, 2..) => "surname and given name lexicon",
+        (true, ..) => "surname lexicon",
+        (_, true, _) => "given name lexicon",
+        _ => "shape of a name",
+    };
+    let said = [
+        "さん",
+        "様",
+        "さま",
+        "氏",
+        "くん",
+        "ちゃん",
+        "君",
+        "殿",
+        "先生",
+    ];
+    let after = view
+        .slice(name.end, (name.end + 4).min(view.len()))
+        .trim_start();
+    let honorific = said.into_iter().find(|word| after.starts_with(word));
+    Evidence::of(form).with(honorific.filter(|_| sign == HONORED).unwrap_or(sign))
 }
 
 /// A view with what is no place for a name marked in it.
@@ -90,29 +149,37 @@ impl<'v> Scene<'v> {
 /// The names found so far, in order, none overlapping another. The first evidence wins unless
 /// later evidence sees more of the same name.
 #[derive(Default)]
-pub(super) struct Names(Vec<Name>);
+pub(super) struct Names {
+    found: Vec<(Name, &'static str)>,
+    /// What the names that are added now are found by.
+    sign: &'static str,
+}
 
 impl Names {
+    fn because(&mut self, sign: &'static str) {
+        self.sign = sign;
+    }
+
     pub fn add(&mut self, name: Name) {
-        let from = self.0.partition_point(|n| n.end <= name.start);
-        let to = self.0.partition_point(|n| n.start < name.end);
-        let rivals = &self.0[from..to.max(from)];
+        let from = self.found.partition_point(|(n, _)| n.end <= name.start);
+        let to = self.found.partition_point(|(n, _)| n.start < name.end);
+        let rivals = &self.found[from..to.max(from)];
         if rivals
             .iter()
-            .any(|n| n.end - n.start >= name.end - name.start)
+            .any(|(n, _)| n.end - n.start >= name.end - name.start)
         {
             return;
         }
-        self.0.splice(from..to.max(from), [name]);
+        self.found.splice(from..to.max(from), [(name, self.sign)]);
     }
 
     pub fn covers(&self, start: usize, end: usize) -> bool {
-        let from = self.0.partition_point(|n| n.end <= start);
-        self.0.get(from).is_some_and(|n| n.start < end)
+        let from = self.found.partition_point(|(n, _)| n.end <= start);
+        self.found.get(from).is_some_and(|(n, _)| n.start < end)
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Name> {
-        self.0.iter()
+        self.found.iter().map(|(name, _)| name)
     }
 }
 

@@ -1,8 +1,8 @@
 //! Subscriber numbers: the last four digits go, everything else stays as it was written.
 
 use super::{Asked, Find, digits, label_before, pattern, stands_alone};
-use crate::masking::SpanKind;
 use crate::masking::normal::View;
+use crate::masking::{Evidence, SpanKind};
 use regex::Regex;
 use std::sync::LazyLock;
 
@@ -42,7 +42,7 @@ pub(super) fn find(view: &View, _: &Asked, out: &mut Vec<Find>) {
             && (stands_alone(view, start, end) || is_glued(view, start, end))
             && !is_contrary(view, start)
         {
-            out.push(number(view, start, end, value));
+            out.push(number(view, start, end, value, "numbering plan"));
         }
     }
     for hit in FOREIGN.find_iter(&view.text) {
@@ -61,7 +61,13 @@ pub(super) fn find(view: &View, _: &Asked, out: &mut Vec<Find>) {
             && stands_alone(view, start, end)
             && !view.before(start).is_some_and(|c| c == '=' || c == ')')
         {
-            out.push(number(view, start, end, format!("+{value}")));
+            out.push(number(
+                view,
+                start,
+                end,
+                format!("+{value}"),
+                "country code",
+            ));
         }
     }
     for hit in CLIPPED.find_iter(&view.text) {
@@ -75,6 +81,7 @@ pub(super) fn find(view: &View, _: &Asked, out: &mut Vec<Find>) {
                 start,
                 end,
                 format!("0{}", digits(hit.as_str())),
+                "numbering plan without its zero, after a label",
             ));
         }
     }
@@ -142,7 +149,7 @@ fn is_contrary(view: &View, start: usize) -> bool {
         && label_before(view, start, 18, &LABEL).is_none_or(|label| label > contrary)
 }
 
-fn number(view: &View, start: usize, end: usize, value: String) -> Find {
+fn number(view: &View, start: usize, end: usize, value: String, evidence: &'static str) -> Find {
     let last: Vec<usize> = (start..end)
         .rev()
         .filter(|&i| view.chars[i].is_ascii_digit())
@@ -165,6 +172,7 @@ fn number(view: &View, start: usize, end: usize, value: String) -> Find {
         end,
         kind: SpanKind::Phone,
         rule: NAME,
+        evidence: Evidence::of(evidence),
         replacement,
         value,
     }

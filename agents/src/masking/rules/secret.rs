@@ -3,8 +3,8 @@
 //! Entropy alone is no evidence: it would block every commit hash.
 
 use super::{Asked, Find, ascii_runs, blocked, pattern};
-use crate::masking::SpanKind;
 use crate::masking::normal::View;
+use crate::masking::{Evidence, SpanKind};
 use regex::Regex;
 use std::sync::LazyLock;
 
@@ -86,9 +86,10 @@ static PIN: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 pub(super) fn find(view: &View, _: &Asked, out: &mut Vec<Find>) {
-    let mut add = |range: std::ops::Range<usize>| {
+    let mut add = |range: std::ops::Range<usize>, evidence: &'static str| {
         let (start, end) = (view.at_byte(range.start), view.at_byte(range.end));
-        out.push(blocked(view, start, end, SpanKind::Secret, NAME));
+        let evidence = Evidence::of(evidence);
+        out.push(blocked(view, start, end, SpanKind::Secret, NAME, evidence));
     };
     for run in ascii_runs(&view.text, SHORTEST_ISSUED) {
         for hit in ISSUED.find_iter(&view.text[run.clone()]) {
@@ -96,12 +97,12 @@ pub(super) fn find(view: &View, _: &Asked, out: &mut Vec<Find>) {
             let before = view.before(view.at_byte(range.start));
             let inside = before.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
             if !inside && !is_example(hit.as_str()) {
-                add(range);
+                add(range, "form of an issued credential");
             }
         }
     }
     for hit in PEM.find_iter(&view.text) {
-        add(hit.range());
+        add(hit.range(), "private key block");
     }
     let links = view.text.contains("://") && view.text.contains('@');
     for hit in URL.captures_iter(if links { &view.text } else { "" }) {
@@ -114,7 +115,7 @@ pub(super) fn find(view: &View, _: &Asked, out: &mut Vec<Find>) {
                 hit.get(0).map_or(0, |m| m.start()),
                 hit.get(2).map_or(0, |m| m.end()),
             );
-            add(from..to);
+            add(from..to, "password in a URL");
         }
     }
     let headers = HEADER.is_match(&view.text);
@@ -123,7 +124,7 @@ pub(super) fn find(view: &View, _: &Asked, out: &mut Vec<Find>) {
             && !is_placeholder(value.as_str())
             && classes(value.as_str()) >= 2
         {
-            add(value.range());
+            add(value.range(), "authorization header");
         }
     }
     // Labels may follow each other (`secret access key: password=…`): search on from each label's end.
@@ -135,7 +136,8 @@ pub(super) fn find(view: &View, _: &Asked, out: &mut Vec<Find>) {
             text,
             &view.text[hit.get(0).map_or(0, |m| m.start())..value.start()],
         ) {
-            add(value.start()..value.start() + text.len());
+            let range = value.start()..value.start() + text.len();
+            add(range, "mixed characters after a label");
             at = value.end();
         } else {
             at = value.start();
@@ -145,12 +147,12 @@ pub(super) fn find(view: &View, _: &Asked, out: &mut Vec<Find>) {
         if let Some(value) = hit.get(1)
             && is_credential(trimmed(value.as_str()), "")
         {
-            add(value.range());
+            add(value.range(), "user and password together");
         }
     }
     for hit in PIN.captures_iter(&view.text) {
         if let Some(value) = hit.get(1) {
-            add(value.range());
+            add(value.range(), "digits after a PIN's label");
         }
     }
 }
