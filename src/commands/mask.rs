@@ -1,3 +1,8 @@
+mod check;
+mod explain;
+mod place;
+mod source;
+
 use crate::cli::{Cli, Mask};
 use crate::config::Config;
 use crate::masking;
@@ -6,7 +11,9 @@ use agents::masking::{Masked, Masker, Verdict};
 use anyhow::{Context, anyhow};
 use ledger::Layout;
 use serde::{Deserialize, Serialize};
+use source::Text;
 use std::io::{BufRead, Read, Write};
+use std::path::Path;
 
 #[derive(Deserialize)]
 struct Line {
@@ -24,24 +31,52 @@ struct Answer<'a> {
 pub fn run(cli: &Cli, args: &Mask) -> Done {
     let config = Config::load(&Layout::new(&cli.data))?;
     let masker = masking::alone(config.masking)?;
+    if args.check {
+        return check::check(&masker, &args.files, cli.json);
+    }
     if args.ndjson {
-        lines(&masker)
-    } else {
-        text(cli, &masker)
+        return lines(&masker);
+    }
+    let file = match args.files.as_slice() {
+        [] => None,
+        [file] => Some(file.as_path()),
+        _ => {
+            return Err(Failure::msg(
+                "more than one file to mask",
+                "mask them one by one; --check looks through many",
+            ));
+        }
+    };
+    let Text { text, encoding } = read(file)?;
+    if args.explain && !cli.json {
+        return explain::explain(&text, encoding, &masker.text(&text));
+    }
+    // What is found nothing in leaves byte for byte, so it has to be UTF-8 as it stands.
+    if encoding != "UTF-8" && !cli.json {
+        return Err(Failure::msg(
+            format!("the text is {encoding}, and masked text is UTF-8"),
+            "convert it first, as with iconv; --explain and --check read it as it is",
+        ));
+    }
+    plain(cli, &masker, &text)
+}
+
+fn read(file: Option<&Path>) -> Result<Text, Failure> {
+    let help = "give text, converted first if need be, as with iconv";
+    match file {
+        Some(path) => source::read(path)
+            .map_err(|fault| Failure::new(anyhow!("{} {fault}", path.display()), help)),
+        None => {
+            let mut bytes = Vec::new();
+            std::io::stdin().read_to_end(&mut bytes)?;
+            source::text_of(&bytes)
+                .map_err(|fault| Failure::new(anyhow!("standard input {fault}"), help))
+        }
     }
 }
 
-fn text(cli: &Cli, masker: &Masker) -> Done {
-    let mut text = String::new();
-    std::io::stdin()
-        .read_to_string(&mut text)
-        .map_err(|error| {
-            Failure::new(
-                anyhow!(error).context("standard input is not UTF-8 text"),
-                "convert it first, as with iconv",
-            )
-        })?;
-    let masked = masker.text(&text);
+fn plain(cli: &Cli, masker: &Masker, text: &str) -> Done {
+    let masked = masker.text(text);
     let mut out = std::io::stdout().lock();
     let blocked = masked.verdict == Verdict::Block;
     if cli.json {

@@ -36,6 +36,7 @@ mod format;
 mod judges;
 mod keys;
 mod kill;
+mod mask;
 mod oracle;
 mod privacy;
 mod review;
