@@ -2,6 +2,8 @@
 //!
 //! Entropy alone is no evidence: it would block every commit hash.
 
+mod gitleaks;
+
 use super::{Asked, Find, ascii_runs, blocked, pattern};
 use crate::masking::normal::View;
 use crate::masking::{Evidence, SpanKind};
@@ -99,6 +101,15 @@ pub(super) fn find(view: &View, _: &Asked, out: &mut Vec<Find>) {
             if !inside && !is_example(hit.as_str()) {
                 add(range, "form of an issued credential");
             }
+        }
+    }
+    for leak in gitleaks::leaks(&view.text) {
+        // It reads bytes, and may end inside of a character.
+        let whole = |at| view.byte_of(view.at_byte(at));
+        let range = whole(leak.place.start)..whole(leak.place.end);
+        let value = &view.text[range.clone()];
+        if !is_example(value) && !is_placeholder(value) {
+            add(range, leak.id);
         }
     }
     for hit in PEM.find_iter(&view.text) {
