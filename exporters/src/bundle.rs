@@ -3,17 +3,19 @@
 //! ```text
 //! FORMAT.md  verify.html  verify.py      how to check, for people and for machines
 //! manifest.json                          {"bundle":1,"chosen":{…}}: what the sender says was chosen
-//! entries.ndjson                         lines as in the log: body TAB base64(signature) LF
-//! proofs                                 of each entry, in order: the middle of a C2SP tlog-proof
+//! entries                                body TAB base64(signature) TAB base64 hashes LF
 //! checkpoint                             the signed note that every proof leads to
-//! older/<role>.checkpoint                an older one: cosigned, stamped, or kept by the auditor
-//! older/<role>.consistency               RFC 6962 proof that the log has only grown since
-//! older/stamped.tsr                      RFC 3161 token over that older note
+//! older/proofs                           position TAB leaf hash TAB base64 hashes LF
+//! older/cosigned.checkpoint              an older note, with cosignatures
+//! older/stamped.checkpoint               another, and in older/stamped.tsr an RFC 3161 token over it
 //! released/<seq>/<name>                  content as the officer releases it
 //! sealed/<seq>/<name>                    the sealed bytes of it, which the entry commits to
 //! ```
 //! Nothing in a bundle is believed because it is in the bundle: proof goes from the bytes of a
-//! body by hash and path to the root of a checkpoint, and from there to whoever signed it.
+//! body by hash and path to the root of a checkpoint, and from there to whoever signed it. The
+//! path of entry n - 1 also gives the root that the log had when it had n entries: so the proof
+//! that the log has grown from an older checkpoint is the proof of the last entry of that one,
+//! and `older/proofs` has those whose entries are not here.
 
 mod check;
 mod evidence;
@@ -40,21 +42,13 @@ const PAPERS: [(&str, &str); 3] = [
 ];
 
 const MANIFEST: &str = "manifest.json";
-const ENTRIES: &str = "entries.ndjson";
-const PROOFS: &str = "proofs";
+const ENTRIES: &str = "entries";
 const CHECKPOINT: &str = "checkpoint";
+const OLDER_PROOFS: &str = "older/proofs";
+const COSIGNED: &str = "older/cosigned.checkpoint";
+const STAMPED: &str = "older/stamped.checkpoint";
 const TOKEN: &str = "older/stamped.tsr";
-
-/// What a proof lacks at its beginning, and the checkpoint at its end, to be a file of its own.
-const PROOF_HEADER: &str = "c2sp.org/tlog-proof@v1\n";
 
 fn content_member(kind: &str, seq: u64, name: &str) -> String {
     format!("{kind}/{seq:020}/{name}")
-}
-
-/// Why an older checkpoint is in a bundle.
-const ROLES: [&str; 3] = ["cosigned", "kept", "stamped"];
-
-fn older_member(role: &str, what: &str) -> String {
-    format!("older/{role}.{what}")
 }

@@ -53,16 +53,15 @@ fn the_page_takes_text_as_text_and_asks_nobody() {
     }
 }
 
-const NAMES: [&str; 13] = [
+const NAMES: [&str; 12] = [
     "FORMAT.md",
     "verify.html",
     "verify.py",
     "manifest.json",
-    "entries.ndjson",
-    "proofs",
+    "entries",
     "checkpoint",
-    "older/kept.checkpoint",
-    "older/kept.consistency",
+    "older/proofs",
+    "older/cosigned.checkpoint",
     "older/stamped.tsr",
     "older/stamped.checkpoint",
     "sealed/00000000000000000001/note",

@@ -260,28 +260,36 @@ fn largest_power_below(count: u64) -> u64 {
 
 /// RFC 9162 §2.1.3.2: does the path lead from the leaf to the root?
 pub fn check_inclusion(leaf: Hash, seq: u64, size: u64, path: &[Hash], root: &Hash) -> bool {
+    roots(leaf, seq, size, path).is_some_and(|(_, whole)| whole == *root)
+}
+
+/// The roots of the first `seq + 1` entries and of all `size`, by the audit path of entry `seq`:
+/// what is to its right is in the second only. So one path shows both that the entry is there
+/// and that the log has only grown since it was the last.
+pub fn roots(leaf: Hash, seq: u64, size: u64, path: &[Hash]) -> Option<(Hash, Hash)> {
     if seq >= size {
-        return false;
+        return None;
     }
     let (mut node, mut last) = (seq, size - 1);
-    let mut hash = leaf;
+    let (mut first, mut whole) = (leaf, leaf);
     for sibling in path {
         if last == 0 {
-            return false;
+            return None;
         }
         if node & 1 == 1 || node == last {
-            hash = node_hash(sibling, &hash);
+            first = node_hash(sibling, &first);
+            whole = node_hash(sibling, &whole);
             while node & 1 == 0 && node != 0 {
                 node >>= 1;
                 last >>= 1;
             }
         } else {
-            hash = node_hash(&hash, sibling);
+            whole = node_hash(&whole, sibling);
         }
         node >>= 1;
         last >>= 1;
     }
-    last == 0 && hash == *root
+    (last == 0).then_some((first, whole))
 }
 
 /// RFC 9162 §2.1.4.2: is the old tree a prefix of the new one?

@@ -10,7 +10,7 @@ use exporters::bundle::{
     Chosen, Released, Report, Stamped, Trust, Wanted, WriteError, check, write,
 };
 use ledger::note::Note;
-use ledger::query::find;
+use ledger::query::{Filter, find};
 use ledger::timestamp::pairs;
 use ledger::{Checkpoint, Reader};
 use schemas::Name;
@@ -88,7 +88,7 @@ fn tell(cli: &Cli, args: &Bundle, report: &Report, zip: &[u8]) {
 
 /// Everything but the content: it is opened when all else is known to be there.
 fn wanted(reader: &Reader, args: &Bundle) -> Result<Wanted, Failure> {
-    let filter = filter(&args.filter)?;
+    let mut filter = filter(&args.filter)?;
     let covered = reader.covered();
     if let Some(beyond) = filter.to.filter(|to| *to >= covered) {
         return Err(Failure::msg(
@@ -105,30 +105,30 @@ fn wanted(reader: &Reader, args: &Bundle) -> Result<Wanted, Failure> {
             ));
         }
     };
-    let chosen = Chosen {
-        from: filter.from,
-        to,
-        kind: filter.kinds.clone(),
-        actor: filter.actor.clone(),
-        session: filter.session.clone(),
-        class: filter.class.clone(),
-        since: filter.since,
-        until: filter.until,
-    };
+    let mut chosen = chosen(&filter, to);
     let views = Views::open(reader.clone())?;
-    let found = find(
-        reader,
-        &views.positions,
-        &ledger::query::Filter {
-            to: Some(to),
-            ..filter
-        },
-    )?;
+    filter.to = Some(to);
+    let found = find(reader, &views.positions, &filter)?;
     if found.is_empty() {
         return Err(Failure::msg(
             format!("there is no entry with {chosen}"),
             "`daicho events` lists what is there",
         ));
+    }
+    let Filter {
+        kinds,
+        actor,
+        session,
+        class,
+        ..
+    } = &filter;
+    if kinds.is_empty() && actor.is_none() && session.is_none() && class.is_none() {
+        // The ledger's time does not run back: a span of it is a range, which can be proven.
+        chosen = Chosen {
+            from: found[0],
+            to: found[found.len() - 1],
+            only: None,
+        };
     }
     let mut positions = BTreeSet::from_iter(found);
     positions.insert(0);
@@ -174,6 +174,26 @@ fn wanted(reader: &Reader, args: &Bundle) -> Result<Wanted, Failure> {
         wanted.positions.last().copied().unwrap_or(0),
     )?;
     Ok(wanted)
+}
+
+/// A choice in the words of a bundle.
+fn chosen(filter: &Filter, to: u64) -> Chosen {
+    let mut words = Vec::new();
+    let mut also = |what: &str, value: Option<String>| {
+        words.extend(value.map(|value| format!("{what} {value}")));
+    };
+    let kinds = (!filter.kinds.is_empty()).then(|| filter.kinds.join(" or "));
+    also("kind", kinds);
+    also("actor", filter.actor.as_ref().map(ToString::to_string));
+    also("session", filter.session.as_ref().map(ToString::to_string));
+    also("class", filter.class.as_ref().map(ToString::to_string));
+    also("since", filter.since.map(|at| at.to_string()));
+    also("until", filter.until.map(|at| at.to_string()));
+    Chosen {
+        from: filter.from,
+        to,
+        only: (!words.is_empty()).then(|| words.join(", ")),
+    }
 }
 
 /// The oldest stamped checkpoint that covers all of the bundle, or else the newest.

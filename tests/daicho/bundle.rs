@@ -160,7 +160,11 @@ fn three_verifiers_see_what_a_bundle_proves_and_what_it_does_not() {
         (all("the key").vkey(vkey), 0),
         (all("another key").vkey(&foreign), 1),
         (all("a kept checkpoint").vkey(vkey).kept(kept), 0),
-        (part("one that no proof is for").kept(kept), 2),
+        (
+            part("a kept checkpoint that ends with an entry").kept(kept),
+            0,
+        ),
+        (part("one that no proof is for").kept(&fork(12)), 2),
         (all("a newer checkpoint").kept(&fork(99)), 2),
         (all("a fork at a kept size").kept(&fork(11)), 1),
         (all("a fork at the bundle's size").kept(&fork(41)), 1),
@@ -268,8 +272,12 @@ fn a_bundle_has_one_form_and_is_never_written_over() {
     }
     let members = members(&one);
     let text = |name: &str| String::from_utf8(members[name].clone()).unwrap();
-    for (seq, block) in (0..).zip(text("proofs").split_inclusive("\n\n")) {
-        let proof = format!("c2sp.org/tlog-proof@v1\n{block}{}", text("checkpoint"));
+    for (seq, line) in (0..).zip(text("entries").lines()) {
+        let path = line.rsplit('\t').next().unwrap().replace(' ', "\n");
+        let proof = format!(
+            "c2sp.org/tlog-proof@v1\nindex {seq}\n{path}\n\n{}",
+            text("checkpoint")
+        );
         let proven = sample.ledger.run(&["prove", &format!("{seq}")]).ok();
         assert_eq!(proof, proven);
     }
@@ -393,6 +401,13 @@ fn whatever_is_done_to_a_bundle_is_found_by_all_three() {
         assert!(changed != whole, "{name} changed nothing");
         wrong(&name, &zip::write(&changed).unwrap());
     }
+    let mut less = whole.clone();
+    less.remove(tamper::COSIGNED);
+    let less = keep(&sample.ledger, "less", &zip::write(&less).unwrap());
+    let witness = sample.witness.key().to_string();
+    let less = |name: &str| sample.ask(name, &less);
+    questions.push((less("what a witness signed left out").witness(&witness), 1));
+    questions.push((less("and nobody asks for it"), 0));
     say(&format!(
         "bundle: three verifiers find each of {} tampered bundles",
         questions.len()

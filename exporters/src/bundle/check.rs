@@ -2,16 +2,17 @@
 
 mod others;
 
-use super::evidence::{Evidence, Signed};
+use super::evidence::{Evidence, Proof, Signed};
 use super::report::Report;
 use super::{PAPERS, content_member};
 use ledger::Checkpoint;
 use ledger::note::VerifierKey;
 use ledger::timestamp::Authority;
-use ledger::tree::check_inclusion;
+use ledger::tree::roots;
 use ledger::witness::{CosignerKey, Policy};
 use schemas::{ContentRef, Hash};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 
 /// What the auditor brings. Where nothing is brought the bundle vouches for itself, and the
 /// report says so.
@@ -47,15 +48,16 @@ fn examine(zip: &[u8], trust: &Trust, report: &mut Report) -> Result<(), String>
     report.keys = evidence.keys.spans();
     report.positions = evidence.entries.iter().map(Signed::seq).collect();
     report.entries = report.positions.len();
-    let head = evidence.open(&evidence.checkpoint);
+    let head = evidence.open(evidence.checkpoint);
     let head = head.map_err(|fault| format!("checkpoint: {fault}"))?;
     report.size = head.size;
     report.root = Some(head.root);
 
-    entries(&evidence, &head, report);
+    let mut known = BTreeMap::from([(head.size, head.root)]);
+    entries(&evidence, &head, &mut known, report);
     keys(&evidence, trust, report);
     completeness(&evidence, report);
-    others::check(&evidence, &head, trust, report)?;
+    others::check(&evidence, &head, known, trust, report)?;
     contents(&evidence, report);
     papers(&evidence, report);
     report.leaves_open(
@@ -65,26 +67,42 @@ fn examine(zip: &[u8], trust: &Trust, report: &mut Report) -> Result<(), String>
     Ok(())
 }
 
-fn entries(evidence: &Evidence, head: &Checkpoint, report: &mut Report) {
+/// The roots that the log had, by its size then.
+type Known = BTreeMap<u64, Hash>;
+
+/// Does the proof lead to the checkpoint? Then it shows what the root was when its entry was
+/// the last.
+fn proves(proof: &Proof, head: &Checkpoint, known: &mut Known) -> bool {
+    match roots(proof.leaf, proof.seq, head.size, &proof.path) {
+        Some((then, whole)) if whole == head.root => {
+            known.insert(proof.seq + 1, then);
+            true
+        }
+        _ => false,
+    }
+}
+
+fn entries(evidence: &Evidence, head: &Checkpoint, known: &mut Known, report: &mut Report) {
     let mut before: Option<&Signed> = None;
-    for (entry, proof) in evidence.entries.iter().zip(&evidence.proofs) {
-        let (seq, leaf) = (entry.seq(), entry.leaf);
+    for entry in &evidence.entries {
+        let (seq, leaf) = (entry.seq(), entry.proof.leaf);
         let mut wrong = |fault: &str| report.wrong(format!("entry {seq}: {fault}"));
-        if proof.seq != seq || !check_inclusion(leaf, seq, head.size, &proof.path, &head.root) {
+        if !proves(&entry.proof, head, known) {
             wrong("its proof does not lead to the checkpoint's root");
         }
         if !ledger::signature::holds(evidence.keys.at(seq), &leaf, &entry.signature) {
             wrong("its signature does not hold under the key of its position");
         }
         if let Some(before) = before {
-            if before.seq() + 1 == seq && entry.envelope.prev != before.leaf {
+            if before.seq() + 1 == seq && entry.envelope.prev != before.proof.leaf {
                 wrong("`prev` is not the hash of the entry before");
             }
             if entry.envelope.at < before.envelope.at {
                 wrong("its time is before that of the entry before");
             }
         }
-        if !evidence.chosen.fits(&entry.envelope) && !entry.introduces_a_key() {
+        let chosen = evidence.chosen.from..=evidence.chosen.to;
+        if !chosen.contains(&seq) && !entry.introduces_a_key() {
             wrong("it is not what the manifest says was chosen");
         }
         before = Some(entry);
@@ -141,17 +159,17 @@ fn completeness(evidence: &Evidence, report: &mut Report) {
             "every position between them is here",
         );
     }
-    if !chosen.is_whole_range() {
-        report.leaves_open(
+    let positions = evidence.entries.iter().map(Signed::seq);
+    match (chosen.missing(positions), &chosen.only) {
+        (0, _) => {}
+        (_, Some(_)) => report.leaves_open(
             format!("that these are all entries of: {chosen}"),
             "that is the sender's statement, which nobody signed; only a range without a gap \
              shows that nothing was left out",
-        );
-    } else if !runs
-        .iter()
-        .any(|(first, last)| *first <= chosen.from && chosen.to <= *last)
-    {
-        report.wrong(format!("an entry is missing: the manifest says {chosen}"));
+        ),
+        (count, None) => report.wrong(format!(
+            "{count} entries are missing: the manifest says {chosen}"
+        )),
     }
 }
 

@@ -1,11 +1,8 @@
 use super::keys::Keys;
 use super::manifest::{Chosen, Manifest};
-use super::{
-    CHECKPOINT, ENTRIES, MANIFEST, PAPERS, PROOF_HEADER, PROOFS, ROLES, TOKEN, older_member, zip,
-};
+use super::{CHECKPOINT, COSIGNED, ENTRIES, MANIFEST, OLDER_PROOFS, PAPERS, STAMPED, TOKEN, zip};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use ledger::note::Note;
-use ledger::proof::Proof;
 use ledger::tree::leaf_hash;
 use ledger::{Checkpoint, line};
 use schemas::{ContentRef, Data, Envelope, Hash};
@@ -17,19 +14,27 @@ pub struct Evidence<'a> {
     pub chosen: Chosen,
     /// By position.
     pub entries: Vec<Signed>,
-    /// One for each entry.
-    pub proofs: Vec<Proof>,
+    /// Of entries that are not here, the last ones of older checkpoints.
+    pub older_proofs: Vec<Proof>,
     pub keys: Keys,
-    pub checkpoint: Vec<u8>,
-    pub older: Vec<Older>,
+    pub checkpoint: &'a [u8],
+    pub cosigned: Option<&'a [u8]>,
+    pub stamped: Option<&'a [u8]>,
     pub token: Option<&'a [u8]>,
 }
 
 /// A line of the log.
 pub struct Signed {
     pub envelope: Envelope,
-    pub leaf: Hash,
     pub signature: [u8; 64],
+    pub proof: Proof,
+}
+
+/// Where a leaf is, and the hashes beside its way to the root.
+pub struct Proof {
+    pub seq: u64,
+    pub leaf: Hash,
+    pub path: Vec<Hash>,
 }
 
 impl Signed {
@@ -43,13 +48,6 @@ impl Signed {
             Data::LedgerCreated(_) | Data::KeyRotated(_)
         )
     }
-}
-
-/// An older checkpoint and the way from it to the bundle's own.
-pub struct Older {
-    pub role: &'static str,
-    pub note: Vec<u8>,
-    pub consistency: Vec<Hash>,
 }
 
 impl<'a> Evidence<'a> {
@@ -81,38 +79,16 @@ impl<'a> Evidence<'a> {
             return Err(format!("{MANIFEST}: it is not in its one form"));
         }
         let entries = read_entries(member(ENTRIES)?)?;
-        let proofs = read_proofs(member(PROOFS)?)?;
-        if proofs.len() != entries.len() {
-            return Err(format!(
-                "{PROOFS} holds {} proofs for {} entries",
-                proofs.len(),
-                entries.len()
-            ));
-        }
-        let mut older = Vec::new();
-        for role in ROLES {
-            let (note, path) = (
-                older_member(role, "checkpoint"),
-                older_member(role, "consistency"),
-            );
-            if !members.contains_key(&note) && !members.contains_key(&path) {
-                continue;
-            }
-            let consistency = read_hashes(member(&path)?)
-                .ok_or_else(|| format!("{path}: a line is not a hash in base64"))?;
-            older.push(Older {
-                role,
-                note: member(&note)?.to_vec(),
-                consistency,
-            });
-        }
+        let older_proofs = members.get(OLDER_PROOFS);
+        let older_proofs = older_proofs.map_or(Ok(Vec::new()), |text| read_older_proofs(text))?;
         Ok(Evidence {
             chosen: manifest.chosen,
             keys: Keys::of(entries.iter().map(|entry| &entry.envelope))?,
             entries,
-            proofs,
-            checkpoint: member(CHECKPOINT)?.to_vec(),
-            older,
+            older_proofs,
+            checkpoint: member(CHECKPOINT)?,
+            cosigned: members.get(COSIGNED).copied(),
+            stamped: members.get(STAMPED).copied(),
             token: members.get(TOKEN).copied(),
             members,
         })
@@ -149,15 +125,17 @@ impl<'a> Evidence<'a> {
 
 /// Nothing else is in a bundle: what no rule reads could pass for evidence.
 fn known(name: &str) -> bool {
-    let fixed = [MANIFEST, ENTRIES, PROOFS, CHECKPOINT, TOKEN];
-    let older = |role: &&str| {
-        ["checkpoint", "consistency"]
-            .iter()
-            .any(|what| older_member(role, what) == name)
-    };
+    let fixed = [
+        MANIFEST,
+        ENTRIES,
+        CHECKPOINT,
+        OLDER_PROOFS,
+        COSIGNED,
+        STAMPED,
+        TOKEN,
+    ];
     fixed.contains(&name)
         || PAPERS.iter().any(|(paper, _)| *paper == name)
-        || ROLES.iter().any(older)
         || content_place(name).is_some()
 }
 
@@ -173,57 +151,76 @@ fn content_place(member: &str) -> Option<(u64, &str)> {
     Some((seq, name))
 }
 
-fn read_entries(bytes: &[u8]) -> Result<Vec<Signed>, String> {
-    let text = bytes
-        .strip_suffix(b"\n")
-        .ok_or(format!("{ENTRIES}: its last line has no end"))?;
-    let mut entries: Vec<Signed> = Vec::new();
-    for (number, text) in (1..).zip(text.split(|byte| *byte == b'\n')) {
-        let at = |fault: &dyn std::fmt::Display| format!("{ENTRIES}: line {number}: {fault}");
-        let (body, signature) = line::split(text).map_err(|fault| at(&fault))?;
-        let envelope = Envelope::from_body(body).map_err(|fault| at(&fault))?;
-        if entries
-            .last()
-            .is_some_and(|before| before.seq() >= envelope.seq)
-        {
-            return Err(at(&"its position is not after that of the line before"));
-        }
-        entries.push(Signed {
-            envelope,
-            leaf: leaf_hash(body),
-            signature,
-        });
+/// Each of a file's lines, read so.
+fn read_lines<T>(
+    name: &str,
+    bytes: &[u8],
+    read: impl Fn(&[u8]) -> Result<T, String>,
+) -> Result<Vec<T>, String> {
+    if bytes.last().is_some_and(|last| *last != b'\n') {
+        return Err(format!("{name}: its last line has no end"));
     }
-    Ok(entries)
+    let lines = (1..).zip(bytes.split_inclusive(|byte| *byte == b'\n'));
+    let read = |(number, line): (u64, &[u8])| {
+        read(&line[..line.len() - 1]).map_err(|fault| format!("{name}: line {number}: {fault}"))
+    };
+    lines.map(read).collect()
 }
 
-fn read_proofs(bytes: &[u8]) -> Result<Vec<Proof>, String> {
-    let fault = |fault: &dyn std::fmt::Display| format!("{PROOFS}: {fault}");
-    let text = std::str::from_utf8(bytes).map_err(|error| fault(&error))?;
-    let blocks = text
-        .strip_suffix("\n\n")
-        .ok_or_else(|| fault(&"it does not end with an empty line"))?;
-    let read = |block: &str| {
-        let whole = format!("{PROOF_HEADER}{block}\n\n");
-        let proof = Proof::parse(&whole).map_err(|error| fault(&error))?;
-        if proof.to_text() != whole {
-            return Err(fault(&"a proof is not in its one form"));
-        }
-        Ok(proof)
-    };
-    blocks.split("\n\n").map(read).collect()
+fn read_entries(bytes: &[u8]) -> Result<Vec<Signed>, String> {
+    let entries = read_lines(ENTRIES, bytes, |text| {
+        let tab = text.iter().rposition(|byte| *byte == b'\t');
+        let (text, path) = text.split_at(tab.ok_or("it has no TAB")?);
+        let (body, signature) = line::split(text).map_err(|fault| fault.to_string())?;
+        let envelope = Envelope::from_body(body).map_err(|fault| fault.to_string())?;
+        let proof = Proof {
+            seq: envelope.seq,
+            leaf: leaf_hash(body),
+            path: read_path(&path[1..])?,
+        };
+        Ok(Signed {
+            envelope,
+            signature,
+            proof,
+        })
+    })?;
+    match entries.windows(2).find(|two| two[0].seq() >= two[1].seq()) {
+        None => Ok(entries),
+        Some(two) => Err(format!("{ENTRIES}: entry {} is out of order", two[1].seq())),
+    }
 }
 
-fn read_hashes(bytes: &[u8]) -> Option<Vec<Hash>> {
-    let text = std::str::from_utf8(bytes).ok()?;
-    let hash = |line: &str| {
-        Some(Hash(
-            STANDARD
-                .decode(line.strip_suffix('\n')?)
-                .ok()?
-                .try_into()
-                .ok()?,
-        ))
-    };
-    text.split_inclusive('\n').map(hash).collect()
+fn read_older_proofs(bytes: &[u8]) -> Result<Vec<Proof>, String> {
+    read_lines(OLDER_PROOFS, bytes, |line| {
+        let fields: Vec<_> = line.splitn(3, |byte| *byte == b'\t').collect();
+        let [digits, leaf, path] = fields[..] else {
+            return Err("it is not position, TAB, leaf, TAB, path".to_owned());
+        };
+        let seq = std::str::from_utf8(digits).ok().and_then(|digits| {
+            let seq: u64 = digits.parse().ok()?;
+            (seq.to_string() == digits).then_some(seq)
+        });
+        Ok(Proof {
+            seq: seq.ok_or("its position is no number")?,
+            leaf: read_hash(leaf)?,
+            path: read_path(path)?,
+        })
+    })
+}
+
+/// Hashes with one space between them.
+fn read_path(text: &[u8]) -> Result<Vec<Hash>, String> {
+    match text {
+        [] => Ok(Vec::new()),
+        _ => text.split(|byte| *byte == b' ').map(read_hash).collect(),
+    }
+}
+
+fn read_hash(text: &[u8]) -> Result<Hash, String> {
+    let hash = STANDARD
+        .decode(text)
+        .ok()
+        .and_then(|raw| raw.try_into().ok());
+    hash.map(Hash)
+        .ok_or_else(|| "a hash of its path is not one in base64".to_owned())
 }

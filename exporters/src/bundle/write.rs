@@ -1,12 +1,11 @@
 use super::zip::{self, ZipError};
 use super::{
-    CHECKPOINT, Chosen, ENTRIES, MANIFEST, Manifest, PAPERS, PROOFS, ROLES, TOKEN, content_member,
-    older_member,
+    CHECKPOINT, COSIGNED, Chosen, ENTRIES, MANIFEST, Manifest, OLDER_PROOFS, PAPERS, STAMPED,
+    TOKEN, content_member,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use ledger::checkpoint::CheckpointError;
 use ledger::note::Note;
-use ledger::proof::Proof;
 use ledger::{Checkpoint, ContentError, ReadError, Reader, line};
 use schemas::{Hash, Name};
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +20,7 @@ pub struct Wanted {
     pub checkpoint: String,
     /// An older note that witnesses have cosigned.
     pub cosigned: Option<Vec<u8>>,
-    /// An older note that the auditor has kept.
+    /// An older note that the auditor has kept: what compares it shall be there.
     pub kept: Option<Vec<u8>>,
     pub stamped: Option<Stamped>,
     pub released: Vec<Released>,
@@ -67,18 +66,12 @@ pub enum WriteError {
 pub fn write(reader: &Reader, wanted: &Wanted) -> Result<Vec<u8>, WriteError> {
     let size = size_of(reader, wanted.checkpoint.as_bytes())?;
     let manifest = serde_json::to_vec(&Manifest::of(wanted.chosen.clone()));
-    let (mut entries, mut proofs) = (Vec::new(), String::new());
+    let mut entries = Vec::new();
     for &seq in &wanted.positions {
         let entry = reader.entry(seq)?;
         line::write(entry.body(), entry.signature(), &mut entries);
-        let path = reader.inclusion_proof(seq, size)?;
-        proofs += Proof {
-            seq,
-            path,
-            checkpoint: String::new(),
-        }
-        .to_text()
-        .trim_start_matches(super::PROOF_HEADER);
+        entries.pop(); // the LF: the path is in the line too
+        entries.extend(format!("\t{}\n", base64(&reader.inclusion_proof(seq, size)?)).bytes());
     }
     let mut members: BTreeMap<String, Vec<u8>> = BTreeMap::from([
         (
@@ -86,32 +79,22 @@ pub fn write(reader: &Reader, wanted: &Wanted) -> Result<Vec<u8>, WriteError> {
             manifest.expect("plain values are JSON"),
         ),
         (ENTRIES.to_owned(), entries),
-        (PROOFS.to_owned(), proofs.into_bytes()),
         (
             CHECKPOINT.to_owned(),
             wanted.checkpoint.clone().into_bytes(),
         ),
     ]);
     members.extend(PAPERS.map(|(name, text)| (name.to_owned(), text.as_bytes().to_vec())));
-    let stamped = wanted.stamped.as_ref();
-    let notes = [
-        wanted.cosigned.as_ref(),
-        wanted.kept.as_ref(),
-        stamped.map(|stamped| &stamped.note),
-    ];
-    for (role, note) in ROLES.into_iter().zip(notes) {
-        let Some(note) = note else { continue };
-        let old = size_of(reader, note)?;
-        let beyond = |_| WriteError::OtherLog { size: old };
-        let proof = reader.consistency_proof(old, size).map_err(beyond)?;
-        members.insert(older_member(role, "checkpoint"), note.clone());
-        members.insert(
-            older_member(role, "consistency"),
-            hashes(&proof).into_bytes(),
-        );
+    if let Some(note) = &wanted.cosigned {
+        members.insert(COSIGNED.to_owned(), note.clone());
     }
-    if let Some(stamped) = stamped {
-        members.insert(TOKEN.to_owned(), stamped.token.clone());
+    if let Some(Stamped { note, token }) = &wanted.stamped {
+        members.insert(STAMPED.to_owned(), note.clone());
+        members.insert(TOKEN.to_owned(), token.clone());
+    }
+    let older = older_proofs(reader, wanted, size)?;
+    if !older.is_empty() {
+        members.insert(OLDER_PROOFS.to_owned(), older.into_bytes());
     }
     for Released { seq, name, plain } in &wanted.released {
         let entry = reader.entry(*seq)?;
@@ -154,8 +137,32 @@ fn size_of(reader: &Reader, note: &[u8]) -> Result<u64, WriteError> {
     Ok(size)
 }
 
-fn hashes(path: &[Hash]) -> String {
-    path.iter()
-        .map(|hash| format!("{}\n", STANDARD.encode(hash.0)))
-        .collect()
+/// Of the last entries of older checkpoints, as far as they are not here with theirs.
+fn older_proofs(reader: &Reader, wanted: &Wanted, size: u64) -> Result<String, WriteError> {
+    let stamped = wanted.stamped.as_ref().map(|stamped| &stamped.note);
+    let notes = [wanted.cosigned.as_ref(), wanted.kept.as_ref(), stamped];
+    let sizes = notes
+        .into_iter()
+        .flatten()
+        .map(|note| size_of(reader, note));
+    let mut lines = String::new();
+    for old in sizes.collect::<Result<BTreeSet<_>, _>>()? {
+        let beyond = || WriteError::OtherLog { size: old };
+        let last = old.checked_sub(1).ok_or_else(beyond)?;
+        if old > size {
+            return Err(beyond());
+        }
+        if old < size && !wanted.positions.contains(&last) {
+            let leaf = base64(&[reader.leaf(last).ok_or_else(beyond)?]);
+            let path = base64(&reader.inclusion_proof(last, size)?);
+            lines += &format!("{last}\t{leaf}\t{path}\n");
+        }
+    }
+    Ok(lines)
+}
+
+/// Hashes with one space between them.
+fn base64(path: &[Hash]) -> String {
+    let hashes: Vec<_> = path.iter().map(|hash| STANDARD.encode(hash.0)).collect();
+    hashes.join(" ")
 }

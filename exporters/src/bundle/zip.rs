@@ -1,6 +1,7 @@
 //! A zip file that has one form: stored members in the order of their names, no extra field,
 //! no comment, no date, nothing before, between or behind. No two readers can see two things
-//! in it, nothing in it grows when it is unpacked, and no name leads out of a directory.
+//! in it, nothing in it grows when it is unpacked, and no name leads out of a directory. It is
+//! byte for byte what Python's `zipfile` writes, so that verify.py tells by writing it anew.
 
 use std::collections::BTreeMap;
 
@@ -116,9 +117,9 @@ fn sound(name: &str) -> bool {
 /// What the local header and the directory both say of a member, from "version needed" to the
 /// length of the extra field: APPNOTE.TXT 4.3.7 and 4.3.12.
 fn facts(name: &str, bytes: &[u8]) -> [u8; 26] {
-    // Version 1.0, no flags, stored, 1980-01-01 00:00.
+    // Version 2.0, no flags, stored, 1980-01-01 00:00.
     let mut facts = [0; 26];
-    facts[..10].copy_from_slice(&[10, 0, 0, 0, 0, 0, 0, 0, 0x21, 0]);
+    facts[..10].copy_from_slice(&[20, 0, 0, 0, 0, 0, 0, 0, 0x21, 0]);
     let size = (bytes.len() as u32).to_le_bytes();
     facts[10..14].copy_from_slice(&crc32fast::hash(bytes).to_le_bytes());
     facts[14..18].copy_from_slice(&size);
@@ -136,9 +137,10 @@ struct Directory {
 impl Directory {
     fn add(&mut self, name: &str, facts: &[u8; 26], offset: usize) {
         self.bytes.extend(CENTRAL);
-        self.bytes.extend([10, 0]);
+        self.bytes.extend([20, 3]); // made by version 2.0, on Unix
         self.bytes.extend(facts);
-        self.bytes.extend([0; 10]); // no comment, disk 0, no attributes
+        self.bytes.extend([0; 6]); // no comment, disk 0
+        self.bytes.extend((0o600_u32 << 16).to_le_bytes());
         self.bytes.extend((offset as u32).to_le_bytes());
         self.bytes.extend(name.as_bytes());
         self.count += 1;

@@ -5,7 +5,6 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use curve25519_dalek::Scalar;
 use ed25519_dalek::{Signer, SigningKey};
 use ledger::Checkpoint;
-use ledger::proof::Proof;
 use ledger::tree::{Tree, leaf_hash};
 use schemas::kinds::defence::DrillCompleted;
 use schemas::kinds::ledger::{KeyRotated, LedgerCreated, RotationReason};
@@ -152,18 +151,13 @@ impl Forged {
             tree.push(prev);
             let message = [format!("daicho/entry/v1\n{ORIGIN}\n").as_bytes(), &prev.0].concat();
             let signature = STANDARD.encode(signer.sign(&message));
-            lines.push([&body, &b"\t"[..], signature.as_bytes(), b"\n"].concat());
+            lines.push([&body, &b"\t"[..], signature.as_bytes(), b"\t"].concat());
         }
         let size = tree.size();
-        let proof = |seq: &u64| {
+        let line = |seq: &u64| {
             let path = tree.inclusion_proof(*seq, size).unwrap();
-            let whole = Proof {
-                seq: *seq,
-                path,
-                checkpoint: String::new(),
-            }
-            .to_text();
-            whole.split_once('\n').unwrap().1.to_owned()
+            let path: Vec<_> = path.iter().map(|hash| STANDARD.encode(hash.0)).collect();
+            [&lines[*seq as usize][..], path.join(" ").as_bytes(), b"\n"].concat()
         };
         let checkpoint = Checkpoint {
             origin: ORIGIN.to_owned(),
@@ -171,24 +165,14 @@ impl Forged {
             root: tree.root(),
         };
         let chosen = format!(
-            r#"{{"bundle":1,"chosen":{{"from":0,"to":{},"kind":["drill.completed"]}}}}"#,
+            r#"{{"bundle":1,"chosen":{{"from":0,"to":{},"only":"some"}}}}"#,
             size - 1
         );
         let mut members = template.clone();
         members
             .retain(|name, _| ["FORMAT.md", "verify.html", "verify.py"].contains(&name.as_str()));
         members.insert("manifest.json".into(), chosen.into_bytes());
-        members.insert(
-            "entries.ndjson".into(),
-            positions
-                .iter()
-                .flat_map(|seq| lines[*seq as usize].clone())
-                .collect(),
-        );
-        members.insert(
-            "proofs".into(),
-            positions.iter().map(proof).collect::<String>().into_bytes(),
-        );
+        members.insert("entries".into(), positions.iter().flat_map(line).collect());
         members.insert(
             "checkpoint".into(),
             self.last.note(&checkpoint.to_text()).into_bytes(),

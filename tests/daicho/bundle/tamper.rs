@@ -5,6 +5,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use exporters::bundle::zip;
 use serde_json::{Value, json};
 
+pub const COSIGNED: &str = "older/cosigned.checkpoint";
 const CONTENT: &str = "00000000000000000005/note";
 
 /// To the bytes of a zip, by name.
@@ -37,7 +38,7 @@ pub fn damaged(bytes: &[u8], whole: &Members) -> Vec<(String, Vec<u8>)> {
     add("two bundles", [bytes, bytes].concat());
     let empty = zip::write(&Members::new()).unwrap();
     add("a zip in front", [&empty, bytes].concat());
-    let times = |name: &str| if name == "entries.ndjson" { 2 } else { 1 };
+    let times = |name: &str| if name == "entries" { 2 } else { 1 };
     let doubled = whole
         .iter()
         .flat_map(|member| vec![member; times(member.0)]);
@@ -81,41 +82,37 @@ impl Changes<'_> {
     }
 
     fn lines(&self) -> Vec<String> {
-        let text = self.text("entries.ndjson");
+        let text = self.text("entries");
         text.split_inclusive('\n').map(str::to_owned).collect()
-    }
-
-    fn blocks(&self) -> Vec<String> {
-        let text = self.text("proofs");
-        text.split_inclusive("\n\n").map(str::to_owned).collect()
     }
 
     /// Line 4 is another.
     fn line(&mut self, what: &str, change: impl Fn(&str) -> String) {
         let mut lines = self.lines();
         lines[4] = change(&lines[4]);
-        self.set(what, "entries.ndjson", lines.concat());
+        self.set(what, "entries", lines.concat());
     }
 
-    /// The proof of line 4 is another.
-    fn block(&mut self, what: &str, change: impl Fn(&str) -> String) {
-        let mut blocks = self.blocks();
-        blocks[4] = change(&blocks[4]);
-        self.set(what, "proofs", blocks.concat());
+    /// A field of line 4 is another: 0 the body, 1 the signature, 2 the path.
+    fn field(&mut self, what: &str, field: usize, change: impl Fn(&str) -> String) {
+        self.line(what, |line| {
+            let mut fields = fields(line);
+            fields[field] = change(&fields[field]);
+            fields.join("\t") + "\n"
+        });
     }
 
-    /// Entries with their proofs, in this order.
+    /// Entries in this order.
     fn order(&mut self, what: &str, order: &[usize]) {
-        let (lines, blocks) = (self.lines(), self.blocks());
-        let mut changed = self.whole.clone();
-        let pick = |items: &[String]| order.iter().map(|i| items[*i].as_str()).collect::<String>();
-        changed.insert("entries.ndjson".to_owned(), pick(&lines).into_bytes());
-        changed.insert("proofs".to_owned(), pick(&blocks).into_bytes());
-        self.all.push((what.to_owned(), changed));
+        let lines = self.lines();
+        let picked: String = order.iter().map(|i| lines[*i].as_str()).collect();
+        self.set(what, "entries", picked);
     }
 
     fn of_members(&mut self) {
-        for name in self.whole.keys() {
+        // Without what a witness has signed less is proven, and nothing is wrong.
+        let needed = |name: &&String| *name != COSIGNED;
+        for name in self.whole.keys().filter(needed) {
             let mut changed = self.whole.clone();
             changed.remove(name);
             self.all.push((format!("without {name}"), changed));
@@ -124,6 +121,8 @@ impl Changes<'_> {
             "notes.txt",
             "older/other.checkpoint",
             "older/stamped.tsr",
+            "older/kept.checkpoint",
+            "manifest.json/x",
             "released/00000000000000000006/note",
             "sealed/00000000000000000005/letter",
             "sealed/5/note",
@@ -148,56 +147,52 @@ impl Changes<'_> {
         self.order("without entry 0", &all[1..]);
         self.order("no entry", &[]);
         let mut lines = self.lines();
-        let (body, signature) = lines[0].split_once('\t').unwrap();
+        let (body, rest) = lines[0].split_once('\t').unwrap();
         let mut created: Value = serde_json::from_str(body).unwrap();
         created["data"]["vkey"] = json!(Forger::Seed(3).vkey());
-        lines[0] = format!("{created}\t{signature}");
-        self.set("another key in entry 0", "entries.ndjson", lines.concat());
+        lines[0] = format!("{created}\t{rest}");
+        self.set("another key in entry 0", "entries", lines.concat());
     }
 
     fn of_signatures(&mut self) {
         let lines = self.lines();
-        let signature = |line: &str| line.split_once('\t').unwrap().1.trim().to_owned();
-        let with = |line: &str, signature: &str| {
-            let (body, _) = line.split_once('\t').unwrap();
-            format!("{body}\t{signature}\n")
-        };
+        let signature = |line: &str| fields(line)[1].clone();
         let other = signature(&lines[5]);
-        self.line("another's signature", |line| with(line, &other));
-        self.line("a signature cut", |line| line.replace("==\n", "\n"));
+        self.field("another's signature", 1, |_| other.clone());
+        self.field("a signature cut", 1, |signature| {
+            signature.replace("==", "")
+        });
         let raw = STANDARD.decode(signature(&lines[4])).unwrap();
         for (what, at) in [("a signature's R", 3), ("a signature's S", 40)] {
             let mut raw = raw.clone();
             raw[at] ^= 1;
-            self.line(what, |line| with(line, &STANDARD.encode(&raw)));
+            self.field(what, 1, |_| STANDARD.encode(&raw));
         }
         let beyond = plus_order(&raw);
-        self.line("a signature's S + L", |line| {
-            with(line, &STANDARD.encode(&beyond))
-        });
+        self.field("a signature's S + L", 1, |_| STANDARD.encode(&beyond));
     }
 
     fn of_proofs(&mut self) {
-        let mut blocks = self.blocks();
-        blocks.swap(4, 5);
-        self.set("two proofs in another order", "proofs", blocks.concat());
-        blocks.pop();
-        self.set("a proof dropped", "proofs", blocks.concat());
-        self.block("another index", |block| {
-            block.replacen("index 6", "index 7", 1)
-        });
-        self.block("an index in two forms", |block| {
-            block.replacen("index 6", "index 06", 1)
-        });
-        self.block("a proof cut", |block| {
-            block.trim_end().rsplit_once('\n').unwrap().0.to_owned() + "\n\n"
-        });
+        let lines = self.lines();
+        let other = fields(&lines[5])[2].clone();
+        self.field("another's proof", 2, |_| other.clone());
+        self.field("no proof", 2, |_| String::new());
+        let without = fields(&lines[4])[..2].join("\t");
+        self.line("a proof dropped", |_| format!("{without}\n"));
+        self.line("a field more", |line| line.replace('\n', "\tmore\n"));
         let hash = STANDARD.encode([1; 32]);
-        self.block("a proof longer", |block| {
-            block.replacen("\n\n", &format!("\n{hash}\n\n"), 1)
+        self.field("a proof cut", 2, |path| {
+            path.rsplit_once(' ').unwrap().0.to_owned()
         });
-        self.block("a hash changed", |block| {
-            block.replace(block.split('\n').nth(1).unwrap(), &hash)
+        self.field("a proof longer", 2, |path| format!("{path} {hash}"));
+        self.field("a hash changed", 2, |path| {
+            path.replace(path.split(' ').next().unwrap(), &hash)
+        });
+        self.field("a proof of hashes in two forms", 2, |path| {
+            path.replacen('=', "", 1)
+        });
+        self.field("a proof in white space", 2, |path| {
+            path.replacen(' ', "  ", 1)
         });
     }
 
@@ -219,21 +214,52 @@ impl Changes<'_> {
         );
         set("a checkpoint by another key", stranger.note(&text));
         set("a checkpoint without a signature", format!("{text}\n"));
-        let (kept, cosigned) = (
-            self.text("older/kept.checkpoint"),
-            self.text("older/cosigned.checkpoint"),
+        let at = COSIGNED;
+        let cosigned = self.text(at);
+        self.set(
+            "an older checkpoint in its place",
+            "checkpoint",
+            cosigned.clone(),
         );
-        self.set("an older checkpoint in its place", "checkpoint", kept);
-        let at = "older/kept.checkpoint";
-        self.set("another older checkpoint", at, cosigned);
-        let forged = stranger.note(&format!("example.com/daicho\n11\n{hash}\n"));
+        let forged = stranger.note(&format!("example.com/daicho\n21\n{hash}\n"));
         self.set("an older checkpoint by another key", at, forged);
-        let at = "older/kept.consistency";
-        let other = self.text("older/cosigned.consistency");
-        self.set("another consistency proof", at, other);
-        self.set("no consistency proof", at, "");
-        let cut = self.text(at).trim_end().to_owned();
-        self.set("a consistency proof without its end", at, cut);
+        let another = cosigned.replacen("\n21\n", "\n20\n", 1);
+        self.set("an older checkpoint of another size", at, another);
+        let at = "older/proofs";
+        let whole = self.text(at);
+        let [seq, leaf, path] = &fields(&whole)[..] else {
+            panic!("{whole}");
+        };
+        let line = |seq: &str, leaf: &str, path: &str| format!("{seq}\t{leaf}\t{path}\n");
+        let longer = format!("{path} {hash}");
+        let own = fields(&self.lines()[4])[2].clone();
+        for (what, text) in [
+            ("no older proof", String::new()),
+            (
+                "an older proof without its end",
+                whole.trim_end().to_owned(),
+            ),
+            ("an older proof of another entry", line("19", leaf, path)),
+            ("an older proof beyond the log", line("99", leaf, path)),
+            (
+                "a position in two forms",
+                line(&format!("0{seq}"), leaf, path),
+            ),
+            ("another leaf in an older proof", line(seq, &hash, path)),
+            ("an older proof with another's path", line(seq, leaf, &own)),
+            ("an older proof longer", line(seq, leaf, &longer)),
+            ("an older proof of no hash", line(seq, leaf, "")),
+            (
+                "an older proof and something more",
+                format!("{whole}more\n"),
+            ),
+            (
+                "a wrong older proof more",
+                whole.clone() + &line("17", leaf, path),
+            ),
+        ] {
+            self.set(what, at, text);
+        }
     }
 
     fn of_contents(&mut self) {
@@ -264,10 +290,20 @@ impl Changes<'_> {
         set("another time is said", with(until));
         set("kinds that are a text", with(r#""kind":"drill.completed""#));
         set("an unknown choice", with(r#""mood":"odd""#));
+        set("words that are a number", with(r#""only":5"#));
+        set("no end of the range", manifest.replace(r#","to":14"#, ""));
         set("another version", manifest.replace(":1,", ":2,"));
         set("a manifest with white space", format!("{manifest}\n"));
         set("no manifest", "null".to_owned());
     }
+}
+
+/// Body, signature and path of a line.
+fn fields(line: &str) -> Vec<String> {
+    line.trim_end_matches('\n')
+        .split('\t')
+        .map(str::to_owned)
+        .collect()
 }
 
 /// S + L: the same number to whoever does not look.

@@ -1,57 +1,57 @@
 //! What others have seen of the log: auditors, witnesses, time stamping authorities.
 
-use super::Trust;
-use crate::bundle::TOKEN;
+use super::{Known, Trust, proves};
 use crate::bundle::evidence::{Evidence, Signed};
 use crate::bundle::report::Report;
+use crate::bundle::{COSIGNED, OLDER_PROOFS, STAMPED, TOKEN};
 use ledger::Checkpoint;
 use ledger::note::Note;
 use ledger::timestamp::Token;
-use ledger::tree::check_consistency;
-use schemas::{Hash, Timestamp};
+use schemas::Timestamp;
 
-/// A checkpoint in the bundle, and the way from it to the bundle's own.
+/// A checkpoint in the bundle.
 struct Seen<'a> {
     note: &'a [u8],
     size: u64,
-    path: &'a [Hash],
 }
 
 pub fn check(
     evidence: &Evidence,
     head: &Checkpoint,
+    mut known: Known,
     trust: &Trust,
     report: &mut Report,
 ) -> Result<(), String> {
+    for proof in &evidence.older_proofs {
+        if !proves(proof, head, &mut known) {
+            let seq = proof.seq;
+            report.wrong(format!(
+                "{OLDER_PROOFS}: that of entry {seq} does not lead to the checkpoint's root"
+            ));
+        }
+    }
     let mut seen = vec![Seen {
-        note: &evidence.checkpoint,
+        note: evidence.checkpoint,
         size: head.size,
-        path: &[],
     }];
-    for older in &evidence.older {
-        let role = older.role;
-        let at = |fault: String| format!("older/{role}: {fault}");
-        let old = evidence.open(&older.note).map_err(at)?;
-        if !grew(&old, &older.consistency, head) {
-            return Err(at(
-                "the log did not grow from it to the checkpoint".to_owned()
+    for (name, note) in [(COSIGNED, evidence.cosigned), (STAMPED, evidence.stamped)] {
+        let Some(note) = note else { continue };
+        let old = evidence.open(note);
+        let old = old.map_err(|fault| format!("{name}: {fault}"))?;
+        let size = old.size;
+        if known.get(&size) != Some(&old.root) {
+            return Err(format!(
+                "{name}: the log did not grow from it to the checkpoint"
             ));
         }
         report.proves(
-            format!(
-                "the log has only grown since its checkpoint of size {} ({role})",
-                old.size
-            ),
-            "the consistency proof between the two, both signed by the log's key",
+            format!("the log has only grown since its checkpoint of size {size} ({name})"),
+            "the proof of its last entry, which gives both roots; the log's key signed both",
         );
-        seen.push(Seen {
-            note: &older.note,
-            size: old.size,
-            path: &older.consistency,
-        });
+        seen.push(Seen { note, size });
     }
     for (source, note) in &trust.checkpoints {
-        kept(evidence, head, &seen, source, note, report);
+        kept(evidence, head, &known, source, note, report);
     }
     witnesses(evidence, &seen, trust, report);
     policy(evidence, &seen, trust, report);
@@ -59,15 +59,11 @@ pub fn check(
     Ok(())
 }
 
-fn grew(old: &Checkpoint, path: &[Hash], head: &Checkpoint) -> bool {
-    check_consistency(old.size, &old.root, head.size, &head.root, path)
-}
-
 /// A checkpoint that the auditor has kept: does the log still keep it?
 fn kept(
     evidence: &Evidence,
     head: &Checkpoint,
-    seen: &[Seen],
+    known: &Known,
     source: &str,
     note: &[u8],
     report: &mut Report,
@@ -83,10 +79,10 @@ fn kept(
         Err(fault) => return report.wrong(format!("{source}: {fault}")),
     };
     let size = mine.size;
-    match seen.iter().find(|seen| seen.size == size) {
-        Some(seen) if grew(&mine, seen.path, head) => report.proves(
+    match known.get(&size) {
+        Some(root) if *root == mine.root => report.proves(
             format!("the log has only grown since your checkpoint {source} of size {size}"),
-            "the consistency proof between the two",
+            "the proof of its last entry, which gives both roots",
         ),
         Some(_) => report.wrong(format!(
             "{source}: the log has another history than this checkpoint of size {size}"
@@ -109,7 +105,7 @@ fn witnesses(evidence: &Evidence, seen: &[Seen], trust: &Trust, report: &mut Rep
     let named = trust.witnesses.iter().map(|key| (key, true));
     for (key, must) in named.chain(of_policy) {
         let (name, mut cosigned) = (key.name(), false);
-        for Seen { note, size, .. } in seen {
+        for Seen { note, size } in seen {
             let Ok(note) = Note::parse(note) else {
                 continue;
             };
@@ -174,20 +170,17 @@ fn time(evidence: &Evidence, trust: &Trust, report: &mut Report) {
             "their times are by the ledger's own clock; no time stamping authority's token is here",
         );
     };
-    let mut older = evidence.older.iter();
-    let Some(stamped) = older.find(|older| older.role == "stamped") else {
-        return report.wrong(format!(
-            "{TOKEN} is not a token over older/stamped.checkpoint"
-        ));
+    let Some(stamped) = evidence.stamped else {
+        return report.wrong(format!("{TOKEN} is not a token over {STAMPED}"));
     };
-    let size = claimed_size(&stamped.note).unwrap_or(0);
+    let size = claimed_size(stamped).unwrap_or(0);
     let covered = evidence
         .entries
         .iter()
         .rev()
         .find(|entry| entry.seq() < size);
     let token = Token::parse(response).and_then(|token| {
-        token.covers(&stamped.note)?;
+        token.covers(stamped)?;
         covered.map_or(Ok(()), |entry| token.is_not_before(entry.envelope.at))?;
         let mut authority = trust.authority.iter();
         authority.try_for_each(|authority| authority.vouches_for(&token))?;
