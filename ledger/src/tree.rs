@@ -484,7 +484,10 @@ mod tests {
             let (seq, old) = (seq % size, old % (size + 1));
             let root = tree.root();
             let path = tree.inclusion_proof(seq, size).expect("within");
-            prop_assert!(check_inclusion(tree.leaf(seq).expect("within"), seq, size, &path, &root));
+            let leaf = tree.leaf(seq).expect("within");
+            prop_assert!(check_inclusion(leaf, seq, size, &path, &root));
+            let then = tree.root_at(seq + 1).expect("within");
+            prop_assert_eq!(roots(leaf, seq, size, &path), Some((then, root)));
             let proof = tree.consistency_proof(old, size).expect("within");
             prop_assert!(check_consistency(old, &tree.root_at(old).expect("within"), size, &root, &proof));
         }

@@ -262,6 +262,23 @@ fn a_bundle_has_one_form_and_is_never_written_over() {
             "{args:?}"
         );
     }
+    // A span of time is a range, and that nothing of it is missing is proven.
+    for (name, more, said) in [
+        (
+            "time.zip",
+            &[][..],
+            "PROVEN       nothing is missing from entry 0 to entry 40",
+        ),
+        (
+            "some.zip",
+            &["--kind", "drill.completed"],
+            "NOT PROVEN   that these are all entries of: positions 0 to 40, kind drill.completed, since 2020-",
+        ),
+    ] {
+        let time = sample.bundle(name, &[&["--since", "2020-01-01T00:00:00Z"], more].concat());
+        let told = sample.ask(name, &time).ask_daicho().ok();
+        assert!(told.contains(said), "{told}");
+    }
     // A zip as any other program has it, and proofs as C2SP has them.
     let mut unzip = Command::new("python3");
     unzip.args(["-c", "import sys, zipfile; z = zipfile.ZipFile(sys.argv[1]); assert z.testzip() is None; print(*z.namelist())"]).arg(&one);

@@ -3,7 +3,7 @@
 
 Take this file and the vkey from elsewhere than the bundle: what comes with the evidence may be made to lie.
 Needs Python 3.9, and for signatures the package `cryptography` or the program OpenSSL 3. The rules are in
-FORMAT.md, section 9. Exit code 0: sound, so read what is proven; 1: something is wrong; 2: not all was done."""
+FORMAT.md, section 9. Exit code 0: sound, read what is proven; 1: something is wrong; 2: not all was done."""
 import argparse, base64, hashlib, io, json, re, subprocess, sys, tempfile, time, zipfile
 from collections import namedtuple
 from pathlib import Path
@@ -117,35 +117,36 @@ def check(files, given):
     def key_at(position):  # a key signs what is after the entry that names it; the first key that entry, too
         return [key for seq, key in keys if seq < position or seq == 0][-1]
 
-    def open_note(note):
+    def grew_from(note):  # or else nothing here tells
         key = key_at(note.size)
         held = [holds(key, note.text.encode(), signature) for signature in by(key, note)]
         must(held and all(held) and note.origin == key.name, "a checkpoint that the log's key did not sign")
-        must(note.root == known.get(note.size), f"the log did not grow from the checkpoint of size {note.size}")
-        return note
+        must(known.get(note.size, note.root) == note.root, f"at size {note.size} the log had another root")
+        return note.size in known
 
     before = {"seq": -1, "at": "", "leaf": bytes(32)}
     for body, signature, path in rows(files.pop("entries")):
         entry = {**unjson(body), "leaf": sha256(b"\0", body.encode())}
-        seq, leaf = entry["seq"], entry["leaf"]
-        prove(seq, leaf, path)
+        seq = entry["seq"]
+        prove(seq, entry["leaf"], path)
         must(before["seq"] < seq and before["at"] <= entry["at"], f"entry {seq}: out of order")
         must(before["seq"] + 1 < seq or before["leaf"].hex() == entry["prev"], f"entry {seq}: wrong prev")
         if entry["kind"] == ("key.rotated" if seq else "ledger.created"):
             keys.append((seq, read_key(entry["data"]["vkey"])))
         must(keys and keys[0][0] == 0, "entry 0, which names the log's first key, is missing")
-        message = f"daicho/entry/v1\n{head.origin}\n".encode() + leaf
+        message = f"daicho/entry/v1\n{head.origin}\n".encode() + entry["leaf"]
         must(holds(key_at(seq), message, unbase64(signature)), f"entry {seq}: its signature does not hold")
         entries.append(before := entry)
     vkeys, positions = [key.vkey for _, key in keys], [entry["seq"] for entry in entries]
     must({key.name for _, key in keys} == {head.origin}, "a key has another name than the log")
     must(len(set(vkeys)) == len(vkeys), "a key comes back")
-    open_note(head)
-    yield claim(True, f"{len(entries)} entries are in the log {head.origin} as they are here, at {positions},"
-                      f" among its first {head.size}: its key signed that, and each the key in force there")
+    must(grew_from(head), "a checkpoint of another log")
+    shown = ", ".join(map(str, positions[:20])) + " …" * (len(positions) > 20)
+    yield claim(True, f"{len(positions)} entries ({shown}) are at these positions in the log {head.origin},"
+                      f" as they are here: its keys signed each, and the root of its first {head.size}")
     for seq, key in keys[1:]: yield claim(True, f"after entry {seq}, which the key before signed: {key.vkey}")
     must(given.vkey in [None, *vkeys], "the key that you gave was never the log's")
-    yield claim(given.vkey, f"the log's key, now {vkeys[-1]}, is the one that you were given")
+    yield claim(given.vkey, f"the log is of the owner of the key that you were given; now it is {vkeys[-1]}")
 
     manifest = unjson(files.pop("manifest.json").decode())
     chosen = manifest["chosen"]
@@ -154,19 +155,19 @@ def check(files, given):
     inside = [seq for seq in positions if chosen["from"] <= seq <= chosen["to"]]
     whole = len(inside) == chosen["to"] - chosen["from"] + 1
     must(whole or "only" in chosen, f"an entry is missing of {chosen}")
-    must(set(positions) <= {*inside, *dict(keys)}, f"more entries are here than {chosen}")
+    must(set(positions) <= {*inside, *dict(keys)}, f"more entries are here than of {chosen}")
     yield claim(whole, f"every entry is here of {chosen}")
 
     for seq, leaf, path in rows(files.pop("older/proofs", b"")): prove(unjson(seq), unbase64(leaf, 32), path)
-    notes = {"checkpoint": head}
-    for name in ("older/cosigned.checkpoint", "older/stamped.checkpoint"):
-        if name not in files: continue
-        notes[name] = open_note(read_note(files.pop(name)))
-        yield claim(True, f"the log has only grown since {name}, of size {notes[name].size}")
-    for path in given.checkpoint:
-        note = read_note(path.read_bytes())
-        if note.size not in known: yield "NOT DONE", f"{path}: ask for a bundle made with --checkpoint {path}"
-        else: yield claim(open_note(note), f"the log has only grown since {path}, of size {note.size}")
+    older = ("older/cosigned.checkpoint", "older/stamped.checkpoint")
+    notes = {name: read_note(files.pop(name)) for name in older if name in files}
+    brought = {path: read_note(path.read_bytes()) for path in given.checkpoint}
+    for name, note in {**notes, **brought}.items():
+        compared = note.size <= head.size and grew_from(note)  # the key of a larger one need not be here
+        must(compared or name in brought, f"{name}: the proof of its last entry is missing")
+        if compared: yield claim(True, f"the log has only grown since {name}, of size {note.size}")
+        else: yield "NOT DONE", f"{name}, of size {note.size}: ask for a bundle made with it"
+    notes["checkpoint"] = head
     for witness in [read_key(vkey, kind=4) for vkey in given.witness]:
         cosigned = [(note, signature) for note in notes.values() for signature in by(witness, note)]
         must(cosigned, f"the witness {witness.name} has cosigned none of the checkpoints here")
@@ -177,10 +178,10 @@ def check(files, given):
             must(held, f"the cosignature of {witness.name} does not hold")
             at = time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(min(seconds, 2**37)))
             yield claim(True, f"the witness {witness.name} saw the first {note.size} entries at {at}")
-    yield claim(given.witness, "everybody is shown the same log, unless its witnesses lie, too")
+    if not given.witness: yield claim(False, "everybody is shown the same log: no --witness was named")
     token, stamped = files.pop("older/stamped.tsr", None), notes.get("older/stamped.checkpoint")
-    must(token is None or stamped and sha256(stamped.raw) in token, "older/stamped.tsr is over something else")
-    if not token or not given.tsa_ca: yield claim(False, "when anything was written (--tsa-ca checks a token)")
+    must(token is None or stamped and sha256(stamped.raw) in token, "older/stamped.tsr is over other bytes")
+    if not token or not given.tsa_ca: yield claim(False, "when anything was written: --tsa-ca checks a token")
     else:
         command, ca = "ts -verify -in token -data note -CAfile ca", given.tsa_ca.read_bytes()
         must(openssl(command, token=token, note=stamped.raw, ca=ca), "older/stamped.tsr fails under --tsa-ca")
@@ -191,7 +192,7 @@ def check(files, given):
         sealed, released = files.pop(f"sealed/{name}", None), files.pop(f"released/{name}", None)
         if sealed is released is None: continue
         recorded = content["sealed"], content["sealed_bytes"], content["plain_bytes"]
-        must(recorded == (sha256(sealed).hex(), len(sealed), len(released)), f"{name}: other bytes than recorded")
+        must(recorded == (sha256(sealed).hex(), len(sealed), len(released)), f"{name}: other bytes")
         yield claim(True, f"sealed/{name} is what was recorded")
         yield claim(False, f"released/{name} is what was sealed: whoever released it says so")
     must(not files, f"nothing says what these files are: {', '.join(files)}")
