@@ -115,20 +115,10 @@ fn wanted(reader: &Reader, args: &Bundle) -> Result<Wanted, Failure> {
             "`daicho events` lists what is there",
         ));
     }
-    let Filter {
-        kinds,
-        actor,
-        session,
-        class,
-        ..
-    } = &filter;
-    if kinds.is_empty() && actor.is_none() && session.is_none() && class.is_none() {
+    if chosen.only.is_some() && narrows_time_alone(&filter) {
         // The ledger's time does not run back: a span of it is a range, which can be proven.
-        chosen = Chosen {
-            from: found[0],
-            to: found[found.len() - 1],
-            only: None,
-        };
+        (chosen.from, chosen.to) = (found[0], found[found.len() - 1]);
+        chosen.only = None;
     }
     let mut positions = BTreeSet::from_iter(found);
     positions.insert(0);
@@ -174,6 +164,17 @@ fn wanted(reader: &Reader, args: &Bundle) -> Result<Wanted, Failure> {
         wanted.positions.last().copied().unwrap_or(0),
     )?;
     Ok(wanted)
+}
+
+fn narrows_time_alone(filter: &Filter) -> bool {
+    let Filter {
+        kinds,
+        actor,
+        session,
+        class,
+        ..
+    } = filter;
+    kinds.is_empty() && actor.is_none() && session.is_none() && class.is_none()
 }
 
 /// A choice in the words of a bundle.

@@ -271,8 +271,8 @@ fn a_bundle_has_one_form_and_is_never_written_over() {
         ),
         (
             "some.zip",
-            &["--kind", "drill.completed"],
-            "NOT PROVEN   that these are all entries of: positions 0 to 40, kind drill.completed, since 2020-",
+            &["--kind", "ledger.created"],
+            "NOT PROVEN   that these are all entries of: positions 0 to 40, kind ledger.created, since 2020-",
         ),
     ] {
         let time = sample.bundle(name, &[&["--since", "2020-01-01T00:00:00Z"], more].concat());
