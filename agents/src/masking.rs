@@ -19,14 +19,15 @@ mod json;
 mod lexicon;
 mod memo;
 mod normal;
+pub mod pdf;
 mod policy;
 mod resolve;
 mod rules;
 mod tags;
 
-pub use body::{BodyError, Dialect, MaskedBody};
+pub use body::{BodyError, Dialect, MaskedBody, Media};
 pub use evidence::Evidence;
-pub use policy::{EmailMask, Policy, PolicyError};
+pub use policy::{EmailMask, MediaRule, Policy, PolicyError};
 pub use tags::TagKey;
 
 use resolve::{Hit, resolve};

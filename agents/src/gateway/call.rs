@@ -132,6 +132,7 @@ impl Call {
             masks,
             blocks,
             tags,
+            media: _,
         } = masked;
         let mut batch = vec![Submission {
             event: self.event(self.id, prompt),

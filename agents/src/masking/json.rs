@@ -3,6 +3,10 @@
 //! It reads RFC 8259 strictly, so that the provider's reader cannot see a string where this one
 //! saw none, and keeps no values, only where they begin and end.
 
+mod text;
+
+pub(super) use text::{Decoded, decode, encode};
+
 /// Deeper nesting is refused: no request needs it, and a reader upstream may give up at less.
 const DEEPEST: usize = 128;
 
@@ -227,99 +231,6 @@ impl Reader<'_> {
     }
 }
 
-/// A string's characters and the bytes that each of them was written with.
-pub(super) struct Decoded {
-    pub chars: Vec<char>,
-    /// Byte offset of each character in the JSON text, and the end.
-    pub places: Vec<usize>,
-    /// Characters outside ASCII came as `\u` escapes.
-    pub escaped: bool,
-}
-
-/// Reads the string whose quotation marks stand at `start` and before `end`.
-pub(super) fn decode(text: &str, start: usize, end: usize) -> Decoded {
-    let body = &text[start + 1..end - 1];
-    let mut decoded = Decoded {
-        chars: Vec::with_capacity(body.len()),
-        places: Vec::with_capacity(body.len() + 1),
-        escaped: false,
-    };
-    let mut raw_wide = false;
-    let mut rest = body.char_indices();
-    while let Some((at, c)) = rest.next() {
-        decoded.places.push(start + 1 + at);
-        if c != '\\' {
-            raw_wide |= !c.is_ascii();
-            decoded.chars.push(c);
-            continue;
-        }
-        let c = match rest.next().map(|(_, c)| c) {
-            Some('b') => '\u{8}',
-            Some('f') => '\u{C}',
-            Some('n') => '\n',
-            Some('r') => '\r',
-            Some('t') => '\t',
-            Some('u') => {
-                let (c, length) = unicode(&body[at..]);
-                // The escape's first two characters are read; the rest of it follows.
-                for _ in 2..length {
-                    rest.next();
-                }
-                decoded.escaped |= !c.is_ascii();
-                c
-            }
-            Some(c) => c,
-            None => '\\',
-        };
-        decoded.chars.push(c);
-    }
-    decoded.places.push(end - 1);
-    decoded.escaped &= !raw_wide;
-    decoded
-}
-
-/// One `\uXXXX`, or a pair of surrogates; half of a pair has no character and reads as U+FFFD.
-fn unicode(text: &str) -> (char, usize) {
-    let unit = |at: usize| -> Option<u32> {
-        (text.get(at..at + 2)? == "\\u").then_some(())?;
-        u32::from_str_radix(text.get(at + 2..at + 6)?, 16).ok()
-    };
-    let Some(first) = unit(0) else {
-        return (char::REPLACEMENT_CHARACTER, 2);
-    };
-    if (0xD800..0xDC00).contains(&first)
-        && let Some(second) = unit(6)
-        && (0xDC00..0xE000).contains(&second)
-    {
-        let value = 0x10000 + ((first - 0xD800) << 10) + (second - 0xDC00);
-        return (
-            char::from_u32(value).unwrap_or(char::REPLACEMENT_CHARACTER),
-            12,
-        );
-    }
-    (
-        char::from_u32(first).unwrap_or(char::REPLACEMENT_CHARACTER),
-        6,
-    )
-}
-
-/// Writes text into a JSON string, in the style of its neighbours.
-pub(super) fn encode(text: &str, escaped: bool, out: &mut Vec<u8>) {
-    for c in text.chars() {
-        match c {
-            // Masks never hold these; if one did, a string inside the string would break.
-            '"' | '\\' => {}
-            c if (c as u32) < 0x20 => out.extend(format!("\\u{:04x}", c as u32).bytes()),
-            c if escaped && !c.is_ascii() => {
-                for unit in c.encode_utf16(&mut [0; 2]) {
-                    out.extend(format!("\\u{unit:04x}").bytes());
-                }
-            }
-            c => out.extend(c.encode_utf8(&mut [0; 4]).bytes()),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -367,35 +278,7 @@ mod tests {
         assert!(read(("[".repeat(100) + &"]".repeat(100)).as_bytes()).is_ok());
     }
 
-    #[test]
-    fn half_a_surrogate_pair_reads_as_a_replacement_character() {
-        for text in [
-            "\"\\ud83d\"",
-            "\"\\ude00x\"",
-            "\"\\ud83d\\u0041\"",
-            "\"\\ud83d\\ud83d\\ude00\"",
-        ] {
-            let decoded = decode(text, 0, text.len());
-            assert_eq!(decoded.chars[0], '\u{FFFD}');
-            assert_eq!(decoded.places.len(), decoded.chars.len() + 1);
-        }
-    }
-
     proptest! {
-        #[test]
-        fn strings_decode_as_serde_decodes_them(text in any::<String>(), escape in any::<bool>()) {
-            let mut json = serde_json::to_string(&text).expect("a string");
-            if escape {
-                let mut wide = Vec::new();
-                for c in json.chars() {
-                    if c.is_ascii() { wide.push(c as u8) } else { encode(&c.to_string(), true, &mut wide) }
-                }
-                json = String::from_utf8(wide).expect("ASCII");
-            }
-            let decoded = decode(&json, 0, json.len());
-            prop_assert_eq!(decoded.chars.iter().collect::<String>(), text);
-        }
-
         #[test]
         fn no_bytes_make_the_reader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = read(&bytes);

@@ -6,7 +6,7 @@
 //! names is remembered with their places, and the names are read from the string when it comes
 //! again. No text is held: keys are keyed digests, the rest are places, masks and tags.
 
-use super::SpanKind;
+use super::{Media, SpanKind};
 use schemas::Label;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -42,6 +42,8 @@ pub(super) struct Taught {
 pub(super) struct Seen {
     pub noted: Vec<Noted>,
     pub taught: Vec<Taught>,
+    /// What the string is, if its bytes are no text.
+    pub media: Option<Media>,
 }
 
 impl Seen {

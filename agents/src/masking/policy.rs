@@ -22,6 +22,19 @@ pub struct Policy {
     pub insider_keywords: Vec<String>,
     /// Lets the card numbers pass that payment providers publish for tests.
     pub allow_test_cards: bool,
+    /// What becomes of what no rule can read: images, sounds, files by id or address. A PDF
+    /// whose text holds something that would be masked is blocked in any case.
+    pub media: MediaRule,
+}
+
+/// What becomes of media.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MediaRule {
+    /// Sent, and counted; a class of data may still forbid it.
+    #[default]
+    Allow,
+    Block,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,6 +102,10 @@ mod tests {
             },
             Policy {
                 allow_test_cards: true,
+                ..base.clone()
+            },
+            Policy {
+                media: MediaRule::Block,
                 ..base.clone()
             },
         ];

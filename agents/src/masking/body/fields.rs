@@ -1,4 +1,8 @@
-//! What each value of a request is: of the caller's making, of the provider's, or not to be touched.
+//! What each value of a request is: text, a reference, ciphertext, media, a credential.
+//!
+//! A key that stands in no list below is text, and is masked: a field that a provider adds
+//! tomorrow is safe before anybody has read about it. The lists name what would break if it
+//! were edited, and what no rule can read.
 
 use super::super::json::{self, Kind, Node};
 use super::{BodyError, Dialect};
@@ -6,22 +10,89 @@ use super::{BodyError, Dialect};
 /// How a value is handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode {
-    /// Of the provider's making: the list of what is not touched applies.
+    /// In a form of the provider's making: the lists below apply.
     Protocol,
-    /// Of the caller's making (a tool's input): every string is a value, every key its label.
+    /// In a form of the caller's making (a tool's input): every string is text, every key its label.
     Free,
     /// JSON Schema: words that the provider reads as such stay.
     Schema,
-    /// Never edited; something prohibited in it blocks.
-    Guarded,
-    /// Ciphertext, signatures, media: not read.
-    Opaque,
+    /// Names something that stands elsewhere: an id, a tool. Never edited; a prohibited value blocks.
+    Reference,
+    /// A whole that the provider signed. Never edited; a prohibited value blocks.
+    Signed,
+    /// Ciphertext or a signature: random by nature. Never edited; blocks if it is none.
+    Sealed,
+    /// An image, a document, a sound in base64.
+    Media,
+    /// The address of a file that the provider fetches: text, and media that no rule reads.
+    Address,
+    /// The id of a file that the provider has: a reference, and media that no rule reads.
+    FileId,
+    /// A secret by its place. Blocks.
+    Credential,
+}
+
+/// Strings, and lists of strings, that name something elsewhere, and words with a fixed choice.
+/// What ends in `_id` or `_ids` is one too.
+const REFERENCES: &[&str] = &[
+    "id",
+    "type",
+    "role",
+    "model",
+    "name",
+    "tool_name",
+    "toolset_name",
+    "server_name",
+    "mcp_server_name",
+    "server_label",
+    "namespace",
+    "exclude_tools",
+    "clear_tool_inputs",
+    "allowed_tools",
+    "tool_names",
+    "tool_choice",
+    "version",
+    "container",
+    "conversation",
+    "fingerprint",
+    "fallback_credit_token",
+    "media_type",
+    "status",
+    "stop_reason",
+    "betas",
+    "inference_geo",
+    "service_tier",
+    "speed",
+    "size",
+    "voice",
+];
+
+/// Words of JSON Schema that the provider reads.
+const SCHEMA_WORDS: &[&str] = &[
+    "type", "required", "$ref", "$schema", "$id", "$anchor", "format", "pattern",
+];
+
+/// What is known of an object before its values are looked at.
+#[derive(Clone, Copy, Default)]
+struct Facts<'t> {
+    kind: Option<&'t str>,
+    role: Option<&'t str>,
+    /// Says in which form the bytes beside it are.
+    media: bool,
 }
 
 fn key_of<'t>(text: &'t str, node: &Node) -> &'t str {
     // As written: a key that hides behind escapes is no key of the protocol, so it is masked.
     node.key
         .map_or("", |(start, end)| &text[start + 1..end - 1])
+}
+
+fn string_of<'t>(text: &'t str, node: &Node) -> &'t str {
+    if node.kind == Kind::String {
+        &text[node.start + 1..node.end - 1]
+    } else {
+        ""
+    }
 }
 
 /// The key that labels a value: its own, or that of the list it stands in.
@@ -40,102 +111,183 @@ pub(super) fn label(text: &str, nodes: &[Node], node: &Node) -> Option<String> {
 
 /// The mode of every node, in one pass: parents stand before their children.
 pub(super) fn modes(text: &str, nodes: &[Node], dialect: Dialect) -> Result<Vec<Mode>, BodyError> {
-    let mut types: Vec<Option<&str>> = vec![None; nodes.len()];
-    let mut siblings: Vec<bool> = vec![false; nodes.len()];
-    for node in nodes {
-        let Some(parent) = node.parent else { continue };
-        match key_of(text, node) {
-            "type" if types[parent].is_some() => {
-                return Err(BodyError::DuplicateType { offset: node.start });
-            }
-            "type" => {
-                types[parent] = Some(if node.kind == Kind::String {
-                    &text[node.start + 1..node.end - 1]
-                } else {
-                    ""
-                })
-            }
-            "format" | "media_type" => siblings[parent] = true,
-            _ => {}
-        }
-    }
-    let mut modes = Vec::with_capacity(nodes.len());
+    let facts = facts(text, nodes)?;
+    let mut modes: Vec<Mode> = Vec::with_capacity(nodes.len());
     for (index, node) in nodes.iter().enumerate() {
-        let parent = node.parent.map_or(Mode::Protocol, |p| modes[p]);
-        let kind = node.parent.and_then(|p| types[p]).unwrap_or("");
-        let beside_media = node.parent.is_some_and(|p| siblings[p]);
-        let depth_one = node.parent.is_some_and(|p| nodes[p].parent.is_none());
-        let mut mode = match parent {
-            Mode::Guarded | Mode::Opaque => parent,
-            Mode::Free => free(key_of(text, node), kind, beside_media),
-            Mode::Schema => schema(key_of(text, node)),
-            Mode::Protocol if node.key.is_some() => protocol(
-                key_of(text, node),
-                kind,
-                beside_media,
-                depth_one,
-                node.kind,
-                dialect,
-            ),
-            Mode::Protocol => Mode::Protocol,
+        let holder = node.parent.map(|parent| &nodes[parent]);
+        let place = Place {
+            key: key_of(text, node),
+            value: node.kind,
+            facts: node.parent.map_or(Facts::default(), |p| facts[p]),
+            // An element of a list is held by the key of the list.
+            holder: holder.map_or("", |holder| match holder.key {
+                Some(_) => key_of(text, holder),
+                None => holder.parent.map_or("", |list| key_of(text, &nodes[list])),
+            }),
+            top: holder.is_some_and(|holder| holder.parent.is_none()),
+            dialect,
         };
-        if mode == Mode::Protocol && types[index] == Some("compaction") {
-            mode = Mode::Guarded;
-        }
-        if node.kind == Kind::String && is_media(&text[node.start + 1..node.end - 1]) {
-            mode = Mode::Opaque;
-        }
-        modes.push(mode);
+        let mode = match node.parent.map_or(Mode::Protocol, |p| modes[p]) {
+            Mode::Protocol if node.key.is_some() => place.protocol(),
+            Mode::Free if place.is_media() => Mode::Media,
+            Mode::Schema => place.schema(),
+            Mode::Signed if place.is_sealed() => Mode::Sealed,
+            // References are strings; an object with such a key is looked into like any other.
+            Mode::Reference if node.kind == Kind::Object => Mode::Protocol,
+            same => same,
+        };
+        modes.push(match mode {
+            Mode::Protocol if facts[index].kind == Some("compaction") => Mode::Signed,
+            Mode::Protocol | Mode::Free | Mode::Address if is_data_url(string_of(text, node)) => {
+                Mode::Media
+            }
+            mode => mode,
+        });
     }
     Ok(modes)
 }
 
-fn protocol(
-    key: &str,
-    kind: &str,
-    beside_media: bool,
-    depth_one: bool,
-    value: Kind,
-    dialect: Dialect,
-) -> Mode {
-    match key {
-        "signature" | "encrypted_content" | "encrypted_index" | "encrypted_stdout" => Mode::Opaque,
-        "data"
-            if matches!(kind, "redacted_thinking" | "base64")
-                || (kind.is_empty() && beside_media) =>
-        {
-            Mode::Opaque
+fn facts<'t>(text: &'t str, nodes: &[Node]) -> Result<Vec<Facts<'t>>, BodyError> {
+    let mut facts = vec![Facts::default(); nodes.len()];
+    for node in nodes {
+        let Some(parent) = node.parent else { continue };
+        let facts = &mut facts[parent];
+        match key_of(text, node) {
+            // Behind escapes it is a second name for the same key.
+            key if key == "type" || (key.contains('\\') && is_hidden_type(text, node)) => {
+                if facts.kind.is_some() {
+                    return Err(BodyError::DuplicateType { offset: node.start });
+                }
+                facts.kind = Some(if key == "type" {
+                    string_of(text, node)
+                } else {
+                    ""
+                });
+            }
+            "role" => facts.role = Some(string_of(text, node)),
+            "format" | "media_type" => facts.media = true,
+            _ => {}
         }
-        "thinking" if kind == "thinking" => Mode::Guarded,
-        "id" | "name" | "type" | "model" | "role" | "media_type" | "cache_control"
-        | "container" | "betas" | "inference_geo" | "service_tier" | "speed" | "status"
-        | "safety_identifier" | "prompt_cache_key" | "user" | "tool_choice" => Mode::Guarded,
-        "metadata" if dialect == Dialect::Anthropic => Mode::Guarded,
-        key if key.ends_with("_id") => Mode::Guarded,
-        // A tool's input is the caller's; the Responses API calls its list of messages so too.
-        "input" if !(dialect == Dialect::OpenAi && depth_one) => Mode::Free,
-        "arguments" | "input_examples" | "metadata" => Mode::Free,
-        "input_schema" | "parameters" | "schema" if value == Kind::Object => Mode::Schema,
-        _ => Mode::Protocol,
     }
+    Ok(facts)
 }
 
-fn free(key: &str, kind: &str, beside_media: bool) -> Mode {
-    match key {
-        "data" if kind == "base64" && beside_media => Mode::Opaque,
-        _ => Mode::Free,
-    }
+fn is_hidden_type(text: &str, node: &Node) -> bool {
+    node.key.is_some_and(|(start, end)| {
+        json::decode(text, start, end)
+            .chars
+            .into_iter()
+            .eq("type".chars())
+    })
 }
 
-fn schema(key: &str) -> Mode {
-    match key {
-        "type" | "required" | "$ref" | "$schema" | "$id" | "format" | "pattern" => Mode::Guarded,
-        _ => Mode::Schema,
+/// Where a value with a key stands.
+struct Place<'t> {
+    key: &'t str,
+    value: Kind,
+    /// Of the object that holds it.
+    facts: Facts<'t>,
+    /// The key of that object, or of the list that the object is in.
+    holder: &'t str,
+    /// In the request itself.
+    top: bool,
+    dialect: Dialect,
+}
+
+impl Place<'_> {
+    fn protocol(&self) -> Mode {
+        let kind = self.facts.kind.unwrap_or_default();
+        let string = self.value == Kind::String;
+        match self.key {
+            _ if self.is_sealed() => Mode::Sealed,
+            _ if self.is_media() => Mode::Media,
+            _ if self.is_credential() => Mode::Credential,
+            _ if self.is_address() => Mode::Address,
+            "file_id" if string => Mode::FileId,
+            "thinking" if kind == "thinking" => Mode::Signed,
+            // Whoever speaks, unless it is a function that answers.
+            "name" if self.holder == "messages" && string => match self.facts.role {
+                Some("function" | "tool") => Mode::Reference,
+                _ => Mode::Free,
+            },
+            "token" if self.holder == "fallback_credit_token" => Mode::Reference,
+            // The caller's own names for people and conversations; the provider looks nothing up by them.
+            "user_id" if self.holder == "metadata" => Mode::Protocol,
+            // A tool's input is the caller's; the Responses API calls its list of messages so too.
+            "input" if !(self.dialect == Dialect::OpenAiResponses && self.top) => Mode::Free,
+            "metadata" if self.dialect != Dialect::Anthropic => Mode::Free,
+            "arguments" | "input_examples" | "variables" | "attributes" | "env" => Mode::Free,
+            "input_schema" | "output_schema" | "parameters" | "schema"
+                if self.value == Kind::Object =>
+            {
+                Mode::Schema
+            }
+            key if self.value != Kind::Object
+                && (REFERENCES.contains(&key) || key.ends_with("_id") || key.ends_with("_ids")) =>
+            {
+                Mode::Reference
+            }
+            _ => Mode::Protocol,
+        }
+    }
+
+    fn is_sealed(&self) -> bool {
+        self.value == Kind::String
+            && match self.key {
+                "signature" | "encrypted_content" | "encrypted_index" | "encrypted_stdout" => true,
+                "data" => self.facts.kind == Some("redacted_thinking"),
+                _ => false,
+            }
+    }
+
+    fn is_media(&self) -> bool {
+        self.value == Kind::String
+            && match self.key {
+                "data" => match self.facts.kind {
+                    Some("base64") => true,
+                    kind => kind.is_none() && (self.facts.media || self.holder == "input_audio"),
+                },
+                "file_data" => true,
+                "result" => self.facts.kind == Some("image_generation_call"),
+                _ => false,
+            }
+    }
+
+    fn is_address(&self) -> bool {
+        self.value == Kind::String
+            && match self.key {
+                "url" => {
+                    self.holder == "image_url"
+                        || (self.holder == "source" && self.facts.kind == Some("url"))
+                }
+                "image_url" | "file_url" => true,
+                _ => false,
+            }
+    }
+
+    /// What opens a server for the provider: it is sent by intent, and still is a secret that
+    /// neither the provider nor the ledger may hold.
+    fn is_credential(&self) -> bool {
+        match self.key {
+            "authorization_token" => true,
+            "authorization" | "headers" => self.facts.kind == Some("mcp"),
+            "value" => self.holder == "domain_secrets",
+            _ => false,
+        }
+    }
+
+    fn schema(&self) -> Mode {
+        match self.key {
+            "default" | "const" | "enum" | "example" | "examples" => Mode::Free,
+            // A property may have such a name; what describes it is an object.
+            key if SCHEMA_WORDS.contains(&key) && self.value != Kind::Object => Mode::Reference,
+            _ => Mode::Schema,
+        }
     }
 }
 
 /// `data:image/png;base64,…`.
-fn is_media(raw: &str) -> bool {
+fn is_data_url(raw: &str) -> bool {
     raw.starts_with("data:")
         && raw.as_bytes()[..raw.len().min(120)]
             .windows(8)

@@ -1,7 +1,17 @@
 use super::*;
 use crate::masking::Verdict;
 use crate::masking::tests::masker;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use proptest::prelude::*;
+
+mod fields;
+mod media;
+mod prefix;
+
+fn media(counts: &[RuleCount]) -> Vec<&str> {
+    counts.iter().map(|count| count.rule.as_str()).collect()
+}
 
 fn masked(json: &str) -> MaskedBody {
     masker()
@@ -57,7 +67,7 @@ fn tool_inputs_are_read_with_their_keys_as_labels() {
 
 #[test]
 fn what_the_provider_signed_is_never_edited() {
-    let json = r#"{"messages":[{"content":[{"type":"thinking","thinking":"山田さんは","signature":"山田さん"},{"type":"redacted_thinking","data":"山田さん"},{"content":"山田さん","type":"compaction"},{"type":"image","source":{"type":"base64","media_type":"image/png","data":"山田さん"}}]}]}"#;
+    let json = r#"{"messages":[{"content":[{"type":"thinking","thinking":"山田さんは","signature":"山田さん"},{"type":"redacted_thinking","data":"山田さん"},{"content":"山田さん","type":"compaction"},{"type":"image","source":{"type":"base64","media_type":"image/png","data":"iVBORw0KGgr/"}}]}]}"#;
     assert_eq!(payload(json), json);
 }
 
@@ -75,6 +85,38 @@ fn prohibited_values_block_and_are_cut_from_what_is_stored() {
         let stored = String::from_utf8(body.stored).expect("UTF-8");
         assert!(stored.contains("[CUT:CARD]") && !stored.contains("1111"));
         assert!(serde_json::from_str::<serde_json::Value>(&stored).is_ok());
+    }
+}
+
+#[test]
+fn who_speaks_is_masked_and_what_answers_is_not() {
+    let json = r#"{"messages":[{"role":"user","name":"山田太郎","content":""},{"role":"function","name":"山田太郎","content":""}],"metadata":{"user_id":"taro@example.jp"},"tools":[{"name":"山田太郎"}]}"#;
+    assert_eq!(
+        payload(json),
+        json.replacen("山田太郎", "Y.T.", 1)
+            .replace("taro@", "****@")
+    );
+    // Claude Code's name for a session.
+    let json = r#"{"metadata":{"user_id":"{\"device_id\":\"5e8f0b9c7d1a2e3f405162738495a6b7c8d9e0f1a2b3c4d5e6f708192a3b4c5d\",\"account_uuid\":\"0b9c7f4e-1d2a-4b3c-9e8f-7a6b5c4d3e2f\",\"session_id\":\"8a7b6c5d-4e3f-4a1b-8c9d-0e1f2a3b4c5d\"}"}}"#;
+    assert_eq!(payload(json), json);
+}
+
+#[test]
+fn ciphertext_that_looks_like_a_secret_passes_and_a_secret_in_its_place_does_not() {
+    let json = |signature: &str| {
+        format!(
+            r#"{{"messages":[{{"content":[{{"type":"thinking","thinking":"","signature":"{signature}"}}]}}]}}"#
+        )
+    };
+    let random = "EqoBCkgIARABGAIiQL2hcioZq7Xw2Lk9Vb4Nm1Pc8Rt6Yu3Hs5Jd+cioZq7Xw2Lk9Vb4Nm1Pc8Rt6Yu3Hs5Jd0Fg/A==";
+    let text = format!("\"{}\"", random.replace('+', " "));
+    assert!(masked(&text).payload.is_none(), "anywhere else it blocks");
+    assert_eq!(payload(&json(random)), json(random));
+    for secret in [
+        "ghp_Zq7Xw2Lk9Vb4Nm1Pc8Rt6Yu3Hs5Jd0FgAe2K",
+        "password: Xk29!pqLm",
+    ] {
+        assert!(masked(&json(secret)).payload.is_none());
     }
 }
 
@@ -120,13 +162,18 @@ fn bad_bodies_are_refused_without_their_text() {
         refused(br#"{"type":"text","type":"compaction"}"#),
         Some(BodyError::DuplicateType { .. })
     ));
+    // The provider reads the second, behind its escape.
+    assert!(matches!(
+        refused(br#"{"type":"redacted_thinking","\u0074ype":"text"}"#),
+        Some(BodyError::DuplicateType { .. })
+    ));
 }
 
 #[test]
 fn arguments_stay_json_inside_their_string() {
     let json = r#"{"messages":[{"tool_calls":[{"function":{"name":"f","arguments":"{\"to\":\"hanako@example.jp\",\"note\":\"a\\nyamada@example.jp\",\"name\":\"山田太郎\"}"}}]}]}"#;
     let body = masker()
-        .body(&Capture::new(json.as_bytes().to_vec()), Dialect::OpenAi)
+        .body(&Capture::new(json.as_bytes().to_vec()), Dialect::OpenAiChat)
         .unwrap_or_else(|e| panic!("{e}"));
     let value: serde_json::Value =
         serde_json::from_slice(&body.payload.expect("allowed")).expect("JSON");
