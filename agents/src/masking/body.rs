@@ -3,11 +3,13 @@
 //! stay byte for byte, so that caches that live on equal prefixes keep living.
 //!
 //! What is not touched is a short list (blocks that the provider signed, ids, names of tools,
-//! media), not what is: a field that nobody knew yet is masked (fields.rs). What is in an image no rule
-//! can read; a PDF's text is read (media.rs).
+//! media), not what is: a field that nobody knew yet is masked (fields.rs). A value that is
+//! split over strings which read on is sought in the whole of them (runs.rs). What is in an
+//! image no rule can read; a PDF's text is read (media.rs).
 
 mod fields;
 mod media;
+mod runs;
 mod strings;
 #[cfg(test)]
 mod tests;
@@ -124,10 +126,11 @@ impl Masker {
                 _ => {}
             }
         }
+        self.runs(text, &nodes, &modes, &mut work);
         let blocked = !work.blocks.is_empty();
         let mut body = MaskedBody {
             payload: (!blocked).then(|| edited(bytes, &work.masked)),
-            stored: edited(bytes, &work.cut),
+            stored: edited(bytes, &in_order(work.cut)),
             masks: counts(work.masks.into_iter()),
             blocks: counts(work.blocks.into_iter()),
             tags: work
@@ -178,6 +181,20 @@ impl Work {
             *self.tags.entry((note.rule, tag.clone())).or_default() += 1;
         }
     }
+}
+
+/// What was found in a run of strings comes after what was found in each: by place, and no two
+/// over each other.
+fn in_order(mut edits: Vec<Edit>) -> Vec<Edit> {
+    edits.sort_by_key(|edit| edit.0);
+    let mut out: Vec<Edit> = Vec::with_capacity(edits.len());
+    for edit in edits {
+        match out.last_mut() {
+            Some(last) if edit.0 < last.1 => last.1 = last.1.max(edit.1),
+            _ => out.push(edit),
+        }
+    }
+    out
 }
 
 fn edited(bytes: &[u8], edits: &[Edit]) -> Vec<u8> {

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 mod fields;
 mod media;
 mod prefix;
+mod runs;
 
 fn media(counts: &[RuleCount]) -> Vec<&str> {
     counts.iter().map(|count| count.rule.as_str()).collect()
