@@ -15,7 +15,7 @@
 pub mod body;
 mod chars;
 mod evidence;
-mod json;
+pub(crate) mod json;
 mod lexicon;
 mod memo;
 mod normal;

@@ -1,6 +1,7 @@
 //! A provider's answer, read for the record: the message that its bytes amount to.
 
 use super::sse;
+use crate::masking::json;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -48,15 +49,21 @@ impl Answer {
 
     pub fn from_stream(stream: &[u8]) -> Answer {
         let mut assembly = Assembly::default();
-        let (events, tail) = sse::events(stream);
+        let sse::Events {
+            events,
+            asides,
+            tail,
+        } = sse::events(stream);
         for data in events {
             match serde_json::from_slice::<Value>(&data) {
                 Ok(event) => assembly.add(event),
                 Err(_) => assembly.keep(&data),
             }
         }
-        if !tail.is_empty() {
-            assembly.keep(tail);
+        for rest in [asides.as_slice(), tail] {
+            if !rest.is_empty() {
+                assembly.keep(rest);
+            }
         }
         assembly.finish()
     }
@@ -116,10 +123,10 @@ struct Assembly {
 struct Block {
     start: Map<String, Value>,
     /// Text by the field that it grows, as `text` and `thinking`.
-    grown: BTreeMap<&'static str, String>,
+    grown: BTreeMap<String, String>,
     arguments: String,
     citations: Vec<Value>,
-    /// Deltas of kinds that this program does not know.
+    /// What deltas of unknown kinds hold besides text.
     others: Vec<Value>,
     stopped: bool,
 }
@@ -136,14 +143,16 @@ impl Assembly {
         match event.get("type").and_then(Value::as_str) {
             Some("message_start") => {
                 if let Some(Value::Object(message)) = event.get_mut("message").map(Value::take) {
-                    self.message = message;
+                    let before = std::mem::replace(&mut self.message, message);
+                    self.lay_aside(before);
                 }
             }
             Some("content_block_start") => {
                 let block = self.blocks.entry(index).or_default();
                 if let Some(Value::Object(start)) = event.get_mut("content_block").map(Value::take)
                 {
-                    block.start = start;
+                    let before = std::mem::replace(&mut block.start, start);
+                    self.lay_aside(before);
                 }
             }
             Some("content_block_delta") => {
@@ -162,10 +171,21 @@ impl Assembly {
         }
     }
 
+    /// What a later event says otherwise is kept, so that it is searched like all else.
+    fn lay_aside(&mut self, before: Map<String, Value>) {
+        if !before.is_empty() {
+            self.answer.others.push(Value::Object(before));
+        }
+    }
+
     /// `delta` holds fields of the message, `usage` totals so far.
     fn delta(&mut self, mut event: Value) {
         if let Some(Value::Object(delta)) = event.get_mut("delta").map(Value::take) {
-            self.message.extend(delta);
+            for (field, value) in delta {
+                if let Some(before @ Value::String(_)) = self.message.insert(field, value) {
+                    self.answer.others.push(before);
+                }
+            }
         }
         if let Some(Value::Object(usage)) = event.get_mut("usage").map(Value::take) {
             match self.message.get_mut("usage") {
@@ -203,27 +223,31 @@ impl Block {
             .get("type")
             .and_then(Value::as_str)
             .unwrap_or_default();
-        let field = match kind {
-            "text_delta" => "text",
-            "thinking_delta" => "thinking",
-            "signature_delta" => "signature",
+        match kind {
             "input_json_delta" => {
                 let part = delta.get("partial_json").and_then(Value::as_str);
                 self.arguments.push_str(part.unwrap_or_default());
-                return;
             }
-            "citations_delta" => {
-                self.citations
-                    .extend(delta.get_mut("citation").map(Value::take));
-                return;
-            }
-            _ => {
-                self.others.push(delta);
-                return;
-            }
+            "citations_delta" => self
+                .citations
+                .extend(delta.get_mut("citation").map(Value::take)),
+            _ => self.grow_fields(delta),
+        }
+    }
+
+    /// `text_delta` holds more of `text`, `thinking_delta` of `thinking`, and the next kind of
+    /// its own fields: a value may be split over any of them.
+    fn grow_fields(&mut self, delta: Value) {
+        let Value::Object(fields) = delta else {
+            return self.others.push(delta);
         };
-        if let Some(part) = delta.get(field).and_then(Value::as_str) {
-            self.grown.entry(field).or_default().push_str(part);
+        for (field, value) in fields {
+            match value {
+                Value::String(_) if field == "type" => {}
+                Value::String(part) => self.grown.entry(field).or_default().push_str(&part),
+                Value::Null => {}
+                other => self.others.push(serde_json::json!({ field: other })),
+            }
         }
     }
 
@@ -249,13 +273,19 @@ impl Block {
     fn finish(self) -> Value {
         let mut block = self.start;
         for (field, grown) in self.grown {
-            let begun = block.get(field).and_then(Value::as_str).unwrap_or_default();
+            let begun = block
+                .get(&field)
+                .and_then(Value::as_str)
+                .unwrap_or_default();
             let whole = format!("{begun}{grown}");
-            block.insert(field.to_owned(), Value::String(whole));
+            block.insert(field, Value::String(whole));
         }
         if !self.arguments.is_empty() {
-            let input =
-                serde_json::from_str(&self.arguments).unwrap_or(Value::String(self.arguments));
+            // A reader keeps one value of a key that stands twice; the text holds both.
+            let input = match serde_json::from_str(&self.arguments) {
+                Ok(input) if !json::has_twin_keys(self.arguments.as_bytes()) => input,
+                _ => Value::String(self.arguments),
+            };
             block.insert("input".to_owned(), input);
         }
         for (field, values) in [("citations", self.citations), ("deltas", self.others)] {

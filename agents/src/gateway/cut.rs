@@ -2,7 +2,7 @@
 //! already, as it came: here it is kept from being kept.
 
 use super::answer::Answer;
-use crate::masking::Masker;
+use crate::masking::{Masker, json};
 use schemas::Name;
 use schemas::kinds::traffic::RuleCount;
 use serde_json::{Map, Value};
@@ -26,6 +26,11 @@ const OPAQUE: &[&str] = &[
     "container",
 ];
 
+fn is_text(block: &Value) -> bool {
+    block.get("type").and_then(Value::as_str) == Some("text")
+        && block.get("text").is_some_and(Value::is_string)
+}
+
 /// Longer ones label nothing: the first is no key, the second is prose.
 const LONGEST_LABEL: usize = 64;
 const LONGEST_LABELLED: usize = 600;
@@ -46,15 +51,34 @@ impl<'a> Cuts<'a> {
 
     pub fn answer(&mut self, answer: &mut Answer) {
         self.value(&mut answer.message);
+        self.blocks(&mut answer.message);
         for other in &mut answer.others {
             self.value(other);
+        }
+    }
+
+    /// Blocks of text that read on: a value may be split over them.
+    fn blocks(&mut self, message: &mut Value) {
+        let Some(Value::Array(blocks)) = message.get_mut("content") else {
+            return;
+        };
+        for run in blocks.chunk_by_mut(|a, b| is_text(a) && is_text(b)) {
+            let texts = run.iter().filter_map(|block| block.get("text")?.as_str());
+            let whole: String = texts.collect();
+            // What each held by itself is cut already.
+            let Some(mut left) = (run.len() > 1).then(|| self.text(&whole)).flatten() else {
+                continue;
+            };
+            for block in run {
+                block["text"] = Value::String(std::mem::take(&mut left));
+            }
         }
     }
 
     /// The JSON text of a tool's arguments, without prohibited values.
     pub fn arguments(&mut self, text: &str) -> String {
         match serde_json::from_str::<Value>(text) {
-            Ok(mut value) => {
+            Ok(mut value) if !json::has_twin_keys(text.as_bytes()) => {
                 let before = self.counts.clone();
                 self.free("", &mut value);
                 if self.counts == before {
@@ -63,7 +87,7 @@ impl<'a> Cuts<'a> {
                     value.to_string()
                 }
             }
-            Err(_) => self.text(text).unwrap_or_else(|| text.to_owned()),
+            _ => self.text(text).unwrap_or_else(|| text.to_owned()),
         }
     }
 

@@ -97,8 +97,9 @@ impl Recorder {
         cuts.answer(&mut answer);
         let content = self.content(&answer, cuts.counts.is_empty());
 
+        let kept = content.first().map_or(&[][..], |content| &content.bytes);
         let last = match self.outcome(end, &answer) {
-            None => self.responded(&answer, micros).into(),
+            None => self.responded(&answer, kept, micros, masker).into(),
             Some(outcome) => schemas::Data::from(ModelFailed {
                 call: self.call.id,
                 outcome,
@@ -140,8 +141,14 @@ impl Recorder {
         }
     }
 
-    fn responded(&self, answer: &Answer, micros: u64) -> ModelResponded {
-        let label = |key| answer.text(key).and_then(word);
+    fn responded(
+        &self,
+        answer: &Answer,
+        kept: &[u8],
+        micros: u64,
+        masker: &Masker,
+    ) -> ModelResponded {
+        let label = |key| word(&masker.cut(answer.text(key)?).0);
         ModelResponded {
             call: self.call.id,
             status: self.status.unwrap_or_default(),
@@ -154,7 +161,9 @@ impl Recorder {
             cache_creation_tokens: answer.tokens("cache_creation_input_tokens"),
             tool_calls: answer.tools.len() as u64,
             body_bytes: self.bytes.len() as u64,
-            response_sha256: Hash(Sha256::digest(&*self.bytes).into()),
+            // Of what is kept: beside an answer from which a number was cut, the digest of the
+            // whole would tell the number to whoever tries them all.
+            response_sha256: Hash(Sha256::digest(kept).into()),
             first_byte_micros: self.first_byte_micros.unwrap_or(micros),
             duration_micros: micros,
         }
@@ -191,7 +200,7 @@ impl Recorder {
             let called = ToolCalled {
                 call: self.call.id,
                 tool: word_or_digest(&masker.cut(&tool.name).0),
-                tool_use: word_or_digest(&tool.id),
+                tool_use: word_or_digest(&masker.cut(&tool.id).0),
                 arguments_sha256: Hash(Sha256::digest(arguments.as_bytes()).into()),
             };
             let id = part_id(self.call.id, &Part::ToolCalled(index));

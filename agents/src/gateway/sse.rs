@@ -1,11 +1,20 @@
 //! Server-sent events, as the HTML standard §9.2.6 reads them: lines end with LF, CR or CRLF,
 //! a blank line ends an event, comments and unknown fields are passed over.
 
-/// The data of every event that was ended by a blank line, and the bytes after the last one.
-pub(super) fn events(bytes: &[u8]) -> (Vec<Vec<u8>>, &[u8]) {
+/// A stream, taken apart.
+pub(super) struct Events<'a> {
+    /// The data of every event that was ended by a blank line.
+    pub events: Vec<Vec<u8>>,
+    /// The lines that a reader passes over: comments, ids, fields of nobody's.
+    pub asides: Vec<u8>,
+    /// The bytes after the last event.
+    pub tail: &'a [u8],
+}
+
+pub(super) fn events(bytes: &[u8]) -> Events<'_> {
     let mut rest = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
     let mut tail = rest;
-    let (mut events, mut data) = (Vec::new(), Vec::new());
+    let (mut events, mut data, mut asides) = (Vec::new(), Vec::new(), Vec::new());
     while let Some((line, after)) = next_line(rest) {
         rest = after;
         if line.is_empty() {
@@ -16,9 +25,16 @@ pub(super) fn events(bytes: &[u8]) -> (Vec<Vec<u8>>, &[u8]) {
         } else if let Some(value) = field(line, b"data") {
             data.extend_from_slice(value);
             data.push(b'\n');
+        } else if field(line, b"event").is_none() {
+            asides.extend_from_slice(line);
+            asides.push(b'\n');
         }
     }
-    (events, tail)
+    Events {
+        events,
+        asides,
+        tail,
+    }
 }
 
 fn next_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
@@ -42,8 +58,9 @@ mod tests {
     #[test]
     fn line_ends_comments_and_split_data_are_read_as_the_standard_says() {
         let stream = b"\xEF\xBB\xBFevent: a\r\ndata: {\"a\":\rdata:1}\n\n: comment\nid: 7\n\ndata\n\ndata: cut";
-        let (events, tail) = events(stream);
-        assert_eq!(events, [b"{\"a\":\n1}".to_vec(), b"".to_vec()]);
-        assert_eq!(tail, b"data: cut");
+        let read = events(stream);
+        assert_eq!(read.events, [b"{\"a\":\n1}".to_vec(), b"".to_vec()]);
+        assert_eq!(read.asides, b": comment\nid: 7\n");
+        assert_eq!(read.tail, b"data: cut");
     }
 }

@@ -11,6 +11,8 @@ use schemas::{Data, EventId, Hash, Label, Timestamp};
 use sha2::{Digest, Sha256};
 use std::sync::mpsc;
 
+mod splits;
+
 const KEY: &str =
     "sk-ant-api03-Zq7Xw2Lk9Vb4Nm1Pc8Rt6Yu3Hs5Jd0Fg_Ae2Ko7Wi4Ql9Xz1Cv6Bn3Mt8Sy5Du0EhAA-pQ7rT2vK9aAA";
 
@@ -96,8 +98,7 @@ impl Ledger {
 
 /// A recorder without a ledger: what it says is pure.
 fn recorder() -> Recorder {
-    let ledger = ledger();
-    ledger.clear(1, r#"{"model":"m","messages":[]}"#).1
+    Recorder::new(call(1))
 }
 
 #[test]

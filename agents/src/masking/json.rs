@@ -5,7 +5,7 @@
 
 mod text;
 
-pub(super) use text::{Decoded, decode, encode};
+pub(in crate::masking) use text::{Decoded, decode, encode};
 
 /// Deeper nesting is refused: no request needs it, and a reader upstream may give up at less.
 const DEEPEST: usize = 128;
@@ -109,6 +109,20 @@ pub(super) fn read(text: &[u8]) -> Result<Vec<Node>, Fault> {
             open.pop();
         }
     }
+}
+
+/// Whether some object of a JSON text has a key twice: readers disagree on which value counts.
+pub(crate) fn has_twin_keys(text: &[u8]) -> bool {
+    let (Ok(nodes), Ok(text)) = (read(text), std::str::from_utf8(text)) else {
+        return false;
+    };
+    let mut keys = std::collections::HashSet::new();
+    nodes.iter().any(|node| match (node.parent, node.key) {
+        (Some(parent), Some((start, end))) => {
+            !keys.insert((parent, decode(text, start, end).chars))
+        }
+        _ => false,
+    })
 }
 
 struct Reader<'a> {
@@ -269,6 +283,12 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn keys_that_stand_twice_are_seen_behind_their_escapes() {
+        assert!(has_twin_keys(br#"{"a":[{"b":1,"c":2,"\u0062":3}]}"#));
+        assert!(!has_twin_keys(br#"{"a":[{"a":1},{"a":2}]}"#));
     }
 
     #[test]
