@@ -15,6 +15,7 @@
 //! Nothing here knows HTTP, a runtime or a clock: times come in as arguments.
 
 mod answer;
+mod beside;
 mod call;
 mod cut;
 mod ids;
@@ -23,6 +24,7 @@ mod recorder;
 mod request;
 mod sse;
 
+pub use beside::{Beside, Looked};
 pub use call::{Admission, AdmitError, Call, Cleared, Operation, Recorded, Refusal};
 pub use open_calls::{OpenCalls, close_open_calls};
 pub use recorder::{End, Recorder, TooLong};

@@ -3,7 +3,7 @@
 //! | request | what happens |
 //! |---|---|
 //! | `POST /v1/messages`, `/v1/messages/count_tokens` | masked, recorded, sent, answered, recorded |
-//! | `GET /v1/models`, `/v1/models/{id}` | passed on with the gateway's key; carries no prompt |
+//! | `GET /v1/models`, `/v1/models/{id}` | passed on with the gateway's key; carries no prompt, so no event |
 //! | `HEAD`, `GET /api/hello` | 200, for everyone |
 //! | anything else | 404: what nobody has thought about does not pass |
 //!
@@ -19,7 +19,7 @@ mod upstream;
 pub use upstream::{KeyHeader, ProviderKey, Upstream, UpstreamError};
 
 use agents::capture::Capture;
-use agents::gateway::{Call, Operation};
+use agents::gateway::{Beside, Call, Looked, Operation};
 use agents::masking::Masker;
 use agents::registry::{Agents, Failures};
 use axum::Router;
@@ -32,7 +32,9 @@ use exchange::{Exchange, Outbound};
 use fault::Fault;
 use futures_util::StreamExt;
 use ledger::{AppendError, Appender, Submission, View};
-use schemas::EventId;
+use schemas::kinds::rules::RuleViolated;
+use schemas::kinds::traffic::RuleCount;
+use schemas::{Actor, Event, EventId, Name};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
@@ -133,9 +135,17 @@ impl Gateway {
         let session = session.and_then(|session| session.to_str().ok());
         let destination = self.upstream.destination().clone();
         let call = Call::new(id, agent, session, operation, destination);
+        let call = call.beside(beside(&parts.uri, &outbound.headers));
         let (reply, answer) = oneshot::channel();
         tokio::spawn(Exchange::new(self, id, outbound, reply, permit).run(call, body));
         answer.await.map_err(|_| Fault::internal())
+    }
+}
+
+fn beside(uri: &Uri, headers: &HeaderMap) -> Beside {
+    Beside {
+        address: uri.path_and_query().map_or("", |p| p.as_str()).to_owned(),
+        headers: headers::lines(headers),
     }
 }
 
@@ -216,7 +226,9 @@ async fn count_tokens(State(gateway): State<Arc<Gateway>>, request: Request) -> 
     gateway.call(Operation::CountTokens, request).await
 }
 
-/// The list of models. No prompt leaves with it, so it is no event.
+/// The list of models. No prompt leaves with it, and what names a model in its address passed
+/// the rules, so it is no event: clients ask for it at every start, and a ledger of that would
+/// say nothing. What the rules find in it is one, and does not leave.
 async fn models(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
     let id = gateway.appender.new_id();
     match gateway.models(request).await {
@@ -237,15 +249,18 @@ async fn wrong_method(State(gateway): State<Arc<Gateway>>) -> Response {
 impl Gateway {
     async fn models(&self, request: Request) -> Result<Response, Fault> {
         let (parts, _) = request.into_parts();
-        self.caller(&parts).await?;
+        let agent = self.caller(&parts).await?;
         let url = self
             .upstream
             .url(&parts.uri)
             .ok_or_else(Fault::unsound_query)?;
-        let answer = self
-            .upstream
-            .get(url, headers::outbound(&parts.headers))
-            .await;
+        let headers = headers::outbound(&parts.headers);
+        let Looked { blocks, withheld } = beside(&parts.uri, &headers).look(&self.masker);
+        if !blocks.is_empty() {
+            return Err(self.violated(&agent, blocks).await);
+        }
+        let headers = headers::without(headers, &withheld);
+        let answer = self.upstream.get(url, headers).await;
         let answer = answer.map_err(|error| Fault::unreachable(&error, &self.upstream))?;
         let (status, kept) = (answer.status(), headers::inbound(answer.headers()));
         if status.is_redirection() {
@@ -256,6 +271,29 @@ impl Gateway {
             .await
             .map_err(|_| Fault::broke(&self.upstream))?;
         Ok((status, kept, body).into_response())
+    }
+}
+
+impl Gateway {
+    /// A request that is no call, and holds what may never be sent.
+    async fn violated(&self, agent: &Name, blocks: Vec<RuleCount>) -> Fault {
+        let violated = |RuleCount { rule, count }| {
+            let violated = RuleViolated {
+                rule,
+                call: None,
+                position: None,
+                count,
+            };
+            let id = self.appender.new_id();
+            Event::new(id, Actor::Agent(agent.clone()), violated).into()
+        };
+        match self
+            .append(blocks.into_iter().map(violated).collect())
+            .await
+        {
+            Ok(()) => Fault::prohibited(),
+            Err(error) => Fault::unrecorded(&error),
+        }
     }
 }
 

@@ -1,3 +1,4 @@
+use super::beside::{Beside, Looked};
 use super::ids::{Part, part_id, word, word_or_digest};
 use super::recorder::Recorder;
 use super::request::{Summary, new_tool_results};
@@ -44,6 +45,7 @@ pub struct Call {
     session: Option<Label>,
     operation: Operation,
     destination: Label,
+    beside: Beside,
 }
 
 /// Why a body cannot be a call. Nothing was recorded, and nothing will leave.
@@ -64,7 +66,10 @@ pub struct Admission {
 }
 
 enum Decision {
-    Clear(Vec<u8>),
+    Clear {
+        payload: Vec<u8>,
+        withheld: Vec<usize>,
+    },
     Block(Vec<RuleCount>),
 }
 
@@ -78,6 +83,7 @@ pub enum Recorded {
 pub struct Cleared {
     call: Call,
     payload: Vec<u8>,
+    withheld: Vec<usize>,
 }
 
 /// A call that must not leave, by these rules. Recorded as `payload.blocked`.
@@ -103,7 +109,13 @@ impl Call {
             session: session.and_then(word),
             operation,
             destination,
+            beside: Beside::default(),
         }
+    }
+
+    /// With what leaves beside the body.
+    pub fn beside(self, beside: Beside) -> Call {
+        Call { beside, ..self }
     }
 
     pub(super) fn event(&self, id: EventId, data: impl Into<Data>) -> Event {
@@ -111,7 +123,15 @@ impl Call {
     }
 
     /// Applies the rules to the body: what leaves, what is stored, or why neither.
-    pub fn admit(self, body: &Capture, masker: &Masker) -> Result<Admission, AdmitError> {
+    pub fn admit(mut self, body: &Capture, masker: &Masker) -> Result<Admission, AdmitError> {
+        let Looked {
+            blocks: beside,
+            withheld,
+        } = self.beside.look(masker);
+        // What the agent calls its session becomes a word of the log, if it is one.
+        self.session = self
+            .session
+            .filter(|session| masker.text(session.as_str()).spans.is_empty());
         let masked = masker.body(body, self.operation.dialect())?;
         let summary = Summary::of(body.raw()).ok_or(AdmitError::NotAnObject)?;
         let prompt = PromptSubmitted {
@@ -134,6 +154,7 @@ impl Call {
             tags,
             media: _,
         } = masked;
+        let blocks = [blocks, beside].concat();
         let mut batch = vec![Submission {
             event: self.event(self.id, prompt),
             content: vec![json("request", stored)],
@@ -142,7 +163,7 @@ impl Call {
             Some(payload) if blocks.is_empty() => {
                 batch.push(self.payload_masked(&payload, masker.policy(), masks, tags));
                 batch.extend(self.tools_returned(&payload));
-                Decision::Clear(payload)
+                Decision::Clear { payload, withheld }
             }
             _ => {
                 let blocked = PayloadBlocked {
@@ -243,7 +264,11 @@ impl Admission {
         } = self;
         appender.append_then(batch, move |result| {
             done(result.map(|_receipts| match decision {
-                Decision::Clear(payload) => Recorded::Cleared(Cleared { call, payload }),
+                Decision::Clear { payload, withheld } => Recorded::Cleared(Cleared {
+                    call,
+                    payload,
+                    withheld,
+                }),
                 Decision::Block(reasons) => Recorded::Refused(Refusal {
                     call: call.id,
                     reasons,
@@ -254,6 +279,11 @@ impl Admission {
 }
 
 impl Cleared {
+    /// The headers that must stay here, by their position in [`Beside`].
+    pub fn withheld(&self) -> &[usize] {
+        &self.withheld
+    }
+
     /// The bytes that leave, and who records what comes back.
     pub fn into_parts(self) -> (Vec<u8>, Recorder) {
         (self.payload, Recorder::new(self.call))

@@ -71,6 +71,7 @@ impl Exchange {
     }
 
     async fn send(mut self, cleared: Cleared) {
+        let withheld = cleared.withheld().to_vec();
         let (payload, mut recorder) = cleared.into_parts();
         let Outbound { url, headers } = std::mem::replace(
             &mut self.outbound,
@@ -79,6 +80,7 @@ impl Exchange {
                 headers: HeaderMap::new(),
             },
         );
+        let headers = headers::without(headers, &withheld);
         let upstream = &self.gateway.upstream;
         let left = Instant::now();
         let answer = tokio::select! {

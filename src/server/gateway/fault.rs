@@ -87,6 +87,12 @@ impl Fault {
         Fault::new(StatusCode::FORBIDDEN, "permission_error", refusal.message()).last()
     }
 
+    pub fn prohibited() -> Fault {
+        let message = "refused before anything left: the address or a header holds data that may \
+                       never be sent; remove it and ask again";
+        Fault::new(StatusCode::FORBIDDEN, "permission_error", message).last()
+    }
+
     pub fn unsound(error: &AdmitError) -> Fault {
         Fault::invalid(format!(
             "{error}; what cannot be read cannot be checked, so nothing was sent: send one JSON \

@@ -1,5 +1,6 @@
-//! Which headers cross the gateway. Out: a list of what may pass. Back: everything but what
-//! belongs to one connection or to the provider's own origin.
+//! Which headers cross the gateway. Out: a list of what may pass, and of it only what the rules
+//! find nothing in (`agents::gateway::Beside`). Back: everything but what belongs to one
+//! connection or to the provider's own origin.
 
 use axum::http::header::{
     ACCEPT, ACCEPT_ENCODING, ALT_SVC, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap,
@@ -26,6 +27,25 @@ pub(super) fn outbound(headers: &HeaderMap) -> HeaderMap {
     // An answer must be readable to be recorded.
     out.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     out
+}
+
+/// The same, as the rules look at them.
+pub(super) fn lines(headers: &HeaderMap) -> Vec<String> {
+    let line = |(name, value): (&HeaderName, &HeaderValue)| {
+        format!("{name}: {}", String::from_utf8_lossy(value.as_bytes()))
+    };
+    headers.iter().map(line).collect()
+}
+
+/// Without those at some positions.
+pub(super) fn without(headers: HeaderMap, withheld: &[usize]) -> HeaderMap {
+    let mut left = HeaderMap::with_capacity(headers.len());
+    for (index, (name, value)) in headers.iter().enumerate() {
+        if !withheld.contains(&index) {
+            left.append(name, value.clone());
+        }
+    }
+    left
 }
 
 pub(super) fn inbound(headers: &HeaderMap) -> HeaderMap {

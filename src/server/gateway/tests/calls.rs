@@ -96,6 +96,84 @@ async fn headers_cross_as_they_should() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn headers_and_addresses_pass_the_rules() {
+    let world = world().await;
+    // As clients send them: nothing is found, nothing is missing.
+    let usual = [
+        ("user-agent", "claude-cli/2.1.330 (external, cli)"),
+        (
+            "anthropic-beta",
+            "claude-code-20250219,interleaved-thinking-2025-05-14",
+        ),
+        ("x-stainless-runtime-version", "v24.4.1"),
+        ("x-stainless-os", "MacOS"),
+        (
+            "x-claude-code-session-id",
+            "0b9c7f4e-1d2a-4b3c-9e8f-7a6b5c4d3e2f",
+        ),
+        (
+            "x-client-request-id",
+            "8a7b6c5d-4e3f-4a1b-8c9d-0e1f2a3b4c5d",
+        ),
+    ];
+    let with = |request: reqwest::RequestBuilder, headers: &[(&'static str, &str)]| {
+        headers.iter().fold(request, |request, (name, value)| {
+            request.header(*name, value.to_string())
+        })
+    };
+    let asked = || world.post("/v1/messages?beta=true", ask("plain", false));
+    assert_eq!(with(asked(), &usual).send().await.unwrap().status(), 200);
+    let received = world.upstream.received().pop().unwrap().headers;
+    for (name, value) in usual {
+        assert_eq!(received[name], value);
+    }
+    // Something personal: the header stays here.
+    let personal = [
+        ("user-agent", "Reports (hanako.sato@example.jp)"),
+        ("x-stainless-lang", "js"),
+    ];
+    assert_eq!(with(asked(), &personal).send().await.unwrap().status(), 200);
+    let received = world.upstream.received().pop().unwrap().headers;
+    assert!(!received.contains_key("user-agent"));
+    assert_eq!(received["x-stainless-lang"], "js");
+    // Something prohibited, in a header or in the address: nothing leaves.
+    let hits = world.hits();
+    for name in ["user-agent", "anthropic-beta", "x-claude-code-session-id"] {
+        let answer = with(asked(), &[(name, SECRET)]).send().await.unwrap();
+        assert_eq!(error_of(answer).await.0, 403, "{name}");
+    }
+    let address = format!("/v1/messages?beta={SECRET}");
+    let answer = world
+        .post(&address, ask("plain", false))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(error_of(answer).await.0, 403);
+    for address in [
+        format!("/v1/models/{SECRET}"),
+        format!("/v1/models?after_id={SECRET}"),
+    ] {
+        let get = world.http.get(format!("{}{address}", world.base));
+        let answer = get.bearer_auth(world.token.reveal()).send().await.unwrap();
+        assert_eq!(error_of(answer).await.0, 403);
+    }
+    assert_eq!(world.hits(), hits);
+    assert_eq!(
+        world
+            .kinds()
+            .iter()
+            .filter(|k| **k == "payload.blocked")
+            .count(),
+        4
+    );
+    assert_eq!(
+        world.kinds()[world.kinds().len() - 2..],
+        ["rule.violated"; 2]
+    );
+    world.check();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stream_passes_unchanged_and_is_recorded_whole() {
     let world = world().await;
     let direct = world
