@@ -362,9 +362,15 @@ fn four_times_the_text_takes_no_more_than_linear_time() {
             unit.repeat(30_000 / unit.len()),
             unit.repeat(120_000 / unit.len()),
         );
-        let (once, four) = (best(&short), best(&long));
-        let allowed = once * 10 + std::time::Duration::from_millis(50);
-        assert!(four < allowed, "{unit:?}: {once:?}, then {four:?}");
+        let sound = || {
+            let (once, four) = (best(&short), best(&long));
+            let allowed = once * 10 + std::time::Duration::from_millis(50);
+            (four < allowed).then_some(()).ok_or((once, four))
+        };
+        // A busy machine is slow for a while, a quadratic rule always.
+        let looks = (0..4).map(|_| sound());
+        let slow: Vec<_> = looks.map_while(Result::err).collect();
+        assert!(slow.len() < 4, "{unit:?}: {slow:?}");
     }
 }
 
