@@ -29,24 +29,40 @@ const RADICALS: &str = "\
 pub enum PdfError {
     #[error("the PDF is encrypted")]
     Encrypted,
-    #[error("the PDF cannot be read")]
+    #[error("the PDF is damaged")]
     Unsound,
     #[error("the PDF has more than {MOST_PAGES} pages or more text than a mask can be sought in")]
     TooLong,
 }
 
-/// All text of a PDF, in the order in which it is drawn.
-pub fn text(bytes: &[u8]) -> Result<String, PdfError> {
+/// The text of a PDF.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PdfText {
+    /// In the order in which it is drawn.
+    pub text: String,
+    /// No page is an image without text, a scan as far as anybody can tell, and nothing of the
+    /// file is missing.
+    pub whole: bool,
+}
+
+pub fn text(bytes: &[u8]) -> Result<PdfText, PdfError> {
     let bytes = bytes.to_vec();
     // The reader of PDFs is not ours, and every byte is the sender's: a fault in it is the file's.
     std::panic::catch_unwind(AssertUnwindSafe(|| read(bytes))).unwrap_or(Err(PdfError::Unsound))
 }
 
-fn read(bytes: Vec<u8>) -> Result<String, PdfError> {
+fn read(bytes: Vec<u8>) -> Result<PdfText, PdfError> {
+    let has_end = bytes[bytes.len().saturating_sub(2048)..]
+        .windows(5)
+        .any(|w| w == b"%%EOF");
     let pdf = Pdf::new(bytes).map_err(|error| match error {
         LoadPdfError::Decryption(_) => PdfError::Encrypted,
         LoadPdfError::Invalid => PdfError::Unsound,
     })?;
+    // A reader that mends what is broken may have nothing left.
+    if pdf.pages().is_empty() {
+        return Err(PdfError::Unsound);
+    }
     if pdf.pages().len() > MOST_PAGES {
         return Err(PdfError::TooLong);
     }
@@ -63,18 +79,24 @@ fn read(bytes: Vec<u8>) -> Result<String, PdfError> {
             text.written.push_str(&format!("{label}: {words}\n"));
         }
     }
+    let mut whole = has_end;
     for page in pdf.pages().iter() {
+        (text.images, text.glyphs) = (0, 0);
         let cache = InterpreterCache::new();
         let bounds = Rect::new(0.0, 0.0, 1.0, 1.0);
         let settings = InterpreterSettings::default();
         let mut context = Context::new(Affine::IDENTITY, bounds, &cache, pdf.xref(), settings);
         interpret_page(page, &mut context, &mut text);
         text.break_line();
+        whole &= text.images == 0 || text.glyphs > 0;
         if text.written.len() > MOST_CHARS {
             return Err(PdfError::TooLong);
         }
     }
-    Ok(text.written)
+    Ok(PdfText {
+        text: text.written,
+        whole,
+    })
 }
 
 /// A text string of the description: UTF-16 or UTF-8 by its mark, else one byte a letter.
@@ -105,6 +127,9 @@ struct Text {
     written: String,
     /// Where the last glyph ended, and how high the letters are.
     pen: Option<(Point, f64)>,
+    /// On this page.
+    glyphs: usize,
+    images: usize,
 }
 
 impl Text {
@@ -148,6 +173,7 @@ impl Text {
 
 impl Device<'_> for Text {
     fn draw_glyph_run(&mut self, run: &GlyphRun<'_, '_>, props: DrawProps<'_>, _: &DrawMode) {
+        self.glyphs += run.glyphs().len();
         for glyph in run.glyphs() {
             if self.written.len() <= MOST_CHARS {
                 self.glyph(glyph, props.transform * glyph.transform());
@@ -155,10 +181,13 @@ impl Device<'_> for Text {
         }
     }
 
+    fn draw_image(&mut self, _: Image<'_, '_>, _: ImageDrawProps<'_>) {
+        self.images += 1;
+    }
+
     fn draw_path(&mut self, _: &BezPath, _: DrawProps<'_>, _: &DrawMode) {}
     fn push_clip_path(&mut self, _: &ClipPath) {}
     fn push_transparency_group(&mut self, _: f32, _: Option<SoftMask<'_>>, _: BlendMode) {}
-    fn draw_image(&mut self, _: Image<'_, '_>, _: ImageDrawProps<'_>) {}
     fn pop_clip(&mut self) {}
     fn pop_transparency_group(&mut self) {}
 }
@@ -169,15 +198,17 @@ pub(super) mod tests {
 
     /// A document as business systems write it: a font of the reader's, text in UTF-16.
     pub fn document(author: &str, lines: &[&str]) -> Vec<u8> {
-        let hex = |text: &str| {
-            let units = text.encode_utf16().map(|unit| format!("{unit:04X}"));
-            format!("<{}>", units.collect::<String>())
-        };
-        let mut page = "BT /F1 12 Tf 14 TL 72 700 Td ".to_owned();
-        for line in lines {
-            page += &format!("{} Tj T* ", hex(line));
-        }
-        page += "ET";
+        let lines = lines.iter().map(|line| format!("{} Tj T* ", hex(line)));
+        let lines: String = lines.collect();
+        page(author, &format!("BT /F1 12 Tf 14 TL 72 700 Td {lines}ET"))
+    }
+
+    fn hex(text: &str) -> String {
+        let units = text.encode_utf16().map(|unit| format!("{unit:04X}"));
+        format!("<{}>", units.collect::<String>())
+    }
+
+    fn page(author: &str, page: &str) -> Vec<u8> {
         let author = hex(author).replacen('<', "<FEFF", 1);
         let objects = [
             "<</Type/Catalog/Pages 2 0 R>>".to_owned(),
@@ -210,9 +241,21 @@ pub(super) mod tests {
     fn lines_and_the_author_are_read() {
         let pdf = document("山田太郎", &["見積書", "担当は佐藤花子様です。", "⼭⽥"]);
         assert_eq!(
-            text(&pdf).as_deref(),
-            Ok("Author: 山田太郎\n見積書\n担当は佐藤花子様です。\n山田\n")
+            text(&pdf),
+            Ok(PdfText {
+                text: "Author: 山田太郎\n見積書\n担当は佐藤花子様です。\n山田\n".to_owned(),
+                whole: true
+            })
         );
+    }
+
+    #[test]
+    fn a_scan_is_told_from_an_empty_page() {
+        let image = "q 100 0 0 100 0 0 cm BI /W 1 /H 1 /CS /G /BPC 8 ID \u{1} EI Q";
+        let whole = |pdf: &[u8]| text(pdf).is_ok_and(|read| read.whole);
+        assert!(whole(&page("", "")) && !whole(&page("", image)));
+        let pdf = page("", "");
+        assert!(!whole(&pdf[..pdf.len() - 20]), "cut off");
     }
 
     #[test]

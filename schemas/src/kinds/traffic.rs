@@ -53,6 +53,7 @@ facts! {
         cache_creation_tokens: Option<u64>,
         tool_calls: u64,
         body_bytes: u64,
+        /// Of content `response`.
         response_sha256: Hash,
         first_byte_micros: u64,
         duration_micros: u64,

@@ -1,5 +1,6 @@
 //! The text of a file, in whatever encoding it is kept, or why it has none that can be read.
 
+use agents::masking::pdf::{self, PdfError, PdfText};
 use encoding_rs::{EUC_JP, Encoding, ISO_2022_JP, SHIFT_JIS, UTF_8, UTF_16BE, UTF_16LE};
 use std::path::Path;
 
@@ -15,6 +16,8 @@ pub enum Unread {
     Io(#[from] std::io::Error),
     #[error("is {0}, whose text is not looked at")]
     NoText(&'static str),
+    #[error("holds no text that can be read: {0}")]
+    Pdf(#[from] PdfError),
     #[error("is not text in UTF-8, UTF-16, Shift_JIS, EUC-JP or ISO-2022-JP")]
     UnknownEncoding,
 }
@@ -24,8 +27,7 @@ pub fn read(path: &Path) -> Result<Text, Unread> {
 }
 
 /// What a file begins with whose text, if it has any, lies in a form of its own.
-const FORMS: [(&[u8], &str); 9] = [
-    (b"%PDF-", "a PDF"),
+const FORMS: [(&[u8], &str); 8] = [
     (
         b"PK\x03\x04",
         "a zip archive (as .docx, .xlsx and .pptx are)",
@@ -44,6 +46,17 @@ const FORMS: [(&[u8], &str); 9] = [
 
 /// The text of a file's bytes.
 pub fn text_of(bytes: &[u8]) -> Result<Text, Unread> {
+    if bytes.starts_with(b"%PDF-") {
+        return match pdf::text(bytes)? {
+            PdfText { text, whole: true } => Ok(Text {
+                text,
+                encoding: "PDF",
+            }),
+            _ => Err(Unread::NoText(
+                "a PDF with pages that are images, or without its end",
+            )),
+        };
+    }
     if let Some((_, form)) = FORMS.iter().find(|(head, _)| bytes.starts_with(head)) {
         return Err(Unread::NoText(form));
     }

@@ -138,7 +138,7 @@ impl Masker {
         let text = match media {
             None => std::str::from_utf8(bytes).ok().map(str::to_owned),
             // What cannot be read stays what no rule can read.
-            Some(Media::Pdf) => pdf::text(bytes).ok(),
+            Some(Media::Pdf) => pdf::text(bytes).ok().map(|read| read.text),
             Some(_) => None,
         };
         let chars: Vec<char> = text.unwrap_or_default().chars().collect();
