@@ -1,8 +1,11 @@
 //! The text of a PDF: what its pages show, what lies under them for searching, what annotations
 //! say, and its description of itself. Text in its images stays unread.
 
+mod size;
+
 use hayro_interpret::font::{Glyph, GlyphRun};
 use hayro_interpret::hayro_cmap::BfString;
+use hayro_interpret::hayro_syntax::object::{Array, Object};
 use hayro_interpret::hayro_syntax::{LoadPdfError, Pdf};
 use hayro_interpret::kurbo::{Affine, BezPath, Point, Rect};
 use hayro_interpret::{
@@ -13,6 +16,8 @@ use std::panic::AssertUnwindSafe;
 
 /// More pages than a provider takes.
 const MOST_PAGES: usize = 2_000;
+/// Streams that one page is put together from.
+const MOST_PARTS: usize = 16;
 /// A page that draws more is drawn to keep us busy.
 const MOST_CHARS: usize = 16 << 20;
 
@@ -31,7 +36,9 @@ pub enum PdfError {
     Encrypted,
     #[error("the PDF is damaged")]
     Unsound,
-    #[error("the PDF has more than {MOST_PAGES} pages or more text than a mask can be sought in")]
+    #[error(
+        "the PDF is larger than it looks: more than {MOST_PAGES} pages, or streams that unfold too far"
+    )]
     TooLong,
 }
 
@@ -52,6 +59,9 @@ pub fn text(bytes: &[u8]) -> Result<PdfText, PdfError> {
 }
 
 fn read(bytes: Vec<u8>) -> Result<PdfText, PdfError> {
+    if size::is_too_large(&bytes) {
+        return Err(PdfError::TooLong);
+    }
     let has_end = bytes[bytes.len().saturating_sub(2048)..]
         .windows(5)
         .any(|w| w == b"%%EOF");
@@ -81,6 +91,10 @@ fn read(bytes: Vec<u8>) -> Result<PdfText, PdfError> {
     }
     let mut whole = has_end;
     for page in pdf.pages().iter() {
+        let parts = page.raw().get::<Array<'_>>(&b"Contents"[..]);
+        if parts.is_some_and(|parts| parts.iter::<Object<'_>>().count() > MOST_PARTS) {
+            return Err(PdfError::TooLong);
+        }
         (text.images, text.glyphs) = (0, 0);
         let cache = InterpreterCache::new();
         let bounds = Rect::new(0.0, 0.0, 1.0, 1.0);
@@ -256,6 +270,37 @@ pub(super) mod tests {
         assert!(whole(&page("", "")) && !whole(&page("", image)));
         let pdf = page("", "");
         assert!(!whole(&pdf[..pdf.len() - 20]), "cut off");
+    }
+
+    #[test]
+    fn what_unfolds_too_far_is_not_unfolded() {
+        use flate2::{Compression, write::ZlibEncoder};
+        use std::io::Write;
+        let packed = |bytes: &[u8]| {
+            let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
+            encoder.write_all(bytes).expect("memory");
+            encoder.finish().expect("memory")
+        };
+        let file = |filter: &str, stream: &[u8]| {
+            let head = format!("%PDF-1.4\n4 0 obj\n<</Filter{filter}>>\nstream\n");
+            [head.as_bytes(), stream, b"\nendstream\nendobj\n%%EOF"].concat()
+        };
+        let once = packed(&vec![b' '; 80 << 20]);
+        let hex: Vec<u8> = hex::encode(&once).into_bytes();
+        for bomb in [
+            file("/FlateDecode", &once),
+            file("[/FlateDecode/FlateDecode]", &packed(&once)),
+            file("[/ASCIIHexDecode/FlateDecode]", &hex),
+            file("/LZWDecode", b""),
+            file("/L#5aWDecode", b""),
+            file(" 9 0 R", b""),
+        ] {
+            assert_eq!(text(&bomb), Err(PdfError::TooLong));
+        }
+        assert_ne!(
+            text(&file("/FlateDecode", &packed(b"q Q"))),
+            Err(PdfError::TooLong)
+        );
     }
 
     #[test]

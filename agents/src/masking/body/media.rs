@@ -2,9 +2,10 @@
 //! bytes that no rule can read. None of it is edited; a find blocks.
 
 use super::super::json::{self, Node};
-use super::super::memo::Seen;
+use super::super::memo::{Noted, Seen};
+use super::super::pdf::{self, PdfError};
 use super::super::rules::person::Known;
-use super::super::{Masker, pdf};
+use super::super::{Masker, SpanKind};
 use super::Work;
 use base64::Engine;
 use base64::alphabet;
@@ -137,8 +138,12 @@ impl Masker {
         let media = Media::of(bytes);
         let text = match media {
             None => std::str::from_utf8(bytes).ok().map(str::to_owned),
-            // What cannot be read stays what no rule can read.
-            Some(Media::Pdf) => pdf::text(bytes).ok().map(|read| read.text),
+            // What cannot be read stays what no rule can read; what is made to keep us busy blocks.
+            Some(Media::Pdf) => match pdf::text(bytes) {
+                Ok(read) => Some(read.text),
+                Err(PdfError::TooLong) => return Seen::too_long(length),
+                Err(_) => None,
+            },
             Some(_) => None,
         };
         let chars: Vec<char> = text.unwrap_or_default().chars().collect();
@@ -149,6 +154,24 @@ impl Masker {
                 .map(|hit| self.noted(hit, 0, length))
                 .collect(),
             media,
+            ..Seen::default()
+        }
+    }
+}
+
+impl Seen {
+    /// A limit that was reached is never read as "nothing found".
+    fn too_long(length: usize) -> Seen {
+        Seen {
+            noted: vec![Noted {
+                start: 0,
+                end: length,
+                kind: SpanKind::Person,
+                rule: Media::Pdf.rule(),
+                tag: None,
+                replacement: String::new(),
+            }],
+            media: Some(Media::Pdf),
             ..Seen::default()
         }
     }
