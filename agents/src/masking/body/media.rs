@@ -11,6 +11,7 @@ use base64::Engine;
 use base64::alphabet;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use std::borrow::Cow;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
@@ -93,13 +94,17 @@ const ALPHABETS: [GeneralPurpose; 2] = {
 };
 
 /// The bytes of a base64 string, or of the data of a `data:` address.
-fn bytes_of(string: &[char]) -> Option<Zeroizing<Vec<u8>>> {
-    let text: String = string.iter().filter(|c| !c.is_ascii_whitespace()).collect();
-    let text = match text.split_once(";base64,") {
+fn bytes_of(string: &str) -> Option<Zeroizing<Vec<u8>>> {
+    let data = match string.split_once(";base64,") {
         Some((head, data)) if head.starts_with("data:") => data,
-        _ => &text,
+        _ => string,
     };
-    let decode = |alphabet: &GeneralPurpose| alphabet.decode(text).ok();
+    let unbroken: Cow<str> = if data.contains(|c: char| c.is_ascii_whitespace()) {
+        data.split_ascii_whitespace().collect()
+    } else {
+        data.into()
+    };
+    let decode = |alphabet: &GeneralPurpose| alphabet.decode(unbroken.as_bytes()).ok();
     ALPHABETS.iter().find_map(decode).map(Zeroizing::new)
 }
 
@@ -110,12 +115,19 @@ impl Masker {
         let seen = match self.memo.get(&key) {
             Some(seen) => seen,
             None => {
-                let decoded = json::decode(text, node.start, node.end);
+                // Megabytes, mostly without an escape: read where they stand.
+                let inner = &string[1..string.len() - 1];
+                let inner: Cow<str> = if inner.contains('\\') {
+                    let decoded = json::decode(text, node.start, node.end);
+                    decoded.chars.into_iter().collect()
+                } else {
+                    inner.into()
+                };
                 // What is no base64 is no media: the provider would refuse it, and text may hide.
-                let Some(bytes) = bytes_of(&decoded.chars) else {
+                let Some(bytes) = bytes_of(&inner) else {
                     return self.string(text, node, None, known, work);
                 };
-                let seen = Arc::new(self.look_into(&bytes, decoded.chars.len()));
+                let seen = Arc::new(self.look_into(&bytes));
                 self.memo.put(key, seen.clone());
                 seen
             }
@@ -134,14 +146,14 @@ impl Masker {
         }
     }
 
-    fn look_into(&self, bytes: &[u8], length: usize) -> Seen {
+    fn look_into(&self, bytes: &[u8]) -> Seen {
         let media = Media::of(bytes);
         let text = match media {
             None => std::str::from_utf8(bytes).ok().map(str::to_owned),
             // What cannot be read stays what no rule can read; what is made to keep us busy blocks.
             Some(Media::Pdf) => match pdf::text(bytes) {
                 Ok(read) => Some(read.text),
-                Err(PdfError::TooLong) => return Seen::too_long(length),
+                Err(PdfError::TooLong) => return Seen::too_long(),
                 Err(_) => None,
             },
             Some(_) => None,
@@ -151,7 +163,8 @@ impl Masker {
         Seen {
             noted: hits
                 .into_iter()
-                .map(|hit| self.noted(hit, 0, length))
+                // Cut whole, if at all.
+                .map(|hit| self.noted(hit, 0, 0))
                 .collect(),
             media,
             ..Seen::default()
@@ -161,11 +174,11 @@ impl Masker {
 
 impl Seen {
     /// A limit that was reached is never read as "nothing found".
-    fn too_long(length: usize) -> Seen {
+    fn too_long() -> Seen {
         Seen {
             noted: vec![Noted {
                 start: 0,
-                end: length,
+                end: 0,
                 kind: SpanKind::Person,
                 rule: Media::Pdf.rule(),
                 tag: None,
