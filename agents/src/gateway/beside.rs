@@ -2,7 +2,6 @@
 //! an address must lead where it leads.
 
 use crate::masking::Masker;
-use schemas::Name;
 use schemas::kinds::traffic::RuleCount;
 use std::collections::BTreeMap;
 
@@ -46,13 +45,27 @@ impl Beside {
             }
         }
         withheld.dedup();
-        let named = |(rule, count): (&str, u64)| {
-            let rule: Name = rule.parse().ok()?;
-            Some(RuleCount { rule, count })
+        let named = |(rule, count): (&str, u64)| RuleCount {
+            rule: rule
+                .parse()
+                .expect("rules have sound names, a test says so"),
+            count,
         };
         Looked {
-            blocks: blocks.into_iter().filter_map(named).collect(),
+            blocks: blocks.into_iter().map(named).collect(),
             withheld,
         }
     }
+}
+
+/// Counts of the same rules, put together and sorted.
+pub(super) fn together(counts: [Vec<RuleCount>; 2]) -> Vec<RuleCount> {
+    let mut all: Vec<RuleCount> = counts.concat();
+    all.sort_by(|a, b| a.rule.cmp(&b.rule));
+    all.dedup_by(|next, first| {
+        let same = next.rule == first.rule;
+        first.count += if same { next.count } else { 0 };
+        same
+    });
+    all
 }

@@ -1,4 +1,4 @@
-use super::beside::{Beside, Looked};
+use super::beside::{Beside, Looked, together};
 use super::ids::{Part, part_id, word, word_or_digest};
 use super::recorder::Recorder;
 use super::request::{Summary, new_tool_results};
@@ -154,7 +154,7 @@ impl Call {
             tags,
             media: _,
         } = masked;
-        let blocks = [blocks, beside].concat();
+        let blocks = together([blocks, beside]);
         let mut batch = vec![Submission {
             event: self.event(self.id, prompt),
             content: vec![json("request", stored)],

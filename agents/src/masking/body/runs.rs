@@ -113,14 +113,16 @@ fn pieces<'t>(text: &'t str, nodes: &[Node], modes: &[Mode]) -> Vec<Piece<'t>> {
 impl Masker {
     pub(super) fn runs(&self, text: &str, nodes: &[Node], modes: &[Mode], work: &mut Work) {
         let pieces = pieces(text, nodes, modes);
+        let alone = work.cut.len();
         for run in pieces.chunk_by(|from, next| next.reads_on(from)) {
             if run.len() > 1 {
-                self.run(text, nodes, run, work);
+                self.run(text, nodes, run, alone, work);
             }
         }
     }
 
-    fn run(&self, text: &str, nodes: &[Node], run: &[Piece], work: &mut Work) {
+    /// `alone` cuts, in order, were made by what each string holds by itself.
+    fn run(&self, text: &str, nodes: &[Node], run: &[Piece], alone: usize, work: &mut Work) {
         let strings: Vec<&str> = run
             .iter()
             .map(|piece| &text[nodes[piece.node].start..nodes[piece.node].end])
@@ -143,7 +145,7 @@ impl Masker {
             seen
         });
         for note in &seen.noted {
-            joined.cut(note, work);
+            joined.cut(note, alone, work);
         }
     }
 
@@ -219,8 +221,8 @@ impl Joined {
         matches!(self.places[start], Some((string, at)) if string > 0 && at < LABEL)
     }
 
-    /// Cuts every part of a find out of its string; what was found there already stays counted once.
-    fn cut(&self, note: &Noted, work: &mut Work) {
+    /// Cuts every part of a find out of its string. What was found there already counts once.
+    fn cut(&self, note: &Noted, alone: usize, work: &mut Work) {
         let places: Vec<(usize, usize)> = self.places[note.start..note.end]
             .iter()
             .flatten()
@@ -228,16 +230,13 @@ impl Joined {
             .collect();
         let mut edits = Vec::new();
         for part in places.chunk_by(|a, b| a.0 == b.0) {
-            let [(string, from), .., (_, to)] = *part else {
-                let (string, at) = part[0];
-                edits.push(self.edit(note, string, at, at + 1));
-                continue;
-            };
+            let ((string, from), (_, to)) = (part[0], part[part.len() - 1]);
             edits.push(self.edit(note, string, from, to + 1));
         }
         let known = |edit: &super::Edit| {
-            let over = |cut: &super::Edit| cut.0 < edit.1 && edit.0 < cut.1;
-            work.cut.iter().any(over)
+            let cuts = &work.cut[..alone];
+            let next = cuts.partition_point(|cut| cut.1 <= edit.0);
+            cuts.get(next).is_some_and(|cut| cut.0 < edit.1)
         };
         if !edits.iter().any(known) {
             work.blocks.push(note.rule);
