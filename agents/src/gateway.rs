@@ -22,12 +22,14 @@ mod ids;
 mod open_calls;
 mod recorder;
 mod request;
+mod sessions;
 mod sse;
 
 pub use beside::{Beside, Looked};
 pub use call::{Admission, AdmitError, Call, Cleared, Operation, Recorded, Refusal};
 pub use open_calls::{OpenCalls, close_open_calls};
 pub use recorder::{End, Recorder, TooLong};
+pub use sessions::Sessions;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

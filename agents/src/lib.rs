@@ -3,6 +3,7 @@
 
 pub mod approvals;
 pub mod capture;
+pub mod classes;
 pub mod gateway;
 pub mod masking;
 mod once;

@@ -23,6 +23,8 @@ pub struct Agent {
     pub role: Name,
     pub data_class: DataClass,
     pub model: Option<Label>,
+    /// Whose mail and calendar it reads.
+    pub person: Option<Name>,
     pub standing: Standing,
     pub registered: Timestamp,
     /// Requests that it made, blocked ones included.
@@ -138,6 +140,7 @@ impl Agents {
             role: fact.role.clone(),
             data_class: fact.data_class,
             model: fact.model.clone(),
+            person: fact.person.clone(),
             standing: Standing::Active,
             registered: at,
             calls: 0,
@@ -165,6 +168,9 @@ impl Agents {
         if let Some(model) = &fact.model {
             agent.model = Some(model.clone());
         }
+        if let Some(person) = &fact.person {
+            agent.person = Some(person.clone());
+        }
         if let Some(digest) = fact.token_sha256 {
             self.tokens.remove(&agent.token_sha256);
             agent.token_sha256 = digest;
@@ -184,7 +190,7 @@ impl Agents {
 
 impl Projection for Agents {
     const NAME: &'static str = "agents";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
 
     fn fold(&mut self, entry: &Entry) {
         match entry.data() {

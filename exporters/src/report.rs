@@ -8,6 +8,7 @@
 mod page;
 mod positions;
 pub mod retention;
+pub mod transfers;
 
 pub use positions::Positions;
 

@@ -60,6 +60,7 @@ fn event(appender: &Appender, name: &str) -> Event {
         data_class: DataClass::Internal,
         token_sha256: Hash::ZERO,
         model: None,
+        person: None,
     };
     Event::new(appender.new_id(), "user:s001".parse().unwrap(), data)
 }
@@ -210,6 +211,8 @@ fn an_event_too_large_for_an_entry_is_refused_alone() {
         call: appender.new_id(),
         destination: "example.com".parse().unwrap(),
         policy: Hash::ZERO,
+        instead_of: None,
+        class: None,
         reasons: vec![rule; 800],
     };
     let large = Event::new(appender.new_id(), "agent:cfo".parse().unwrap(), data);

@@ -30,6 +30,7 @@ fn sample() -> TempDir {
                 data_class: DataClass::Internal,
                 token_sha256: Hash::ZERO,
                 model: None,
+                person: None,
             };
             let content = Content {
                 name: "request".parse().unwrap(),

@@ -63,3 +63,29 @@ pub enum DataClass {
     Personal,
     Generated,
 }
+
+impl DataClass {
+    pub const ALL: [DataClass; 5] = [
+        DataClass::Internal,
+        DataClass::Mail,
+        DataClass::Ec,
+        DataClass::Personal,
+        DataClass::Generated,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            DataClass::Internal => "internal",
+            DataClass::Mail => "mail",
+            DataClass::Ec => "ec",
+            DataClass::Personal => "personal",
+            DataClass::Generated => "generated",
+        }
+    }
+}
+
+impl fmt::Display for DataClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

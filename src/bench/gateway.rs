@@ -43,6 +43,7 @@ pub fn run(scratch: &Path, seconds: u64, figures: &mut Figures) -> Result<(), Fa
         data_class: DataClass::Internal,
         token_sha256: token.digest(),
         model: None,
+        person: None,
     };
     let event = Event::new(node.appender.new_id(), "service:operator".parse()?, data);
     node.appender.append(vec![event.into()])?;

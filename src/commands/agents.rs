@@ -36,6 +36,7 @@ pub fn run(cli: &Cli, args: &Agents) -> Done {
                     .map(|model| model.parse())
                     .transpose()
                     .context("--model")?,
+                person: None,
             };
             record(cli, desk, data, Some(token.reveal()))
         }
@@ -55,6 +56,7 @@ pub fn run(cli: &Cli, args: &Agents) -> Done {
                 data_class: None,
                 token_sha256,
                 model: None,
+                person: None,
             };
             record(cli, desk, data, Some(token.reveal()))
         }

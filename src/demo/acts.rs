@@ -39,6 +39,7 @@ pub fn people(stage: &mut Stage) -> Result<(), Failure> {
                 data_class,
                 token_sha256: token.digest(),
                 model: Some("claude-scripted".parse()?),
+                person: None,
             },
         )?;
         stage.tokens.insert(agent, token);

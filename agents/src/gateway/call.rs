@@ -1,12 +1,13 @@
 use super::beside::{Beside, Looked, together};
 use super::ids::{Part, part_id, word, word_or_digest};
 use super::recorder::Recorder;
-use super::request::{Summary, new_tool_results};
+use super::request::{Summary, new_tool_results, tools_used};
 use crate::capture::Capture;
+use crate::classes::{Asked, Ruled};
 use crate::masking::{BodyError, Dialect, MaskedBody, Masker};
 use ledger::{AppendError, Appender, Content, Submission};
 use schemas::kinds::traffic::{
-    MaskTag, PayloadBlocked, PayloadMasked, PromptSubmitted, RuleCount, ToolReturned,
+    ClassRuling, MaskTag, PayloadBlocked, PayloadMasked, PromptSubmitted, RuleCount, ToolReturned,
 };
 use schemas::{Actor, Data, Event, EventId, Hash, Label, Name};
 use sha2::{Digest, Sha256};
@@ -46,6 +47,9 @@ pub struct Call {
     operation: Operation,
     destination: Label,
     beside: Beside,
+    /// What the rules for classes of data are asked; without it nothing is ruled by class.
+    asked: Option<Asked>,
+    instead_of: Option<Hash>,
 }
 
 /// Why a body cannot be a call. Nothing was recorded, and nothing will leave.
@@ -70,7 +74,7 @@ enum Decision {
         payload: Vec<u8>,
         withheld: Vec<usize>,
     },
-    Block(Vec<RuleCount>),
+    Block(Vec<RuleCount>, Option<String>),
 }
 
 /// What the ledger holds durably now.
@@ -91,6 +95,8 @@ pub struct Cleared {
 pub struct Refusal {
     pub call: EventId,
     pub reasons: Vec<RuleCount>,
+    /// What to do, where the class of the data is why.
+    class: Option<String>,
 }
 
 impl Call {
@@ -110,6 +116,28 @@ impl Call {
             operation,
             destination,
             beside: Beside::default(),
+            asked: None,
+            instead_of: None,
+        }
+    }
+
+    pub fn session(&self) -> Option<&Label> {
+        self.session.as_ref()
+    }
+
+    /// Has the call ruled by the classes of data that it may hold.
+    pub fn of_class(self, asked: Asked) -> Call {
+        Call {
+            asked: Some(asked),
+            ..self
+        }
+    }
+
+    /// Says that the session's own policy cannot be applied any more.
+    pub fn instead_of(self, policy: Option<Hash>) -> Call {
+        Call {
+            instead_of: policy,
+            ..self
         }
     }
 
@@ -159,21 +187,35 @@ impl Call {
             event: self.event(self.id, prompt),
             content: vec![json("request", stored)],
         }];
-        let decision = match payload {
-            Some(payload) if blocks.is_empty() => {
-                batch.push(self.payload_masked(&payload, masker.policy(), masks, tags));
+        let (class, denied) = match &self.asked {
+            None => (None, None),
+            Some(asked) => {
+                let Ruled { ruling, denied } = asked.rule(|| tools_used(body.raw()), &masks);
+                (Some(ruling), denied)
+            }
+        };
+        let decision = match (payload, denied) {
+            (Some(payload), None) if blocks.is_empty() => {
+                let policy = masker.policy();
+                batch.push(self.payload_masked(&payload, policy, class, masks, tags));
                 batch.extend(self.tools_returned(&payload));
                 Decision::Clear { payload, withheld }
             }
-            _ => {
+            (_, denied) => {
+                let (by_class, remedy) = denied.map_or((Vec::new(), None), |denied| {
+                    (denied.reasons, Some(denied.remedy))
+                });
+                let blocks = [by_class, blocks].concat();
                 let blocked = PayloadBlocked {
                     call: self.id,
                     destination: self.destination.clone(),
                     policy: masker.policy(),
+                    instead_of: self.instead_of,
+                    class,
                     reasons: blocks.clone(),
                 };
                 batch.push(self.event(part_id(self.id, &Part::Payload), blocked).into());
-                Decision::Block(blocks)
+                Decision::Block(blocks, remedy)
             }
         };
         Ok(Admission {
@@ -187,6 +229,7 @@ impl Call {
         &self,
         payload: &[u8],
         policy: Hash,
+        class: Option<ClassRuling>,
         masks: Vec<RuleCount>,
         tags: Vec<MaskTag>,
     ) -> Submission {
@@ -201,6 +244,8 @@ impl Call {
             call: self.id,
             destination: self.destination.clone(),
             policy,
+            instead_of: self.instead_of,
+            class,
             payload_sha256: Hash(Sha256::digest(payload).into()),
             body_bytes: payload.len() as u64,
             masks,
@@ -269,9 +314,10 @@ impl Admission {
                     payload,
                     withheld,
                 }),
-                Decision::Block(reasons) => Recorded::Refused(Refusal {
+                Decision::Block(reasons, class) => Recorded::Refused(Refusal {
                     call: call.id,
                     reasons,
+                    class,
                 }),
             }))
         });
@@ -303,6 +349,13 @@ impl Refusal {
         } else {
             rules.join(", ")
         };
+        if let Some(remedy) = &self.class {
+            return format!(
+                "refused before anything left ({rules}): {remedy}; the record of this refusal is \
+                 call {}",
+                self.call
+            );
+        }
         format!(
             "refused before anything left: the request holds data that may never be sent ({rules}). \
              Remove those values and send the request again; the record of this refusal is call {}",

@@ -60,6 +60,27 @@ pub(super) fn new_tool_results(body: &[u8]) -> Vec<ToolResult> {
         .collect()
 }
 
+/// Names of the tools that the conversation shows as used: whose results it may hold.
+pub(super) fn tools_used(body: &[u8]) -> Vec<String> {
+    let object: Object = serde_json::from_slice(body).unwrap_or_default();
+    let mut tools = Vec::new();
+    for message in messages(&object).into_iter().filter_map(parse::<Object>) {
+        let blocks: Vec<&RawValue> = message
+            .get("content")
+            .and_then(|c| parse(c))
+            .unwrap_or_default();
+        for block in blocks.into_iter().filter_map(parse::<Object>) {
+            if value::<String>(&block, "type").is_some_and(|kind| kind.ends_with("tool_use")) {
+                let name: String = value(&block, "name").unwrap_or_default();
+                // A tool that the provider calls itself, in the form that clients give theirs.
+                let server: Option<String> = value(&block, "server_name");
+                tools.push(server.map_or(name.clone(), |server| format!("mcp__{server}__{name}")));
+            }
+        }
+    }
+    tools
+}
+
 fn tool_result(block: &RawValue) -> Option<ToolResult> {
     let block: Object = parse(block)?;
     if value::<String>(&block, "type")? != "tool_result" {

@@ -230,7 +230,7 @@ fn a_list_of_tags_always_fits_its_entry() {
     };
     let tags: Vec<_> = (0..5_000).map(tag).collect();
     let ledger = ledger();
-    let submission = call(1).payload_masked(b"{}", Hash::ZERO, Vec::new(), tags.clone());
+    let submission = call(1).payload_masked(b"{}", Hash::ZERO, None, Vec::new(), tags.clone());
     ledger.appender.append(vec![submission]).unwrap();
     let Data::PayloadMasked(masked) = ledger.reader.entry(1).unwrap().data().clone() else {
         panic!()

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 const TAG_BYTES: usize = 16;
 
 /// The key of all tags. Destroyed, no tag can be linked to a value any more.
+#[derive(Clone)]
 pub struct TagKey(Zeroizing<[u8; 32]>);
 
 impl TagKey {

@@ -53,6 +53,7 @@ fn registered(name: &str, token: &Token) -> AgentRegistered {
         data_class: DataClass::Internal,
         token_sha256: token.digest(),
         model: None,
+        person: None,
     }
 }
 
@@ -104,6 +105,7 @@ fn a_new_token_takes_the_place_of_the_old_one() {
         data_class: Some(DataClass::Mail),
         token_sha256: Some(new.digest()),
         model: None,
+        person: None,
     });
     assert_eq!(f.holder(&old), Err(AuthFailure::Unknown));
     assert_eq!(f.holder(&new), Ok("cfo".to_owned()));
@@ -132,6 +134,7 @@ fn a_leaked_token_does_not_come_back_with_its_agent() {
         data_class: None,
         token_sha256: Some(new.digest()),
         model: None,
+        person: None,
     });
     f.append(AgentReleased {
         agent,

@@ -10,6 +10,8 @@ facts! {
         /// SHA-256 of the token; the token itself is shown once and kept nowhere.
         token_sha256: Hash,
         model: Option<Label>,
+        /// Whose mail and calendar it reads: staff number or handle. Their consent decides.
+        person: Option<Name>,
     }
     AgentUpdated {
         agent: Name,
@@ -17,6 +19,7 @@ facts! {
         data_class: Option<DataClass>,
         token_sha256: Option<Hash>,
         model: Option<Label>,
+        person: Option<Name>,
     }
     AgentSuspended { agent: Name, reason: AgentReason, }
     AgentReleased { agent: Name, reason: AgentReason, }

@@ -1,4 +1,4 @@
-use crate::{Actor, DataClass, Hash, Label, Name};
+use crate::{Actor, DataClass, Hash, Label, Name, Timestamp};
 
 facts! {
     /// Content `profile`: name and department, sealed; the log knows a handle only.
@@ -12,7 +12,9 @@ facts! {
     /// Who tried is known only when the credential was.
     AuthFailed { subject: Option<Actor>, method: Name, reason: AuthFailure, source: Option<Label>, }
     AccessDenied { subject: Actor, resource: Label, rule: Name, }
-    ConsentGiven { subject: Name, purpose: Name, data_class: DataClass, }
+    /// Data of this class that is the subject's may be sent for this purpose, which is the role
+    /// of the agent that sends it: until it is withdrawn, or until a time that was said.
+    ConsentGiven { subject: Name, purpose: Name, data_class: DataClass, until: Option<Timestamp>, }
     ConsentWithdrawn { subject: Name, purpose: Name, data_class: DataClass, }
 }
 

@@ -1,4 +1,4 @@
-use crate::{EventId, Hash, Label, Name};
+use crate::{DataClass, EventId, Hash, Label, Name};
 
 facts! {
     /// What an agent asked, before masking. Content `request`: the body with prohibited
@@ -19,6 +19,10 @@ facts! {
         /// Host and port that receive the payload.
         destination: Label,
         policy: Hash,
+        /// The policy that the session had, where this program cannot apply it any more.
+        instead_of: Option<Hash>,
+        /// By which class of data it may leave.
+        class: Option<ClassRuling>,
         payload_sha256: Hash,
         body_bytes: u64,
         /// Replacements per rule; empty when the payload is what came.
@@ -34,7 +38,18 @@ facts! {
         call: EventId,
         destination: Label,
         policy: Hash,
+        instead_of: Option<Hash>,
+        class: Option<ClassRuling>,
         reasons: Vec<RuleCount>,
+    }
+    /// What the rules for classes of data say of one call.
+    ClassRuling {
+        class: DataClass,
+        handling: Handling,
+        /// Digest of these rules.
+        policy: Hash,
+        /// Position of the consent that it rests on.
+        consent: Option<u64>,
     }
     /// How often one rule applied.
     RuleCount { rule: Name, count: u64, }
@@ -81,6 +96,17 @@ facts! {
 }
 
 words! {
+    /// How data of a class is handled, the stricter the later.
+    Handling {
+        /// Sent, masked.
+        Mask,
+        /// Sent if nothing in it is of one person.
+        Aggregate,
+        /// Sent with the person's recorded consent.
+        Consent,
+        /// Never sent.
+        Never,
+    }
     FailedOutcome {
         /// The provider answered with an error, passed on unchanged.
         UpstreamError,

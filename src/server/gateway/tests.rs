@@ -127,6 +127,7 @@ impl World {
             data_class: DataClass::Internal,
             token_sha256: token.digest(),
             model: None,
+            person: None,
         });
     }
 
