@@ -69,6 +69,11 @@ pub enum Command {
     /// People: who may approve, and with which key
     #[command(subcommand)]
     Users(Users),
+    /// Whose data of a class may be sent, and what for
+    #[command(subcommand)]
+    Consent(Consent),
+    /// Policies in force, and what daicho.toml would change in them; exit 1 if it would
+    Policy(Policy),
     /// Write a report from the log, and record that it was issued
     #[command(subcommand)]
     Report(Report),
@@ -365,10 +370,74 @@ pub enum Benched {
     Log,
 }
 
+#[derive(Args)]
+pub struct Policy {
+    #[command(subcommand)]
+    pub action: Option<PolicyAction>,
+}
+
+#[derive(Subcommand)]
+pub enum PolicyAction {
+    /// Show the change, and put it in force: for new sessions at once, also in a running server
+    Adopt,
+}
+
+#[derive(Subcommand)]
+pub enum Consent {
+    /// Record a person's consent
+    Give {
+        #[command(flatten)]
+        of: ConsentOf,
+        /// Until this time (RFC 3339, or YYYY-MM-DD in UTC), instead of until it is withdrawn
+        #[arg(long)]
+        until: Option<String>,
+    },
+    /// Record that it is withdrawn; it holds for no call from now on
+    Withdraw {
+        #[command(flatten)]
+        of: ConsentOf,
+    },
+    /// List every consent that is not withdrawn
+    List,
+}
+
+#[derive(Args)]
+pub struct ConsentOf {
+    /// Staff number or keyed tag, never a name
+    pub person: String,
+    /// Role of the agents that may send the data
+    #[arg(long, value_name = "ROLE")]
+    pub purpose: String,
+    /// internal, mail, ec, personal, generated
+    #[arg(long, default_value = "mail")]
+    pub class: String,
+}
+
 #[derive(Subcommand)]
 pub enum Report {
     /// What is kept, how long, and until when
     Retention(RetentionReport),
+    /// What left in a month, to whom, on which terms, by class of data
+    Transfers(TransferReport),
+}
+
+#[derive(Args)]
+pub struct TransferReport {
+    /// The calendar month in UTC, as 2026-11
+    #[arg(long)]
+    pub month: String,
+    /// json has every position behind each figure (--json means json)
+    #[arg(long, value_enum, default_value_t = TransferFormat::Md)]
+    pub format: TransferFormat,
+    #[command(flatten)]
+    pub common: ReportCommon,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TransferFormat {
+    Md,
+    Csv,
+    Json,
 }
 
 #[derive(Args)]
@@ -376,6 +445,12 @@ pub struct RetentionReport {
     /// html, or json with the positions behind each figure (--json means json)
     #[arg(long, value_enum, default_value_t = ReportFormat::Html)]
     pub format: ReportFormat,
+    #[command(flatten)]
+    pub common: ReportCommon,
+}
+
+#[derive(Args)]
+pub struct ReportCommon {
     #[arg(long, value_enum, default_value_t = ReportLanguage::Ja)]
     pub language: ReportLanguage,
     /// File to write, instead of standard output
@@ -553,10 +628,23 @@ pub enum Agents {
         #[arg(long)]
         role: Option<String>,
         /// internal, mail, ec, personal, generated
-        #[arg(long, default_value = "internal")]
+        #[arg(long, visible_alias = "class", default_value = "internal")]
         data_class: String,
+        /// Whose mail and calendar it reads: staff number or handle; their consent decides
+        #[arg(long)]
+        person: Option<String>,
         #[arg(long)]
         model: Option<String>,
+    },
+    /// Change what is known of an agent
+    Set {
+        agent: String,
+        #[arg(long)]
+        role: Option<String>,
+        #[arg(long, visible_alias = "class")]
+        data_class: Option<String>,
+        #[arg(long)]
+        person: Option<String>,
     },
     /// Give an agent a new token; the old one ends
     Token {

@@ -5,6 +5,7 @@ mod append;
 mod approvals;
 mod backup;
 mod bundle;
+mod consent;
 mod doctor;
 pub mod events;
 mod export;
@@ -13,6 +14,7 @@ mod init;
 mod key;
 mod mask;
 mod patch;
+mod policy;
 mod prove;
 mod rebuild;
 mod report;
@@ -52,6 +54,8 @@ pub fn run(cli: &Cli) -> Done {
         Command::Approvals(args) => approvals::run(cli, args),
         Command::Agents(args) => agents::run(cli, args),
         Command::Users(args) => users::run(cli, args),
+        Command::Consent(args) => consent::run(cli, args),
+        Command::Policy(args) => policy::run(cli, args),
         Command::Report(args) => report::run(cli, args),
         Command::Export(args) => export::run(cli, args),
         Command::Doctor => doctor::run(cli),

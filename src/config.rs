@@ -2,13 +2,14 @@
 
 use crate::door::operator_token_file;
 use crate::outcome::Failure;
-use crate::policies;
 use crate::server::gateway::{KeyHeader, ProviderKey, UpstreamError};
+use agents::classes::ClassPolicy;
 use agents::masking::Policy;
 use anyhow::Context;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use exporters::forward::Destination;
 use exporters::report::retention::{Periods, default_periods};
+use exporters::report::transfers::Vendors;
 use ledger::Layout;
 use schemas::{Hash, Period};
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,10 @@ pub struct Config {
     /// How long each class is kept.
     pub retention: Periods,
     pub masking: Policy,
+    /// What may leave of which class of data.
+    pub classes: ClassPolicy,
+    /// Who receives what leaves.
+    pub vendors: Vendors,
     pub approvals: Approvals,
     pub report: Report,
     pub witness: WitnessConfig,
@@ -181,6 +186,8 @@ impl Default for Config {
             anthropic: Upstream::default(),
             retention: default_periods(),
             masking: Policy::default(),
+            classes: ClassPolicy::default(),
+            vendors: Vendors::default(),
             approvals: Approvals::default(),
             report: Report::default(),
             witness: WitnessConfig::default(),
@@ -246,21 +253,6 @@ impl Config {
         for (class, period) in default_periods() {
             self.retention.entry(class).or_insert(period);
         }
-    }
-}
-
-impl Config {
-    /// The policies that an event adopts: name, digest, and their JSON.
-    pub fn policies(&self) -> Result<Vec<(&'static str, Hash, String)>, Failure> {
-        let approvals = serde_json::to_string(&self.approvals)?;
-        let retention = serde_json::to_string(&self.retention)?;
-        let own = |name, json: String| (name, policies::digest(&json), json);
-        let masking = serde_json::to_string(&self.masking)?;
-        Ok(vec![
-            ("masking", self.masking.digest(), masking),
-            own(agents::approvals::view::POLICY, approvals),
-            own("retention", retention),
-        ])
     }
 }
 

@@ -22,17 +22,19 @@ impl Desk {
         let views = Views::open(reader.clone())?;
         let mut desk = Desk {
             data: data.to_owned(),
-            config,
+            config: Config::default(),
             door,
             reader,
             views,
         };
-        let adopted = desk
+        let settled = desk
             .views
             .policies
-            .read(|p| policies::adopt(p, &desk.config, &desk.door))?;
-        if !adopted.is_empty() {
-            desk.append(adopted)?;
+            .read(|p| policies::settle(p, &desk.reader, config, &desk.door))?;
+        settled.tell();
+        desk.config = settled.config;
+        if !settled.batch.is_empty() {
+            desk.append(settled.batch)?;
         }
         Ok(desk)
     }

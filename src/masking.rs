@@ -9,8 +9,13 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use zeroize::Zeroizing;
 
-/// The masker of a ledger: its policy, and the key that its tags are made under.
+/// The masker of a ledger under the policy of its configuration.
 pub fn of_ledger(layout: &Layout, config: &Config) -> Result<Masker, Failure> {
+    build(config.masking.clone(), tag_key(layout)?)
+}
+
+/// The key that a ledger's tags are made under.
+pub fn tag_key(layout: &Layout) -> Result<TagKey, Failure> {
     let path = layout.keys().join("mask.key");
     if !path.exists() {
         let mut fresh = Zeroizing::new([0; 32]);
@@ -26,7 +31,7 @@ pub fn of_ledger(layout: &Layout, config: &Config) -> Result<Masker, Failure> {
             "restore it from a backup: with another key the same value has another tag",
         )
     })?;
-    build(config.masking.clone(), TagKey::new(key))
+    Ok(TagKey::new(key))
 }
 
 /// A masker without a ledger: the same masks, and tags that are thrown away.

@@ -1,71 +1,193 @@
 //! The rules in force: adopted by an event that carries their digest, so that every decision
 //! names the rules it was made under.
+//!
+//! What `daicho.toml` says is in force once it is adopted. The first time that happens by
+//! itself; a change is shown by `daicho policy` and adopted by `daicho policy adopt`, and until
+//! then everything goes on under what was adopted, whose text is sealed content of its event.
+
+mod diff;
+mod in_force;
+mod text;
+
+pub use diff::diff;
+pub use in_force::{InForce, Under};
+pub use text::{POLICIES, Text, sound};
 
 use crate::config::Config;
 use crate::door::Door;
 use crate::outcome::Failure;
-use ledger::{Content, Entry, Projection, Submission};
+use ledger::{Content, Entry, Projection, Reader, Submission};
 use schemas::kinds::rules::PolicyAdopted;
-use schemas::{Data, Hash, Label, Name};
+use schemas::{Data, Hash, Label, Name, Timestamp};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
-/// The newest digest of each policy.
+/// Every adoption of each policy, the newest last.
 #[derive(Default, Serialize, Deserialize)]
 pub struct Policies {
-    in_force: BTreeMap<Name, Hash>,
+    adopted: BTreeMap<Name, Vec<Adoption>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Adoption {
+    pub digest: Hash,
+    pub position: u64,
+    pub at: Timestamp,
 }
 
 impl Projection for Policies {
     const NAME: &'static str = "policies";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
 
     fn fold(&mut self, entry: &Entry) {
         if let Data::PolicyAdopted(adopted) = entry.data() {
-            self.in_force.insert(adopted.policy.clone(), adopted.digest);
+            let adoption = Adoption {
+                digest: adopted.digest,
+                position: entry.seq(),
+                at: entry.at(),
+            };
+            let all = self.adopted.entry(adopted.policy.clone()).or_default();
+            all.push(adoption);
         }
     }
 }
 
 impl Policies {
-    pub fn in_force(&self, policy: &str) -> Option<Hash> {
-        let policy: Name = policy.parse().ok()?;
-        self.in_force.get(&policy).copied()
+    pub fn in_force(&self, policy: &str) -> Option<Adoption> {
+        self.all(policy).last().copied()
+    }
+
+    /// What was in force just before a time.
+    pub fn before(&self, policy: &str, time: Timestamp) -> Option<Adoption> {
+        let mut earlier = self.all(policy).iter().rev();
+        earlier.find(|adoption| adoption.at < time).copied()
+    }
+
+    /// The newest adoption of exactly this version.
+    fn version(&self, policy: &str, digest: Hash) -> Option<Adoption> {
+        let mut all = self.all(policy).iter().rev();
+        all.find(|adoption| adoption.digest == digest).copied()
+    }
+
+    fn all(&self, policy: &str) -> &[Adoption] {
+        let policy: Option<Name> = policy.parse().ok();
+        policy
+            .and_then(|policy| self.adopted.get(&policy))
+            .map_or(&[], Vec::as_slice)
     }
 }
 
-/// The events that put the configuration's rules in force where they differ from what is.
-pub fn adopt(
+/// The configuration as it is in force, and what is to be said of it.
+pub struct Settled {
+    pub config: Config,
+    /// First adoptions; and those of the same settings whose meaning this program changed.
+    pub batch: Vec<Submission>,
+    /// Policies that `daicho.toml` would change.
+    pub pending: Vec<&'static str>,
+}
+
+/// Replaces the policies of a configuration by those in force, and adopts what needs nobody's
+/// decision.
+pub fn settle(
     policies: &Policies,
-    config: &Config,
+    reader: &Reader,
+    mut config: Config,
     door: &Door,
-) -> Result<Vec<Submission>, Failure> {
-    let mut batch = Vec::new();
-    for (name, digest, text) in config.policies()? {
-        let previous = policies.in_force(name);
-        if previous == Some(digest) {
+) -> Result<Settled, Failure> {
+    let (mut batch, mut pending) = (Vec::new(), Vec::new());
+    for policy in POLICIES {
+        let wanted = Text::of(&config, policy)?;
+        let Some(adopted) = policies.in_force(policy) else {
+            batch.push(adoption(door, &wanted, None)?);
+            continue;
+        };
+        if adopted.digest == wanted.digest {
             continue;
         }
-        let policy = name.parse()?;
-        let data = PolicyAdopted {
-            policy,
-            digest,
-            previous,
-            approvals: Vec::new(),
-        };
-        let mut submission = door.event(door.operator(), data);
-        submission.content.push(Content {
-            name: "policy".parse()?,
-            media: Label::lossy("application/json"),
-            bytes: text.into_bytes(),
-        });
-        batch.push(submission);
+        config.put(policy, &read(reader, policy, adopted)?)?;
+        let kept = Text::of(&config, policy)?;
+        if kept.digest != adopted.digest {
+            batch.push(adoption(door, &kept, Some(adopted.digest))?);
+        }
+        if kept.digest != wanted.digest {
+            pending.push(policy);
+        }
     }
-    Ok(batch)
+    // A policy that cannot be used is not adopted.
+    if !batch.is_empty() {
+        sound(&config)?;
+    }
+    Ok(Settled {
+        config,
+        batch,
+        pending,
+    })
 }
 
-/// SHA-256 of a policy's JSON.
-pub fn digest(json: &str) -> Hash {
-    Hash(Sha256::digest(json).into())
+impl Settled {
+    /// Says loudly, and without a value, that a change waits.
+    pub fn tell(&self) {
+        if let Some(waiting) = waiting(&self.pending) {
+            eprintln!("warning: {waiting}");
+        }
+    }
+}
+
+/// Policies in force that a configuration would change.
+pub fn pending(policies: &Policies, config: &Config) -> Vec<&'static str> {
+    let changes = |policy: &&'static str| {
+        let wanted = Text::of(config, policy).map(|text| text.digest);
+        let in_force = policies.in_force(policy).map(|adopted| adopted.digest);
+        in_force.is_some_and(|in_force| wanted.is_ok_and(|wanted| wanted != in_force))
+    };
+    POLICIES.into_iter().filter(changes).collect()
+}
+
+/// What operators are told where `daicho.toml` is not what is in force.
+pub fn waiting(pending: &[&str]) -> Option<String> {
+    (!pending.is_empty()).then(|| {
+        format!(
+            "daicho.toml changes {}, which is not adopted: what was adopted goes on; \
+             `daicho policy` shows the change, `daicho policy adopt` puts it in force",
+            pending.join(", ")
+        )
+    })
+}
+
+/// The event that puts a policy in force.
+pub fn adoption(door: &Door, text: &Text, previous: Option<Hash>) -> Result<Submission, Failure> {
+    let data = PolicyAdopted {
+        policy: text.policy.parse()?,
+        digest: text.digest,
+        previous,
+        approvals: Vec::new(),
+    };
+    let mut submission = door.event(door.operator(), data);
+    submission.content.push(Content {
+        name: CONTENT.parse()?,
+        media: Label::lossy("application/json"),
+        bytes: text.json.clone().into_bytes(),
+    });
+    Ok(submission)
+}
+
+/// Name of the content that holds a policy's text.
+pub const CONTENT: &str = "policy";
+
+/// The text of an adopted policy, from the sealed content of its event.
+pub fn read(reader: &Reader, policy: &str, adoption: Adoption) -> Result<String, Failure> {
+    let entry = reader.entry(adoption.position)?;
+    let reference = entry.content().iter().find(|c| c.name.as_str() == CONTENT);
+    let text = match reference {
+        Some(reference) => reader.content(reference).map_err(anyhow::Error::new),
+        None => Err(anyhow::anyhow!("the event has no content `policy`")),
+    };
+    let text = text.and_then(|bytes| Ok(String::from_utf8(bytes)?));
+    text.map_err(|error| {
+        let at = adoption.position;
+        let fault = error.context(format!(
+            "the {policy} policy adopted at {at} cannot be read"
+        ));
+        Failure::new(fault, "`daicho policy adopt` adopts what daicho.toml says")
+    })
 }

@@ -1,7 +1,8 @@
 use crate::outcome::Failure;
 use crate::policies::Policies;
 use agents::approvals::view::Approvals;
-use agents::gateway::OpenCalls;
+use agents::classes::Consents;
+use agents::gateway::{OpenCalls, Sessions};
 use agents::registry::Agents;
 use agents::scanner::findings::Findings;
 use ledger::query::Positions;
@@ -17,6 +18,8 @@ pub struct Views {
     pub approvals: View<Approvals>,
     pub agents: View<Agents>,
     pub open_calls: View<OpenCalls>,
+    pub sessions: View<Sessions>,
+    pub consents: View<Consents>,
 }
 
 impl Views {
@@ -31,6 +34,8 @@ impl Views {
             approvals: index.add(),
             agents: index.add(),
             open_calls: index.add(),
+            sessions: index.add(),
+            consents: index.add(),
             index,
         };
         for notice in views.index.notices() {

@@ -3,7 +3,7 @@ use crate::commands::{read, word};
 use crate::desk::Desk;
 use crate::outcome::{Done, Failure, Outcome, say};
 use crate::views::Views;
-use agents::registry::{RegistryError, issue_token};
+use agents::registry::{self, RegistryError, issue_token};
 use anyhow::Context;
 use schemas::kinds::agents::{
     AgentReason, AgentRegistered, AgentReleased, AgentRetired, AgentSuspended, AgentUpdated,
@@ -17,6 +17,7 @@ pub fn run(cli: &Cli, args: &Agents) -> Done {
             agent,
             role,
             data_class,
+            person,
             model,
         } => {
             let agent: Name = agent.parse().context("AGENT")?;
@@ -36,9 +37,36 @@ pub fn run(cli: &Cli, args: &Agents) -> Done {
                     .map(|model| model.parse())
                     .transpose()
                     .context("--model")?,
-                person: None,
+                person: handle(person).context("--person")?,
             };
             record(cli, desk, data, Some(token.reveal()))
+        }
+        Agents::Set {
+            agent,
+            role,
+            data_class,
+            person,
+        } => {
+            let agent: Name = agent.parse().context("AGENT")?;
+            let data_class = data_class.as_deref().map(word).transpose();
+            let data = AgentUpdated {
+                agent: agent.clone(),
+                role: handle(role).context("--role")?,
+                data_class: data_class.context("--data-class")?,
+                token_sha256: None,
+                model: None,
+                person: handle(person).context("--person")?,
+            };
+            if data.role.is_none() && data.data_class.is_none() && data.person.is_none() {
+                return Err(Failure::msg(
+                    "nothing to change",
+                    "see `daicho agents set --help`",
+                ));
+            }
+            let desk = Desk::open(&cli.data)?;
+            let may_change = |agents: &registry::Agents| agents.may_change(&agent).map(|_| ());
+            allowed(desk.views.agents.read(may_change))?;
+            record(cli, desk, data, None)
         }
         Agents::Token { agent } => {
             let agent: Name = agent.parse().context("AGENT")?;
@@ -92,6 +120,10 @@ fn named(agent: &str, reason: &str) -> anyhow::Result<(Name, AgentReason)> {
     ))
 }
 
+fn handle(text: &Option<String>) -> Result<Option<Name>, schemas::ValueError> {
+    text.as_ref().map(|text| text.parse()).transpose()
+}
+
 fn allowed(checked: Result<(), RegistryError>) -> Result<(), Failure> {
     checked.map_err(|error| {
         Failure::new(
@@ -132,9 +164,10 @@ fn list(cli: &Cli) -> Done {
                 .last_call
                 .map_or_else(|| "never called".to_owned(), |at| format!("last call {at}"));
             say!(
-                "{:<20} {standing:<10} role {:<12} {:>8} calls  {last}",
+                "{:<20} {standing:<10} role {:<12} class {:<9} {:>8} calls  {last}",
                 agent.name,
                 agent.role,
+                agent.data_class.as_str(),
                 agent.calls
             );
         }

@@ -29,7 +29,7 @@ fn run_propose(cli: &Cli, args: &PatchPropose) -> Done {
             .views
             .policies
             .read(|p| p.in_force(POLICY))
-            .unwrap_or(Hash::ZERO),
+            .map_or(Hash::ZERO, |adopted| adopted.digest),
         deadline: period_from(now, desk.config.approvals.deadline),
         approvers_needed: desk.config.approvals.approvers_needed,
     };

@@ -10,9 +10,10 @@ use exporters::report::retention::{Retention, RetentionReport, default_periods};
 use exporters::report::{Basis, Head, Language, Verification};
 use ledger::Index;
 use ledger::verify::{Trust, verify as verify_log};
-use schemas::Data;
 use schemas::kinds::agents::AgentRegistered;
+use schemas::kinds::people::ConsentGiven;
 use schemas::kinds::traffic::RuleCount;
+use schemas::{Data, DataClass};
 use std::time::Duration;
 
 mod review;
@@ -39,16 +40,33 @@ pub fn people(stage: &mut Stage) -> Result<(), Failure> {
                 data_class,
                 token_sha256: token.digest(),
                 model: Some("claude-scripted".parse()?),
-                person: None,
+                person: match data_class {
+                    DataClass::Mail => Some(day::SECRETARY_OF.parse()?),
+                    _ => None,
+                },
             },
         )?;
         stage.tokens.insert(agent, token);
     }
+    let consent = ConsentGiven {
+        subject: day::SECRETARY_OF.parse()?,
+        purpose: "secretary".parse()?,
+        data_class: DataClass::Mail,
+        until: None,
+    };
+    let consent = stage.record(&format!("user:{}", day::SECRETARY_OF), consent)?;
     let names: Vec<&str> = day::AGENTS.iter().map(|(agent, _)| *agent).collect();
     line("agents", names.join(" "));
     line(
         "recorded",
         "the SHA-256 of each token; the tokens themselves are kept nowhere",
+    );
+    line(
+        "consent",
+        format!(
+            "#{consent}: {} lets the secretary send mail",
+            day::SECRETARY_OF
+        ),
     );
     Ok(())
 }

@@ -18,6 +18,9 @@ pub const AGENTS: [(&str, DataClass); 12] = [
     ("secretary", DataClass::Mail),
 ];
 
+/// Whose mail the secretary reads; they consent to that.
+pub const SECRETARY_OF: &str = "s003";
+
 /// What an agent asks, and whether it may leave.
 pub struct Scene {
     pub agent: &'static str,
@@ -72,7 +75,7 @@ pub const WORK: [Scene; 12] = [
     scene("cio", "端末の棚卸しの手順を箇条書きにしてください。"),
     scene(
         "cdo",
-        "購入者の渡辺直樹さんからの問い合わせに返信する文面を作ってください。",
+        "今月の注文は1,204件、返品は31件でした。傾向を二行でまとめてください。",
     ),
     scene(
         "cco",
@@ -85,7 +88,7 @@ pub const WORK: [Scene; 12] = [
 ];
 
 /// Never goes out.
-pub const FORBIDDEN: [(&str, Scene); 3] = [
+pub const FORBIDDEN: [(&str, Scene); 4] = [
     (
         "a My Number",
         scene(
@@ -105,6 +108,13 @@ pub const FORBIDDEN: [(&str, Scene); 3] = [
         scene(
             "cfo",
             "まだ公表していない業績予想の下方修正について、発表までに想定問答を作ってください。",
+        ),
+    ),
+    (
+        "a customer's record, where only sums may leave",
+        scene(
+            "cdo",
+            "購入者の渡辺直樹さんからの問い合わせに返信する文面を作ってください。",
         ),
     ),
 ];

@@ -18,10 +18,11 @@ mod upstream;
 
 pub use upstream::{KeyHeader, ProviderKey, Upstream, UpstreamError};
 
+use crate::policies::InForce;
 use agents::capture::Capture;
 use agents::gateway::{Beside, Call, Looked, Operation};
-use agents::masking::Masker;
 use agents::registry::{Agents, Failures};
+
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -56,7 +57,7 @@ const MOST_CALLS: u32 = 256;
 /// it goes.
 pub struct Gateway {
     appender: Appender,
-    masker: Arc<Masker>,
+    rules: Arc<InForce>,
     agents: View<Agents>,
     upstream: Upstream,
     failures: Mutex<Failures>,
@@ -66,13 +67,13 @@ pub struct Gateway {
 impl Gateway {
     pub fn new(
         appender: Appender,
-        masker: Arc<Masker>,
+        rules: InForce,
         agents: View<Agents>,
         upstream: Upstream,
     ) -> Gateway {
         Gateway {
             appender,
-            masker,
+            rules: Arc::new(rules),
             agents,
             upstream,
             failures: Mutex::default(),

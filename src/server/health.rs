@@ -2,6 +2,8 @@
 
 use super::Node;
 use super::witnesses::Quorum;
+use crate::config::Config;
+use crate::policies::{self, Policies};
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -23,9 +25,19 @@ async fn ready(State(node): State<Node>) -> Response {
         return (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response();
     }
     match node.appender.stopped() {
-        None => "ready\n".into_response(),
+        None => format!("ready\n{}", waiting(&node)).into_response(),
         Some(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response(),
     }
+}
+
+/// A line about a change of policy that waits for `daicho policy adopt`.
+fn waiting(node: &Node) -> String {
+    let Ok(config) = Config::load(node.reader.layout()) else {
+        return "note: daicho.toml cannot be read; what was adopted goes on\n".to_owned();
+    };
+    let pending = |policies: &Policies| policies::pending(policies, &config);
+    let waiting = policies::waiting(&node.views.policies.read(pending));
+    waiting.map_or(String::new(), |waiting| format!("note: {waiting}\n"))
 }
 
 /// Prometheus text format. Counts only: nothing that an event says.

@@ -7,7 +7,7 @@ use crate::door::{Door, append_failed};
 use crate::keyring::Keyring;
 use crate::masking::{self, Guard};
 use crate::outcome::Failure;
-use crate::policies;
+use crate::policies::{self, InForce};
 use crate::views::Views;
 use agents::gateway::close_open_calls;
 use exporters::forward::Forwarder;
@@ -46,12 +46,13 @@ impl Node {
         let (appender, reader) = ledger::open(data, keyring.options()).map_err(open_failed)?;
         let operator = config::operator_digest(&layout)?;
         let views = Arc::new(Views::open(reader.clone())?);
-        let masker = Arc::new(masking::of_ledger(&layout, &config)?);
-
         let door = Door::Here(appender.clone());
-        let mut batch = views
+        let settled = views
             .policies
-            .read(|policies| policies::adopt(policies, &config, &door))?;
+            .read(|policies| policies::settle(policies, &reader, config, &door))?;
+        settled.tell();
+        let (config, mut batch) = (settled.config, settled.batch);
+        let masker = Arc::new(masking::of_ledger(&layout, &config)?);
         batch.extend(views.open_calls.read(close_open_calls));
         appender.append(batch).map_err(append_failed)?;
         views.catch_up()?;
@@ -63,10 +64,17 @@ impl Node {
                         .map_err(|error| {
                             Failure::new(error, "correct [anthropic] in daicho.toml")
                         })?;
+                let rules = InForce::new(
+                    reader.clone(),
+                    &views,
+                    masking::tag_key(&layout)?,
+                    Arc::clone(&masker),
+                    config.classes,
+                );
                 let agents = views.agents.clone();
                 Some(Arc::new(Gateway::new(
                     appender.clone(),
-                    Arc::clone(&masker),
+                    rules,
                     agents,
                     upstream,
                 )))

@@ -38,6 +38,7 @@ mod keys;
 mod kill;
 mod mask;
 mod oracle;
+mod policy;
 mod privacy;
 mod review;
 mod tidy;

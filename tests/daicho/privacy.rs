@@ -31,7 +31,7 @@ const PROHIBITED: [&str; 4] = [
 const PROVIDER_KEY: &str = "provider-key-that-nobody-may-see-4711";
 
 /// A provider that repeats what it was asked, and once lets a key slip into its answer.
-fn upstream() -> String {
+pub fn upstream() -> String {
     let answer = |body: &Value, leak: bool| {
         let asked = body["messages"][0]["content"].as_str().unwrap_or_default();
         let text = if leak {

@@ -116,7 +116,7 @@ fn propose_patch(
         policy: views
             .policies
             .read(|p| p.in_force(POLICY))
-            .unwrap_or(Hash::ZERO),
+            .map_or(Hash::ZERO, |adopted| adopted.digest),
         deadline: now.after(Period::Days(7)).context("a week from now")?,
         approvers_needed: 1,
     };

@@ -6,6 +6,7 @@
 
 use super::fault::Fault;
 use super::{Gateway, ended, headers};
+use crate::policies::Under;
 use agents::capture::Capture;
 use agents::gateway::{AdmitError, Call, Cleared, End, Recorded, Recorder};
 use axum::body::{Body, Bytes};
@@ -228,13 +229,16 @@ enum NotAdmitted {
 impl Gateway {
     /// Masks, seals and records off the runtime's own threads: a body may be 32 MB.
     async fn admit(&self, call: Call, body: Capture) -> Result<Recorded, NotAdmitted> {
-        let (appender, masker) = (self.appender.clone(), Arc::clone(&self.masker));
+        let (appender, rules) = (self.appender.clone(), Arc::clone(&self.rules));
         let (sender, receiver) = oneshot::channel();
-        let work = tokio::task::spawn_blocking(move || match call.admit(&body, &masker) {
-            Err(error) => drop(sender.send(Err(NotAdmitted::Unsound(error)))),
-            Ok(admission) => admission.record(&appender, move |result| {
-                let _ = sender.send(result.map_err(NotAdmitted::Unrecorded));
-            }),
+        let work = tokio::task::spawn_blocking(move || {
+            let Under { masker, call } = rules.under(call, appender.now());
+            match call.admit(&body, &masker) {
+                Err(error) => drop(sender.send(Err(NotAdmitted::Unsound(error)))),
+                Ok(admission) => admission.record(&appender, move |result| {
+                    let _ = sender.send(result.map_err(NotAdmitted::Unrecorded));
+                }),
+            }
         });
         if work.await.is_err() {
             return Err(NotAdmitted::Panicked);
@@ -247,8 +251,8 @@ impl Gateway {
     /// Records how a call ended.
     async fn close(&self, recorder: Recorder, end: End, left: Instant) -> Result<(), AppendError> {
         let micros = micros(left);
-        let masker = Arc::clone(&self.masker);
-        let batch = tokio::task::spawn_blocking(move || recorder.end(end, micros, &masker));
+        let rules = Arc::clone(&self.rules);
+        let batch = tokio::task::spawn_blocking(move || recorder.end(end, micros, &rules.masker()));
         self.append(batch.await.map_err(|_| ended())?).await
     }
 }

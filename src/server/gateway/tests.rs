@@ -5,13 +5,16 @@ mod sdk;
 
 use super::*;
 use crate::demo::upstream::{Received, SECRET, Scripted};
+use crate::views::Views;
+use agents::classes::ClassPolicy;
 use agents::gateway::OpenCalls;
-use agents::masking::{Policy, TagKey};
+use agents::masking::{Masker, Policy, TagKey};
 use agents::registry::{Token, issue_token};
 use ledger::clock::{Clock, SystemClock};
 use ledger::{Entry, Index, Options, Reader};
 use schemas::kinds::agents::AgentRegistered;
-use schemas::{Data, DataClass, Event, Timestamp};
+use schemas::kinds::traffic::PayloadBlocked;
+use schemas::{Data, DataClass, Event, Hash, Label, Timestamp};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -34,7 +37,7 @@ struct World {
     _dir: tempfile::TempDir,
     appender: Appender,
     reader: Reader,
-    index: Index,
+    views: Views,
     clock: Arc<OffClock>,
     upstream: Arc<Scripted>,
     /// `http://127.0.0.1:PORT/anthropic`
@@ -84,15 +87,21 @@ async fn world_before(
         ..Options::default()
     };
     let (appender, reader) = ledger::open(dir.path(), options).unwrap();
-    let mut index = Index::in_memory(reader.clone());
-    let agents = index.add::<Agents>();
+    let views = Views::open(reader.clone()).unwrap();
     let token = issue_token().unwrap();
     let key = ProviderKey::new(PROVIDER_KEY).unwrap();
     let to = Upstream::new(&upstream_base, key, KeyHeader::XApiKey).unwrap();
+    let rules = InForce::new(
+        reader.clone(),
+        &views,
+        TagKey::new([1; 32]),
+        Arc::new(masker()),
+        ClassPolicy::default(),
+    );
     let gateway = Arc::new(Gateway::new(
         appender.clone(),
-        Arc::new(masker()),
-        agents,
+        rules,
+        views.agents.clone(),
         to,
     ));
     let app = Router::new().nest("/anthropic", routes(Arc::clone(&gateway)));
@@ -106,7 +115,7 @@ async fn world_before(
         _dir: dir,
         appender,
         reader,
-        index,
+        views,
         clock,
         upstream,
         base,
@@ -134,7 +143,7 @@ impl World {
     fn append(&self, data: impl Into<Data>) {
         let event = Event::new(self.appender.new_id(), "user:s001".parse().unwrap(), data);
         self.appender.append(vec![event.into()]).unwrap();
-        self.index.catch_up().unwrap();
+        self.views.catch_up().unwrap();
     }
 
     fn post(&self, path: &str, body: impl Into<reqwest::Body>) -> reqwest::RequestBuilder {

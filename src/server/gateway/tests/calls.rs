@@ -329,3 +329,36 @@ async fn models_and_hello_answer() {
     assert_eq!(world.http.get(&hello).send().await.unwrap().status(), 200);
     assert_eq!(world.hits(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_whose_policy_cannot_be_made_again_goes_on_under_the_one_in_force_and_says_so() {
+    let world = world().await;
+    let session = "0b9c7f4e-session";
+    let gone = PayloadBlocked {
+        call: world.appender.new_id(),
+        destination: Label::lossy("api.test:443"),
+        // Of rules that no program has any more.
+        policy: Hash([9; 32]),
+        instead_of: None,
+        class: None,
+        reasons: Vec::new(),
+    };
+    let event = Event::new(world.appender.new_id(), "agent:cfo".parse().unwrap(), gone)
+        .in_session(Some(session.parse().unwrap()));
+    world.appender.append(vec![event.into()]).unwrap();
+    for instead_of in [Some(Hash([9; 32])), None] {
+        world.views.catch_up().unwrap();
+        let request = world.post("/v1/messages", ask("plain", false));
+        let request = request.header("x-claude-code-session-id", session);
+        assert_eq!(request.send().await.unwrap().status(), 200);
+        let entries = world.entries();
+        let newest = entries.iter().rev().find_map(|entry| match entry.data() {
+            Data::PayloadMasked(masked) => Some(masked.clone()),
+            _ => None,
+        });
+        let newest = newest.unwrap();
+        assert_eq!(newest.policy, masker().policy());
+        assert_eq!(newest.instead_of, instead_of, "said once, at the change");
+    }
+    world.check();
+}

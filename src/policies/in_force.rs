@@ -1,0 +1,193 @@
+//! Which rules a call is under: its session's masks, and the classes in force now.
+
+use super::{Adoption, Policies, read};
+use crate::outcome::Failure;
+use crate::views::Views;
+use agents::classes::{Asked, ClassPolicy, Consents};
+use agents::gateway::{Call, Sessions};
+use agents::masking::{Masker, TagKey};
+use agents::registry::Agents;
+use ledger::{Reader, View};
+use schemas::{Hash, Timestamp};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What the log says is in force, read again when it says something new.
+///
+/// A session keeps the masking policy that it began with: masks of the same values must stay
+/// the same. What may leave at all (classes, consents) is decided by what is in force at each
+/// call: a consent that was withdrawn holds for no session.
+pub struct InForce {
+    reader: Reader,
+    policies: View<Policies>,
+    sessions: View<Sessions>,
+    consents: View<Consents>,
+    agents: View<Agents>,
+    key: TagKey,
+    held: Mutex<Held>,
+}
+
+/// What was made of policies' texts.
+struct Held {
+    /// The newest masker that could be made.
+    masker: Arc<Masker>,
+    /// Maskers of sessions that began earlier.
+    earlier: HashMap<Hash, Arc<Masker>>,
+    classes: Arc<ClassPolicy>,
+    /// Adoptions that this program could not use: each is tried, and told of, once.
+    unfit: Vec<u64>,
+}
+
+/// Versions beside the newest that are kept ready.
+const MOST_EARLIER: usize = 4;
+
+/// The rules of one call.
+pub struct Under {
+    pub masker: Arc<Masker>,
+    pub call: Call,
+}
+
+impl InForce {
+    /// `masker` and `classes` are what the configuration in force gives at the start.
+    pub fn new(
+        reader: Reader,
+        views: &Views,
+        key: TagKey,
+        masker: Arc<Masker>,
+        classes: ClassPolicy,
+    ) -> InForce {
+        InForce {
+            reader,
+            policies: views.policies.clone(),
+            sessions: views.sessions.clone(),
+            consents: views.consents.clone(),
+            agents: views.agents.clone(),
+            key,
+            held: Mutex::new(Held {
+                masker,
+                earlier: HashMap::new(),
+                classes: Arc::new(classes),
+                unfit: Vec::new(),
+            }),
+        }
+    }
+
+    /// The masking rules that are in force for what belongs to no session.
+    pub fn masker(&self) -> Arc<Masker> {
+        let adopted = self.policies.read(|p| p.in_force("masking"));
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(adopted) = adopted
+            && adopted.digest != held.masker.policy()
+            && !held.unfit.contains(&adopted.position)
+        {
+            match self.make(adopted) {
+                Ok(Some(masker)) => {
+                    let before = std::mem::replace(&mut held.masker, masker);
+                    held.keep(before);
+                }
+                Ok(None) => held.unfit(adopted, "this program's rules are others"),
+                Err(failure) => held.unfit(adopted, &format!("{:#}", failure.fault)),
+            }
+        }
+        Arc::clone(&held.masker)
+    }
+
+    /// The rules that a call is under.
+    pub fn under(&self, call: Call, now: Timestamp) -> Under {
+        let newest = self.masker();
+        let began = call
+            .session()
+            .and_then(|session| self.sessions.read(|s| s.policy(&call.agent, session)));
+        let (masker, instead_of) = match began {
+            Some(began) if began != newest.policy() => match self.earlier(began) {
+                Some(masker) => (masker, None),
+                None => (newest, Some(began)),
+            },
+            _ => (newest, None),
+        };
+        let asked = self.asked(&call, now);
+        let call = call.instead_of(instead_of);
+        let call = match asked {
+            Some(asked) => call.of_class(asked),
+            None => call,
+        };
+        Under { masker, call }
+    }
+
+    fn earlier(&self, digest: Hash) -> Option<Arc<Masker>> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(masker) = held.earlier.get(&digest) {
+            return Some(Arc::clone(masker));
+        }
+        let adopted = self.policies.read(|p| p.version("masking", digest))?;
+        let masker = self.make(adopted).ok().flatten()?;
+        held.keep(Arc::clone(&masker));
+        Some(masker)
+    }
+
+    /// `None` where this program makes another policy of the same text: its rules changed.
+    fn make(&self, adopted: Adoption) -> Result<Option<Arc<Masker>>, Failure> {
+        let text = read(&self.reader, "masking", adopted)?;
+        let masker = Masker::new(serde_json::from_str(&text)?, self.key.clone())?;
+        Ok((masker.policy() == adopted.digest).then(|| Arc::new(masker)))
+    }
+
+    fn classes(&self) -> Arc<ClassPolicy> {
+        let adopted = self.policies.read(|p| p.in_force("classes"));
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(adopted) = adopted
+            && adopted.digest != held.classes.digest()
+            && !held.unfit.contains(&adopted.position)
+        {
+            let made = read(&self.reader, "classes", adopted).and_then(|text| {
+                let classes: ClassPolicy = serde_json::from_str(&text)?;
+                classes.check()?;
+                Ok(classes)
+            });
+            match made {
+                Ok(classes) => held.classes = Arc::new(classes),
+                Err(failure) => held.unfit(adopted, &format!("{:#}", failure.fault)),
+            }
+        }
+        Arc::clone(&held.classes)
+    }
+
+    /// `None` for an agent that is not registered, which no call comes from.
+    fn asked(&self, call: &Call, now: Timestamp) -> Option<Asked> {
+        let policy = self.classes();
+        let (registered, role, person) = self.agents.read(|agents| {
+            let agent = agents.agent(&call.agent)?;
+            let person = agent.person.clone();
+            Some((agent.data_class, agent.role.clone(), person))
+        })?;
+        let consents = person.map(|person| {
+            let in_force = |consents: &Consents| consents.in_force(&person, &role, now);
+            self.consents.read(in_force)
+        });
+        Some(Asked {
+            policy,
+            registered,
+            role,
+            consents: consents.unwrap_or_default(),
+        })
+    }
+}
+
+impl Held {
+    fn keep(&mut self, masker: Arc<Masker>) {
+        if self.earlier.len() >= MOST_EARLIER {
+            self.earlier.clear();
+        }
+        self.earlier.insert(masker.policy(), masker);
+    }
+
+    fn unfit(&mut self, adopted: Adoption, why: &str) {
+        let position = adopted.position;
+        tracing::error!(
+            position,
+            why,
+            "an adopted policy cannot be used; the one before goes on"
+        );
+        self.unfit.push(position);
+    }
+}
