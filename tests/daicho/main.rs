@@ -16,6 +16,7 @@
 //! | `backup` | a copy that is not the ledger, or an old one that passes for it |
 //! | `bundle` | a tampered evidence bundle that one of its three verifiers calls proven |
 //! | `doctor` | a fault of the surroundings that an operator is not told of |
+//! | `policy` | rules in force that nobody adopted, or data that leaves against its class |
 //! | `tidy` | an import, a clock or a status code in the wrong room |
 //! | `witness` | a witness that cosigns two histories, or a log that does not notice its absence |
 //! | `timestamp` | a time stamp that OpenSSL sees otherwise, or one whose loss or change is not found |
