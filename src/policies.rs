@@ -191,3 +191,76 @@ pub fn read(reader: &Reader, policy: &str, adoption: Adoption) -> Result<String,
         Failure::new(fault, "`daicho policy adopt` adopts what daicho.toml says")
     })
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use ledger::clock::SystemClock;
+    use ledger::{Index, Options};
+
+    /// A ledger whose masking policy has this text and this digest.
+    fn settled(digest: Hash, json: &str, config: Config) -> Result<Settled, Failure> {
+        let dir = tempfile::tempdir().unwrap();
+        ledger::create(dir.path(), "example.com/daicho", &SystemClock).unwrap();
+        let (appender, reader) = ledger::open(dir.path(), Options::default()).unwrap();
+        let mut index = Index::in_memory(reader.clone());
+        let policies = index.add::<Policies>();
+        let door = Door::Here(appender.clone());
+        let text = Text {
+            policy: "masking",
+            digest,
+            json: json.to_owned(),
+        };
+        appender
+            .append(vec![adoption(&door, &text, None).unwrap()])
+            .unwrap();
+        index.catch_up().unwrap();
+        policies.read(|policies| settle(policies, &reader, config, &door))
+    }
+
+    /// Digest and predecessor of each masking policy that would be adopted.
+    fn adopted(settled: &Settled) -> Vec<(Hash, Option<Hash>)> {
+        let masking = |s: &Submission| match &s.event.data {
+            Data::PolicyAdopted(fact) if fact.policy.as_str() == "masking" => {
+                Some((fact.digest, fact.previous))
+            }
+            _ => None,
+        };
+        settled.batch.iter().filter_map(masking).collect()
+    }
+
+    #[test]
+    fn equal_settings_under_a_program_of_other_rules_are_adopted_anew_and_a_change_waits() {
+        let old = Hash([9; 32]);
+        let in_force = Text::of(&Config::default(), "masking").unwrap();
+        let same = settled(old, &in_force.json, Config::default()).unwrap();
+        assert_eq!(adopted(&same), [(in_force.digest, Some(old))]);
+        assert_eq!(same.pending, [""; 0]);
+        assert_eq!(
+            same.batch.len(),
+            POLICIES.len(),
+            "the others for the first time"
+        );
+
+        let mut changed = Config::default();
+        changed.masking.allow_test_cards = true;
+        let both = settled(old, &in_force.json, changed).unwrap();
+        assert_eq!(adopted(&both), [(in_force.digest, Some(old))]);
+        assert_eq!(both.pending, ["masking"]);
+        assert!(!both.config.masking.allow_test_cards, "not in force");
+        assert!(waiting(&both.pending).unwrap().contains("masking"));
+    }
+
+    #[test]
+    fn a_policy_that_cannot_be_read_stops_the_start_with_a_remedy() {
+        let failure = settled(
+            Hash([9; 32]),
+            "{\"of\":\"another program\"}",
+            Config::default(),
+        );
+        let failure = failure.err().unwrap();
+        assert!(failure.help.unwrap().contains("`daicho policy adopt`"));
+        assert!(!format!("{:#}", failure.fault).contains("another"));
+    }
+}

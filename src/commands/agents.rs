@@ -1,5 +1,5 @@
 use crate::cli::{Agents, Cli};
-use crate::commands::{read, word};
+use crate::commands::{consent, read, word};
 use crate::desk::Desk;
 use crate::outcome::{Done, Failure, Outcome, say};
 use crate::views::Views;
@@ -37,7 +37,7 @@ pub fn run(cli: &Cli, args: &Agents) -> Done {
                     .map(|model| model.parse())
                     .transpose()
                     .context("--model")?,
-                person: handle(person).context("--person")?,
+                person: person_of(person, &desk)?,
             };
             record(cli, desk, data, Some(token.reveal()))
         }
@@ -48,14 +48,19 @@ pub fn run(cli: &Cli, args: &Agents) -> Done {
             person,
         } => {
             let agent: Name = agent.parse().context("AGENT")?;
+            let desk = Desk::open(&cli.data)?;
             let data_class = data_class.as_deref().map(word).transpose();
             let data = AgentUpdated {
                 agent: agent.clone(),
-                role: handle(role).context("--role")?,
+                role: role
+                    .as_deref()
+                    .map(str::parse)
+                    .transpose()
+                    .context("--role")?,
                 data_class: data_class.context("--data-class")?,
                 token_sha256: None,
                 model: None,
-                person: handle(person).context("--person")?,
+                person: person_of(person, &desk)?,
             };
             if data.role.is_none() && data.data_class.is_none() && data.person.is_none() {
                 return Err(Failure::msg(
@@ -63,7 +68,6 @@ pub fn run(cli: &Cli, args: &Agents) -> Done {
                     "see `daicho agents set --help`",
                 ));
             }
-            let desk = Desk::open(&cli.data)?;
             let may_change = |agents: &registry::Agents| agents.may_change(&agent).map(|_| ());
             allowed(desk.views.agents.read(may_change))?;
             record(cli, desk, data, None)
@@ -120,8 +124,11 @@ fn named(agent: &str, reason: &str) -> anyhow::Result<(Name, AgentReason)> {
     ))
 }
 
-fn handle(text: &Option<String>) -> Result<Option<Name>, schemas::ValueError> {
-    text.as_ref().map(|text| text.parse()).transpose()
+fn person_of(person: &Option<String>, desk: &Desk) -> Result<Option<Name>, Failure> {
+    let person = person.as_deref();
+    person
+        .map(|text| consent::person(text, &desk.config))
+        .transpose()
 }
 
 fn allowed(checked: Result<(), RegistryError>) -> Result<(), Failure> {
@@ -165,8 +172,8 @@ fn list(cli: &Cli) -> Done {
                 .map_or_else(|| "never called".to_owned(), |at| format!("last call {at}"));
             say!(
                 "{:<20} {standing:<10} role {:<12} class {:<9} {:>8} calls  {last}",
-                agent.name,
-                agent.role,
+                agent.name.as_str(),
+                agent.role.as_str(),
                 agent.data_class.as_str(),
                 agent.calls
             );

@@ -1,7 +1,8 @@
 //! Who lets which of their data be sent, and what for.
 
-use crate::cli::{Cli, Consent};
+use crate::cli::{Cli, Consent, ConsentOf};
 use crate::commands::{read, word};
+use crate::config::Config;
 use crate::desk::Desk;
 use crate::intake::moment;
 use crate::masking;
@@ -25,7 +26,7 @@ pub fn run(cli: &Cli, args: &Consent) -> Done {
                     "give a time to come, or leave it out",
                 ));
             }
-            let (subject, purpose, data_class) = named(&desk, &of.person, &of.purpose, &of.class)?;
+            let (subject, purpose, data_class) = named(&desk, of)?;
             let given = ConsentGiven {
                 subject,
                 purpose,
@@ -36,7 +37,7 @@ pub fn run(cli: &Cli, args: &Consent) -> Done {
         }
         Consent::Withdraw { of } => {
             let mut desk = Desk::open(&cli.data)?;
-            let (subject, purpose, data_class) = named(&desk, &of.person, &of.purpose, &of.class)?;
+            let (subject, purpose, data_class) = named(&desk, of)?;
             let known = desk
                 .views
                 .consents
@@ -57,25 +58,25 @@ pub fn run(cli: &Cli, args: &Consent) -> Done {
     }
 }
 
-fn named(
-    desk: &Desk,
-    person: &str,
-    purpose: &str,
-    class: &str,
-) -> Result<(Name, Name, DataClass), Failure> {
-    let help = "give a staff number or a keyed tag as `events` shows it, never a name";
-    let subject: Name = person
-        .parse()
-        .map_err(|_| Failure::msg("PERSON is no staff number and no tag", help))?;
-    let masker = masking::alone(desk.config.masking.clone())?;
-    if !masker.text(&as_a_name(person)).spans.is_empty() {
-        return Err(Failure::msg("PERSON reads like a person's name", help));
-    }
+fn named(desk: &Desk, of: &ConsentOf) -> Result<(Name, Name, DataClass), Failure> {
     Ok((
-        subject,
-        purpose.parse().context("--purpose")?,
-        word(class).context("--class")?,
+        person(&of.person, &desk.config)?,
+        of.purpose.parse().context("--purpose")?,
+        word(&of.class).context("--class")?,
     ))
+}
+
+/// Someone by staff number or tag: what the log keeps for ever is nobody's name.
+pub fn person(text: &str, config: &Config) -> Result<Name, Failure> {
+    let help = "give a staff number or a keyed tag as `events` shows it, never a name";
+    let handle = text
+        .parse()
+        .map_err(|_| Failure::msg("the person is given by no staff number and no tag", help))?;
+    let masker = masking::alone(config.masking.clone())?;
+    if !masker.text(&as_a_name(text)).spans.is_empty() {
+        return Err(Failure::msg("the person's handle reads like a name", help));
+    }
+    Ok(handle)
 }
 
 /// A handle as it would be written if it were a name: 担当: Yamada Taro.

@@ -109,7 +109,7 @@ fn compare(
                 policies::diff(name, "{}", after)?
             }
         };
-        if policy.diff.is_empty() {
+        if policy.diff.is_empty() && policy.in_force.is_some() {
             let rules = "@@ the settings are equal; the rules inside this program changed @@";
             policy.diff.push(rules.to_owned());
         }

@@ -4,8 +4,8 @@ use crate::outcome::Failure;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// What a field decides, by the beginning of its path.
-const WORDS: [(&str, &str); 19] = [
+/// What a field decides, by the beginning of its path; the first that fits.
+const WORDS: [(&str, &str); 16] = [
     ("masking.email", "what of a mailbox's local part is masked"),
     (
         "masking.insider_keywords",
@@ -17,29 +17,20 @@ const WORDS: [(&str, &str); 19] = [
     ),
     ("masking", "how masking finds and writes"),
     ("classes.rule", "which calls hold data of a further class"),
-    (
-        "classes.internal",
-        "how internal data is handled: mask, aggregate, consent, never",
-    ),
+    ("classes.internal", "how the company's own data is handled"),
     ("classes.mail", "how mail and calendars are handled"),
     ("classes.ec", "how data of the shop's customers is handled"),
     ("classes.personal", "how personal data is handled"),
     ("classes.generated", "how generated data is handled"),
+    ("classes", "how classes of data are handled"),
     (
         "approvals.deadline",
         "after which an undecided request is over",
     ),
     ("approvals.approvers_needed", "how many people must approve"),
-    ("retention", "how long content of this class is kept"),
-    (
-        "vendors.anthropic",
-        "who receives what leaves, and on which terms",
-    ),
-    ("vendors", "who receives what leaves, and on which terms"),
     ("approvals", "how drafts and patches are decided on"),
-    ("classes", "how classes of data are handled"),
-    ("digest", "the rules inside the program"),
-    ("", ""),
+    ("retention", "how long content of this class is kept"),
+    ("vendors", "who receives what leaves, and on which terms"),
 ];
 
 /// Lines of a unified diff without its head: each changed field with what it decides, before

@@ -22,7 +22,6 @@ use crate::policies::InForce;
 use agents::capture::Capture;
 use agents::gateway::{Beside, Call, Looked, Operation};
 use agents::registry::{Agents, Failures};
-
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};

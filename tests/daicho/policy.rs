@@ -297,14 +297,11 @@ fn a_consent_names_nobody_and_no_time_that_is_past() {
         ledger.run(&args)
     };
     for (args, parts) in [
-        (
-            &["山田太郎"][..],
-            &["PERSON is no staff number", "never a name"][..],
-        ),
+        (&["山田太郎"][..], &["no staff number", "never a name"][..]),
         (&["s001", "--until", "2020-01-01"], &["--until is past"]),
         (&["s001", "--until", "soon"], &["--until"]),
         (&["s001", "--class", "secret"], &["--class"]),
-        (&["yamada.taro"], &["reads like a person's name"]),
+        (&["yamada.taro"], &["reads like a name"]),
     ] {
         let ran = give(args);
         assert_eq!(ran.code, 2, "{ran:?}");
@@ -313,6 +310,11 @@ fn a_consent_names_nobody_and_no_time_that_is_past() {
         }
     }
     assert_eq!(events(&ledger, "consent.given"), [Value::Null; 0]);
+    let named = ["agents", "register", "desk", "--person", "yamada.taro"];
+    ledger
+        .run(&named)
+        .refused(&["reads like a name", "never a name"]);
+    assert_eq!(events(&ledger, "agent.registered"), [Value::Null; 0]);
 }
 
 #[test]

@@ -61,24 +61,42 @@ pub(super) fn new_tool_results(body: &[u8]) -> Vec<ToolResult> {
 }
 
 /// Names of the tools that the conversation shows as used: whose results it may hold.
+///
+/// Wherever a request can say so: blocks of a message, its `tool_calls`, items of `input`.
 pub(super) fn tools_used(body: &[u8]) -> Vec<String> {
     let object: Object = serde_json::from_slice(body).unwrap_or_default();
-    let mut tools = Vec::new();
+    let list = |of: &Object<'_>, key: &str| -> Vec<String> {
+        let items: Vec<&RawValue> = of.get(key).and_then(|raw| parse(raw)).unwrap_or_default();
+        items.into_iter().filter_map(tool_name).collect()
+    };
+    let mut tools = list(&object, "input");
     for message in messages(&object).into_iter().filter_map(parse::<Object>) {
-        let blocks: Vec<&RawValue> = message
-            .get("content")
-            .and_then(|c| parse(c))
-            .unwrap_or_default();
-        for block in blocks.into_iter().filter_map(parse::<Object>) {
-            if value::<String>(&block, "type").is_some_and(|kind| kind.ends_with("tool_use")) {
-                let name: String = value(&block, "name").unwrap_or_default();
-                // A tool that the provider calls itself, in the form that clients give theirs.
-                let server: Option<String> = value(&block, "server_name");
-                tools.push(server.map_or(name.clone(), |server| format!("mcp__{server}__{name}")));
-            }
-        }
+        tools.extend(list(&message, "content"));
+        tools.extend(list(&message, "tool_calls"));
+        tools.extend(
+            message
+                .get("function_call")
+                .and_then(|call| tool_name(call)),
+        );
     }
     tools
+}
+
+/// The name in anything that has one, or whose function has: what is no use of a tool adds a
+/// name that no rule asks for, or one too many.
+fn tool_name(item: &RawValue) -> Option<String> {
+    let item: Object = parse(item)?;
+    let inner = ["function", "custom"]
+        .into_iter()
+        .find_map(|key| item.get(key));
+    let name: String = match inner {
+        Some(inner) => value(&parse(inner)?, "name"),
+        None => value(&item, "name"),
+    }?;
+    // A tool that the provider calls itself, in the form that clients give theirs.
+    let server: Option<String> =
+        value(&item, "server_name").or_else(|| value(&item, "server_label"));
+    Some(server.map_or_else(|| name.clone(), |server| format!("mcp__{server}__{name}")))
 }
 
 fn tool_result(block: &RawValue) -> Option<ToolResult> {

@@ -1,5 +1,5 @@
 use super::answer::Answer;
-use super::request::{Summary, new_tool_results};
+use super::request::{Summary, new_tool_results, tools_used};
 use super::*;
 use crate::capture::Capture;
 use crate::masking::{Masker, Policy, TagKey};
@@ -508,4 +508,42 @@ proptest! {
         text.push_str(STREAM.get(at..).unwrap_or_default());
         Answer::from_stream(text.as_bytes());
     }
+}
+
+#[test]
+fn every_way_to_say_that_a_tool_was_used_is_read() {
+    for (body, tool) in [
+        (
+            r#"{"messages":[{"role":"assistant","content":[{"type":"tool_use","name":"mail"}]}]}"#,
+            "mail",
+        ),
+        (
+            r#"{"messages":[{"content":[{"type":"mcp_tool_use","server_name":"mail","name":"read"}]}]}"#,
+            "mcp__mail__read",
+        ),
+        (
+            r#"{"messages":[{"role":"assistant","content":null,"tool_calls":[{"function":{"name":"mail"}}]}]}"#,
+            "mail",
+        ),
+        (
+            r#"{"messages":[{"tool_calls":[{"type":"custom","custom":{"name":"mail"}}]}]}"#,
+            "mail",
+        ),
+        (
+            r#"{"messages":[{"function_call":{"name":"mail","arguments":"{}"}}]}"#,
+            "mail",
+        ),
+        (
+            r#"{"input":[{"type":"function_call","name":"mail"},{"type":"message","content":"x"}]}"#,
+            "mail",
+        ),
+        (
+            r#"{"input":[{"type":"mcp_call","server_label":"mail","name":"read"}]}"#,
+            "mcp__mail__read",
+        ),
+    ] {
+        assert_eq!(tools_used(body.as_bytes()), [tool], "{body}");
+    }
+    let declared = r#"{"tools":[{"name":"mail"}],"messages":[{"content":"mail"}],"input":"mail"}"#;
+    assert_eq!(tools_used(declared.as_bytes()), [""; 0]);
 }
