@@ -22,12 +22,14 @@ mod normal;
 pub mod pdf;
 mod policy;
 mod resolve;
+mod roster;
 mod rules;
 mod tags;
 
 pub use body::{BodyError, Dialect, MaskedBody, Media};
 pub use evidence::Evidence;
 pub use policy::{EmailMask, MediaRule, Policy, PolicyError};
+pub use roster::{Roster, RosterError};
 pub use tags::TagKey;
 
 use resolve::{Hit, resolve};
@@ -36,7 +38,9 @@ use rules::{Asked, RULES};
 use schemas::kinds::traffic::RuleCount;
 use schemas::{Hash, Name};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What a find is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -117,6 +121,7 @@ pub struct Masked {
 /// The rules under one policy, with the key of the tags.
 pub struct Masker {
     policy: Policy,
+    roster: Option<Arc<Roster>>,
     digest: Hash,
     key: TagKey,
     memo: memo::Memo,
@@ -128,10 +133,31 @@ impl Masker {
         let digest = policy.digest();
         Ok(Masker {
             policy,
+            roster: None,
             digest,
             key,
             memo: memo::Memo::default(),
         })
+    }
+
+    /// The same, with the people of a roster.
+    pub fn with_roster(self, roster: Arc<Roster>) -> Masker {
+        let digest = Masker::version(self.policy.digest(), Some(roster.tag()));
+        Masker {
+            roster: Some(roster),
+            digest,
+            ..self
+        }
+    }
+
+    /// What names a policy together with the roster that is in force beside it.
+    pub fn version(policy: Hash, roster: Option<Hash>) -> Hash {
+        let Some(roster) = roster else { return policy };
+        let mut hash = Sha256::new();
+        hash.update(b"daicho/masking+roster/v1\n");
+        hash.update(policy.0);
+        hash.update(roster.0);
+        Hash(hash.finalize().into())
     }
 
     /// The digest of the policy in force.
@@ -215,7 +241,7 @@ impl Masker {
                 .filter(|find| find.kind != SpanKind::Insider)
                 .map(|find| (find.start, find.end))
                 .collect();
-            rules::person::find(&view, &taken, known, &mut finds);
+            rules::person::find(&view, &taken, known, self.roster.as_deref(), &mut finds);
             collect(&view, finds, &mut hits);
         }
         resolve(hits)

@@ -433,7 +433,7 @@ fn vote(names: impl Iterator<Item = (&'static str, &'static str)>) -> FxHashMap<
 }
 
 /// Hepburn letter of the first kana, or the Latin letter itself.
-fn initial(reading: &str) -> Option<char> {
+pub(super) fn initial(reading: &str) -> Option<char> {
     let mut chars = reading.chars();
     let first = chars.next()?;
     if matches!(first, 'ウ' | 'う') && chars.next().is_some_and(|c| "ィェォぃぇぉ".contains(c))
@@ -449,7 +449,7 @@ fn initial(reading: &str) -> Option<char> {
         .map(|c| c.to_ascii_uppercase())
 }
 
-fn katakana_char(c: char) -> char {
+pub(super) fn katakana_char(c: char) -> char {
     match c {
         'ぁ'..='ゖ' => char::from_u32(c as u32 + 0x60).unwrap_or(c),
         _ => c,

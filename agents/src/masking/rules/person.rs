@@ -11,6 +11,7 @@ mod honorific;
 mod label;
 mod latin;
 mod prose;
+mod roster;
 pub(in crate::masking) mod shape;
 mod spread;
 pub(in crate::masking) mod table;
@@ -18,6 +19,7 @@ pub(in crate::masking) mod table;
 use super::Find;
 use crate::masking::lexicon::lexicon;
 use crate::masking::normal::{Reading, View};
+use crate::masking::roster::Roster;
 use crate::masking::{Evidence, SpanKind, tags};
 use shape::Name;
 pub(in crate::masking) use spread::{Known, Lesson};
@@ -30,6 +32,7 @@ pub(in crate::masking) fn find(
     view: &View,
     taken: &[(usize, usize)],
     known: &mut Known,
+    roster: Option<&Roster>,
     out: &mut Vec<Find>,
 ) {
     // Joining lines makes names of what stands at their ends; a name over a break is read with the break.
@@ -38,6 +41,10 @@ pub(in crate::masking) fn find(
     }
     let scene = Scene::new(view, taken);
     let mut names = Names::default();
+    if let Some(roster) = roster {
+        names.because("roster");
+        roster::find(&scene, roster, &mut names);
+    }
     for (sign, find) in EVIDENCE {
         names.because(sign);
         find(&scene, &mut names);
