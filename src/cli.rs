@@ -74,6 +74,9 @@ pub enum Command {
     Consent(Consent),
     /// Policies in force, and what daicho.toml would change in them; exit 1 if it would
     Policy(Policy),
+    /// Lists of people that are masked wherever they stand
+    #[command(subcommand)]
+    Roster(Roster),
     /// Write a report from the log, and record that it was issued
     #[command(subcommand)]
     Report(Report),
@@ -380,6 +383,29 @@ pub struct Policy {
 pub enum PolicyAction {
     /// Show the change, and put it in force: for new sessions at once, also in a running server
     Adopt,
+}
+
+#[derive(Subcommand)]
+pub enum Roster {
+    /// Take in a list, in the place of the one of this name; it is kept sealed
+    Load {
+        /// CSV in UTF-8 with a head: name, kana (or reading), romaji, phone, email. Surname first,
+        /// a space, given name. Phones and mailboxes are found by their form and not kept
+        file: PathBuf,
+        /// What the list is called, as employees
+        #[arg(long)]
+        name: String,
+    },
+    /// Say which lists there are, and how many people each has
+    List,
+    /// Destroy a list: the key of everything that was loaded before ends
+    Remove {
+        #[arg(required_unless_present = "all")]
+        name: Option<String>,
+        /// Every list, also one that cannot be read any more
+        #[arg(long, conflicts_with = "name")]
+        all: bool,
+    },
 }
 
 #[derive(Subcommand)]

@@ -18,6 +18,7 @@ mod policy;
 mod prove;
 mod rebuild;
 mod report;
+mod roster;
 mod scan;
 mod serve;
 mod show;
@@ -56,6 +57,7 @@ pub fn run(cli: &Cli) -> Done {
         Command::Users(args) => users::run(cli, args),
         Command::Consent(args) => consent::run(cli, args),
         Command::Policy(args) => policy::run(cli, args),
+        Command::Roster(args) => roster::run(cli, args),
         Command::Report(args) => report::run(cli, args),
         Command::Export(args) => export::run(cli, args),
         Command::Doctor => doctor::run(cli),

@@ -15,6 +15,7 @@ mod masking;
 mod outcome;
 mod pkcs11;
 mod policies;
+mod roster;
 mod server;
 mod timestamp;
 mod views;

@@ -16,6 +16,8 @@ pub use text::{POLICIES, Text, sound};
 use crate::config::Config;
 use crate::door::Door;
 use crate::outcome::Failure;
+use crate::roster;
+use agents::masking::Masker;
 use ledger::{Content, Entry, Projection, Reader, Submission};
 use schemas::kinds::rules::PolicyAdopted;
 use schemas::{Data, Hash, Label, Name, Timestamp};
@@ -33,6 +35,29 @@ pub struct Adoption {
     pub digest: Hash,
     pub position: u64,
     pub at: Timestamp,
+}
+
+/// What payloads are masked by: the policy, and the roster beside it.
+#[derive(Clone, Copy)]
+pub struct Version {
+    pub masking: Adoption,
+    pub roster: Option<Adoption>,
+}
+
+impl Version {
+    fn digest(&self) -> Hash {
+        let roster = self.roster.map(|adopted| adopted.digest);
+        Masker::version(
+            self.masking.digest,
+            roster.filter(|&tag| tag != roster::NONE),
+        )
+    }
+
+    /// Where it came into force.
+    fn position(&self) -> u64 {
+        let roster = self.roster.map_or(0, |adopted| adopted.position);
+        self.masking.position.max(roster)
+    }
 }
 
 impl Projection for Policies {
@@ -63,10 +88,23 @@ impl Policies {
         earlier.find(|adoption| adoption.at < time).copied()
     }
 
-    /// The newest adoption of exactly this version.
-    fn version(&self, policy: &str, digest: Hash) -> Option<Adoption> {
-        let mut all = self.all(policy).iter().rev();
-        all.find(|adoption| adoption.digest == digest).copied()
+    /// The masking rules in force, with the roster beside them.
+    pub fn masking(&self) -> Option<Version> {
+        Some(Version {
+            masking: self.in_force("masking")?,
+            roster: self.in_force(roster::POLICY),
+        })
+    }
+
+    /// The newest masking rules of exactly this digest.
+    fn version(&self, digest: Hash) -> Option<Version> {
+        let rosters = || self.all(roster::POLICY).iter().rev().copied().map(Some);
+        let masking = self.all("masking").iter().rev();
+        let mut versions = masking.flat_map(|&masking| {
+            let all = rosters().chain([None]);
+            all.map(move |roster| Version { masking, roster })
+        });
+        versions.find(|version| version.digest() == digest)
     }
 
     fn all(&self, policy: &str) -> &[Adoption] {

@@ -1,7 +1,8 @@
 //! Which rules a call is under: its session's masks, and the classes in force now.
 
-use super::{Adoption, Policies, read};
+use super::{Policies, Version, read};
 use crate::outcome::Failure;
+use crate::roster;
 use crate::views::Views;
 use agents::classes::{Asked, ClassPolicy, Consents};
 use agents::gateway::{Call, Sessions};
@@ -74,19 +75,19 @@ impl InForce {
 
     /// The masking rules that are in force for what belongs to no session.
     pub fn masker(&self) -> Arc<Masker> {
-        let adopted = self.policies.read(|p| p.in_force("masking"));
+        let adopted = self.policies.read(Policies::masking);
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(adopted) = adopted
-            && adopted.digest != held.masker.policy()
-            && !held.unfit.contains(&adopted.position)
+            && adopted.digest() != held.masker.policy()
+            && !held.unfit.contains(&adopted.position())
         {
             match self.make(adopted) {
                 Ok(Some(masker)) => {
                     let before = std::mem::replace(&mut held.masker, masker);
                     held.keep(before);
                 }
-                Ok(None) => held.unfit(adopted, "this program's rules are others"),
-                Err(failure) => held.unfit(adopted, &format!("{:#}", failure.fault)),
+                Ok(None) => held.unfit(adopted.position(), "this program's rules are others"),
+                Err(failure) => held.unfit(adopted.position(), &format!("{:#}", failure.fault)),
             }
         }
         Arc::clone(&held.masker)
@@ -119,17 +120,22 @@ impl InForce {
         if let Some(masker) = held.earlier.get(&digest) {
             return Some(Arc::clone(masker));
         }
-        let adopted = self.policies.read(|p| p.version("masking", digest))?;
+        let adopted = self.policies.read(|p| p.version(digest))?;
         let masker = self.make(adopted).ok().flatten()?;
         held.keep(Arc::clone(&masker));
         Some(masker)
     }
 
     /// `None` where this program makes another policy of the same text: its rules changed.
-    fn make(&self, adopted: Adoption) -> Result<Option<Arc<Masker>>, Failure> {
-        let text = read(&self.reader, "masking", adopted)?;
-        let masker = Masker::new(serde_json::from_str(&text)?, self.key.clone())?;
-        Ok((masker.policy() == adopted.digest).then(|| Arc::new(masker)))
+    fn make(&self, adopted: Version) -> Result<Option<Arc<Masker>>, Failure> {
+        let text = read(&self.reader, "masking", adopted.masking)?;
+        let mut masker = Masker::new(serde_json::from_str(&text)?, self.key.clone())?;
+        if let Some(adopted) = adopted.roster
+            && let Some(roster) = roster::read(&self.reader, adopted, &self.key)?
+        {
+            masker = masker.with_roster(roster);
+        }
+        Ok((masker.policy() == adopted.digest()).then(|| Arc::new(masker)))
     }
 
     fn classes(&self) -> Arc<ClassPolicy> {
@@ -146,7 +152,7 @@ impl InForce {
             });
             match made {
                 Ok(classes) => held.classes = Arc::new(classes),
-                Err(failure) => held.unfit(adopted, &format!("{:#}", failure.fault)),
+                Err(failure) => held.unfit(adopted.position, &format!("{:#}", failure.fault)),
             }
         }
         Arc::clone(&held.classes)
@@ -181,8 +187,7 @@ impl Held {
         self.earlier.insert(masker.policy(), masker);
     }
 
-    fn unfit(&mut self, adopted: Adoption, why: &str) {
-        let position = adopted.position;
+    fn unfit(&mut self, position: u64, why: &str) {
         tracing::error!(
             position,
             why,

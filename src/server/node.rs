@@ -8,6 +8,7 @@ use crate::keyring::Keyring;
 use crate::masking::{self, Guard};
 use crate::outcome::Failure;
 use crate::policies::{self, InForce};
+use crate::roster;
 use crate::views::Views;
 use agents::gateway::close_open_calls;
 use exporters::forward::Forwarder;
@@ -52,7 +53,13 @@ impl Node {
             .read(|policies| policies::settle(policies, &reader, config, &door))?;
         settled.tell();
         let (config, mut batch) = (settled.config, settled.batch);
-        let masker = Arc::new(masking::of_ledger(&layout, &config)?);
+        let mut masker = masking::of_ledger(&layout, &config)?;
+        if let Some(adopted) = views.policies.read(|p| p.in_force(roster::POLICY))
+            && let Some(roster) = roster::read(&reader, adopted, &masking::tag_key(&layout)?)?
+        {
+            masker = masker.with_roster(roster);
+        }
+        let masker = Arc::new(masker);
         batch.extend(views.open_calls.read(close_open_calls));
         appender.append(batch).map_err(append_failed)?;
         views.catch_up()?;

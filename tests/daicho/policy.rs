@@ -397,3 +397,95 @@ fn the_register_says_what_left_for_whom_and_where_that_stands() {
         .run(&["report", "transfers", "--month", "2020-13"])
         .refused(&["--month"]);
 }
+
+#[test]
+fn a_roster_is_kept_sealed_masks_whom_it_names_and_can_be_destroyed() {
+    let ledger = ledger();
+    let token = register(&ledger, &["cfo"]);
+    let server = serve(&ledger);
+    let bare = "鰕原鷲司と鷲司さん、see Shuji Ebihara";
+    let said = |session: &str| ask(&server, &token, session, says(bare));
+    let before = said("old");
+    assert!(before.1.contains("鰕原鷲司"), "{before:?}");
+
+    let file = ledger.beside("staff.csv");
+    let load = |text: &str, name: &str| {
+        overwrite(&file, text.as_bytes());
+        ledger.run(&["roster", "load", file.to_str().unwrap(), "--name", name])
+    };
+    load("name,age\n鰕原 鷲司,3\n", "employees").refused(&["column 2"]);
+    load("name\n鰕原鷲司\n", "employees").refused(&["person 1 has no space"]);
+    load("name,kana\n鰕原 鷲司,エビハラ シュウジ\n", "employees").ok();
+    load("name,kana\n一口 巴,イモアライ トモエ\n", "customers").ok();
+    let listed = ledger.run(&["roster", "list"]).ok();
+    assert!(
+        listed.contains("employees") && listed.contains("1 people"),
+        "{listed}"
+    );
+    // A session that began keeps its masks; what begins now knows the roster, here and later.
+    let masked = (200, "「E.S.とS.さん、see S.E.」ですね。".to_owned());
+    let mut attempts = 0;
+    crate::world::wait_for("the roster is known", || {
+        attempts += 1;
+        said(&format!("new-{attempts}")) == masked
+    });
+    assert_eq!(said("old"), before);
+    assert_eq!(said("new"), masked);
+    assert_eq!(
+        server.text("/readyz"),
+        "ready\n",
+        "a roster is no change of daicho.toml"
+    );
+    assert_eq!(server.stop(), 0);
+    let server = serve(&ledger);
+    assert_eq!(ask(&server, &token, "old", says(bare)), before);
+    assert_eq!(ask(&server, &token, "new", says(bare)), masked);
+    assert_eq!(server.stop(), 0);
+
+    // Nowhere in the clear, and no plain digest either.
+    for path in crate::world::walk(&ledger.dir) {
+        let bytes = std::fs::read(&path).unwrap();
+        for text in ["一口", "イモアライ", "巴"] {
+            let found = bytes
+                .windows(text.len())
+                .any(|window| window == text.as_bytes());
+            assert!(!found, "{}", path.display());
+        }
+    }
+    let key = std::fs::read(ledger.dir.join("keys/roster.key")).unwrap();
+    ledger
+        .run(&["roster", "remove", "partners"])
+        .refused(&["no list of this name"]);
+    ledger.run(&["roster", "remove", "employees"]).ok();
+    assert_ne!(
+        std::fs::read(ledger.dir.join("keys/roster.key")).unwrap(),
+        key
+    );
+    let listed = ledger.run(&["roster", "list", "--json"]).lines();
+    assert_eq!(listed.len(), 1);
+    assert_eq!(
+        (&listed[0]["roster"], &listed[0]["people"]),
+        (&json!("customers"), &json!(1))
+    );
+    // The version with the list is gone: its sessions go on under the one in force, and say so.
+    let server = serve(&ledger);
+    assert_eq!(
+        ask(&server, &token, "new", says("一口 巴")).1,
+        "「I.T.」ですね。"
+    );
+    assert_eq!(ask(&server, &token, "old", says(bare)), before);
+    assert_eq!(server.stop(), 0);
+    let of = |session: &str| {
+        let mut all = events(&ledger, "payload.masked");
+        all.retain(|event| event["session"] == session);
+        all
+    };
+    assert_eq!(
+        of("new").pop().unwrap()["data"]["instead_of"],
+        of("new")[0]["data"]["policy"]
+    );
+    ledger.run(&["roster", "remove", "--all"]).ok();
+    assert!(!ledger.dir.join("keys/roster.key").exists());
+    assert_eq!(ledger.run(&["roster", "list"]).ok(), "");
+    ledger.verify();
+}

@@ -30,6 +30,8 @@ pub struct Roster {
     single_of: Vec<char>,
     /// Surname and given name in one spelling: whose they are.
     latin: FxHashMap<(String, String), usize>,
+    /// Whether a word among them is not of Japanese sounds: then capitals are looked up too.
+    foreign: bool,
 }
 
 /// The letters of a surname and a given name.
@@ -76,12 +78,13 @@ impl Roster {
             single: None,
             single_of: Vec::new(),
             latin: FxHashMap::default(),
+            foreign: false,
         };
         let count = text.lines().count();
         if count > MOST_PEOPLE {
             return Err(RosterError::TooMany(count));
         }
-        let (mut full, mut single) = (Vec::new(), Vec::new());
+        let (mut full, mut single) = (Vec::new(), BTreeMap::new());
         for (index, line) in text.lines().enumerate() {
             roster.take(index, line, &mut full, &mut single)?;
         }
@@ -94,7 +97,8 @@ impl Roster {
         };
         if !full.is_empty() {
             roster.full = automaton(full)?;
-            roster.single = automaton(single)?;
+            roster.single_of = single.values().copied().collect();
+            roster.single = automaton(single.into_keys().collect())?;
         }
         Ok(roster)
     }
@@ -104,7 +108,7 @@ impl Roster {
         index: usize,
         line: &str,
         full: &mut Vec<String>,
-        single: &mut Vec<String>,
+        single: &mut BTreeMap<String, char>,
     ) -> Result<(), RosterError> {
         let number = index + 1;
         let mut columns = line.split('\t');
@@ -125,7 +129,7 @@ impl Roster {
             ),
         };
         let is_latin = |word: &str| word.chars().all(|c| c.is_ascii_alphabetic());
-        let spelling = match latin {
+        let latin_pair = match latin {
             "" => None,
             latin => Some(
                 pair(latin)
@@ -144,12 +148,12 @@ impl Roster {
         };
         let person = Person {
             surname: letter(
-                spelling.map(|s| s.0),
+                latin_pair.map(|s| s.0),
                 reading.map(|r| r.0),
                 lexicon().surname_initial(surname),
             ),
             given: letter(
-                spelling.map(|s| s.1),
+                latin_pair.map(|s| s.1),
                 reading.map(|r| r.1),
                 lexicon().given_initial(given),
             ),
@@ -158,20 +162,19 @@ impl Roster {
         self.people.push(person);
         *self.counts.entry(list.to_owned()).or_default() += 1;
         for (surname, given) in [Some((surname, given)), reading].into_iter().flatten() {
-            for between in ["", " ", "\n"] {
-                full.push(normal(&format!("{surname}{between}{given}")));
-                self.full_of.push((at, surname.chars().count()));
-            }
+            full.push(normal(&format!("{surname}{given}")));
+            self.full_of.push((at, surname.chars().count()));
         }
         for (word, letter) in [(surname, person.surname), (given, person.given)] {
-            single.push(normal(word));
-            self.single_of.push(letter);
+            single.entry(normal(word)).or_insert(letter);
         }
         let spelt =
             reading.map(|(a, b)| (romaji::of_kana(&normal(a)), romaji::of_kana(&normal(b))));
-        let given = spelling.map(|(a, b)| {
-            let canonical = |word: &str| romaji::canonical(&word.to_ascii_lowercase());
-            (canonical(a), canonical(b))
+        let is_romaji = |word: &str| is_romaji(&word.chars().collect::<Vec<_>>());
+        self.foreign |= latin_pair.is_some_and(|(a, b)| !is_romaji(a) || !is_romaji(b));
+        let given = latin_pair.map(|(a, b)| {
+            let spelling = |word: &str| spelling(&word.chars().collect::<Vec<_>>());
+            (spelling(a), spelling(b))
         });
         for pair in [spelt, given].into_iter().flatten() {
             self.latin.insert(pair, at);
@@ -197,22 +200,22 @@ impl Roster {
     /// Full names in kanji or kana.
     pub(super) fn full(&self, chars: &[char], folded: &Folded) -> Vec<Listed> {
         let found = folded.found(&self.full);
-        let listed = found.into_iter().filter_map(|(pattern, start, end)| {
+        let listed = found.into_iter().filter_map(|(pattern, first, end)| {
             let (person, surname) = self.full_of[pattern];
             let person = self.people[person];
-            let gap = usize::from(matches!(chars[start + surname], ' ' | '\n'));
+            let one = folded.place(first, first + surname);
+            let two = folded.place(first + surname, end);
+            let (start, end) = (one.0, two.1);
             // タロウ in a longer word of katakana, 森一 in 森一族: part of another word.
             let same = |c: char, like: fn(char) -> bool| like(c) && like(chars[start]);
-            let goes_on = |c: &char| same(*c, is_katakana) || (end - start < 3 && same(*c, is_han));
+            let short = end - start < 3;
+            let goes_on = |c: &char| same(*c, is_katakana) || (short && same(*c, is_han));
             let before = start.checked_sub(1).and_then(|at| chars.get(at));
             let whole = !before.is_some_and(goes_on) && !chars.get(end).is_some_and(goes_on);
             whole.then_some(Listed {
                 start,
                 end,
-                parts: [
-                    (start, start + surname, person.surname),
-                    (start + surname + gap, end, person.given),
-                ],
+                parts: [(one.0, one.1, person.surname), (two.0, two.1, person.given)],
             })
         });
         listed.collect()
@@ -221,8 +224,11 @@ impl Roster {
     /// Surnames and given names alone, which need a witness.
     pub(super) fn single(&self, folded: &Folded) -> Vec<(usize, usize, char)> {
         let found = folded.found(&self.single);
-        let letter = |(pattern, start, end)| (start, end, self.single_of[pattern]);
-        found.into_iter().map(letter).collect()
+        let single = found.into_iter().map(|(pattern, first, end)| {
+            let (start, end) = folded.place(first, end);
+            (start, end, self.single_of[pattern])
+        });
+        single.collect()
     }
 
     /// Two Latin words side by side, in either order, in any usual spelling.
@@ -231,7 +237,11 @@ impl Roster {
         if self.latin.is_empty() {
             return found;
         }
-        let mut before: Option<(usize, usize, String)> = None;
+        let digit = |at: Option<usize>| {
+            at.and_then(|at| chars.get(at))
+                .is_some_and(char::is_ascii_digit)
+        };
+        let mut before: Option<(usize, usize)> = None;
         let mut at = 0;
         while at < chars.len() {
             if !chars[at].is_ascii_alphabetic() {
@@ -240,21 +250,14 @@ impl Roster {
             }
             let run = chars[at..].iter().take_while(|c| c.is_ascii_alphabetic());
             let end = at + run.count();
-            let digit = |at: Option<usize>| {
-                at.and_then(|at| chars.get(at))
-                    .is_some_and(char::is_ascii_digit)
-            };
             let whole = !digit(at.checked_sub(1)) && !digit(Some(end));
-            let here = (whole && (2..=24).contains(&(end - at))).then(|| {
-                let lower: String = chars[at..end]
-                    .iter()
-                    .map(char::to_ascii_lowercase)
-                    .collect();
-                (at, end, romaji::canonical(&lower))
-            });
-            if let (Some(first), Some(second)) = (&before, &here)
+            let here = (whole && self.may_be_listed(&chars[at..end])).then_some((at, end));
+            if let (Some(first), Some(second)) = (before, here)
                 && is_between(&chars[first.1..second.0])
-                && let Some((one, two)) = self.letters(&first.2, &second.2)
+                && let Some((one, two)) = self.letters(
+                    &spelling(&chars[first.0..first.1]),
+                    &spelling(&chars[second.0..second.1]),
+                )
             {
                 found.push(Listed {
                     start: first.0,
@@ -266,6 +269,12 @@ impl Roster {
             at = end;
         }
         found
+    }
+
+    /// Most words of a text are no name of this roster by a look at their letters.
+    fn may_be_listed(&self, word: &[char]) -> bool {
+        (2..=24).contains(&word.len())
+            && (is_romaji(word) || (self.foreign && word[0].is_ascii_uppercase()))
     }
 
     fn letters(&self, first: &str, second: &str) -> Option<(char, char)> {
@@ -286,6 +295,31 @@ fn is_between(chars: &[char]) -> bool {
     matches!(chars, [' ' | '.' | '_' | '-' | '\n'] | [',', ' '])
 }
 
+/// The spelling under which a Latin word is looked up: one for all ways to write the same
+/// Japanese sounds, itself for any other word.
+fn spelling(word: &[char]) -> String {
+    let lower: String = word.iter().map(char::to_ascii_lowercase).collect();
+    if is_romaji(word) {
+        romaji::canonical(&lower)
+    } else {
+        lower
+    }
+}
+
+/// Whether a word has the form of Japanese in Latin letters: syllables that end in a vowel or n.
+fn is_romaji(word: &[char]) -> bool {
+    let lower = |c: &char| c.to_ascii_lowercase();
+    let vowel = |c: char| "aiueo".contains(c);
+    let pairs = word.windows(2).all(|two| {
+        let (a, b) = (lower(&two[0]), lower(&two[1]));
+        let joins = a == b || "nmh".contains(a) || "yhs".contains(b);
+        vowel(a) || vowel(b) || joins || (a == 't' && b == 'c')
+    });
+    let last = word.last().map(lower);
+    let ends = last.is_some_and(|c| vowel(c) || "nmh".contains(c));
+    pairs && ends && !word.iter().map(lower).any(|c| "lqvx".contains(c))
+}
+
 fn pair(name: &str) -> Option<(&str, &str)> {
     let (surname, given) = name.split_once(' ')?;
     (!given.contains(' ')).then_some((surname, given))
@@ -300,25 +334,40 @@ fn normal(text: &str) -> String {
     text.chars().map(|c| katakana(fold(c))).collect()
 }
 
-/// A text as it is looked up, and where each of its characters begins.
+/// A text as it is looked up: usual kanji, katakana, and no single space or break between two
+/// characters of Japanese, where a name may be split.
 pub(super) struct Folded {
     text: String,
+    /// Where each of its characters begins, and its end.
     bytes: Vec<usize>,
+    /// Where each of them stands in the original.
+    places: Vec<usize>,
 }
 
 impl Folded {
     pub fn of(chars: &[char]) -> Folded {
-        let mut text = String::with_capacity(chars.len() * 3);
-        let mut bytes = Vec::with_capacity(chars.len() + 1);
-        for &c in chars {
-            bytes.push(text.len());
-            text.push(katakana(fold(c)));
+        let mut folded = Folded {
+            text: String::with_capacity(chars.len() * 3),
+            bytes: Vec::with_capacity(chars.len() + 1),
+            places: Vec::with_capacity(chars.len()),
+        };
+        let wide = |at: Option<usize>| {
+            let c = at.and_then(|at| chars.get(at));
+            c.is_some_and(|c| !c.is_ascii())
+        };
+        for (at, &c) in chars.iter().enumerate() {
+            if matches!(c, ' ' | '\n') && wide(at.checked_sub(1)) && wide(Some(at + 1)) {
+                continue;
+            }
+            folded.bytes.push(folded.text.len());
+            folded.places.push(at);
+            folded.text.push(katakana(fold(c)));
         }
-        bytes.push(text.len());
-        Folded { text, bytes }
+        folded.bytes.push(folded.text.len());
+        folded
     }
 
-    /// Pattern, and first character and the one after the last of each match.
+    /// Pattern, and the first character of each match and the one after its last.
     fn found(&self, automaton: &Option<AhoCorasick>) -> Vec<(usize, usize, usize)> {
         // Matches begin and end at characters: pattern and text are UTF-8.
         let at = |byte| self.bytes.partition_point(|&b| b < byte);
@@ -326,6 +375,11 @@ impl Folded {
         matches
             .map(|hit| (hit.pattern().as_usize(), at(hit.start()), at(hit.end())))
             .collect()
+    }
+
+    /// Characters of the original.
+    fn place(&self, first: usize, end: usize) -> (usize, usize) {
+        (self.places[first], self.places[end - 1] + 1)
     }
 }
 
@@ -338,7 +392,8 @@ mod tests {
 
     const TEXT: &str = "employees\t鰕原 鷲司\tエビハラ シュウジ\tEbihara Shuji\n\
                         employees\t髙𠮷 凪紗\tたかよし なぎさ\t\n\
-                        customers\t一口 巴\t\t\n";
+                        customers\t一口 巴\t\t\n\
+                        customers\tペック ジョン\t\tPeck John\n";
 
     fn roster(text: &str) -> Result<Roster, RosterError> {
         Roster::new(text, &TagKey::new([1; 32]))
@@ -355,9 +410,11 @@ mod tests {
             ("エビハラシュウジの件", "E.S.の件"),
             ("ｴﾋﾞﾊﾗ ｼｭｳｼﾞの件", "E.S.の件"),
             ("えびはら しゅうじは", "E.S.は"),
+            ("担当は鰕原\n鷲司です", "担当はE.S.です"),
             ("file ebihara_shuuji.txt", "file E.S..txt"),
             ("see Shuji Ebihara", "see S.E."),
             ("EBIHARA, Syuji", "E.S."),
+            ("met John Peck", "met J.P."),
             ("鷲司さんへ", "S.さんへ"),
         ] {
             assert_eq!(with.text(text).masked, want);

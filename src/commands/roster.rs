@@ -1,0 +1,155 @@
+//! Lists of people that are masked wherever they stand.
+
+mod csv;
+
+use crate::cli::{Cli, Roster as Args};
+use crate::commands::read;
+use crate::desk::Desk;
+use crate::masking::tag_key;
+use crate::outcome::{Done, Failure, Outcome, say};
+use crate::policies::CONTENT;
+use crate::roster::{self, NONE, POLICY};
+use crate::views::Views;
+use agents::masking::Roster;
+use anyhow::Context;
+use ledger::{Content, Layout};
+use schemas::kinds::rules::PolicyAdopted;
+use schemas::{Label, Name};
+use std::path::Path;
+use zeroize::Zeroizing;
+
+pub fn run(cli: &Cli, args: &Args) -> Done {
+    let layout = Layout::new(&cli.data);
+    match args {
+        Args::List => list(cli, &layout),
+        Args::Load { file, name } => load(cli, &layout, file, name),
+        Args::Remove { all: true, .. } => {
+            let mut desk = Desk::open(&cli.data)?;
+            adopt(cli, &mut desk, &layout, "", true)
+        }
+        Args::Remove { name, .. } => {
+            let name = name.as_deref().context("NAME, or --all")?;
+            let mut desk = Desk::open(&cli.data)?;
+            let before = text(&desk, &layout)?;
+            let left = without(&before, name);
+            if left.len() == before.len() {
+                return Err(Failure::msg(
+                    "no list of this name is loaded",
+                    "`daicho roster list` shows every one",
+                ));
+            }
+            adopt(cli, &mut desk, &layout, &left, true)
+        }
+    }
+}
+
+fn load(cli: &Cli, layout: &Layout, file: &Path, name: &str) -> Done {
+    let name: Name = name.parse().context("--name")?;
+    let help =
+        "columns name (required), kana, romaji, phone, email; surname first, a space, given name";
+    let bytes =
+        std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
+    let people = csv::people(&Zeroizing::new(bytes)).map_err(|error| Failure::new(error, help))?;
+    let lines: String = people
+        .iter()
+        .map(|person| format!("{name}\t{}\n", person.as_str()))
+        .collect();
+    let lines = Zeroizing::new(lines);
+    // This list's own numbers first: those of all lists together would name another line.
+    Roster::new(&lines, &tag_key(layout)?).map_err(|error| Failure::new(error, help))?;
+    let mut desk = Desk::open(&cli.data)?;
+    let before = text(&desk, layout)?;
+    let kept = without(&before, name.as_str());
+    // Who is on the old list and not on the new one is to be forgotten.
+    let replaces = kept.len() < before.len();
+    let all = Zeroizing::new(format!("{}{}", kept.as_str(), lines.as_str()));
+    adopt(cli, &mut desk, layout, &all, replaces)
+}
+
+/// Lines of every list but one.
+fn without(text: &str, name: &str) -> Zeroizing<String> {
+    let other = |line: &&str| line.split('\t').next() != Some(name);
+    Zeroizing::new(text.split_inclusive('\n').filter(other).collect())
+}
+
+fn text(desk: &Desk, layout: &Layout) -> Result<Zeroizing<String>, Failure> {
+    let adopted = desk.views.policies.read(|p| p.in_force(POLICY));
+    let roster = match adopted {
+        Some(adopted) => roster::read(&desk.reader, adopted, &tag_key(layout)?)?,
+        None => None,
+    };
+    let text = roster.map(|roster| roster.text().to_owned());
+    Ok(Zeroizing::new(text.unwrap_or_default()))
+}
+
+fn adopt(cli: &Cli, desk: &mut Desk, layout: &Layout, text: &str, destroys: bool) -> Done {
+    let destroys = destroys || roster::is_half_removed(layout);
+    let digest = if text.is_empty() {
+        NONE
+    } else {
+        let made = Roster::new(text, &tag_key(layout)?);
+        let help = "load fewer people; see --help";
+        made.map_err(|error| Failure::new(error, help))?.tag()
+    };
+    let previous = desk.views.policies.read(|p| p.in_force(POLICY));
+    let previous = previous.map(|adopted| adopted.digest);
+    if previous.unwrap_or(NONE) == digest {
+        eprintln!("note: that is so already; nothing was recorded");
+        return Ok(Outcome::Well);
+    }
+    let adopted = PolicyAdopted {
+        policy: POLICY.parse()?,
+        digest,
+        previous,
+        approvals: Vec::new(),
+    };
+    let mut submission = desk.door.event(desk.door.operator(), adopted);
+    if digest != NONE {
+        submission.content.push(Content {
+            name: CONTENT.parse()?,
+            media: Label::lossy("application/octet-stream"),
+            bytes: roster::seal(layout, text, destroys)?,
+        });
+    }
+    let receipts = desk.append(vec![submission])?;
+    if destroys {
+        roster::destroy_old_key(layout)?;
+    }
+    let seq = receipts[0].seq;
+    if cli.json {
+        say!("{}", serde_json::json!({ "seq": seq, "digest": digest }));
+    } else {
+        say!("recorded at {seq}");
+        if destroys {
+            eprintln!(
+                "what was loaded before can be read by nobody; a running server forgets it at its next start"
+            );
+        }
+    }
+    Ok(Outcome::Well)
+}
+
+/// Counts only: who is on a list is shown to nobody.
+fn list(cli: &Cli, layout: &Layout) -> Done {
+    let reader = read(&cli.data)?;
+    let views = Views::open(reader.clone())?;
+    if let Some(adopted) = views.policies.read(|p| p.in_force(POLICY))
+        && let Some(roster) = roster::read(&reader, adopted, &tag_key(layout)?)?
+    {
+        for (name, people) in roster.counts() {
+            if cli.json {
+                let line = serde_json::json!({
+                    "roster": name, "people": people, "position": adopted.position,
+                });
+                say!("{line}");
+            } else {
+                say!(
+                    "{name:<20} {people:>8} people, adopted at {}",
+                    adopted.position
+                );
+            }
+        }
+    }
+    views.save();
+    Ok(Outcome::Well)
+}
