@@ -125,8 +125,8 @@ pub struct Denied {
 
 impl Asked {
     /// `tools` reads which tools the body shows as used: it is asked only where a rule does.
-    /// `masks` is what the masking rules found of single persons.
-    pub fn rule(&self, tools: impl FnOnce() -> Vec<String>, masks: &[RuleCount]) -> Ruled {
+    /// `finds` is what may be of single persons: what was masked, and what no rule can read.
+    pub fn rule(&self, tools: impl FnOnce() -> Vec<String>, finds: &[RuleCount]) -> Ruled {
         let policy = &self.policy;
         let by_tool = policy.rule.iter().any(|rule| rule.tool.is_some());
         let tools = if by_tool { tools() } else { Vec::new() };
@@ -144,7 +144,7 @@ impl Asked {
         };
         // The strictest first: what it forbids need not be asked of the others.
         for &(handling, class) in classes.iter().rev() {
-            if let Some(denied) = self.denied(handling, class, masks) {
+            if let Some(denied) = self.denied(handling, class, finds) {
                 let ruling = ruling((handling, class));
                 return Ruled {
                     ruling,
@@ -159,15 +159,15 @@ impl Asked {
         }
     }
 
-    fn denied(&self, handling: Handling, class: DataClass, masks: &[RuleCount]) -> Option<Denied> {
+    fn denied(&self, handling: Handling, class: DataClass, finds: &[RuleCount]) -> Option<Denied> {
         let remedy = match handling {
             Handling::Mask => return None,
-            Handling::Aggregate if masks.is_empty() => return None,
+            Handling::Aggregate if finds.is_empty() => return None,
             Handling::Consent if self.consents.contains_key(&class) => return None,
             Handling::Aggregate => format!(
                 "data of class {class} is sent only aggregated or anonymised, and this request \
-                 holds single persons' data; send counts and sums without names, addresses, phone \
-                 numbers and mailboxes"
+                 holds single persons' data, or images and files that may; send counts and sums without \
+                 names, addresses, phone numbers and mailboxes, as text"
             ),
             Handling::Consent => format!(
                 "data of class {class} is sent only with the consent of the person whose it is, and \
@@ -184,7 +184,7 @@ impl Asked {
             count: 1,
         };
         let shown = if handling == Handling::Aggregate {
-            masks
+            finds
         } else {
             &[]
         };

@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// What a field decides, by the beginning of its path; the first that fits.
-const WORDS: [(&str, &str); 16] = [
+const WORDS: [(&str, &str); 17] = [
     ("masking.email", "what of a mailbox's local part is masked"),
     (
         "masking.insider_keywords",
@@ -14,6 +14,10 @@ const WORDS: [(&str, &str); 16] = [
     (
         "masking.allow_test_cards",
         "whether card numbers that are published for tests may leave",
+    ),
+    (
+        "masking.media",
+        "what becomes of images, sounds and files that no rule can read",
     ),
     ("masking", "how masking finds and writes"),
     ("classes.rule", "which calls hold data of a further class"),

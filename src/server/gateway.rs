@@ -255,7 +255,7 @@ impl Gateway {
             .url(&parts.uri)
             .ok_or_else(Fault::unsound_query)?;
         let headers = headers::outbound(&parts.headers);
-        let Looked { blocks, withheld } = beside(&parts.uri, &headers).look(&self.masker);
+        let Looked { blocks, withheld } = beside(&parts.uri, &headers).look(&self.rules.masker());
         if !blocks.is_empty() {
             return Err(self.violated(&agent, blocks).await);
         }

@@ -180,7 +180,7 @@ impl Call {
             masks,
             blocks,
             tags,
-            media: _,
+            media,
         } = masked;
         let blocks = together([blocks, beside]);
         let mut batch = vec![Submission {
@@ -190,7 +190,9 @@ impl Call {
         let (class, denied) = match &self.asked {
             None => (None, None),
             Some(asked) => {
-                let Ruled { ruling, denied } = asked.rule(|| tools_used(body.raw()), &masks);
+                // What no rule can read may show anyone.
+                let finds = [masks.as_slice(), &media].concat();
+                let Ruled { ruling, denied } = asked.rule(|| tools_used(body.raw()), &finds);
                 (Some(ruling), denied)
             }
         };

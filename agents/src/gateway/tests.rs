@@ -547,3 +547,29 @@ fn every_way_to_say_that_a_tool_was_used_is_read() {
     let declared = r#"{"tools":[{"name":"mail"}],"messages":[{"content":"mail"}],"input":"mail"}"#;
     assert_eq!(tools_used(declared.as_bytes()), [""; 0]);
 }
+
+#[test]
+fn where_only_aggregates_may_leave_an_image_stays() {
+    use crate::classes::{Asked, ClassPolicy};
+    let asked = |data_class| Asked {
+        policy: std::sync::Arc::new(ClassPolicy::default()),
+        registered: data_class,
+        role: "shop".parse().unwrap(),
+        consents: std::collections::BTreeMap::new(),
+    };
+    let png = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
+    let body = format!(
+        r#"{{"messages":[{{"role":"user","content":[{{"type":"image","source":{{"type":"base64","media_type":"image/png","data":"{png}"}}}}]}}]}}"#
+    );
+    let ledger = ledger();
+    for (n, class, leaves) in [
+        (1, schemas::DataClass::Internal, true),
+        (2, schemas::DataClass::Ec, false),
+    ] {
+        let recorded = ledger.record(call(n).of_class(asked(class)), &body);
+        assert_eq!(matches!(recorded, Recorded::Cleared(_)), leaves, "{class}");
+        if let Recorded::Refused(refusal) = recorded {
+            assert!(refusal.message().contains("class.ec ×1, media-image ×1"));
+        }
+    }
+}
