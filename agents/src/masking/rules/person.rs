@@ -15,6 +15,7 @@ mod roster;
 pub(in crate::masking) mod shape;
 mod spread;
 pub(in crate::masking) mod table;
+mod weigh;
 
 use super::Find;
 use crate::masking::lexicon::lexicon;
@@ -68,7 +69,7 @@ pub(in crate::masking) fn find(
 type Look = fn(&Scene, &mut Names);
 
 /// The kinds of evidence, in the order in which they look.
-const EVIDENCE: [(&str, Look); 8] = [
+const EVIDENCE: [(&str, Look); 9] = [
     (HONORED, honorific::find),
     ("label", label::find),
     ("head of a column", table::find),
@@ -77,6 +78,7 @@ const EVIDENCE: [(&str, Look); 8] = [
     ("office or deed", deeds::find),
     ("place of a noun of its own", bare::find),
     ("name beside it", beside::find),
+    ("signs before and after it", weigh::find),
 ];
 
 const HONORED: &str = "honorific or title";
@@ -183,6 +185,16 @@ impl Names {
     pub fn covers(&self, start: usize, end: usize) -> bool {
         let from = self.found.partition_point(|(n, _)| n.end <= start);
         self.found.get(from).is_some_and(|(n, _)| n.start < end)
+    }
+
+    /// Where the name that holds `at` ends.
+    pub fn end_at(&self, at: usize) -> Option<usize> {
+        let from = self.found.partition_point(|(n, _)| n.end <= at);
+        self.found
+            .get(from)
+            .map(|(n, _)| n)
+            .filter(|n| n.start <= at)
+            .map(|n| n.end)
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Name> {

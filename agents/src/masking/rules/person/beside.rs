@@ -46,7 +46,8 @@ fn readings(scene: &Scene, names: &mut Names) {
                         || lexicon().is_surname_kana(view.slice(open + 1, close))
                         || lexicon().is_given_kana(view.slice(open + 1, close)))
                     && inside.iter().filter(|c| **c == ' ').count() <= 1);
-        if !sound || !scene.is_open(open + 1, close) {
+        if !sound || shape::is_role(view.slice(open + 1, close)) || !scene.is_open(open + 1, close)
+        {
             continue;
         }
         let initial = |start: usize, end: usize, first: bool| {

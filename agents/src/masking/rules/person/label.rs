@@ -192,7 +192,7 @@ fn item(
             .iter()
             .any(|l| label.eq_ignore_ascii_case(l));
         let sound = match strength {
-            Strength::Guess => firm && closed && !lexicon().is_word(text) && !is_thing(text),
+            Strength::Guess => firm && closed && !lexicon().is_word(text) && !shape::is_thing(text),
             // 名前は幸子です: a given name is enough where the label asks for names only.
             Strength::Single if !firm && is_form_label(label) => {
                 text.chars().count() >= 2
@@ -285,7 +285,7 @@ fn after_office(view: &View, at: usize) -> Option<Name> {
                 || (closes(view, name.end) || closes_softly(view, name.end))
                     && text.chars().count() >= 3
                     && !lexicon().is_word(text)
-                    && !is_thing(text);
+                    && !shape::is_thing(text);
             return sound.then_some(name);
         }
         end += 1;
@@ -335,7 +335,7 @@ pub(super) fn unknown(view: &View, start: usize) -> Option<Name> {
     let sound = fits
         && !is_prefecture(text)
         && closes(view, end)
-        && !is_thing(text)
+        && !shape::is_thing(text)
         && !text.split(' ').any(|word| lexicon.is_word(word))
         && !(length >= 4
             && gap.is_none()
@@ -361,52 +361,4 @@ pub(super) fn unknown(view: &View, start: usize) -> Option<Name> {
         }],
     };
     sound.then_some(Name { start, end, parts })
-}
-
-/// Ends like an office, a place or a thing, or says that nobody is named.
-fn is_thing(text: &str) -> bool {
-    let ends = text.ends_with([
-        '部', '課', '室', '係', '局', '社', '店', '所', '院', '校', '県', '市', '区', '町', '村',
-        '駅', '会', '者', '員', '中', '済', '名', '上', '先', '日', '月', '年', '円', '様', '品',
-        '業', '用', '版', '書', '表', '票',
-    ]) && text.chars().count() > 2;
-    ends || text.starts_with([
-        '各', '全', '未', '不', '両', '他', '同', '当', '〇', '第', '計',
-    ]) || matches!(
-        text,
-        "なし"
-            | "未定"
-            | "不明"
-            | "同上"
-            | "別途"
-            | "必須"
-            | "任意"
-            | "空欄"
-            | "省略"
-            | "下記"
-            | "上記"
-            | "以下"
-            | "本人"
-            | "ほか"
-            | "その他"
-            | "あり"
-            | "希望"
-            | "可能"
-            | "不可"
-            | "予定"
-            | "完了"
-            | "担当"
-            | "部長"
-            | "課長"
-            | "社長"
-            | "男性"
-            | "女性"
-            | "全員"
-            | "有志"
-            | "です"
-            | "ます"
-            | "ください"
-            | "テスト"
-    ) || text.chars().any(|c| matches!(c, '一' | '二' | '三'))
-        && text.contains(['回', '件', '個', '階', '号'])
 }

@@ -2,7 +2,7 @@
 
 use super::shape::{Name, Part};
 use super::{Names, Scene};
-use crate::masking::lexicon::{is_english, lexicon, romaji};
+use crate::masking::lexicon::{PREFECTURES_LATIN, is_english, lexicon, romaji};
 use crate::masking::normal::View;
 use regex::Regex;
 use std::sync::LazyLock;
@@ -19,6 +19,12 @@ static BEFORE: LazyLock<Regex> = LazyLock::new(|| {
 static AFTER: LazyLock<Regex> = LazyLock::new(|| {
     super::super::pattern(
         r"\b([A-Za-z][a-z]{1,15}|[A-Z]{2,12})(?: [A-Z][a-z]+)?(?:-| )(?i:san|sama|kun|chan|sensei|senpai|shi)\b",
+    )
+});
+/// What people do and places do not.
+static ACTS: LazyLock<Regex> = LazyLock::new(|| {
+    super::super::pattern(
+        r"\b([A-Z][a-z]{2,15}) (?:has (?:concerns|asked|agreed|approved|confirmed|already|not yet)|said|says|asked|mentioned|replied|agreed|approved|told|thinks|wants|promised|confirmed|called|wrote|will (?:visit|join|attend|send|call|follow|handle|reply|be (?:out|away|late))|is (?:on leave|away|out of|sick|off|late|responsible|in charge)|and I)\b",
     )
 });
 static HONORED: LazyLock<Regex> = LazyLock::new(|| {
@@ -50,14 +56,14 @@ pub(super) fn find(scene: &Scene, names: &mut Names) {
             from = second.start();
         }
     }
-    for regex in [&*BEFORE, &*AFTER] {
+    for regex in [&*BEFORE, &*AFTER, &*ACTS] {
         for hit in regex.captures_iter(&view.text) {
             let Some(word) = hit.get(1) else { continue };
             let (start, end) = (view.at_byte(word.start()), view.at_byte(word.end()));
             // A greeting or -san vouches for what only sounds like a name.
             let greeting = hit
                 .get(0)
-                .is_some_and(|m| m.as_str().starts_with(['H', 'D', 'h', 'd']))
+                .is_some_and(|m| !m.as_str().starts_with(['@', 'T', 'F', 'N', 'X']))
                 && word.len() >= 4;
             let honored = std::ptr::eq(regex, &*AFTER) || greeting;
             // `@Name 日本語`: a mention in a chat; decorators of code are followed by code.
@@ -79,6 +85,7 @@ pub(super) fn find(scene: &Scene, names: &mut Names) {
             }
         }
     }
+    bare(scene, names);
     for hit in HONORED.captures_iter(&view.text) {
         let Some(first) = hit.get(1) else { continue };
         let (start, gap) = (view.at_byte(first.start()), view.at_byte(first.end()));
@@ -98,6 +105,47 @@ pub(super) fn find(scene: &Scene, names: &mut Names) {
                 names.add(one(view, start, gap))
             }
             _ => {}
+        }
+    }
+}
+
+/// Please ask Norina or Kitagawa about it: a known name in a sentence, neither place nor brand.
+fn bare(scene: &Scene, names: &mut Names) {
+    const BRANDS: &str = "toyota honda suzuki mazda yamaha kawasaki matsuda toshiba hitachi fujitsu nikon shimano bandai nissan mitsubishi kirin asahi daikin nomura mitsui sumitomo yasuda";
+    static WORD: LazyLock<Regex> = LazyLock::new(|| super::super::pattern(r"\b[A-Z][a-z]{3,14}\b"));
+    let view = scene.view;
+    let mut ends = 0;
+    for hit in WORD.find_iter(&view.text) {
+        let (start, end) = (view.at_byte(hit.start()), view.at_byte(hit.end()));
+        let word = hit.as_str();
+        // Beside another capitalised word it is a part of that name: Suzuki Motor, Hotel Kitano.
+        let beside = ends + 1 == start && ends > 0
+            || view.get(end) == Some(' ')
+                && view.get(end + 1).is_some_and(|c| c.is_ascii_uppercase());
+        ends = end;
+        let sentence = view.before(start).is_none_or(|c| " \n(".contains(c))
+            && view.get(end).is_none_or(|c| " ,.\n)?!':;".contains(c))
+            && !(view.get(end) == Some('.')
+                && view.get(end + 1).is_some_and(|c| !c.is_whitespace()));
+        let lower = word.to_lowercase();
+        // Four letters at the head of a sentence are as often English: Take care.
+        let inner = start >= 2
+            && view.before(start) == Some(' ')
+            && (view.chars[start - 2].is_ascii_lowercase() || view.chars[start - 2] == ',');
+        if word.len() == 4 && !inner {
+            continue;
+        }
+        let known = lexicon().is_given_romaji(word) || lexicon().is_surname_romaji(word);
+        if sentence
+            && !beside
+            && known
+            && romaji::is_plausible(&lower)
+            && !lexicon().is_place_romaji(&lower)
+            && !is_place(word)
+            && !BRANDS.split(' ').any(|brand| brand == lower)
+            && scene.is_open(start, end)
+        {
+            names.add(one(view, start, end));
         }
     }
 }
@@ -167,6 +215,12 @@ fn is_japanese(word: &str) -> bool {
     !is_english(&lower) && romaji::is_plausible(&lower)
 }
 
+fn is_place(word: &str) -> bool {
+    PREFECTURES_LATIN
+        .iter()
+        .any(|place| place.eq_ignore_ascii_case(word))
+}
+
 fn is_pair(first: &str, second: &str, comma: bool) -> bool {
     let lexicon = lexicon();
     let given = |w: &str| lexicon.is_given_romaji(w) || lexicon.is_foreign_given(w);
@@ -178,12 +232,16 @@ fn is_pair(first: &str, second: &str, comma: bool) -> bool {
         return true;
     }
     // One known and one that only sounds Japanese: YAMADA Tomoharu, Kana Uemori.
-    let sounds = |w: &str| w.len() >= 4 && is_japanese(w);
+    let sounds = |w: &str| w.len() >= 4 && is_japanese(w) && !is_place(w);
+    // Makika Nirekizawa: no list has either, but both sound like nothing else.
+    if sounds(first) && sounds(second) && first.len() + second.len() >= 12 {
+        return true;
+    }
     (lexicon.is_surname_romaji(first)
         && sounds(second)
         && first.chars().all(|c| c.is_ascii_uppercase()))
         || (lexicon.is_given_romaji(first) && first.len() >= 4 && sounds(second))
-        || (lexicon.is_surname_romaji(second) && second.len() >= 4 && sounds(first))
+        || (lexicon.is_surname_romaji(second) && sounds(first))
 }
 
 fn one(view: &View, start: usize, end: usize) -> Name {

@@ -72,7 +72,7 @@ fn pairs(scene: &Scene, names: &mut Names) {
             && !scene.is_closed_at(at)
             && let Some(name) = pair_at(view, at)
             && scene.is_open(name.start, name.end)
-            && is_free(view, &name)
+            && shape::is_free(view, &name)
         {
             at = name.end;
             names.add(name);
@@ -118,39 +118,6 @@ fn same_script(a: char, b: char) -> bool {
         || (is_katakana(a) && is_katakana(b))
         || (is_hiragana(a) && is_hiragana(b))
 }
-
-/// A pair that nothing around it makes something else.
-fn is_free(view: &View, name: &shape::Name) -> bool {
-    let text = view.slice(name.start, name.end);
-    let lexicon = lexicon();
-    let kana = text.chars().all(|c| is_hiragana(c) || c == ' ');
-    let spaced = text.contains(' ');
-    let length = text.chars().count();
-    let (Some(surname), Some(given)) = (name.parts.first(), name.parts.get(1)) else {
-        return false;
-    };
-    let short = surname.end - surname.start == 1;
-    let tiny = given.end - given.start == 1;
-    let words = (
-        lexicon.is_word(view.slice(surname.start, surname.end)),
-        lexicon.is_word(view.slice(given.start, given.end)),
-    );
-    let something_else = lexicon.is_trap(text)
-        || lexicon.is_word(text)
-        || view.get(name.end).is_some_and(|c| c.is_ascii_digit())
-        // 森林保全: two common nouns that could each be a name are not one together.
-        || words == (true, true)
-        // 山田錦, 高松港: the last kanji makes it a thing or a place.
-        || (!spaced && tiny && text.ends_with(|c| LANDMARKS.contains(c)))
-        || (kana && !(spaced && length >= 6))
-        // 東京 and 本 一: one character of surname needs a given name that is no other word.
-        || (short && !spaced && (length < 3 || words.1))
-        || (spaced && short && tiny)
-        || (short && view.before(name.start).is_some_and(is_han));
-    !something_else
-}
-
-const LANDMARKS: &str = "錦港駅橋川山東西南北城池沢谷原本新元前中上下内外岡島浜森林";
 
 /// A line, a cell or a quotation that holds a surname and what may be a given name, and nothing else.
 fn segments(scene: &Scene, names: &mut Names) {

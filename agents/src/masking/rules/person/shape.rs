@@ -135,7 +135,10 @@ fn solid(view: &View, start: usize, end: usize) -> Option<(Strength, Name)> {
                 );
             }
         } else if k - start >= 2
-            && (is_given_like(given) && !lexicon.is_word(given) && lexicon.surname(given).is_none()
+            && (is_given_like(given)
+                && !lexicon.is_word(given)
+                && (lexicon.surname(given).is_none()
+                    || end - k >= 2 && !is_place(surname) && !is_place(given))
                 || is_kana_given(view, k, end))
         {
             offer(&mut best, Strength::Half, rank, pair(k));
@@ -187,6 +190,10 @@ fn solid(view: &View, start: usize, end: usize) -> Option<(Strength, Name)> {
     best.map(|(strength, _, name)| (strength, name))
 }
 
+fn is_place(text: &str) -> bool {
+    lexicon().surname(text).is_some_and(|s| s.place)
+}
+
 /// Keeps the stronger reading; of two equally strong ones the one that ranks higher.
 fn offer(best: &mut Option<(Strength, usize, Name)>, strength: Strength, rank: usize, name: Name) {
     if best
@@ -196,6 +203,39 @@ fn offer(best: &mut Option<(Strength, usize, Name)>, strength: Strength, rank: u
         *best = Some((strength, rank, name));
     }
 }
+
+/// A pair that nothing around it makes something else.
+pub(super) fn is_free(view: &View, name: &Name) -> bool {
+    let text = view.slice(name.start, name.end);
+    let lexicon = lexicon();
+    let kana = text.chars().all(|c| is_hiragana(c) || c == ' ');
+    let spaced = text.contains(' ');
+    let length = text.chars().count();
+    let (Some(surname), Some(given)) = (name.parts.first(), name.parts.get(1)) else {
+        return false;
+    };
+    let short = surname.end - surname.start == 1;
+    let tiny = given.end - given.start == 1;
+    let words = (
+        lexicon.is_word(view.slice(surname.start, surname.end)),
+        lexicon.is_word(view.slice(given.start, given.end)),
+    );
+    let something_else = lexicon.is_trap(text)
+        || lexicon.is_word(text)
+        || view.get(name.end).is_some_and(|c| c.is_ascii_digit())
+        // 森林保全: two common nouns that could each be a name are not one together.
+        || words == (true, true)
+        // 山田錦, 高松港: the last kanji makes it a thing or a place.
+        || (!spaced && tiny && text.ends_with(|c| LANDMARKS.contains(c)))
+        || (kana && !(spaced && length >= 6))
+        // 東京 and 本 一: one character of surname needs a given name that is no other word.
+        || (short && !spaced && (length < 3 || words.1))
+        || (spaced && short && tiny)
+        || (short && view.before(name.start).is_some_and(is_han));
+    !something_else
+}
+
+const LANDMARKS: &str = "錦港駅橋川山東西南北城池沢谷原本新元前中上下内外岡島浜森林";
 
 /// What can be a given name that no list has: one to three kanji, or two to four kana.
 fn is_given_like(text: &str) -> bool {
@@ -237,6 +277,54 @@ fn is_kana_given(view: &View, start: usize, end: usize) -> bool {
             || view
                 .get(end)
                 .is_none_or(|c| "\n\r\"',、。()」<|\t".contains(c)))
+}
+
+/// Ends like an office, a place or a thing, or says that nobody is named.
+pub(super) fn is_thing(text: &str) -> bool {
+    let ends = text.ends_with([
+        '部', '課', '室', '係', '局', '社', '店', '所', '院', '校', '県', '市', '区', '町', '村',
+        '駅', '会', '者', '員', '中', '済', '名', '上', '先', '日', '月', '年', '円', '様', '品',
+        '業', '用', '版', '書', '表', '票',
+    ]) && text.chars().count() > 2;
+    ends || text.starts_with([
+        '各', '全', '未', '不', '両', '他', '同', '当', '〇', '第', '計',
+    ]) || matches!(
+        text,
+        "なし"
+            | "未定"
+            | "不明"
+            | "同上"
+            | "別途"
+            | "必須"
+            | "任意"
+            | "空欄"
+            | "省略"
+            | "下記"
+            | "上記"
+            | "以下"
+            | "本人"
+            | "ほか"
+            | "その他"
+            | "あり"
+            | "希望"
+            | "可能"
+            | "不可"
+            | "予定"
+            | "完了"
+            | "担当"
+            | "部長"
+            | "課長"
+            | "社長"
+            | "男性"
+            | "女性"
+            | "全員"
+            | "有志"
+            | "です"
+            | "ます"
+            | "ください"
+            | "テスト"
+    ) || text.chars().any(|c| matches!(c, '一' | '二' | '三'))
+        && text.contains(['回', '件', '個', '階', '号'])
 }
 
 /// No given name ends in these; companies, places, offices and things do.
@@ -308,6 +396,7 @@ fn spaced(
                 && all(first, is_han)
                 && !lexicon.is_word(first)
                 && !first.ends_with(ENDINGS)
+                && !first.ends_with(['人', '印'])
                 && last.chars().count() >= 2 =>
         {
             Strength::Half
@@ -375,7 +464,7 @@ fn kana(view: &View, start: usize, end: usize) -> Option<(Strength, Name)> {
     // The longest surname first: タカハシハナコ.
     for k in (start + 2..end - 1).rev() {
         let (a, b) = (view.slice(start, k), view.slice(k, end));
-        if lexicon.is_surname_kana(a) && lexicon.is_given_kana(b) {
+        if !is_role(text) && lexicon.is_surname_kana(a) && lexicon.is_given_kana(b) {
             let parts = [
                 (start, k, lexicon.surname_initial(a)),
                 (k, end, lexicon.given_initial(b)),
@@ -390,10 +479,10 @@ fn kana(view: &View, start: usize, end: usize) -> Option<(Strength, Name)> {
 }
 
 /// Words for people by what they do: ユーザー様, スタッフさん.
-fn is_role(text: &str) -> bool {
+pub(super) fn is_role(text: &str) -> bool {
     const ROLES: &str = "ユーザ ユーザー オーナー スタッフ ドライバー クライアント パートナー サポーター マネージャー マネジャー ゲスト ベンダー メンバー オペレーター バイヤー キャスト \
         リーダー メーカー サプライヤー デザイナー エンジニア プログラマー コンサルタント アルバイト パート ママ パパ エンドユーザー ライター モデル ナース ヘルパー トレーナー コーチ キャプテン ディレクター プロデューサー \
-        セミナー エージェント テナント ホスト シェフ バイト リスナー ファン ホルダー モニター インストラクター アドバイザー オフィス ホテル カフェ チーム";
+        セミナー エージェント テナント ホスト シェフ バイト リスナー ファン ホルダー モニター インストラクター アドバイザー オフィス ホテル カフェ チーム クリニック センター サービス グループ エリア システム サポート ショップ メール デスク ホーム リハビリ スクール カード データ";
     ROLES.split_ascii_whitespace().any(|role| text == role)
         || text.ends_with("ユーザー")
         || text.ends_with("メーカー")

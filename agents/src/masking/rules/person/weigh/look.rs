@@ -1,0 +1,180 @@
+//! How much a word looks like a name.
+
+use super::super::honorific;
+use super::super::shape::{self, Name, Part, Strength};
+use super::is_letter;
+use crate::masking::chars::{is_han, is_hiragana, is_katakana};
+use crate::masking::lexicon::{is_prefecture, lexicon};
+use crate::masking::normal::View;
+
+/// From what no list has to what two lists have.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Look {
+    /// Kanji that no list has, with a noun in them.
+    Loose,
+    /// Kanji that no list has, or a surname of one kanji.
+    Unknown,
+    /// A surname that is a word.
+    Word,
+    /// A given name.
+    Given,
+    /// A surname that is a place.
+    Place,
+    /// A surname of one kanji before what may be a given name.
+    Short,
+    /// Kanji that no list has before a given name.
+    Tail,
+    Surname,
+    Half,
+    Pair,
+}
+
+/// Points of the best look.
+pub(super) const MOST: u8 = 4;
+
+impl Look {
+    pub(super) fn points(self) -> u8 {
+        match self {
+            Look::Loose | Look::Word => 0,
+            Look::Unknown => 1,
+            Look::Place | Look::Short => 2,
+            Look::Given | Look::Tail | Look::Surname => 3,
+            Look::Half | Look::Pair => MOST,
+        }
+    }
+}
+
+pub(super) fn look(view: &View, start: usize, end: usize) -> Option<(Look, Name)> {
+    let lexicon = lexicon();
+    let text = view.slice(start, end);
+    if is_prefecture(text) || lexicon.is_trap(text) && lexicon.surname(text).is_none() {
+        return None;
+    }
+    let word = lexicon.is_word(text);
+    let surname = lexicon.surname(text);
+    let Some((strength, name)) = shape::read(view, start, end) else {
+        return unlisted(view, start, end);
+    };
+    let tailed = |name: &Name| {
+        let last = name.parts.last().map_or(name.start, |part| part.start);
+        !shape::has_word(view.slice(last, name.end))
+    };
+    let continental =
+        end - start <= 3 && lexicon.continental(view.slice(start, start + 1)).is_some();
+    let look = match strength {
+        _ if word && surname.is_none() => return None,
+        Strength::Pair => Look::Pair,
+        Strength::Half if tailed(&name) => Look::Half,
+        Strength::Surname if word => Look::Word,
+        Strength::Surname if surname.is_some_and(|s| s.place) => Look::Place,
+        Strength::Surname => Look::Surname,
+        Strength::Single if surname.is_some() => Look::Unknown,
+        Strength::Single | Strength::Guess if continental && end - start >= 2 => Look::Short,
+        Strength::Single if end - start >= 2 => Look::Given,
+        // 毛受拓海: a list has 拓海, and none 受拓海.
+        Strength::Guess if name.parts.len() == 2 => match unlisted(view, start, end) {
+            Some((Look::Tail, name)) => return Some((Look::Tail, name)),
+            _ => Look::Short,
+        },
+        _ => return unlisted(view, start, end),
+    };
+    Some((look, name))
+}
+
+/// Kanji that no list has, alone or before a given name: 楡木沢, 楡木沢鈴希.
+fn unlisted(view: &View, start: usize, end: usize) -> Option<(Look, Name)> {
+    let lexicon = lexicon();
+    let text = view.slice(start, end);
+    let kana = text.ends_with(is_hiragana);
+    // 吉田 菖蒲: a surname, a space, and what is a word as well.
+    if let Some(gap) = (start + 2..end).find(|&i| view.chars[i] == ' ') {
+        let (first, last) = (view.slice(start, gap), view.slice(gap + 1, end));
+        let fits = lexicon.surname(first).is_some()
+            && last.chars().all(is_han)
+            && (1..=3).contains(&(end - gap - 1));
+        return fits.then(|| {
+            let mut name = two(view, start, gap, end);
+            name.parts[1].start = gap + 1;
+            name.parts[1].initial = lexicon.given_initial(last);
+            (Look::Loose, name)
+        });
+    }
+    let han = |text: &str| {
+        text.chars()
+            .all(|c| is_han(c) || matches!(c, 'ケ' | 'ヶ' | 'ノ'))
+    };
+    let counts = end - start < 3
+        && text.starts_with(|c| "一二三四五六七八九十百千各全未不両他同当第計毎本".contains(c));
+    let spelt = kana
+        && view
+            .get(end)
+            .is_none_or(|c| !is_letter(c) && !is_katakana(c));
+    if kana && !spelt && !honorific::starts_at(view, end)
+        || shape::is_thing(text)
+        || counts
+        || lexicon.is_word(text)
+    {
+        return None;
+    }
+    // 水無瀬会計士: what holds a title is no name to its end.
+    if (start + 2..end).any(|at| honorific::starts_at(view, at)) {
+        return None;
+    }
+    let wordy = shape::has_word(text);
+    let tail = (start + 2..=(start + 4).min(end.saturating_sub(1))).find_map(|cut| {
+        let (surname, given) = (view.slice(start, cut), view.slice(cut, end));
+        let known = lexicon.given(given).is_some() && !lexicon.is_word(given);
+        (han(surname) && known && !lexicon.is_word(surname) && (end - cut >= 2 || !wordy))
+            .then(|| two(view, start, cut, end))
+    });
+    if let Some(name) = tail {
+        return Some((
+            if name.parts[1].end - name.parts[1].start < 2 {
+                Look::Unknown
+            } else {
+                Look::Tail
+            },
+            name,
+        ));
+    }
+    let continental = lexicon.continental(view.slice(start, start + 1)).is_some();
+    if continental && end - start <= 3 && end - start >= 2 && !wordy && han(text) {
+        let mut name = two(view, start, start + 1, end);
+        name.parts[1].initial = lexicon.continental_initial(view.slice(start + 1, end));
+        return Some((Look::Short, name));
+    }
+    let fits = (2..=5).contains(&(end - start)) && han(text);
+    let loose = if wordy { Look::Loose } else { Look::Unknown };
+    let initial = lexicon.surname_initial(text);
+    let nouns = wordy
+        && (end - start > 3 || lexicon.is_word(view.slice(start, start + 2)) && start + 3 < end);
+    (fits && !nouns).then(|| {
+        (
+            loose,
+            Name {
+                start,
+                end,
+                parts: vec![Part {
+                    start,
+                    end,
+                    initial,
+                }],
+            },
+        )
+    })
+}
+
+fn two(view: &View, start: usize, cut: usize, end: usize) -> Name {
+    let first = lexicon().surname_initial(view.slice(start, cut));
+    let second = lexicon().given_initial(view.slice(cut, end));
+    let part = |start, end, initial| Part {
+        start,
+        end,
+        initial,
+    };
+    Name {
+        start,
+        end,
+        parts: vec![part(start, cut, first), part(cut, end, second)],
+    }
+}
