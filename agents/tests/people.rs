@@ -1,0 +1,237 @@
+//! Names in texts that the rules were not written for: how many are found, how much is masked
+//! that is none. The levels are floors: what falls below them has become worse.
+//!
+//! `people/README.md` says where texts and names come from. `PEOPLE=a` prints what set A leaks.
+
+use agents::masking::{Masker, Policy, SpanKind, TagKey};
+use std::collections::HashMap;
+
+/// Each text is filled this often, with other names each time.
+const ROUNDS: usize = 5;
+
+/// A hole of a text is filled with one of these forms of a name; `people/README.md` lists them.
+struct Person<'n> {
+    surname: &'n [&'n str],
+    given: &'n [&'n str],
+}
+
+impl Person<'_> {
+    fn form(&self, hole: char) -> String {
+        let [surname, given] = [self.surname, self.given].map(|cells| cells[2]);
+        let [surname_kana, given_kana] = [self.surname, self.given].map(|cells| cells[3]);
+        let [surname_latin, given_latin] = [self.surname, self.given].map(|cells| cells[4]);
+        match hole {
+            'F' => format!("{surname}{given}"),
+            'L' => surname.to_string(),
+            'G' => given.to_string(),
+            'S' => format!("{surname} {given}"),
+            'Z' => format!("{surname}　{given}"),
+            'N' => format!("{surname}\n{given}"),
+            'K' => format!("{surname_kana} {given_kana}"),
+            'k' => surname_kana.to_string(),
+            'H' => hiragana(&format!("{surname_kana} {given_kana}")),
+            'h' => half_width(&format!("{surname_kana} {given_kana}")),
+            'R' => format!("{given_latin} {surname_latin}"),
+            'r' => format!("{surname_latin} {given_latin}"),
+            'U' => format!("{} {given_latin}", surname_latin.to_uppercase()),
+            'l' => surname_latin.to_string(),
+            'g' => given_latin.to_string(),
+            other => panic!("no form of a name is called {other}"),
+        }
+    }
+}
+
+fn hiragana(kana: &str) -> String {
+    let lower = |c: char| match c {
+        'ァ'..='ヶ' => char::from_u32(c as u32 - 0x60).unwrap_or(c),
+        _ => c,
+    };
+    kana.chars().map(lower).collect()
+}
+
+fn half_width(kana: &str) -> String {
+    const WIDE: &str = "アイウエオカキクケコサシスセソタチツテトナニヌネノハヒフヘホマミムメモヤユヨラリルレロワヲンャュョッー";
+    const HALF: &str = "ｱｲｳｴｵｶｷｸｹｺｻｼｽｾｿﾀﾁﾂﾃﾄﾅﾆﾇﾈﾉﾊﾋﾌﾍﾎﾏﾐﾑﾒﾓﾔﾕﾖﾗﾘﾙﾚﾛﾜｦﾝｬｭｮｯｰ";
+    const VOICED: &str = "ガギグゲゴザジズゼゾダヂヅデドバビブベボ";
+    const PLAIN: &str = "カキクケコサシスセソタチツテトハヒフヘホ";
+    let swap = |c: char, from: &str, to: &str| {
+        from.chars()
+            .position(|f| f == c)
+            .and_then(|i| to.chars().nth(i))
+    };
+    let mut out = String::new();
+    for c in kana.chars() {
+        let (base, mark) = match (swap(c, VOICED, PLAIN), swap(c, "パピプペポ", "ハヒフヘホ"))
+        {
+            (Some(base), _) => (base, "ﾞ"),
+            (_, Some(base)) => (base, "ﾟ"),
+            _ => (c, ""),
+        };
+        out.push(swap(base, WIDE, HALF).unwrap_or(c));
+        out.push_str(mark);
+    }
+    out
+}
+
+/// The same numbers every time: a level that moves has a cause.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, sides: usize) -> usize {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % sides
+    }
+}
+
+#[derive(Default)]
+struct Level {
+    names: usize,
+    found: usize,
+    masks: usize,
+    right: usize,
+    /// Characters of names, and those of them that stay readable.
+    sensitive: usize,
+    leaked: usize,
+    /// Characters that are in no name, and those of them that are masked.
+    clean: usize,
+    over: usize,
+}
+
+impl Level {
+    fn read(&mut self, masker: &Masker, text: &str, names: &[(usize, usize)], talk: bool) {
+        let masked = masker.text(text);
+        let masks: Vec<(usize, usize)> = masked
+            .spans
+            .iter()
+            .filter(|span| span.kind == SpanKind::Person)
+            .map(|span| (span.start, span.end))
+            .collect();
+        // Half of what both cover is in both: the same name.
+        let same = |a: (usize, usize), b: (usize, usize)| {
+            let both = a.1.min(b.1).saturating_sub(a.0.max(b.0));
+            2 * both >= a.1.max(b.1) - a.0.min(b.0)
+        };
+        self.names += names.len();
+        self.masks += masks.len();
+        self.found += names
+            .iter()
+            .filter(|n| masks.iter().any(|m| same(**n, *m)))
+            .count();
+        self.right += masks
+            .iter()
+            .filter(|m| names.iter().any(|n| same(*n, **m)))
+            .count();
+        for (at, c) in text.chars().enumerate().filter(|(_, c)| !c.is_whitespace()) {
+            let holds = |spans: &[(usize, usize)]| spans.iter().any(|s| s.0 <= at && at < s.1);
+            match (holds(names), holds(&masks)) {
+                (true, hidden) => {
+                    self.sensitive += 1;
+                    self.leaked += usize::from(!hidden);
+                    if talk && !hidden {
+                        println!("{c} leaks in {text:?}");
+                    }
+                }
+                (false, hidden) => {
+                    self.clean += 1;
+                    self.over += usize::from(hidden);
+                }
+            }
+        }
+    }
+}
+
+/// What the rules reach on one of the two sets: the texts of odd lines, or of even ones.
+fn level(set: &str) -> Level {
+    let mut pools: HashMap<&str, Vec<Vec<&str>>> = HashMap::new();
+    for line in include_str!("people/names.tsv")
+        .lines()
+        .filter(|l| !l.starts_with('#'))
+    {
+        let cells: Vec<&str> = line.split('\t').collect();
+        if cells[0] == set {
+            pools.entry(cells[1]).or_default().push(cells);
+        }
+    }
+    let masker =
+        Masker::new(Policy::default(), TagKey::new([1; 32])).expect("the default is sound");
+    let mut dice = Dice(if set == "a" { 1 } else { 2 });
+    let mut level = Level::default();
+    let talk = set == "a" && std::env::var("PEOPLE").is_ok_and(|wanted| wanted == "a");
+    let mine = |number: &usize| number % 2 == usize::from(set == "b");
+    let lines = |file: &'static str| {
+        file.lines()
+            .enumerate()
+            .filter(move |(n, _)| mine(n))
+            .map(|(_, line)| line)
+    };
+    for _ in 0..ROUNDS {
+        for line in lines(include_str!("people/texts.txt")) {
+            let (mut text, mut names) = (String::new(), Vec::new());
+            let chars: Vec<char> = line.replace('⏎', "\n").chars().collect();
+            let mut at = 0;
+            while at < chars.len() {
+                let [Some('{'), Some(hole), Some('}')] =
+                    [0, 1, 2].map(|n| chars.get(at + n).copied())
+                else {
+                    text.push(chars[at]);
+                    at += 1;
+                    continue;
+                };
+                at += 3;
+                let mut draw = |pool: &str| &pools[pool][dice.below(pools[pool].len())];
+                let name = match hole {
+                    'X' => draw("foreign")[2].to_string(),
+                    'C' => draw("continental")[2].to_string(),
+                    _ => {
+                        let (surname, given) = (draw("surname"), draw("given"));
+                        Person { surname, given }.form(hole)
+                    }
+                };
+                let start = text.chars().count();
+                text.push_str(&name);
+                names.push((start, text.chars().count()));
+            }
+            level.read(&masker, &text, &names, talk);
+        }
+    }
+    for line in lines(include_str!("people/clean.txt")) {
+        level.read(&masker, &line.replace('⏎', "\n"), &[], false);
+    }
+    level
+}
+
+fn check(set: &str, recall: f64, precision: f64, leak: f64, over: f64) {
+    let level = level(set);
+    let share = |part: usize, whole: usize| part as f64 / whole as f64;
+    let reached = [
+        share(level.found, level.names),
+        share(level.right, level.masks),
+        share(level.leaked, level.sensitive),
+        1000.0 * share(level.over, level.clean),
+    ];
+    println!(
+        "{set}: recall {:.3}, precision {:.3}, leak {:.3}, over-masked {:.1} of 1,000",
+        reached[0], reached[1], reached[2], reached[3]
+    );
+    assert!(
+        reached[0] >= recall && reached[1] >= precision,
+        "set {set}: {reached:?}"
+    );
+    assert!(
+        reached[2] <= leak && reached[3] <= over,
+        "set {set}: {reached:?}"
+    );
+}
+
+#[test]
+fn names_are_found_in_the_texts_that_were_read_while_the_rules_were_written() {
+    check("a", 0.95, 0.95, 0.035, 8.0);
+}
+
+#[test]
+fn names_are_found_in_texts_that_nobody_looked_at() {
+    check("b", 0.87, 0.95, 0.11, 8.0);
+}
