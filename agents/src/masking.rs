@@ -33,6 +33,7 @@ pub use roster::{Roster, RosterError};
 pub use tags::TagKey;
 
 use resolve::{Hit, resolve};
+use rules::customer_list::{self, CustomerList};
 use rules::person::Lesson;
 use rules::{Asked, RULES};
 use schemas::kinds::traffic::RuleCount;
@@ -116,6 +117,9 @@ pub struct Masked {
     pub verdict: Verdict,
     pub masked: String,
     pub spans: Vec<Span>,
+    /// Why it may not: prohibited values per rule, and the persons of a customer list, sorted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub blocks: Vec<RuleCount>,
 }
 
 /// The rules under one policy, with the key of the tags.
@@ -169,10 +173,17 @@ impl Masker {
     pub fn text(&self, text: &str) -> Masked {
         let chars: Vec<char> = text.chars().collect();
         let hits = self.hits(&chars, &mut rules::person::Known::default());
-        let verdict = if hits.iter().any(|hit| hit.kind.is_prohibited()) {
-            Verdict::Block
-        } else {
+        let mut customers = CustomerList::default();
+        let finds = hits
+            .iter()
+            .map(|hit| (hit.kind, hit.start, hit.end, hit.value.as_str()));
+        customers.add(0, &chars, finds);
+        let prohibited = hits.iter().filter(|hit| hit.kind.is_prohibited());
+        let blocks = counts(prohibited.map(|hit| hit.rule).chain(self.listed(customers)));
+        let verdict = if blocks.is_empty() {
             Verdict::Allow
+        } else {
+            Verdict::Block
         };
         Masked {
             verdict,
@@ -188,6 +199,7 @@ impl Masker {
                     replacement: hit.replacement,
                 })
                 .collect(),
+            blocks,
         }
     }
 
@@ -229,6 +241,13 @@ impl Masker {
             hits.sort_by_key(|hit| hit.start);
         }
         hits
+    }
+
+    /// A customer list's rule, once for each person on it; nothing if they are too few.
+    fn listed(&self, customers: CustomerList) -> impl Iterator<Item = &'static str> {
+        let length = customers.length() as usize;
+        let blocks = length >= self.policy.customer_list_at();
+        std::iter::repeat_n(customer_list::NAME, if blocks { length } else { 0 })
     }
 
     /// What the rules find in one look.

@@ -85,16 +85,9 @@ fn plain(cli: &Cli, masker: &Masker, text: &str) -> Done {
         out.write_all(masked.masked.as_bytes())?;
     }
     if blocked && !cli.json {
-        let mut rules: Vec<String> = masked
-            .spans
-            .iter()
-            .filter(|s| s.kind.is_prohibited())
-            .map(|s| s.rule.to_string())
-            .collect();
-        rules.dedup();
         eprintln!(
             "blocked: the text holds what must not leave ({})",
-            rules.join(", ")
+            reasons(&masked)
         );
     }
     Ok(if blocked {
@@ -102,6 +95,12 @@ fn plain(cli: &Cli, masker: &Masker, text: &str) -> Done {
     } else {
         Outcome::Well
     })
+}
+
+/// The rules that a text breaks.
+fn reasons(masked: &Masked) -> String {
+    let rules: Vec<&str> = masked.blocks.iter().map(|b| b.rule.as_str()).collect();
+    rules.join(", ")
 }
 
 /// One document a line, so that labelled corpora can judge the rules.

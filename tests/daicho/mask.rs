@@ -54,10 +54,18 @@ fn explain_says_that_a_block_lets_nothing_leave() {
     let ran = mask(&["--explain"], SECRET.as_bytes());
     assert_eq!(ran.code, 1);
     assert!(ran.out.contains("check digit valid + label"), "{}", ran.out);
-    assert!(
-        ran.out
-            .ends_with("blocked by 1: nothing of this text leaves, masked or not\n")
-    );
+    let end = "blocked (my-number): nothing of this text leaves, masked or not\n";
+    assert!(ran.out.ends_with(end), "{}", ran.out);
+    let names = [
+        "健一", "美穂", "大輔", "直子", "翔太", "由美", "和也", "裕子", "浩二", "恵子",
+    ];
+    let line = |(name, n)| format!("佐藤 {name}様 080-1234-{n}\n");
+    let list: String = names.iter().zip(1000..).map(line).collect();
+    let ran = mask(&["--explain"], list.as_bytes());
+    assert_eq!(ran.code, 1);
+    let reason = "customer-list: 10 persons with contact data in one text\n";
+    assert!(ran.out.contains(reason), "{}", ran.out);
+    assert!(ran.out.contains("blocked (customer-list)"), "{}", ran.out);
     // A text commands no terminal.
     let ran = mask(&["--explain"], "\u{1b}]0;x\u{7}山田さん".as_bytes());
     assert!(!ran.ok().contains('\u{1b}'));

@@ -19,6 +19,7 @@ pub use media::Media;
 use super::json::{self, Decoded, Fault, Kind};
 use super::memo::Noted;
 use super::policy::MediaRule;
+use super::rules::customer_list::CustomerList;
 use super::rules::person::Known;
 use super::{Masker, counts, rule_name};
 use crate::capture::Capture;
@@ -45,7 +46,7 @@ pub struct MaskedBody {
     pub stored: Vec<u8>,
     /// Replacements per rule, sorted.
     pub masks: Vec<RuleCount>,
-    /// Prohibited values per rule, sorted; empty unless blocked.
+    /// Prohibited values per rule, and the persons of a customer list, sorted; empty unless blocked.
     pub blocks: Vec<RuleCount>,
     /// The distinct masked values as keyed tags, sorted.
     pub tags: Vec<MaskTag>,
@@ -127,12 +128,13 @@ impl Masker {
             }
         }
         self.runs(text, &nodes, &modes, &mut work);
-        let blocked = !work.blocks.is_empty();
+        let blocks = counts(work.blocks.into_iter().chain(self.listed(work.customers)));
+        let blocked = !blocks.is_empty();
         let mut body = MaskedBody {
             payload: (!blocked).then(|| edited(bytes, &work.masked)),
             stored: edited(bytes, &in_order(work.cut)),
             masks: counts(work.masks.into_iter()),
-            blocks: counts(work.blocks.into_iter()),
+            blocks,
             tags: work
                 .tags
                 .into_iter()
@@ -163,6 +165,7 @@ struct Work {
     blocks: Vec<&'static str>,
     tags: BTreeMap<(&'static str, Label), u64>,
     media: Vec<Media>,
+    customers: CustomerList,
 }
 
 impl Work {

@@ -25,6 +25,9 @@ pub struct Policy {
     /// What becomes of what no rule can read: images, sounds, files by id or address. A PDF
     /// whose text holds something that would be masked is blocked in any case.
     pub media: MediaRule,
+    /// So many persons with contact data in one payload are a list that must not leave: 10
+    /// unless told. A thread of mail with six signatures passes, a page of customers does not.
+    pub customer_list_at: Option<usize>,
 }
 
 /// What becomes of media.
@@ -53,6 +56,8 @@ pub enum PolicyError {
         "insider keyword {position} has fewer than two characters: it would block nearly every text"
     )]
     KeywordTooShort { position: usize },
+    #[error("`customer_list_at` is 0: it would block every text")]
+    NoListIsShort,
     #[error("{count} insider keywords; at most {MOST_KEYWORDS} are allowed")]
     TooManyKeywords { count: usize },
 }
@@ -68,10 +73,17 @@ impl Policy {
         Hash(hash.finalize().into())
     }
 
+    pub(super) fn customer_list_at(&self) -> usize {
+        self.customer_list_at.unwrap_or(10)
+    }
+
     pub(super) fn check(&self) -> Result<(), PolicyError> {
         if self.insider_keywords.len() > MOST_KEYWORDS {
             let count = self.insider_keywords.len();
             return Err(PolicyError::TooManyKeywords { count });
+        }
+        if self.customer_list_at == Some(0) {
+            return Err(PolicyError::NoListIsShort);
         }
         match self
             .insider_keywords
@@ -106,6 +118,10 @@ mod tests {
             },
             Policy {
                 media: MediaRule::Block,
+                ..base.clone()
+            },
+            Policy {
+                customer_list_at: Some(20),
                 ..base.clone()
             },
         ];

@@ -5,7 +5,7 @@
 use super::place::{Place, Places};
 use super::source::{self, Text, Unread};
 use crate::outcome::{Done, Failure, Outcome, say};
-use agents::masking::{Evidence, Masker};
+use agents::masking::{self, Evidence, Masker};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ struct Report<'p> {
     #[serde(skip_serializing_if = "Option::is_none")]
     fault: Option<String>,
     /// Finds per rule.
-    rules: BTreeMap<&'static str, u64>,
+    rules: BTreeMap<String, u64>,
     finds: Vec<Find>,
 }
 
@@ -118,15 +118,20 @@ fn report<'p>(masker: &Masker, file: &'p Path, text: Result<Text, Unread>) -> Re
         Ok(Text { text, encoding }) => {
             report.encoding = Some(encoding);
             let places = Places::of(&text);
-            for span in masker.text(&text).spans {
+            let masked = masker.text(&text);
+            report.verdict = match masked.verdict {
+                masking::Verdict::Block => Verdict::Block,
+                masking::Verdict::Allow if masked.spans.is_empty() => Verdict::Clean,
+                masking::Verdict::Allow => Verdict::Mask,
+            };
+            for block in masked.blocks {
+                report.rules.insert(block.rule.to_string(), block.count);
+            }
+            for span in masked.spans {
                 let blocks = span.kind.is_prohibited();
-                let verdict = if blocks {
-                    Verdict::Block
-                } else {
-                    Verdict::Mask
-                };
-                report.verdict = report.verdict.max(verdict);
-                *report.rules.entry(span.rule).or_default() += 1;
+                if !blocks {
+                    *report.rules.entry(span.rule.to_owned()).or_default() += 1;
+                }
                 report.finds.push(Find {
                     place: places.at(span.start),
                     rule: span.rule,

@@ -40,16 +40,30 @@ pub fn explain(text: &str, encoding: &str, masked: &Masked) -> Done {
             .collect();
         say!("{}", line.join("  ").trim_end());
     }
-    let blocks = masked.spans.iter().filter(|s| s.kind.is_prohibited());
-    match (blocks.count(), masked.spans.len()) {
-        (0, 0) => say!("nothing found: it leaves as it is"),
-        (0, all) => say!("{all} found: it leaves with the replacements"),
-        // The rules stop looking for names that show only between masks: nothing leaves anyway.
-        (some, _) => say!("blocked by {some}: nothing of this text leaves, masked or not"),
+    for list in masked
+        .blocks
+        .iter()
+        .filter(|b| b.rule.as_str() == "customer-list")
+    {
+        say!(
+            "customer-list: {} persons with contact data in one text",
+            list.count
+        );
     }
-    Ok(match masked.verdict {
-        Verdict::Block => Outcome::Wrong,
-        Verdict::Allow => Outcome::Well,
+    Ok(match (masked.verdict, masked.spans.len()) {
+        (Verdict::Block, _) => {
+            let rules = super::reasons(masked);
+            say!("blocked ({rules}): nothing of this text leaves, masked or not");
+            Outcome::Wrong
+        }
+        (Verdict::Allow, 0) => {
+            say!("nothing found: it leaves as it is");
+            Outcome::Well
+        }
+        (Verdict::Allow, all) => {
+            say!("{all} found: it leaves with the replacements");
+            Outcome::Well
+        }
     })
 }
 

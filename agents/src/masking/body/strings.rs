@@ -82,6 +82,11 @@ impl Masker {
                 seen
             }
         };
+        let finds = seen.noted.iter().filter_map(|note| {
+            let tag = note.tag.as_ref()?.as_str();
+            Some((note.kind, note.start, note.end, tag))
+        });
+        work.customers.add(node.start, &decoded.chars, finds);
         for note in &seen.noted {
             work.replace(&decoded, note);
         }
