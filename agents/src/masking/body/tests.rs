@@ -4,6 +4,7 @@ use crate::masking::tests::masker;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use proptest::prelude::*;
+use serde_json::{Value, json};
 
 mod fields;
 mod media;
@@ -357,6 +358,7 @@ fn four_times_the_text_takes_no_more_than_linear_time() {
         "\r\n",
         "氏名,年\n佐藤健,1\n",
         "桑原家は",
+        "山田太郎さん、佐藤花子様、高橋と田中が担当します。",
     ] {
         let (short, long) = (
             unit.repeat(30_000 / unit.len()),
@@ -372,6 +374,28 @@ fn four_times_the_text_takes_no_more_than_linear_time() {
         let slow: Vec<_> = looks.map_while(Result::err).collect();
         assert!(slow.len() < 4, "{unit:?}: {slow:?}");
     }
+}
+
+#[test]
+fn a_body_four_times_as_long_takes_no_more_than_linear_time() {
+    let message = |n: usize| json!({"role": "user", "content": format!("{n} 件目です。山田さんに 03-5555-0142 で確認しました。")});
+    let time = |count: usize| {
+        let messages: Vec<Value> = (0..count).map(message).collect();
+        let body = serde_json::to_vec(&json!({"model": "m", "messages": messages})).expect("JSON");
+        let begin = std::time::Instant::now();
+        // A masker of its own: nothing is remembered.
+        let masked = masker().body(&Capture::new(body), Dialect::Anthropic);
+        let masks = masked.expect("a body").masks;
+        assert_eq!(
+            masks.iter().map(|mask| mask.count).sum::<u64>(),
+            2 * count as u64
+        );
+        begin.elapsed()
+    };
+    let best = |count| (0..3).map(|_| time(count)).min().unwrap_or_default();
+    let (once, four) = (best(400), best(1600));
+    let allowed = once * 10 + std::time::Duration::from_millis(50);
+    assert!(four < allowed, "{once:?}, then {four:?}");
 }
 
 /// Everything that a caller sees of a body.

@@ -24,6 +24,7 @@ use crate::masking::roster::Roster;
 use crate::masking::{Evidence, SpanKind, tags};
 use shape::Name;
 pub(in crate::masking) use spread::{Known, Lesson};
+use std::collections::BTreeMap;
 
 pub(in crate::masking) const NAME: &str = "person";
 
@@ -52,7 +53,7 @@ pub(in crate::masking) fn find(
     }
     names.because("named elsewhere");
     spread::find(&scene, known, &mut names);
-    for (name, sign) in names.found {
+    for (name, sign) in names.found.into_values() {
         out.push(Find {
             start: name.start,
             end: name.end,
@@ -159,7 +160,10 @@ impl<'v> Scene<'v> {
 /// later evidence sees more of the same name.
 #[derive(Default)]
 pub(super) struct Names {
-    found: Vec<(Name, &'static str)>,
+    /// By where they start, each with the sign that it was found by.
+    found: BTreeMap<usize, (Name, &'static str)>,
+    /// Characters that a name found has.
+    covered: Vec<bool>,
     /// What the names that are added now are found by.
     sign: &'static str,
 }
@@ -170,21 +174,31 @@ impl Names {
     }
 
     pub fn add(&mut self, name: Name) {
-        let from = self.found.partition_point(|(n, _)| n.end <= name.start);
-        let to = self.found.partition_point(|(n, _)| n.start < name.end);
-        let rivals = &self.found[from..to.max(from)];
-        if rivals
-            .iter()
-            .any(|(n, _)| n.end - n.start >= name.end - name.start)
-        {
-            return;
+        let (start, end) = (name.start, name.end);
+        if self.covers(start, end) {
+            let rivals = self.found.range(..end).rev();
+            let rivals: Vec<(usize, usize)> = rivals
+                .map(|(_, (rival, _))| (rival.start, rival.end))
+                .take_while(|(_, rival_end)| *rival_end > start)
+                .collect();
+            if rivals.iter().any(|(a, b)| b - a >= end - start) {
+                return;
+            }
+            for (a, b) in rivals {
+                self.found.remove(&a);
+                self.covered[a..b].fill(false);
+            }
         }
-        self.found.splice(from..to.max(from), [(name, self.sign)]);
+        if self.covered.len() < end {
+            self.covered.resize(end.next_power_of_two(), false);
+        }
+        self.covered[start..end].fill(true);
+        self.found.insert(start, (name, self.sign));
     }
 
     pub fn covers(&self, start: usize, end: usize) -> bool {
-        let from = self.found.partition_point(|(n, _)| n.end <= start);
-        self.found.get(from).is_some_and(|(n, _)| n.start < end)
+        let known = self.covered.len();
+        self.covered[start.min(known)..end.min(known)].contains(&true)
     }
 
     /// Where the name that holds `at` ends.
@@ -198,7 +212,7 @@ impl Names {
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Name> {
-        self.found.iter().map(|(name, _)| name)
+        self.found.values().map(|(name, _)| name)
     }
 }
 
