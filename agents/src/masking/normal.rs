@@ -14,6 +14,10 @@ use super::lexicon::lexicon;
 use readings::{decoded, drawn_together, joined};
 use spelling::{is_dash, normalise, width};
 use std::cell::OnceCell;
+use std::ops::Range;
+
+/// Bank accounts have six; every other number has more.
+const FEWEST_DIGITS: usize = 6;
 
 /// One character and the scalars `from..to` of the original that it stands for.
 #[derive(Clone, Copy)]
@@ -36,6 +40,7 @@ pub(super) struct View<'a> {
     pub kind: Reading,
     /// Lengths of the surnames that begin at each character.
     surnames: OnceCell<Vec<u16>>,
+    numbers: OnceCell<Vec<Range<usize>>>,
     /// Scalars of the original that this view reads otherwise than the plain one.
     altered: Vec<u32>,
 }
@@ -73,6 +78,7 @@ impl<'a> View<'a> {
             of_byte,
             kind,
             surnames: OnceCell::new(),
+            numbers: OnceCell::new(),
             altered,
         }
     }
@@ -103,6 +109,31 @@ impl<'a> View<'a> {
                 .collect()
         });
         surnames.get(at).copied().unwrap_or(0)
+    }
+
+    /// Byte ranges of digits and the marks inside of numbers, six digits or more in each: no
+    /// longer number stands anywhere else.
+    pub fn numbers(&self) -> &[Range<usize>] {
+        self.numbers.get_or_init(|| {
+            let bytes = self.text.as_bytes();
+            let is_part =
+                |b: &u8| matches!(b, b'0'..=b'9' | b' ' | b'(' | b')' | b'+' | b'-'..=b'/');
+            let mut runs = Vec::new();
+            let mut at = 0;
+            while let Some(start) = bytes[at..].iter().position(is_part).map(|n| at + n) {
+                let run = bytes[start..].iter().take_while(|b| is_part(b));
+                let (mut length, mut digits) = (0, 0);
+                for byte in run {
+                    length += 1;
+                    digits += usize::from(byte.is_ascii_digit());
+                }
+                at = start + length;
+                if digits >= FEWEST_DIGITS {
+                    runs.push(start..at);
+                }
+            }
+            runs
+        })
     }
 
     pub fn get(&self, at: usize) -> Option<char> {
@@ -165,11 +196,10 @@ impl<'a> View<'a> {
 
 /// Every reading of a document that the text gives cause for, the plain one first.
 pub(super) fn views(original: &[char]) -> Vec<View<'_>> {
-    let stream = glyphs(original);
-    let plain = normalise(&stream);
+    let plain = normalise(original.iter().enumerate().map(glyph));
     let mut views = Vec::with_capacity(2);
     for (kind, reading) in [
-        (Reading::Decoded, decoded(&stream)),
+        (Reading::Decoded, decoded(original)),
         (Reading::DrawnTogether, drawn_together(&plain)),
         (Reading::Joined, joined(&plain)),
     ] {
@@ -184,16 +214,16 @@ pub(super) fn views(original: &[char]) -> Vec<View<'_>> {
 
 /// The spelling of a piece of text by itself, as the rules see it.
 pub(super) fn spelled(chars: &[char]) -> String {
-    normalise(&glyphs(chars)).iter().map(|g| g.c).collect()
+    let glyphs = normalise(chars.iter().enumerate().map(glyph));
+    glyphs.iter().map(|g| g.c).collect()
 }
 
-fn glyphs(chars: &[char]) -> Vec<Glyph> {
-    let glyph = |(i, &c): (usize, &char)| Glyph {
+fn glyph((at, &c): (usize, &char)) -> Glyph {
+    Glyph {
         c,
-        from: i as u32,
-        to: i as u32 + 1,
-    };
-    chars.iter().enumerate().map(glyph).collect()
+        from: at as u32,
+        to: at as u32 + 1,
+    }
 }
 
 /// What of a further reading can take part in a find that counts: the parts near what it reads

@@ -130,6 +130,21 @@ pub(super) fn label_before(view: &View, at: usize, reach: usize, regex: &Regex) 
     Some(at - view.at_byte(view.byte_of(begin) + last.end()))
 }
 
+/// Where a pattern of digits and their marks matches: characters `start..end` and the text.
+///
+/// Eight digits or more: only where such runs are is anything read.
+pub(super) fn numbers<'v>(
+    view: &'v View,
+    regex: &'static Regex,
+) -> impl Iterator<Item = (usize, usize, &'v str)> {
+    view.numbers().iter().flat_map(move |run| {
+        regex.find_iter(&view.text[run.clone()]).map(move |hit| {
+            let start = view.at_byte(run.start + hit.start());
+            (start, view.at_byte(run.start + hit.end()), hit.as_str())
+        })
+    })
+}
+
 /// Byte ranges of the text that hold only visible ASCII, `least` characters or more.
 pub(super) fn ascii_runs(text: &str, least: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
     let bytes = text.as_bytes();

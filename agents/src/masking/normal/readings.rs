@@ -1,7 +1,7 @@
 //! Readings besides the plain one: escapes undone, base64 opened, letters and lines drawn together.
 
-use super::Glyph;
 use super::spelling::normalise;
+use super::{Glyph, glyph};
 use crate::masking::chars;
 use base64::Engine;
 
@@ -14,16 +14,16 @@ const MIN_BASE64: usize = 16;
 type Reread = Option<(Vec<Glyph>, Vec<u32>)>;
 
 /// Escapes of JSON, URLs and HTML undone, base64 of text opened.
-pub(super) fn decoded(stream: &[Glyph]) -> Reread {
+pub(super) fn decoded(original: &[char]) -> Reread {
     let mut run = 0;
-    let cause = stream.iter().any(|g| {
-        run = if is_base64(g.c) { run + 1 } else { 0 };
-        matches!(g.c, '\\' | '%' | '&') || run >= MIN_BASE64 - 2
+    let cause = original.iter().any(|&c| {
+        run = if is_base64(c) { run + 1 } else { 0 };
+        matches!(c, '\\' | '%' | '&') || run >= MIN_BASE64 - 2
     });
     if !cause {
         return None;
     }
-    let mut glyphs = stream.to_vec();
+    let mut glyphs: Vec<Glyph> = original.iter().enumerate().map(glyph).collect();
     let mut altered = Vec::new();
     for _ in 0..MAX_DECODES {
         let (next, changed) = decode_once(&glyphs);
@@ -38,7 +38,7 @@ pub(super) fn decoded(stream: &[Glyph]) -> Reread {
     }
     altered.sort_unstable();
     altered.dedup();
-    Some((normalise(&glyphs), altered))
+    Some((normalise(glyphs.into_iter()), altered))
 }
 
 fn decode_once(glyphs: &[Glyph]) -> (Vec<Glyph>, Vec<u32>) {

@@ -3,7 +3,7 @@
 use super::Glyph;
 use crate::masking::lexicon::fold;
 
-pub(super) fn normalise(stream: &[Glyph]) -> Vec<Glyph> {
+pub(super) fn normalise(stream: impl ExactSizeIterator<Item = Glyph>) -> Vec<Glyph> {
     let mut out: Vec<Glyph> = Vec::with_capacity(stream.len());
     for glyph in stream {
         if is_invisible(glyph.c) {
@@ -19,7 +19,7 @@ pub(super) fn normalise(stream: &[Glyph]) -> Vec<Glyph> {
         }
         out.push(Glyph {
             c: fold(mapped),
-            ..*glyph
+            ..glyph
         });
     }
     let is_number =

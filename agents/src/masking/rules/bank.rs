@@ -48,12 +48,22 @@ pub(super) fn find(view: &View, _: &Asked, out: &mut Vec<Find>) {
         let evidence = Evidence::of(evidence);
         out.push(blocked(view, start, end, SpanKind::Bank, NAME, evidence));
     };
+    let headed = |w: &[u8]| {
+        w[..2].iter().all(u8::is_ascii_uppercase) && w[2..].iter().all(u8::is_ascii_digit)
+    };
+    let iban = view.text.as_bytes().windows(4).any(headed);
+    for hit in IBAN.find_iter(if iban { &view.text } else { "" }) {
+        if is_iban(hit.as_str()) {
+            add(hit.range(), false, "IBAN check digits valid");
+        }
+    }
+    let digits = !view.numbers().is_empty();
     for (regex, near_bank, evidence) in [
         (&*LABELLED, false, "account label"),
         (&*DEPOSIT, true, "kind of deposit near a bank"),
         (&*BRANCH, false, "bank and branch"),
     ] {
-        for hit in regex.captures_iter(&view.text) {
+        for hit in regex.captures_iter(if digits { &view.text } else { "" }) {
             add(hit.get(1).map_or(0..0, |m| m.range()), near_bank, evidence);
         }
     }
@@ -73,11 +83,6 @@ pub(super) fn find(view: &View, _: &Asked, out: &mut Vec<Find>) {
             || near.contains("郵便貯金")
         {
             add(range, false, "form of Japan Post Bank");
-        }
-    }
-    for hit in IBAN.find_iter(&view.text) {
-        if is_iban(hit.as_str()) {
-            add(hit.range(), false, "IBAN check digits valid");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Payment card numbers: brand, length and Luhn together.
 
-use super::{Asked, Find, blocked, digits, label_before, pattern, stands_alone};
+use super::{Asked, Find, blocked, digits, label_before, numbers, pattern, stands_alone};
 use crate::masking::normal::View;
 use crate::masking::{Evidence, SpanKind};
 use regex::Regex;
@@ -25,9 +25,8 @@ static CONTRARY: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 pub(super) fn find(view: &View, asked: &Asked, out: &mut Vec<Find>) {
-    for hit in NUMBER.find_iter(&view.text) {
-        let (start, end) = (view.at_byte(hit.start()), view.at_byte(hit.end()));
-        let number = digits(hit.as_str());
+    for (start, end, text) in numbers(view, &NUMBER) {
+        let number = digits(text);
         if !is_brand(&number) || !is_luhn(&number) || !stands_alone(view, start, end) {
             continue;
         }

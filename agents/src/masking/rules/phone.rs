@@ -1,6 +1,6 @@
 //! Subscriber numbers: the last four digits go, everything else stays as it was written.
 
-use super::{Asked, Find, digits, label_before, pattern, stands_alone};
+use super::{Asked, Find, digits, label_before, numbers, pattern, stands_alone};
 use crate::masking::normal::View;
 use crate::masking::{Evidence, SpanKind};
 use regex::Regex;
@@ -33,11 +33,9 @@ static CONTRARY: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 pub(super) fn find(view: &View, _: &Asked, out: &mut Vec<Find>) {
-    for hit in DOMESTIC.find_iter(&view.text) {
-        let (start, end) = (view.at_byte(hit.start()), view.at_byte(hit.end()));
+    for (start, end, text) in numbers(view, &DOMESTIC) {
         // The bracket before a bare number belongs to the sentence.
-        let start =
-            start + usize::from(hit.as_str().starts_with('(') && !hit.as_str().contains(')'));
+        let start = start + usize::from(text.starts_with('(') && !text.contains(')'));
         if let Some(value) = domestic(view.slice(start, end))
             && (stands_alone(view, start, end) || is_glued(view, start, end))
             && !is_contrary(view, start)
@@ -45,11 +43,10 @@ pub(super) fn find(view: &View, _: &Asked, out: &mut Vec<Find>) {
             out.push(number(view, start, end, value, "numbering plan"));
         }
     }
-    for hit in FOREIGN.find_iter(&view.text) {
-        let (start, end) = (view.at_byte(hit.start()), view.at_byte(hit.end()));
-        let value = digits(hit.as_str());
+    for (start, end, text) in numbers(view, &FOREIGN) {
+        let value = digits(text);
         // A country code stands alone or runs on to the end: `+9999-12-31` is a year.
-        let first = hit.as_str()[1..]
+        let first = text[1..]
             .trim_start()
             .find(|c: char| !c.is_ascii_digit())
             .unwrap_or(0);
@@ -70,8 +67,7 @@ pub(super) fn find(view: &View, _: &Asked, out: &mut Vec<Find>) {
             ));
         }
     }
-    for hit in CLIPPED.find_iter(&view.text) {
-        let (start, end) = (view.at_byte(hit.start()), view.at_byte(hit.end()));
+    for (start, end, text) in numbers(view, &CLIPPED) {
         if stands_alone(view, start, end)
             && label_before(view, start, 12, &LABEL).is_some()
             && !is_contrary(view, start)
@@ -80,7 +76,7 @@ pub(super) fn find(view: &View, _: &Asked, out: &mut Vec<Find>) {
                 view,
                 start,
                 end,
-                format!("0{}", digits(hit.as_str())),
+                format!("0{}", digits(text)),
                 "numbering plan without its zero, after a label",
             ));
         }

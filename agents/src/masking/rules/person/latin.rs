@@ -35,6 +35,11 @@ static HONORED: LazyLock<Regex> = LazyLock::new(|| {
 
 pub(super) fn find(scene: &Scene, names: &mut Names) {
     let view = scene.view;
+    // Two letters at least, the first of them a capital but before -san.
+    let latin = |w: &[u8]| w[0].is_ascii_alphabetic() && w[1].is_ascii_alphabetic();
+    if !view.text.as_bytes().windows(2).any(latin) {
+        return;
+    }
     let mut from = 0;
     while let Some(hit) = PAIR.captures_at(&view.text, from) {
         let (Some(first), Some(second)) = (hit.get(1), hit.get(3)) else {
@@ -86,7 +91,8 @@ pub(super) fn find(scene: &Scene, names: &mut Names) {
         }
     }
     bare(scene, names);
-    for hit in HONORED.captures_iter(&view.text) {
+    let japanese = !view.text.is_ascii();
+    for hit in HONORED.captures_iter(if japanese { &view.text } else { "" }) {
         let Some(first) = hit.get(1) else { continue };
         let (start, gap) = (view.at_byte(first.start()), view.at_byte(first.end()));
         match hit.get(2) {

@@ -9,8 +9,9 @@ use crate::masking::chars::{is_han, is_hiragana, is_katakana};
 use crate::masking::lexicon::lexicon;
 use crate::masking::normal::{Reading, View};
 use crate::masking::tags::squeeze;
+use rustc_hash::{FxHashMap, FxHashSet};
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 
 /// A body with more names than this is a table; the rest are found by their own evidence.
 const MOST: usize = 20_000;
@@ -31,8 +32,8 @@ type Spelling = (Box<str>, Vec<char>);
 #[derive(Default)]
 pub(in crate::masking) struct Known {
     /// Spellings that begin so, the longest first, each with its initials, one per word.
-    names: HashMap<(char, char), Vec<Spelling>>,
-    firsts: HashSet<char>,
+    names: FxHashMap<(char, char), Vec<Spelling>>,
+    firsts: FxHashSet<char>,
     count: usize,
     /// Digest of all that was learnt, in order: equal digests, equal names.
     digest: [u8; 32],
