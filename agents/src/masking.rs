@@ -21,6 +21,7 @@ mod memo;
 mod normal;
 pub mod pdf;
 mod policy;
+mod replace;
 mod resolve;
 mod roster;
 mod rules;
@@ -32,9 +33,9 @@ pub use policy::{EmailMask, MediaRule, Policy, PolicyError};
 pub use roster::{Roster, RosterError};
 pub use tags::TagKey;
 
+use replace::{Replaced, replaced};
 use resolve::{Hit, resolve};
 use rules::customer_list::{self, CustomerList};
-use rules::person::Lesson;
 use rules::{Asked, RULES};
 use schemas::kinds::traffic::RuleCount;
 use schemas::{Hash, Name};
@@ -224,15 +225,15 @@ impl Masker {
             if hits.is_empty() || hits.iter().any(|hit| hit.kind.is_prohibited()) {
                 break;
             }
-            let (masked, places) = replaced_with_places(chars, &hits);
+            let masked = Replaced::new(chars, &hits);
             let before = known.lessons();
-            let found = self.pass(&masked, known);
+            let found = self.pass(&masked.chars, known);
             let taught = known.lessons();
             known.note(before);
-            known.note(taught.into_iter().map(|lesson| moved(lesson, &places)));
+            known.note(taught.into_iter().map(|lesson| masked.lesson(lesson)));
             let more: Vec<Hit> = found
                 .into_iter()
-                .filter_map(|hit| unmasked(hit, &places))
+                .filter_map(|hit| masked.hit(hit))
                 .collect();
             if more.is_empty() {
                 break;
@@ -293,6 +294,9 @@ impl Masker {
     }
 }
 
+/// Looks at a masked document that find something new are rare, and chains of them rarer.
+const MOST_PASSES: usize = 4;
+
 /// From a view's characters to scalars of the original.
 fn collect(view: &normal::View, finds: Vec<rules::Find>, hits: &mut Vec<Hit>) {
     for find in finds {
@@ -341,66 +345,6 @@ fn past_escape(original: &[char], start: usize) -> usize {
         }
         _ => start,
     }
-}
-
-fn replaced(chars: &[char], hits: &[Hit]) -> String {
-    let mut out = String::with_capacity(chars.len() * 3);
-    let mut at = 0;
-    for hit in hits {
-        out.extend(&chars[at..hit.start]);
-        out.push_str(&hit.replacement);
-        at = hit.end;
-    }
-    out.extend(&chars[at..]);
-    out
-}
-
-/// Looks at a masked document that find something new are rare, and chains of them rarer.
-const MOST_PASSES: usize = 4;
-
-/// The masked characters, and where each came from; nowhere for those of a mask.
-fn replaced_with_places(chars: &[char], hits: &[Hit]) -> (Vec<char>, Vec<Option<usize>>) {
-    let (mut masked, mut places) = (
-        Vec::with_capacity(chars.len()),
-        Vec::with_capacity(chars.len()),
-    );
-    let mut at = 0;
-    for hit in hits {
-        masked.extend(&chars[at..hit.start]);
-        places.extend((at..hit.start).map(Some));
-        masked.extend(hit.replacement.chars());
-        places.resize(masked.len(), None);
-        at = hit.end;
-    }
-    masked.extend(&chars[at..]);
-    places.extend((at..chars.len()).map(Some));
-    (masked, places)
-}
-
-/// A hit in a masked document at its place in the original, if it touches no mask.
-fn unmasked(hit: Hit, places: &[Option<usize>]) -> Option<Hit> {
-    let start = places[hit.start]?;
-    let last = places[hit.end - 1]?;
-    // Masks in between would make the places jump.
-    let whole = last - start == hit.end - 1 - hit.start;
-    whole.then_some(Hit {
-        start,
-        end: last + 1,
-        ..hit
-    })
-}
-
-/// A lesson of a masked document at its place in the original; nowhere if a mask is part of it.
-fn moved(mut lesson: Lesson, places: &[Option<usize>]) -> Lesson {
-    let place = |start: usize, end: usize| match (places.get(start), places.get(end.max(1) - 1)) {
-        (Some(&Some(start)), Some(&Some(last))) if start <= last => (start, last + 1),
-        _ => (0, 0),
-    };
-    (lesson.start, lesson.end) = place(lesson.start, lesson.end);
-    for word in &mut lesson.words {
-        (word.0, word.1) = place(word.0, word.1);
-    }
-    lesson
 }
 
 fn counts(rules: impl Iterator<Item = &'static str>) -> Vec<RuleCount> {

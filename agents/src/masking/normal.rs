@@ -105,7 +105,10 @@ impl<'a> View<'a> {
     pub fn surnames_at(&self, at: usize) -> u16 {
         let surnames = self.surnames.get_or_init(|| {
             (0..self.len())
-                .map(|i| lexicon().surnames_at(&self.chars[i..]))
+                .map(|i| match self.chars[i] {
+                    c if c.is_ascii() => 0,
+                    _ => lexicon().surnames_at(&self.chars[i..]),
+                })
                 .collect()
         });
         surnames.get(at).copied().unwrap_or(0)

@@ -42,7 +42,7 @@ pub(super) fn decoded(original: &[char]) -> Reread {
 }
 
 fn decode_once(glyphs: &[Glyph]) -> (Vec<Glyph>, Vec<u32>) {
-    let mut out = Vec::with_capacity(glyphs.len());
+    let (mut out, mut copied) = (Vec::new(), 0);
     let mut altered = Vec::new();
     let mut i = 0;
     while i < glyphs.len() {
@@ -55,7 +55,6 @@ fn decode_once(glyphs: &[Glyph]) -> (Vec<Glyph>, Vec<u32>) {
                     Ok(hit) => Some(hit),
                     Err(length) => {
                         // No text inside: pass over the token whole, so that the scan stays linear.
-                        out.extend_from_slice(&glyphs[i..i + length]);
                         i += length;
                         continue;
                     }
@@ -66,16 +65,16 @@ fn decode_once(glyphs: &[Glyph]) -> (Vec<Glyph>, Vec<u32>) {
         match hit {
             Some((length, chars)) => {
                 let (from, to) = (glyphs[i].from, glyphs[i + length - 1].to);
+                out.extend_from_slice(&glyphs[copied..i]);
                 out.extend(chars.iter().map(|&c| Glyph { c, from, to }));
                 altered.extend(from..to);
                 i += length;
+                copied = i;
             }
-            None => {
-                out.push(glyphs[i]);
-                i += 1;
-            }
+            None => i += 1,
         }
     }
+    out.extend_from_slice(&glyphs[copied..]);
     (out, altered)
 }
 
