@@ -8,6 +8,8 @@ mod entry_bundle;
 mod evidence_bundle;
 mod key;
 mod log_line;
+mod masked_body;
+mod masking;
 mod note;
 mod policy;
 mod tile_path;
@@ -32,6 +34,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("policy", policy::check),
     ("time_stamp", time_stamp::check),
     ("evidence_bundle", evidence_bundle::check),
+    ("masking", masking::check),
+    ("masked_body", masked_body::check),
 ];
 
 /// Whoever signs in the seeds.
