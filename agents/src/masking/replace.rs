@@ -2,6 +2,7 @@
 
 use super::resolve::Hit;
 use super::rules::person::Lesson;
+use std::ops::Range;
 
 pub(super) fn replaced(chars: &[char], hits: &[Hit]) -> String {
     let mut out = String::with_capacity(chars.len() * 3);
@@ -20,6 +21,13 @@ pub(super) struct Replaced {
     pub chars: Vec<char>,
     /// Scalars of the original; [`MASK`] for those of a mask.
     places: Vec<u32>,
+    masks: Vec<Mask>,
+}
+
+/// A mask's characters, and the scalars of the original that it stands for.
+struct Mask {
+    at: Range<usize>,
+    of: Range<usize>,
 }
 
 const MASK: u32 = u32::MAX;
@@ -29,11 +37,17 @@ impl Replaced {
         let mut masked = Replaced {
             chars: Vec::with_capacity(chars.len()),
             places: Vec::with_capacity(chars.len()),
+            masks: Vec::with_capacity(hits.len()),
         };
         let mut at = 0;
         for hit in hits {
             masked.keep(chars, at, hit.start);
+            let begin = masked.chars.len();
             masked.chars.extend(hit.replacement.chars());
+            masked.masks.push(Mask {
+                at: begin..masked.chars.len(),
+                of: hit.start..hit.end,
+            });
             masked.places.resize(masked.chars.len(), MASK);
             at = hit.end;
         }
@@ -57,10 +71,38 @@ impl Replaced {
         (last + start + 1 == first + end).then_some((first, last + 1))
     }
 
-    /// A hit at its place in the original.
+    /// A hit at its place in the original. One that grows over a mask takes in what the mask
+    /// stands for; one that finds nothing but masks is none.
     pub fn hit(&self, hit: Hit) -> Option<Hit> {
-        let (start, end) = self.place(hit.start, hit.end)?;
-        Some(Hit { start, end, ..hit })
+        let from = self.masks.partition_point(|mask| mask.at.end <= hit.start);
+        let to = self.masks.partition_point(|mask| mask.at.start < hit.end);
+        let touched = &self.masks[from..to.max(from)];
+        let Some((first, last)) = touched.first().zip(touched.last()) else {
+            let (start, end) = self.place(hit.start, hit.end)?;
+            return Some(Hit { start, end, ..hit });
+        };
+        if self.places[hit.start..hit.end].iter().all(|&at| at == MASK) {
+            return None;
+        }
+        // What of a mask stands outside stays beside the new one.
+        let lead = first.at.start.min(hit.start)..hit.start;
+        let rest = hit.end..last.at.end.max(hit.end);
+        let start = match self.places[hit.start] {
+            MASK => first.of.start,
+            at => at as usize,
+        };
+        let end = match self.places[hit.end - 1] {
+            MASK => last.of.end,
+            at => at as usize + 1,
+        };
+        let text = |range: Range<usize>| self.chars[range].iter().collect::<String>();
+        let replacement = text(lead) + &hit.replacement + &text(rest);
+        Some(Hit {
+            start,
+            end,
+            replacement,
+            ..hit
+        })
     }
 
     /// A lesson at its place in the original; nowhere if a mask is part of it.
