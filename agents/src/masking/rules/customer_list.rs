@@ -274,7 +274,7 @@ mod tests {
     #[test]
     fn threads_minutes_and_charts_pass() {
         let recipients: String = (0..30)
-            .map(|n| customer(n))
+            .map(customer)
             .map(|[name, _, mail, _]| format!("{name} <{mail}>,\n "))
             .collect();
         let minutes = joined(20, |[name, ..]| format!("{name}：在庫の配置を見直す。\n"));
