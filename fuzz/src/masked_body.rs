@@ -6,7 +6,12 @@ use serde_json::Value;
 /// A body that is read leaves as JSON of the same structure: the same keys in the same order,
 /// the same numbers, other strings at most. Masked again it leaves as it is.
 pub fn check(bytes: &[u8]) -> bool {
-    let read = [Dialect::Anthropic, Dialect::Chat, Dialect::Responses].map(|dialect| body(bytes, dialect));
+    let read = [
+        Dialect::Anthropic,
+        Dialect::OpenAiChat,
+        Dialect::OpenAiResponses,
+    ]
+    .map(|dialect| body(bytes, dialect));
     read.contains(&true)
 }
 

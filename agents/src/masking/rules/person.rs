@@ -203,12 +203,8 @@ impl Names {
 
     /// Where the name that holds `at` ends.
     pub fn end_at(&self, at: usize) -> Option<usize> {
-        let from = self.found.partition_point(|(n, _)| n.end <= at);
-        self.found
-            .get(from)
-            .map(|(n, _)| n)
-            .filter(|n| n.start <= at)
-            .map(|n| n.end)
+        let (_, (name, _)) = self.found.range(..=at).next_back()?;
+        (name.end > at).then_some(name.end)
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Name> {
