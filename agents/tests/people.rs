@@ -228,10 +228,10 @@ fn check(set: &str, recall: f64, precision: f64, leak: f64, over: f64) {
 
 #[test]
 fn names_are_found_in_the_texts_that_were_read_while_the_rules_were_written() {
-    check("a", 0.95, 0.95, 0.035, 8.0);
+    check("a", 0.96, 0.96, 0.03, 8.0);
 }
 
 #[test]
 fn names_are_found_in_texts_that_nobody_looked_at() {
-    check("b", 0.87, 0.95, 0.11, 8.0);
+    check("b", 0.89, 0.96, 0.095, 8.0);
 }

@@ -173,7 +173,7 @@ const ENGLISH: &str = "a age am an are ask auto bad ban bar base be can cake cam
     they time to token tokyo tone too top tune two type unit uni use user was we were when yes you your made man men mono none sun \
     kyoto osaka nagoya sapporo fukuoka kobe yokohama hiroshima chiba saitama nara sendai japan asia sales tea team toy via view van \
     data error info debug total amount order invoice customer contract status city street address sushi karate tsunami origin master \
-    all everyone everybody there folks team guys friend friends colleague sensei service support hiring manager reader office note house store station hotel tower open some iso tokio fuji kanji kana";
+    all everyone everybody there folks team guys friend friends colleague sensei service support hiring manager reader office note house store station hotel tower todo open some iso tokio fuji kanji kana";
 
 pub(super) fn lexicon() -> &'static Lexicon {
     static LEXICON: OnceLock<Lexicon> = OnceLock::new();

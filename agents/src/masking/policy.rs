@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 /// Counts up when the rules themselves change what they find or write: a policy's digest names
 /// the rules that were in force, not only their settings.
-const RULE_SET: u32 = 4;
+const RULE_SET: u32 = 5;
 
 /// More words than this are a dictionary, and slow every call.
 const MOST_KEYWORDS: usize = 1000;

@@ -126,9 +126,9 @@ fn ciphertext_that_looks_like_a_secret_passes_and_a_secret_in_its_place_does_not
 fn a_name_spreads_to_later_strings_only() {
     assert_eq!(
         payload(
-            r#"{"messages":[{"content":"小林が来た"},{"content":"小林さん"},{"content":"小林が来た"}]}"#
+            r#"{"messages":[{"content":"ピッピが来た"},{"content":"ピッピさん"},{"content":"ピッピが来た"}]}"#
         ),
-        r#"{"messages":[{"content":"小林が来た"},{"content":"K.さん"},{"content":"K.が来た"}]}"#
+        r#"{"messages":[{"content":"ピッピが来た"},{"content":"P.さん"},{"content":"P.が来た"}]}"#
     );
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Evidence makes a name, not membership in a list: an honorific, a label, surname and given
 //! name together, an introduction, a table's head, a mailbox that spells it, a neighbour in a
-//! list. Each kind of evidence has a file; all of them read names by [`shape`].
+//! list. Each kind of evidence has a file; all of them read names by [`shape`]. What none of them
+//! decides a small model does ([`tagged`]).
 
 mod bare;
 mod beside;
@@ -15,6 +16,7 @@ mod roster;
 pub(in crate::masking) mod shape;
 mod spread;
 pub(in crate::masking) mod table;
+mod tagged;
 mod weigh;
 
 use super::Find;
@@ -70,7 +72,7 @@ pub(in crate::masking) fn find(
 type Look = fn(&Scene, &mut Names);
 
 /// The kinds of evidence, in the order in which they look.
-const EVIDENCE: [(&str, Look); 9] = [
+const EVIDENCE: [(&str, Look); 10] = [
     (HONORED, honorific::find),
     ("label", label::find),
     ("head of a column", table::find),
@@ -80,6 +82,7 @@ const EVIDENCE: [(&str, Look); 9] = [
     ("place of a noun of its own", bare::find),
     ("name beside it", beside::find),
     ("signs before and after it", weigh::find),
+    ("trained model", tagged::find),
 ];
 
 const HONORED: &str = "honorific or title";

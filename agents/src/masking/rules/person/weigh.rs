@@ -56,6 +56,11 @@ pub(super) fn find(scene: &Scene, names: &mut Names) {
     }
 }
 
+/// Can a word stand here at all, by what is around it?
+pub(super) fn may_stand(view: &View, names: &Names, start: usize, end: usize) -> bool {
+    before(view, names, start).is_some() && after(view, names, end).is_some()
+}
+
 /// ハジガキと名乗られた; イシカワ ミジュ and トマーシュ・ノヴァーク between marks or before a deed.
 fn kana(scene: &Scene, names: &mut Names, at: usize) {
     let view = scene.view;
