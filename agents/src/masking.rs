@@ -255,7 +255,7 @@ impl Masker {
     /// A customer list's rule, once for each person on it; nothing if they are too few.
     fn listed(&self, customers: CustomerList) -> impl Iterator<Item = &'static str> {
         let length = customers.length();
-        let blocks = length >= self.policy.customer_list_at();
+        let blocks = length >= self.policy.customer_list_at;
         std::iter::repeat_n(customer_list::NAME, if blocks { length } else { 0 })
     }
 

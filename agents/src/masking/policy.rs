@@ -12,7 +12,7 @@ const RULE_SET: u32 = 5;
 const MOST_KEYWORDS: usize = 1000;
 
 /// The rules in force. The default is the company's.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Policy {
     /// What of a mailbox's local part goes.
@@ -27,7 +27,19 @@ pub struct Policy {
     pub media: MediaRule,
     /// So many persons with contact data in one payload are a list that must not leave: 10
     /// unless told. A thread of mail with six signatures passes, a page of customers does not.
-    pub customer_list_at: Option<usize>,
+    pub customer_list_at: usize,
+}
+
+impl Default for Policy {
+    fn default() -> Policy {
+        Policy {
+            email: EmailMask::default(),
+            insider_keywords: Vec::new(),
+            allow_test_cards: false,
+            media: MediaRule::default(),
+            customer_list_at: 10,
+        }
+    }
 }
 
 /// What becomes of media.
@@ -73,16 +85,12 @@ impl Policy {
         Hash(hash.finalize().into())
     }
 
-    pub(super) fn customer_list_at(&self) -> usize {
-        self.customer_list_at.unwrap_or(10)
-    }
-
     pub(super) fn check(&self) -> Result<(), PolicyError> {
         if self.insider_keywords.len() > MOST_KEYWORDS {
             let count = self.insider_keywords.len();
             return Err(PolicyError::TooManyKeywords { count });
         }
-        if self.customer_list_at == Some(0) {
+        if self.customer_list_at == 0 {
             return Err(PolicyError::NoListIsShort);
         }
         match self
@@ -121,7 +129,7 @@ mod tests {
                 ..base.clone()
             },
             Policy {
-                customer_list_at: Some(20),
+                customer_list_at: 20,
                 ..base.clone()
             },
         ];
