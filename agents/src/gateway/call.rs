@@ -199,7 +199,7 @@ impl Call {
         let decision = match (payload, denied) {
             (Some(payload), None) if blocks.is_empty() => {
                 let policy = masker.policy();
-                batch.push(self.payload_masked(&payload, policy, class, masks, tags));
+                batch.push(self.payload_masked(&payload, policy, class, (masks, media), tags));
                 batch.extend(self.tools_returned(&payload));
                 Decision::Clear { payload, withheld }
             }
@@ -232,7 +232,7 @@ impl Call {
         payload: &[u8],
         policy: Hash,
         class: Option<ClassRuling>,
-        masks: Vec<RuleCount>,
+        (masks, media): (Vec<RuleCount>, Vec<RuleCount>),
         tags: Vec<MaskTag>,
     ) -> Submission {
         let mut content = vec![json("payload", payload.to_vec())];
@@ -251,6 +251,7 @@ impl Call {
             payload_sha256: Hash(Sha256::digest(payload).into()),
             body_bytes: payload.len() as u64,
             masks,
+            media,
             tags: tags.into_iter().take(listed).collect(),
             tags_omitted,
         };

@@ -230,7 +230,13 @@ fn a_list_of_tags_always_fits_its_entry() {
     };
     let tags: Vec<_> = (0..5_000).map(tag).collect();
     let ledger = ledger();
-    let submission = call(1).payload_masked(b"{}", Hash::ZERO, None, Vec::new(), tags.clone());
+    let submission = call(1).payload_masked(
+        b"{}",
+        Hash::ZERO,
+        None,
+        (Vec::new(), Vec::new()),
+        tags.clone(),
+    );
     ledger.appender.append(vec![submission]).unwrap();
     let Data::PayloadMasked(masked) = ledger.reader.entry(1).unwrap().data().clone() else {
         panic!()
@@ -572,4 +578,9 @@ fn where_only_aggregates_may_leave_an_image_stays() {
             assert!(refusal.message().contains("class.ec ×1, media-image ×1"));
         }
     }
+    let Data::PayloadMasked(masked) = ledger.reader.entry(2).unwrap().data().clone() else {
+        panic!()
+    };
+    let media = masked.media.iter().map(|m| (m.rule.as_str(), m.count));
+    assert_eq!(media.collect::<Vec<_>>(), [("media-image", 1)]);
 }

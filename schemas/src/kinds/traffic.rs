@@ -27,6 +27,8 @@ facts! {
         body_bytes: u64,
         /// Replacements per rule; empty when the payload is what came.
         masks: Vec<RuleCount>,
+        /// Images, sounds and files that left as they were, per kind: no rule can read them.
+        media: Vec<RuleCount>,
         /// The distinct masked values, each as a keyed tag, so that the same value can be
         /// linked and cannot be read.
         tags: Vec<MaskTag>,

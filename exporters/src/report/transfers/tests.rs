@@ -55,6 +55,7 @@ fn masked(n: u8, class: Option<ClassRuling>, masks: &[(&str, u64)]) -> Data {
         payload_sha256: Hash([2; 32]),
         body_bytes: 90,
         masks: counts(masks),
+        media: Vec::new(),
         tags: Vec::new(),
         tags_omitted: 0,
     }
