@@ -268,6 +268,7 @@ impl Masker {
                 .iter()
                 .filter(|find| find.kind != SpanKind::Insider)
                 .map(|find| (find.start, find.end))
+                .chain(rules::email::masked(&view))
                 .collect();
             rules::person::find(&view, &taken, known, self.roster.as_deref(), &mut finds);
             collect(&view, finds, &mut hits);

@@ -15,6 +15,18 @@ static ADDRESS: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
+/// What is left of a mailbox by a mask of ours.
+static MASKED: LazyLock<Regex> = LazyLock::new(|| pattern(r"\*@[A-Za-z0-9.-]{1,255}"));
+
+/// Mailboxes that are masked already. Their domains are still no place for a name.
+pub(in crate::masking) fn masked(view: &View) -> Vec<(usize, usize)> {
+    if !view.text.contains("*@") {
+        return Vec::new();
+    }
+    let place = |m: regex::Match| (view.at_byte(m.start()), view.at_byte(m.end()));
+    MASKED.find_iter(&view.text).map(place).collect()
+}
+
 pub(super) fn find(view: &View, asked: &Asked, out: &mut Vec<Find>) {
     if !view.text.contains('@') {
         return;
@@ -130,6 +142,17 @@ fn mask(view: &View, start: usize, at: usize, end: usize, how: EmailMask) -> Str
 #[cfg(test)]
 mod tests {
     use crate::masking::tests::{masked, unchanged};
+
+    #[test]
+    fn the_domain_behind_a_mask_stays() {
+        for text in [
+            "@Hanako o@mail.example.Sato):\n x",
+            "o@tanaka-taro.example.jp",
+        ] {
+            let once = masked(text);
+            assert_eq!(masked(&once), once);
+        }
+    }
 
     #[test]
     fn the_local_part_is_masked_and_the_domain_stays() {
