@@ -232,7 +232,7 @@ impl Masker {
             known.note(before);
             known.note(taught.into_iter().map(|lesson| masked.lesson(lesson)));
             let mut more: Vec<Hit> = Vec::new();
-            for hit in found.into_iter().filter_map(|hit| masked.hit(hit)) {
+            for hit in found.into_iter().filter_map(|hit| masked.hit(hit, &hits)) {
                 // Two that grew over one mask: the other is found again in the next look.
                 if more.last().is_none_or(|last| last.end <= hit.start) {
                     more.push(hit);

@@ -72,8 +72,8 @@ impl Replaced {
     }
 
     /// A hit at its place in the original. One that grows over a mask takes in what the mask
-    /// stands for; one that finds nothing but masks is none.
-    pub fn hit(&self, hit: Hit) -> Option<Hit> {
+    /// stands for; one inside of a mask, as in a mailbox's domain, changes what `hits` made of it.
+    pub fn hit(&self, hit: Hit, hits: &[Hit]) -> Option<Hit> {
         let from = self.masks.partition_point(|mask| mask.at.end <= hit.start);
         let to = self.masks.partition_point(|mask| mask.at.start < hit.end);
         let touched = &self.masks[from..to.max(from)];
@@ -81,9 +81,6 @@ impl Replaced {
             let (start, end) = self.place(hit.start, hit.end)?;
             return Some(Hit { start, end, ..hit });
         };
-        if self.places[hit.start..hit.end].iter().all(|&at| at == MASK) {
-            return None;
-        }
         // What of a mask stands outside stays beside the new one.
         let lead = first.at.start.min(hit.start)..hit.start;
         let rest = hit.end..last.at.end.max(hit.end);
@@ -97,6 +94,14 @@ impl Replaced {
         };
         let text = |range: Range<usize>| self.chars[range].iter().collect::<String>();
         let replacement = text(lead) + &hit.replacement + &text(rest);
+        let inside = first.at.start <= hit.start && hit.end <= first.at.end;
+        if inside && !hit.kind.is_prohibited() {
+            let mask = &hits[from];
+            return (mask.replacement != replacement).then(|| Hit {
+                replacement,
+                ..mask.clone()
+            });
+        }
         Some(Hit {
             start,
             end,

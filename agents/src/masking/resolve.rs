@@ -4,6 +4,7 @@ use super::{Evidence, SpanKind};
 use std::collections::BTreeMap;
 
 /// A find at scalars of the original.
+#[derive(Clone)]
 pub(super) struct Hit {
     pub start: usize,
     pub end: usize,
