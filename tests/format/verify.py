@@ -213,6 +213,7 @@ class Log:
             if again != raw or list(body) != keys or body["v"] != 1 or body.get("content") == [] or len(raw) > 65535:
                 raise ValueError("not the one form of a body")
             if f"{datetime.strptime(body['at'], '%Y-%m-%dT%H:%M:%S.%fZ'):%Y-%m-%dT%H:%M:%S.%fZ}" != body["at"]: raise ValueError("not a time")
+            if not re.fullmatch("[0-9a-f]{64}", body["prev"]): raise ValueError("not a hash")
             if any(list(ref) != REFERENCE for ref in body.get("content", [])): raise ValueError("not a content reference")
             seq, data, kind = int(body["seq"]), body["data"], body["kind"]
         except (ValueError, KeyError, TypeError, AttributeError):
