@@ -250,12 +250,12 @@ impl RetentionReport {
         })
     }
 
-    /// The evidence: every figure with all its positions.
     /// How many entries the figures are of.
     pub fn head_size(&self) -> u64 {
         self.basis.head.size
     }
 
+    /// The evidence: every figure with all its positions.
     pub fn to_json(&self) -> String {
         let mut json = serde_json::to_string_pretty(self).expect("the report is plain values");
         json.push('\n');
