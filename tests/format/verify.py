@@ -264,8 +264,7 @@ class Log:
         for path in sorted((self.data / "content").glob("*/*/*")):
             bucket, pack = "/".join(path.parts[-3:-1]), path.read_bytes()
             header, seen = f"daicho/pack/v1 {bucket} {path.stem}\n".encode(), self.seen.setdefault(bucket, set())
-            head = pack[:len(header)]
-            if not header.startswith(head) and 0 not in head: self.wrong("file-name", None, path)
+            head, missing = pack[:len(header)], len(self.references)
             for base, beside, box in frames(pack, len(header)):
                 sealed = base + beside + box
                 digest = sha256(sealed)
@@ -273,6 +272,8 @@ class Log:
                 elif self.references.pop((bucket, digest.hex()), (len(sealed), 0))[0] != len(sealed): self.wrong("content", None, path)
                 seen.add(digest)
                 self.contents += 1
+            torn = 0 in head and len(self.references) == missing
+            if not torn and not header.startswith(head): self.wrong("file-name", None, path)
         for (bucket, _), (_, seq) in self.references.items():
             if bucket not in self.ended: self.wrong("content", seq)
 

@@ -111,12 +111,7 @@ fn check_bucket(
         file.take(header.len() as u64)
             .read_to_end(&mut start)
             .map_err(io_at(&path))?;
-        // A power loss leaves what never reached the disk to be read as NUL.
-        let torn = start.contains(&0);
-        if !torn && !header.as_bytes().starts_with(&start) {
-            let expected = format!("the header {:?}", header.trim_end());
-            found.push(finding(Check::FileName, 0, expected, "another".to_owned()));
-        }
+        let sound_before = sound;
         let walk = Walk::new(&header).on(&path, |frame| {
             step(frame.end() - frame.offset);
             let digest = frame.digest;
@@ -141,6 +136,13 @@ fn check_bucket(
             }
         });
         let fault = walk.map_err(io_at(&path))?;
+        // A power loss leaves what never reached the disk to be read as NUL; what an entry names
+        // did reach it, and what stands before that in the same file.
+        let torn = start.contains(&0) && sound == sound_before;
+        if !torn && !header.as_bytes().starts_with(&start) {
+            let expected = format!("the header {:?}", header.trim_end());
+            found.push(finding(Check::FileName, 0, expected, "another".to_owned()));
+        }
         if let Some(fault) = fault {
             found.notes.push(format!(
                 "{shown} at byte {}: {} bytes are no whole content: a commit that nobody was told about",
