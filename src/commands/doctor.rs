@@ -4,8 +4,10 @@ use crate::cli::Cli;
 use crate::config::Config;
 use crate::door::address_file;
 use crate::outcome::{Done, Outcome};
+use crate::policies;
 use crate::server::news;
 use crate::timestamp::Client;
+use crate::views::Views;
 use ledger::clock::{Clock, SystemClock};
 use ledger::{KeyFile, Layout, Reader};
 use std::fs::TryLockError;
@@ -55,6 +57,7 @@ pub fn run(cli: &Cli) -> Done {
         };
         checks.push(("provider key", key));
         if let Ok(reader) = &reader {
+            checks.push(("policies", in_force(reader, config)));
             checks.push(("time stamps", time_stamps(reader, config)));
         }
         checks.push(("receivers", receivers(&layout, config)));
@@ -279,6 +282,16 @@ fn time_stamps(reader: &Reader, config: &Config) -> Seen {
         ));
     }
     Ok(told)
+}
+
+/// Is what daicho.toml says what payloads are masked and held by?
+fn in_force(reader: &Reader, config: &Config) -> Seen {
+    let views = Views::open(reader.clone()).map_err(|failure| format!("{:#}", failure.fault))?;
+    let pending = views.policies.read(|p| policies::pending(p, config));
+    match policies::waiting(&pending) {
+        None => Ok("daicho.toml is in force".to_owned()),
+        Some(waiting) => Err(waiting),
+    }
 }
 
 fn receivers(layout: &Layout, config: &Config) -> Seen {

@@ -122,7 +122,7 @@ fn adopt(cli: &Cli, desk: &mut Desk, layout: &Layout, text: &str, destroys: bool
         say!("recorded at {seq}");
         if destroys {
             eprintln!(
-                "what was loaded before can be read by nobody; a running server forgets it at its next start"
+                "what was loaded before can be read by nobody; a running server forgets it with the next call"
             );
         }
     }

@@ -83,8 +83,9 @@ impl InForce {
         {
             match self.make(adopted) {
                 Ok(Some(masker)) => {
-                    let before = std::mem::replace(&mut held.masker, masker);
-                    held.keep(before);
+                    // What a roster held is forgotten; a session's rules are read again.
+                    held.masker = masker;
+                    held.earlier.clear();
                 }
                 Ok(None) => held.unfit(adopted.position(), "this program's rules are others"),
                 Err(failure) => held.unfit(adopted.position(), &format!("{:#}", failure.fault)),

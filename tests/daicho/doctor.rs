@@ -36,6 +36,8 @@ fn a_sound_ledger_is_well_and_each_fault_is_named() {
     let sound = std::fs::read(&config).unwrap();
     std::fs::write(&config, "[server]\nport = 1\n").unwrap();
     wrong("configuration");
+    std::fs::write(&config, "[masking]\nallow_test_cards = true\n").unwrap();
+    wrong("daicho.toml changes masking, which is not adopted");
     std::fs::write(&config, sound).unwrap();
     let checkpoint = ledger.dir.join("checkpoint");
     std::fs::remove_file(&checkpoint).unwrap();
