@@ -12,7 +12,8 @@ GIMEI_NAMES         data/names.yml of the Python package gimei 0.2.3: 5,000 more
 own-surnames.tsv is our own writing: surnames that IPADIC lacks.
 
 surnames.tsv, given.tsv     kanji or kana TAB reading (of the lowest cost); a surname that is also a
-                            prefecture or a municipality has a third column, `p`
+                            prefecture or a municipality has a third column, `p`, unless who hears it thinks of a person
+given-words.txt             given names of two and three kanji that are nouns as well: only behind a surname are they names
 words.txt                   common nouns of two and three kanji, places of two: what stands before さん, or where a
                             given name might, and is none
 traps.txt                   nouns that could be read as surname and given name (平和島 is not 平 和島)
@@ -40,6 +41,12 @@ FOLD = {pair[0]: pair[1] for pair in PAIRS.split()}
 FOLD |= {chr(c): unicodedata.normalize("NFKC", chr(c)) for c in range(0xF900, 0xFB00)
          if len(unicodedata.normalize("NFKC", chr(c))) == 1 and unicodedata.normalize("NFKC", chr(c)) != chr(c)}
 FOLD = {a: FOLD.get(b, b) for a, b in FOLD.items() if a != b}
+# Surnames of tens of thousands whose town few know.
+BORNE = set("山本 中村 小林 吉田 松本 清水 池田 橋本 村上 太田 三浦 中野 中川 小野 田村 上田 柴田 大野 小山 平野 佐野 市川 島田 桜井 吉川 菊池 飯田 "
+            "小松 川上 浜田 野田 松浦 熊谷 田辺 大島 栗原 小田 松原 古賀 白石 村山 角田 飯塚 竹田 白井 児玉 坂井 大川 長田 若林 西尾 安達 戸田 "
+            "中原 三好 佐伯 黒川 甲斐 大竹 三木 滝沢 大村 下田 丹羽 藤岡 平川 田原 沼田 岩瀬 相馬 越智 芳賀 河内 三井 長井 亀山 朝倉 半田 若松 "
+            "亀田 大沼 有田 三原 秋葉 木田 田川 上山 塩谷 富岡 川辺 砂川 神崎 清田 西脇 久米 結城 井原 柏原 竹原 三沢 勝田 滝川 益田 伊達 下野 "
+            "加茂 勝山 柳井 新城 須崎 名取 五島 宗像 土岐 菊川 大里 日置 香取 岩倉 本庄 大月 羽生 綾部 檜山 上川 北本 守谷 飯山 山越 山辺 和気".split())
 # A name may cost this much more than the noun of the same kanji and still be meant in a list of people:
 # it parts 山中 (3,057 more) and 高山 from 大地 (3,263) and 森林 (4,303).
 MARGIN = 3100
@@ -116,7 +123,7 @@ def main():
     surnames, surname_cost = names(ipadic, "姓")
     for line in (HERE / "own-surnames.tsv").read_text("utf-8").splitlines():
         surnames.setdefault(*line.split("\t"))
-    write("surnames.tsv", (f"{s}\t{r}" + ("\tp" if s in stems else "") for s, r in surnames.items()))
+    write("surnames.tsv", (f"{s}\t{r}" + ("\tp" if s in stems and s not in BORNE else "") for s, r in surnames.items()))
     # Prefectures are surnames too (大分さん); IPADIC has most of them.
     for prefecture, reading in PREFECTURES.items():
         surnames.setdefault(prefecture, reading)
@@ -125,7 +132,9 @@ def main():
              for name in NOUNS + ("Noun.place.csv", "Noun.proper.csv")}
     # A noun that is now and then a given name would make pairs of 山田 and 平和; so would a surname that is a place.
     plain = {fold(row[0]) for name in NOUNS if name != "Noun.org.csv" for row in nouns[name]}
-    for spelling, reading in more_given(personal, gimei).items():
+    more = more_given(personal, gimei)
+    write("given-words.txt", (name for name in more if name in plain and KANJI.fullmatch(name) and 2 <= len(name) <= 3))
+    for spelling, reading in more.items():
         if NAME.fullmatch(spelling) and spelling not in plain and not (spelling in surnames and spelling in stems):
             given.setdefault(spelling, reading)
     write("given.tsv", (f"{s}\t{r}" for s, r in given.items()))

@@ -72,7 +72,7 @@ pub(in crate::masking) fn find(
 type Look = fn(&Scene, &mut Names);
 
 /// The kinds of evidence, in the order in which they look.
-const EVIDENCE: [(&str, Look); 10] = [
+const EVIDENCE: [(&str, Look); 11] = [
     (HONORED, honorific::find),
     ("label", label::find),
     ("head of a column", table::find),
@@ -83,6 +83,7 @@ const EVIDENCE: [(&str, Look); 10] = [
     ("name beside it", beside::find),
     ("signs before and after it", weigh::find),
     ("trained model", tagged::find),
+    ("name beside it", beside::find),
 ];
 
 const HONORED: &str = "honorific or title";

@@ -13,7 +13,7 @@ static PAIR: LazyLock<Regex> = LazyLock::new(|| {
 /// Words after or before which one name stands alone.
 static BEFORE: LazyLock<Regex> = LazyLock::new(|| {
     super::super::pattern(
-        r"(?:(?i:\b(?:hi|hello|hey|dear|thanks|thank you|cheers|regards|best|sincerely|ask|asked|tell|told|met|cc|attn|ping|mr|ms|mrs|miss|dr|prof|name is|i am|i'm|my name is|by))[,.:]?(?: (?:Mr|Ms|Mrs|Miss|Dr|Prof)\.?)?(?: \n?|\n)|@|\b(?:TODO|FIXME|HACK|NOTE|XXX)\()([A-Z][a-z]{1,15}|[A-Z]{2,12})\b",
+        r"(?:(?i:\b(?:hi|hello|hey|dear|thanks|thank you|thx|cheers|yours|signed|notary|witness|guarantor|attended by|reported by|welcome|congrats|congratulations|cheers|regards|best|sincerely|ask|asked|tell|told|met|cc|attn|ping|mr|ms|mrs|miss|dr|prof|name is|i am|i'm|my name is|by))[,.:]?(?: (?:Mr|Ms|Mrs|Miss|Dr|Prof)\.?)?(?: \n?|\n)|@|\b(?:TODO|FIXME|HACK|NOTE|XXX)\()([A-Z][a-z]{1,15}|[A-Z]{2,12})\b",
     )
 });
 static AFTER: LazyLock<Regex> = LazyLock::new(|| {
@@ -131,6 +131,8 @@ fn bare(scene: &Scene, names: &mut Names) {
         ends = end;
         let sentence = view.before(start).is_none_or(|c| " \n(".contains(c))
             && view.get(end).is_none_or(|c| " ,.\n)?!':;".contains(c))
+            || spoken_of(view, start, end);
+        let sentence = sentence
             && !(view.get(end) == Some('.')
                 && view.get(end + 1).is_some_and(|c| !c.is_whitespace()));
         let lower = word.to_lowercase();
@@ -154,6 +156,14 @@ fn bare(scene: &Scene, names: &mut Names) {
             names.add(one(view, start, end));
         }
     }
+}
+
+/// 、Kazuhitoにも: a Latin word in a Japanese sentence that something is said of, told or asked.
+fn spoken_of(view: &View, start: usize, end: usize) -> bool {
+    let apart = |c: char| !c.is_ascii() || matches!(c, ' ' | '\n' | '"' | ',' | '(');
+    view.before(start).is_none_or(apart)
+        && view.get(end).is_some_and(|c| "がはもとに".contains(c))
+        && end - start >= 4
 }
 
 /// The name at `start`, where a label says that one stands.

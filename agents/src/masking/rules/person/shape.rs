@@ -323,8 +323,38 @@ pub(super) fn is_thing(text: &str) -> bool {
             | "ます"
             | "ください"
             | "テスト"
-    ) || text.chars().any(|c| matches!(c, '一' | '二' | '三'))
+            | "再診"
+            | "初診"
+            | "往診"
+            | "週次"
+            | "月次"
+            | "日次"
+            | "年次"
+            | "前職"
+            | "現職"
+            | "訪看"
+            | "検図"
+            | "御祝"
+            | "御礼"
+            | "内祝"
+            | "粗品"
+            | "寸志"
+    ) || is_count(text)
+        || text.chars().any(|c| matches!(c, '一' | '二' | '三'))
         && text.contains(['回', '件', '個', '階', '号'])
+}
+
+/// 四人, 一万円, 件目: so many of something, or the how-manieth.
+pub(super) fn is_count(text: &str) -> bool {
+    const NUMBERS: &str = "一二三四五六七八九十百千万億数両半";
+    let mut chars = text.chars().rev();
+    let (last, before) = (chars.next(), chars.next());
+    let ordinal = last == Some('目')
+        && before.is_some_and(|c| "件回番枚人日年行個社度台本名問点章節項段列週".contains(c));
+    ordinal
+        || last.is_some_and(|c| "人名円年月日回件個号枚台点歳種社倍".contains(c))
+            && before.is_some_and(|c| NUMBERS.contains(c))
+            && chars.all(|c| NUMBERS.contains(c) || c == '金')
 }
 
 /// No given name ends in these; companies, places, offices and things do.

@@ -10,8 +10,9 @@ mod look;
 use super::shape::{self, Name, Strength};
 use super::{Names, Scene, honorific};
 use crate::masking::chars::{is_han, is_hiragana, is_katakana};
+use crate::masking::lexicon::lexicon;
 use crate::masking::normal::View;
-use around::{after, before, introduces};
+use around::{after, before, introduces, is_clock};
 use look::{Look, MOST, look};
 
 const ENOUGH: u8 = 5;
@@ -91,7 +92,11 @@ fn kana(scene: &Scene, names: &mut Names, at: usize) {
     }
     let parted = |mark: char| view.chars[at..end].contains(&mark);
     let introduced = introduces(view, end);
-    if end < at + 2 || !introduced && !parted(' ') && !parted('・') {
+    // まりな 10:21: who wrote and when.
+    let wrote = outer.is_none_or(|c| c == '\n')
+        && is_clock(view, end)
+        && lexicon().is_given_kana(view.slice(at, end));
+    if end < at + 2 || !introduced && !wrote && !parted(' ') && !parted('・') {
         return;
     }
     if shape::is_role(view.slice(at, end)) {
@@ -110,7 +115,7 @@ fn kana(scene: &Scene, names: &mut Names, at: usize) {
         };
         strength >= known && closed(outer) && (closed(view.get(end)) || introduced)
     } else {
-        script('ア') && introduced
+        script('ア') && introduced || wrote
     };
     if sound && scene.is_open(at, end) {
         names.add(name);
@@ -134,7 +139,7 @@ fn weigh(scene: &Scene, names: &Names, at: usize, before: u8) -> Option<Name> {
     let broken = before_break(view, at);
     let mut best: Option<(u8, Name)> = None;
     for end in (at + 1..=run).chain(spaced).chain(broken) {
-        let bare = end == at + 1 && !listed || end > kanji && end < kanji + 2;
+        let bare = end == at + 1 && !listed && before < 4 && !is_clock(view, end) || end > kanji && end < kanji + 2;
         let Some(after) = (!bare).then(|| after(view, names, end)).flatten() else {
             continue;
         };
@@ -195,7 +200,12 @@ fn is_else(view: &View, name: &Name) -> bool {
         .iter()
         .any(|end| text.ends_with(end));
     let end_of_word = text.chars().count() == 1 && "室課部係局班組店堂館本宅邸家".contains(text);
-    exit || out || particle || honorific::is_nobody(text) || end_of_word || pair
+    // 確認中, 編集長: the end of what stands before it.
+    let suffix = name.end - name.start == 1
+        && "中長会所家店本上下前後内外方部室係".contains(text)
+        && view.before(name.start).is_some_and(is_han);
+    let count = shape::is_count(text);
+    exit || out || particle || suffix || count || honorific::is_nobody(text) || end_of_word || pair
 }
 
 /// （松浦）, |松浦|: brackets or cells hold it alone.

@@ -1,7 +1,7 @@
 //! Where a name can stand: cheap to say, and far more often wrong than right.
 
 use crate::masking::chars::{is_han, is_hiragana, is_katakana};
-use crate::masking::lexicon::{is_prefecture, lexicon};
+use crate::masking::lexicon::{PREFECTURES_LATIN, is_prefecture, lexicon};
 use crate::masking::normal::View;
 use crate::masking::rules::person::prose::is_prefecture as is_base;
 use crate::masking::rules::person::shape;
@@ -131,6 +131,7 @@ fn han(view: &View, a: usize, b: usize, offer: &mut impl FnMut(Candidate)) {
                     && !is_wordy(view, start, end)
                     && !is_landmark(view.before(end))
                     && !is_prefecture(view.slice(start, end))
+                    && !shape::is_count(view.slice(first, end))
                     && (length > 1 || start == a && end - first == 2)
                 {
                     Kind::Half
@@ -191,6 +192,8 @@ fn is_no_name(view: &View, candidate: &Candidate) -> bool {
     is_prefecture(text)
         || is_base(text)
         || toward
+        || shape::is_count(text)
+        || candidate.kind == Kind::Unlisted && shape::is_thing(text)
         || end - start == 4 && is_wordy(view, start, end)
         || is_landscape(view, start, end)
 }
@@ -346,7 +349,7 @@ fn latin(view: &View, a: usize, b: usize, offer: &mut impl FnMut(Candidate)) {
             offer(Candidate::two(a, b, second, end, Kind::RomajiPair));
         }
     }
-    if known {
+    if known && !PREFECTURES_LATIN.contains(&view.slice(a, b)) {
         offer(Candidate::one(a, b, Kind::Romaji));
     }
 }

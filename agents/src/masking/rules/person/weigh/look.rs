@@ -6,6 +6,8 @@ use super::is_letter;
 use crate::masking::chars::{is_han, is_hiragana, is_katakana};
 use crate::masking::lexicon::{is_prefecture, lexicon};
 use crate::masking::normal::View;
+use rustc_hash::FxHashSet;
+use std::sync::LazyLock;
 
 /// From what no list has to what two lists have.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,6 +30,16 @@ pub(super) enum Look {
     Half,
     Pair,
 }
+
+/// Given names that are nouns too: 斉藤銀河 is somebody, 銀河 is not.
+static GIVEN_WORDS: LazyLock<FxHashSet<&str>> = LazyLock::new(|| {
+    include_str!("../../../lexicon/given-words.txt")
+        .lines()
+        .collect()
+});
+
+/// Given names of one kanji that are hardly ever a word by themselves.
+const GIVEN_KANJI: &str = "明茂誠翔健豊進勇隆修薫聡渉亮諒涼遼凌司悟徹剛稔浩弘宏博寛洋淳純潤順駿隼蓮樹葵蒼碧凛凜澪渚遥悠陸湊律奏暁旭昴瞬匠拓哲敦篤武毅愛恵瞳梓楓茜梢忍栞舞歩翼昇昌晃輝晶清忠治実勝満幹努勉惺禅蘭望光綾彩杏桃椿雅尚聖真学守保稜慧智仁孝義礼信護攻聖巌巖勲勉彰彬惇慎馨香泉静節操妙縁圭桂蕗藍萌響鈴";
 
 /// Points of the best look.
 pub(super) const MOST: u8 = 4;
@@ -86,6 +98,37 @@ fn unlisted(view: &View, start: usize, end: usize) -> Option<(Look, Name)> {
     let lexicon = lexicon();
     let text = view.slice(start, end);
     let kana = text.ends_with(is_hiragana);
+    if end - start == 1 {
+        let alone = GIVEN_KANJI.contains(text)
+            && !view.before(start).is_some_and(is_word_like)
+            && !view.get(end).is_some_and(is_word_like);
+        let initial = lexicon.given_initial(text);
+        let part = Part {
+            start,
+            end,
+            initial,
+        };
+        return alone.then(|| {
+            let parts = vec![part];
+            (Look::Unknown, Name { start, end, parts })
+        });
+    }
+    // 斉藤銀河, 斉藤 銀河: a surname that is neither place nor word, and a word that is a given name too.
+    let sure = |text: &str| {
+        lexicon.surname(text).is_some_and(|s| !s.place) && !lexicon.is_word(text)
+    };
+    if let Some(cut) = (start + 2..end.min(start + 4)).find(|&cut| {
+        let given = view.slice(cut, end).trim_start();
+        GIVEN_WORDS.contains(given) && sure(view.slice(start, cut))
+    }) {
+        let mut name = two(view, start, cut, end);
+        if view.chars[cut] == ' ' {
+            name.parts[1].start += 1;
+            name.parts[1].initial = lexicon.given_initial(view.slice(cut + 1, end));
+            return Some((Look::Half, name));
+        }
+        return Some((Look::Short, name));
+    }
     // 吉田 菖蒲: a surname, a space, and what is a word as well.
     if let Some(gap) = (start + 2..end).find(|&i| view.chars[i] == ' ') {
         let (first, last) = (view.slice(start, gap), view.slice(gap + 1, end));
@@ -162,6 +205,10 @@ fn unlisted(view: &View, start: usize, end: usize) -> Option<(Look, Name)> {
             },
         )
     })
+}
+
+fn is_word_like(c: char) -> bool {
+    is_han(c) || is_katakana(c)
 }
 
 fn two(view: &View, start: usize, cut: usize, end: usize) -> Name {
