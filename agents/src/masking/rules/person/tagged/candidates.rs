@@ -194,8 +194,21 @@ fn is_no_name(view: &View, candidate: &Candidate) -> bool {
         || toward
         || shape::is_count(text)
         || candidate.kind == Kind::Unlisted && shape::is_thing(text)
+        || is_compound(view, candidate)
         || end - start == 4 && is_wordy(view, start, end)
         || is_landscape(view, start, end)
+}
+
+/// 石川勤務可, 高知工科大学: what follows the surname, or ends what only begins like one, is a word.
+fn is_compound(view: &View, candidate: &Candidate) -> bool {
+    let &Candidate {
+        first, end, kind, ..
+    } = candidate;
+    let guessed = matches!(kind, Kind::Half | Kind::Tail | Kind::Unlisted);
+    guessed
+        && end - candidate.start >= 5
+        && (lexicon().is_word(view.slice(end - 2, end))
+            || kind == Kind::Half && shape::has_word(view.slice(first, end)))
 }
 
 /// 東口, 平和島, 山田錦: a way out, a word and what lies in a landscape, a rice.

@@ -6,6 +6,26 @@ use crate::masking::lexicon::lexicon;
 use crate::masking::normal::View;
 use crate::masking::rules::person::prose::is_prefecture;
 use crate::masking::rules::person::shape;
+use rustc_hash::FxHashMap;
+use std::sync::LazyLock;
+
+/// How much rather a kanji begins, ends a surname, begins, ends a given name than a word, each from
+/// 0 to 7; 8 for what is no kanji of the lists.
+fn likeness(c: char) -> [u32; 4] {
+    static LIKENESS: LazyLock<FxHashMap<char, [u32; 4]>> = LazyLock::new(|| {
+        let line = |line: &str| {
+            let (kanji, digits) = line.split_once('\t')?;
+            let mut digits = digits.chars().filter_map(|c| c.to_digit(10));
+            let [a, b, c, d] = std::array::from_fn(|_| digits.next().unwrap_or(0));
+            Some((kanji.chars().next()?, [a, b, c, d]))
+        };
+        include_str!("../../../lexicon/likeness.tsv")
+            .lines()
+            .filter_map(line)
+            .collect()
+    });
+    LIKENESS.get(&c).copied().unwrap_or([8; 4])
+}
 
 /// Features are numbers of so many bits.
 pub(super) const BITS: u32 = 18;
@@ -89,6 +109,20 @@ impl Lines {
         add([kind, letter(end - 2.min(end)), letter(end - 1), 0]);
         add([kind, letter(candidate.first - 1), surname, 0]);
         add([kind, letter(candidate.second), given, 0]);
+        let like = |first: usize, last: usize| match (view.get(first), view.get(last)) {
+            (Some(first), Some(last)) => (likeness(first), likeness(last)),
+            _ => ([0; 4], [0; 4]),
+        };
+        let (head, tail) = like(start, candidate.first - 1);
+        let (as_surname, as_given) = (head[0] << 3 | tail[1], head[2] << 3 | tail[3]);
+        add([kind, as_surname, surname, 0]);
+        add([kind, as_surname, as_given, given]);
+        add([kind, head[0] + tail[1], p, n]);
+        if candidate.second < end {
+            let (head, tail) = like(candidate.second, end - 1);
+            add([kind, head[2] << 3 | tail[3], given, 1]);
+            add([kind, head[2] + tail[3], p, n1]);
+        }
     }
 
     fn look(&mut self, view: &View, at: usize) {

@@ -18,7 +18,7 @@ const TEMPLATES: &str = include_str!("templates.txt");
 const TRAPS: &str = include_str!("traps.txt");
 
 /// Sentences per template.
-const TRAINED: usize = 16;
+const TRAINED: usize = 24;
 const ASKED: usize = 12;
 const ROUNDS: usize = 6;
 /// A weight of one is so many steps of a byte.
@@ -232,7 +232,7 @@ impl Words {
             'P' if dice.roll(8) > 0 => dice.of(&self.own[&'P']).to_string(),
             'P' => dice.of(&self.places).to_string(),
             'W' => match dice.roll(8) {
-                0 => self.unlisted(&self.words, dice),
+                0 | 3 => self.unlisted(&self.words, dice),
                 1 => dice.of(&self.own[&'<']).to_string() + dice.of(&self.words),
                 2 => dice.of(&self.words).to_string() + dice.of(&self.own[&'>']),
                 _ => dice.of(&self.words).to_string(),
