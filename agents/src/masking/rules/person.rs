@@ -11,6 +11,7 @@ mod deeds;
 mod honorific;
 mod label;
 mod latin;
+mod likeness;
 mod prose;
 mod roster;
 pub(in crate::masking) mod shape;

@@ -341,7 +341,7 @@ pub(super) fn is_thing(text: &str) -> bool {
             | "寸志"
     ) || is_count(text)
         || text.chars().any(|c| matches!(c, '一' | '二' | '三'))
-        && text.contains(['回', '件', '個', '階', '号'])
+            && text.contains(['回', '件', '個', '階', '号'])
 }
 
 /// 四人, 一万円, 件目: so many of something, or the how-manieth.

@@ -223,8 +223,13 @@ fn guarded(scene: &Scene, known: &Known, names: &mut Names) {
             let bullet = view.before(start) == Some(' ')
                 && start >= 2
                 && ".-・*)".contains(view.chars[start - 2]);
-            let opened = view.before(start).is_none_or(|c| "\n「(、。・→".contains(c)) || bullet;
-            let closed = view.get(end).is_none_or(|c| "」)、。・→がはもにと\n:".contains(c));
+            let opened = view
+                .before(start)
+                .is_none_or(|c| "\n「(、。・→".contains(c))
+                || bullet;
+            let closed = view
+                .get(end)
+                .is_none_or(|c| "」)、。・→がはもにと\n:".contains(c));
             if opened && closed && !names.covers(start, end) && scene.is_open(start, end) {
                 names.add(Name {
                     start,

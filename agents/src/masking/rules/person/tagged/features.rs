@@ -4,28 +4,9 @@ use super::candidates::{Candidate, Kind, beside};
 use crate::masking::chars::{is_han, is_hiragana, is_katakana};
 use crate::masking::lexicon::lexicon;
 use crate::masking::normal::View;
+use crate::masking::rules::person::likeness::likeness;
 use crate::masking::rules::person::prose::is_prefecture;
 use crate::masking::rules::person::shape;
-use rustc_hash::FxHashMap;
-use std::sync::LazyLock;
-
-/// How much rather a kanji begins, ends a surname, begins, ends a given name than a word, each from
-/// 0 to 7; 8 for what is no kanji of the lists.
-fn likeness(c: char) -> [u32; 4] {
-    static LIKENESS: LazyLock<FxHashMap<char, [u32; 4]>> = LazyLock::new(|| {
-        let line = |line: &str| {
-            let (kanji, digits) = line.split_once('\t')?;
-            let mut digits = digits.chars().filter_map(|c| c.to_digit(10));
-            let [a, b, c, d] = std::array::from_fn(|_| digits.next().unwrap_or(0));
-            Some((kanji.chars().next()?, [a, b, c, d]))
-        };
-        include_str!("../../../lexicon/likeness.tsv")
-            .lines()
-            .filter_map(line)
-            .collect()
-    });
-    LIKENESS.get(&c).copied().unwrap_or([8; 4])
-}
 
 /// Features are numbers of so many bits.
 pub(super) const BITS: u32 = 18;

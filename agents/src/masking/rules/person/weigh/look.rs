@@ -1,6 +1,7 @@
 //! How much a word looks like a name.
 
 use super::super::honorific;
+use super::super::likeness::{is_given_like, is_name_like};
 use super::super::shape::{self, Name, Part, Strength};
 use super::is_letter;
 use crate::masking::chars::{is_han, is_hiragana, is_katakana};
@@ -82,7 +83,8 @@ pub(super) fn look(view: &View, start: usize, end: usize) -> Option<(Look, Name)
         Strength::Surname => Look::Surname,
         Strength::Single if surname.is_some() => Look::Unknown,
         Strength::Single | Strength::Guess if continental && end - start >= 2 => Look::Short,
-        Strength::Single if end - start >= 2 => Look::Given,
+        Strength::Single if end - start >= 2 && is_given_like(text) => Look::Given,
+        Strength::Single if end - start >= 2 => Look::Unknown,
         // 毛受拓海: a list has 拓海, and none 受拓海.
         Strength::Guess if name.parts.len() == 2 => match unlisted(view, start, end) {
             Some((Look::Tail, name)) => return Some((Look::Tail, name)),
@@ -114,9 +116,8 @@ fn unlisted(view: &View, start: usize, end: usize) -> Option<(Look, Name)> {
         });
     }
     // 斉藤銀河, 斉藤 銀河: a surname that is neither place nor word, and a word that is a given name too.
-    let sure = |text: &str| {
-        lexicon.surname(text).is_some_and(|s| !s.place) && !lexicon.is_word(text)
-    };
+    let sure =
+        |text: &str| lexicon.surname(text).is_some_and(|s| !s.place) && !lexicon.is_word(text);
     if let Some(cut) = (start + 2..end.min(start + 4)).find(|&cut| {
         let given = view.slice(cut, end).trim_start();
         GIVEN_WORDS.contains(given) && sure(view.slice(start, cut))
@@ -187,7 +188,11 @@ fn unlisted(view: &View, start: usize, end: usize) -> Option<(Look, Name)> {
         return Some((Look::Short, name));
     }
     let fits = (2..=5).contains(&(end - start)) && han(text);
-    let loose = if wordy { Look::Loose } else { Look::Unknown };
+    let loose = if wordy || !is_name_like(text) {
+        Look::Loose
+    } else {
+        Look::Unknown
+    };
     let initial = lexicon.surname_initial(text);
     let nouns = wordy
         && (end - start > 3 || lexicon.is_word(view.slice(start, start + 2)) && start + 3 < end);
