@@ -22,7 +22,7 @@ use candidates::Candidate;
 const WEIGHTS: &[u8; 1 << features::BITS] = include_bytes!("tagged/model.bin");
 
 /// Scores above it are names. Below it each name more costs several masks too many.
-const THRESHOLD: i32 = 22;
+const THRESHOLD: i32 = 30;
 
 pub(super) fn find(scene: &Scene, names: &mut Names) {
     let view = scene.view;

@@ -139,7 +139,7 @@ fn weigh(scene: &Scene, names: &Names, at: usize, before: u8) -> Option<Name> {
     let broken = before_break(view, at);
     let mut best: Option<(u8, Name)> = None;
     for end in (at + 1..=run).chain(spaced).chain(broken) {
-        let bare = end == at + 1 && !listed && before < 4 && !is_clock(view, end)
+        let bare = end == at + 1 && !listed && before < 3 && !is_clock(view, end)
             || end > kanji && end < kanji + 2;
         let Some(after) = (!bare).then(|| after(view, names, end)).flatten() else {
             continue;

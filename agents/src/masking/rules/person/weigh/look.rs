@@ -101,9 +101,7 @@ fn unlisted(view: &View, start: usize, end: usize) -> Option<(Look, Name)> {
     let text = view.slice(start, end);
     let kana = text.ends_with(is_hiragana);
     if end - start == 1 {
-        let alone = GIVEN_KANJI.contains(text)
-            && !view.before(start).is_some_and(is_word_like)
-            && !view.get(end).is_some_and(is_word_like);
+        let alone = GIVEN_KANJI.contains(text) && !view.get(end).is_some_and(is_word_like);
         let initial = lexicon.given_initial(text);
         let part = Part {
             start,
@@ -168,12 +166,19 @@ fn unlisted(view: &View, start: usize, end: usize) -> Option<(Look, Name)> {
     let tail = (start + 2..=(start + 4).min(end.saturating_sub(1))).find_map(|cut| {
         let (surname, given) = (view.slice(start, cut), view.slice(cut, end));
         let known = lexicon.given(given).is_some() && !lexicon.is_word(given);
-        (han(surname) && known && !lexicon.is_word(surname) && (end - cut >= 2 || !wordy))
-            .then(|| two(view, start, cut, end))
+        let fits = if lexicon.is_word(surname) {
+            end - cut >= 2 && is_name_like(surname)
+        } else {
+            end - cut >= 2 || !wordy
+        };
+        (han(surname) && known && fits).then(|| two(view, start, cut, end))
     });
     if let Some(name) = tail {
+        let part = name.parts[0];
         return Some((
-            if name.parts[1].end - name.parts[1].start < 2 {
+            if name.parts[1].end - name.parts[1].start < 2
+                || lexicon.is_word(view.slice(part.start, part.end))
+            {
                 Look::Unknown
             } else {
                 Look::Tail
