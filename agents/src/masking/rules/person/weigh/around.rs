@@ -170,6 +170,13 @@ fn role(view: &View, end: usize) -> bool {
         .is_some_and(|words| words.iter().any(|word| text.ends_with(word)))
 }
 
+/// 長女, 部長: not the surname of the name behind it.
+pub(super) fn is_role_word(word: &str) -> bool {
+    let mut back = word.chars().rev();
+    let listed = ROLE.get(&(back.next(), back.next()));
+    KINDRED.contains(word) || listed.is_some_and(|words| words.contains(&word))
+}
+
 fn kin(view: &View, end: usize) -> bool {
     (1..=2.min(end)).any(|n| KINDRED.contains(view.slice(end - n, end)))
 }

@@ -3,6 +3,7 @@
 use super::super::honorific;
 use super::super::likeness::{is_given_like, is_name_like};
 use super::super::shape::{self, Name, Part, Strength};
+use super::around::is_role_word;
 use super::is_letter;
 use crate::masking::chars::{is_han, is_hiragana, is_katakana};
 use crate::masking::lexicon::{is_prefecture, lexicon};
@@ -167,7 +168,7 @@ fn unlisted(view: &View, start: usize, end: usize) -> Option<(Look, Name)> {
         let (surname, given) = (view.slice(start, cut), view.slice(cut, end));
         let known = lexicon.given(given).is_some() && !lexicon.is_word(given);
         let fits = if lexicon.is_word(surname) {
-            end - cut >= 2 && is_name_like(surname)
+            end - cut >= 2 && is_name_like(surname) && !is_role_word(surname)
         } else {
             end - cut >= 2 || !wordy
         };
