@@ -279,20 +279,20 @@ fn check(set: &str, recall: f64, precision: f64, leak: f64, over: f64) {
 
 #[test]
 fn names_are_found_in_the_texts_that_were_read_while_the_rules_were_written() {
-    check("a", 0.96, 0.96, 0.03, 8.0);
+    check("a", 0.97, 0.97, 0.02, 7.5);
 }
 
 #[test]
 fn names_are_found_in_texts_that_nobody_looked_at() {
-    check("b", 0.89, 0.96, 0.095, 8.0);
+    check("b", 0.915, 0.96, 0.068, 8.0);
 }
 
 #[test]
 fn names_are_found_in_more_texts_that_were_read() {
-    check("c", 0.86, 0.94, 0.10, 10.0);
+    check("c", 0.90, 0.98, 0.07, 4.0);
 }
 
 #[test]
 fn names_are_found_in_more_texts_that_nobody_looked_at() {
-    check("d", 0.86, 0.93, 0.10, 13.0);
+    check("d", 0.895, 0.95, 0.066, 11.5);
 }
