@@ -44,3 +44,18 @@ pub(super) fn likeness(c: char) -> [u32; 4] {
     });
     LIKENESS.get(&c).copied().unwrap_or([8; 4])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kanji_that_end_names_tell_names_from_words() {
+        for name in ["栗生沢", "嘉手苅", "雪谷", "莉々花"] {
+            assert!(is_name_like(name), "{name}");
+        }
+        for word in ["検図", "再診", "誤配"] {
+            assert!(!is_name_like(word), "{word}");
+        }
+    }
+}

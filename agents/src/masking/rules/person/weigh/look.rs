@@ -41,7 +41,7 @@ static GIVEN_WORDS: LazyLock<FxHashSet<&str>> = LazyLock::new(|| {
 });
 
 /// Given names of one kanji that are hardly ever a word by themselves.
-const GIVEN_KANJI: &str = "明茂誠翔健豊進勇隆修薫聡渉亮諒涼遼凌司悟徹剛稔浩弘宏博寛洋淳純潤順駿隼蓮樹葵蒼碧凛凜澪渚遥悠陸湊律奏暁旭昴瞬匠拓哲敦篤武毅愛恵瞳梓楓茜梢忍栞舞歩翼昇昌晃輝晶清忠治実勝満幹努勉惺禅蘭望光綾彩杏桃椿雅尚聖真学守保稜慧智仁孝義礼信護攻巌巖勲彰彬惇慎馨香泉静節操妙縁圭桂蕗藍萌響鈴";
+const GIVEN_KANJI: &str = "明茂誠翔健豊進勇隆修薫聡渉亮諒涼遼凌司悟徹剛稔浩弘宏博寛洋淳純潤駿隼蓮樹葵蒼碧凛凜澪遥悠陸律奏昴瞬匠拓哲敦篤武毅愛恵瞳梓楓茜忍舞歩昇昌晃輝晶清忠治勝幹努勉惺禅蘭望綾彩杏雅尚聖真保稜慧智仁孝巌巖勲彰彬惇慎馨香静圭桂萌";
 
 /// Points of the best look.
 pub(super) const MOST: u8 = 4;
