@@ -2,8 +2,9 @@
 
 use crate::door::operator_token_file;
 use crate::outcome::Failure;
-use crate::server::gateway::{KeyHeader, ProviderKey, UpstreamError};
+use crate::server::gateway::{self, KeyHeader, ProviderKey, UpstreamError};
 use agents::classes::ClassPolicy;
+use agents::gateway::Provider;
 use agents::masking::Policy;
 use anyhow::Context;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -14,6 +15,7 @@ use ledger::Layout;
 use schemas::{Hash, Period};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
@@ -23,6 +25,7 @@ use zeroize::Zeroizing;
 pub struct Config {
     pub server: Server,
     pub anthropic: Upstream,
+    pub openai: Upstream,
     /// How long each class is kept.
     pub retention: Periods,
     pub masking: Policy,
@@ -148,34 +151,53 @@ impl Default for TimestampConfig {
     }
 }
 
-/// A provider that calls go to.
-#[derive(Deserialize)]
+/// A provider that calls go to. What is absent is as the provider itself has it.
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Upstream {
-    pub base_url: String,
+    pub base_url: Option<String>,
     /// Environment variable that holds the provider's key.
-    pub key_env: String,
+    pub key_env: Option<String>,
     /// A file that holds it instead, readable by its owner only.
     pub key_file: Option<PathBuf>,
     /// How the provider wants its key.
-    pub key_header: KeyHeader,
+    pub key_header: Option<KeyHeader>,
 }
 
 impl Upstream {
     /// The provider's key, or why there is none. A key that is there and unusable is a fault.
-    pub fn key(&self) -> Result<Result<ProviderKey, String>, Failure> {
+    pub fn key(&self, provider: Provider) -> Result<Result<ProviderKey, String>, Failure> {
+        let usual = match provider {
+            Provider::Anthropic => "ANTHROPIC_API_KEY",
+            Provider::OpenAi => "OPENAI_API_KEY",
+        };
         let key = match &self.key_file {
             Some(path) => ProviderKey::from_file(path),
-            None => ProviderKey::from_env(&self.key_env),
+            None => ProviderKey::from_env(self.key_env.as_deref().unwrap_or(usual)),
         };
         match key {
             Ok(key) => Ok(Ok(key)),
             Err(error @ UpstreamError::NoKey(_)) => Ok(Err(error.to_string())),
-            Err(error) => Err(Failure::new(
-                error,
-                "see [anthropic] key_env and key_file in daicho.toml",
-            )),
+            Err(error) => {
+                let section = provider.as_str();
+                let help = format!("see [{section}] key_env and key_file in daicho.toml");
+                Err(Failure::new(error, help))
+            }
         }
+    }
+
+    pub fn open(&self, provider: Provider, key: ProviderKey) -> Result<gateway::Upstream, Failure> {
+        let (base, header) = match provider {
+            Provider::Anthropic => ("https://api.anthropic.com", KeyHeader::XApiKey),
+            Provider::OpenAi => ("https://api.openai.com", KeyHeader::Bearer),
+        };
+        let base = self.base_url.as_deref().unwrap_or(base);
+        gateway::Upstream::new(provider, base, key, self.key_header.unwrap_or(header)).map_err(
+            |error| {
+                let help = format!("correct [{}] in daicho.toml", provider.as_str());
+                Failure::new(error, help)
+            },
+        )
     }
 }
 
@@ -184,6 +206,7 @@ impl Default for Config {
         Config {
             server: Server::default(),
             anthropic: Upstream::default(),
+            openai: Upstream::default(),
             retention: default_periods(),
             masking: Policy::default(),
             classes: ClassPolicy::default(),
@@ -206,18 +229,26 @@ impl Default for Server {
     }
 }
 
-impl Default for Upstream {
-    fn default() -> Upstream {
-        Upstream {
-            base_url: "https://api.anthropic.com".to_owned(),
-            key_env: "ANTHROPIC_API_KEY".to_owned(),
-            key_file: None,
-            key_header: KeyHeader::default(),
+impl Config {
+    pub fn upstream(&self, provider: Provider) -> &Upstream {
+        match provider {
+            Provider::Anthropic => &self.anthropic,
+            Provider::OpenAi => &self.openai,
         }
     }
-}
 
-impl Config {
+    /// The providers' keys; and of those that have none, why.
+    pub fn keys(&self) -> Result<(BTreeMap<Provider, ProviderKey>, Vec<String>), Failure> {
+        let (mut keys, mut without) = (BTreeMap::new(), Vec::new());
+        for provider in Provider::ALL {
+            match self.upstream(provider).key(provider)? {
+                Ok(key) => drop(keys.insert(provider, key)),
+                Err(reason) => without.push(reason),
+            }
+        }
+        Ok((keys, without))
+    }
+
     /// Reads the ledger's configuration; without a file, the defaults.
     pub fn load(layout: &Layout) -> Result<Config, Failure> {
         let path = layout.config();

@@ -14,6 +14,7 @@ pub use node::Node;
 pub use work::news;
 
 use crate::outcome::{Done, Failure, Outcome};
+use agents::gateway::Provider;
 use axum::Router;
 use axum::extract::connect_info::IntoMakeServiceWithConnectInfo;
 use axum::extract::{Request, State};
@@ -25,17 +26,22 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 
 fn router(node: Node) -> Router {
-    let anthropic = match &node.gateway {
-        Some(gateway) => gateway::routes(Arc::clone(gateway)),
-        None => gateway::closed_routes(),
-    };
-    let gated = middleware::from_fn_with_state(node.clone(), only_acknowledged);
-    Router::new()
+    let mut router = Router::new();
+    for provider in Provider::ALL {
+        let side = match node.side(provider) {
+            Some(side) => gateway::routes(side),
+            None => gateway::closed_routes(provider),
+        };
+        let state = (node.clone(), provider);
+        let gated = middleware::from_fn_with_state(state, only_acknowledged);
+        let at = format!("/{}", provider.as_str());
+        router = router.nest(&at, side.with_state(()).layer(gated));
+    }
+    router
         .merge(console::routes())
         .merge(health::routes())
         .nest("/api/v1", api::routes())
         .nest("/log", tiles::routes())
-        .nest("/anthropic", anthropic.with_state(()).layer(gated))
         .with_state(node)
         .layer(middleware::from_fn(only_named_hosts))
 }
@@ -52,13 +58,11 @@ pub async fn serve(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Done {
     let work = work::start(&node);
-    let gateway = node.gateway.clone();
+    let gateway = Arc::clone(&node.gateway);
     let served = axum::serve(listener, app(node))
         .with_graceful_shutdown(stop)
         .await;
-    if let Some(gateway) = gateway {
-        gateway.idle().await;
-    }
+    gateway.idle().await;
     work.stop().await;
     served.map_err(|error| Failure::new(error, "see the cause; the ledger was closed cleanly"))?;
     Ok(Outcome::Well)
@@ -92,12 +96,16 @@ pub fn stop_signal() -> impl Future<Output = ()> {
 }
 
 /// Where nothing may be acknowledged, no prompt is taken in.
-async fn only_acknowledged(State(node): State<Node>, request: Request, next: Next) -> Response {
+async fn only_acknowledged(
+    State((node, provider)): State<(Node, Provider)>,
+    request: Request,
+    next: Next,
+) -> Response {
     match node.withheld() {
         None => next.run(request).await,
         Some(why) => {
             let message = format!("{why}: nothing was sent; try again later");
-            gateway::unavailable(&message)
+            gateway::unavailable(&message, provider)
         }
     }
 }

@@ -20,14 +20,16 @@ mod call;
 mod cut;
 mod ids;
 mod open_calls;
+mod operation;
 mod recorder;
 mod request;
 mod sessions;
 mod sse;
 
 pub use beside::{Beside, Looked};
-pub use call::{Admission, AdmitError, Call, Cleared, Operation, Recorded, Refusal};
+pub use call::{Admission, AdmitError, Call, Cleared, Recorded, Refusal};
 pub use open_calls::{OpenCalls, close_open_calls};
+pub use operation::{Operation, Provider};
 pub use recorder::{End, Recorder, TooLong};
 pub use sessions::Sessions;
 

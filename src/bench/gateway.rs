@@ -7,6 +7,7 @@ use crate::demo::upstream::{self, Scripted};
 use crate::outcome::Failure;
 use crate::server::gateway::ProviderKey;
 use crate::server::{self, Node};
+use agents::gateway::Provider;
 use agents::registry::issue_token;
 use ledger::Layout;
 use schemas::kinds::agents::AgentRegistered;
@@ -34,8 +35,9 @@ pub fn run(scratch: &Path, seconds: u64, figures: &mut Figures) -> Result<(), Fa
     })?;
     let (direct, through) = (provider.local_addr()?, listener.local_addr()?);
     let mut config = Config::default();
-    config.anthropic.base_url = format!("http://{direct}");
-    let node = Node::open(&dir, config, Some(ProviderKey::new("bench")?))?;
+    config.anthropic.base_url = Some(format!("http://{direct}"));
+    let keys = [(Provider::Anthropic, ProviderKey::new("bench")?)].into();
+    let node = Node::open(&dir, config, keys)?;
     let token = issue_token()?;
     let data = AgentRegistered {
         agent: "bench".parse()?,

@@ -23,7 +23,7 @@ pub fn run(scratch: &Path, seconds: u64, figures: &mut Figures) -> Result<(), Fa
         let layout = Layout::new(&dir);
         write_default(&layout)?;
         let token = std::fs::read_to_string(crate::door::operator_token_file(&layout))?;
-        let node = Node::open(&dir, Config::default(), None)?;
+        let node = Node::open(&dir, Config::default(), Default::default())?;
         let appender = node.appender.clone();
         let runtime = tokio::runtime::Runtime::new()?;
         let run = runtime.block_on(async {

@@ -50,12 +50,7 @@ pub fn run(cli: &Cli) -> Done {
     checks.push(("space", space(layout.dir())));
     checks.push(("writer", writer(&layout)));
     if let Ok(config) = &config {
-        let key = match config.anthropic.key() {
-            Ok(Ok(_)) => Ok("there".to_owned()),
-            Ok(Err(none)) => Ok(format!("the gateway would be closed: {none}")),
-            Err(failure) => Err(format!("{:#}", failure.fault)),
-        };
-        checks.push(("provider key", key));
+        checks.push(("provider key", provider_keys(config)));
         if let Ok(reader) = &reader {
             checks.push(("policies", in_force(reader, config)));
             checks.push(("time stamps", time_stamps(reader, config)));
@@ -84,6 +79,15 @@ pub fn run(cli: &Cli) -> Done {
         Outcome::Well
     } else {
         Outcome::Wrong
+    })
+}
+
+fn provider_keys(config: &Config) -> Seen {
+    let (keys, without) = config.keys().map_err(|f| format!("{:#}", f.fault))?;
+    let there: Vec<_> = keys.keys().map(|provider| provider.as_str()).collect();
+    Ok(match there.as_slice() {
+        [] => format!("the gateway would be closed: {}", without.join("; ")),
+        there => format!("there for {}", there.join(" and ")),
     })
 }
 

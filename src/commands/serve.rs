@@ -3,6 +3,7 @@ use crate::config::Config;
 use crate::door::address_file;
 use crate::outcome::{Done, Failure, say};
 use crate::server::{self, Node};
+use agents::gateway::Provider;
 use anyhow::Context;
 use ledger::Layout;
 use tokio::net::TcpListener;
@@ -23,14 +24,11 @@ pub fn run(cli: &Cli, args: &Serve) -> Done {
                 "another program may use it: choose another with --listen or [server] listen",
             )
         })?;
-    let key = match config.anthropic.key()? {
-        Ok(key) => Some(key),
-        Err(reason) => {
-            eprintln!("note: the gateway is closed: {reason}");
-            None
-        }
-    };
-    let node = Node::open(&cli.data, config, key)?;
+    let (keys, without) = config.keys()?;
+    if keys.is_empty() {
+        eprintln!("note: the gateway is closed: {}", without.join("; "));
+    }
+    let node = Node::open(&cli.data, config, keys)?;
     let address = listener
         .local_addr()
         .context("the listener has no address")?;
@@ -42,7 +40,12 @@ pub fn run(cli: &Cli, args: &Serve) -> Done {
         server::stop_signal()
     };
     say!("console  http://{address}/");
-    say!("gateway  ANTHROPIC_BASE_URL=http://{address}/anthropic");
+    for provider in node.providers() {
+        match provider {
+            Provider::Anthropic => say!("gateway  ANTHROPIC_BASE_URL=http://{address}/anthropic"),
+            Provider::OpenAi => say!("gateway  OPENAI_BASE_URL=http://{address}/openai/v1"),
+        }
+    }
     let done = runtime.block_on(server::serve(listener, node, stop));
     let _ = std::fs::remove_file(address_file(&layout));
     done

@@ -4,6 +4,7 @@ use crate::config::{self, Config};
 use crate::outcome::Failure;
 use crate::server::gateway::ProviderKey;
 use crate::server::{self, Node};
+use agents::gateway::Provider;
 use agents::registry::Token;
 use anyhow::Context;
 use ledger::clock::SystemClock;
@@ -57,7 +58,7 @@ impl Stage {
         ))?;
         config.complete();
         let key = ProviderKey::new("demo-provider-key")?;
-        let node = Node::open(&dir, config, Some(key))?;
+        let node = Node::open(&dir, config, [(Provider::Anthropic, key)].into())?;
         let address = listener.local_addr()?;
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = node.clone();

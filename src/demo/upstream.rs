@@ -1,6 +1,7 @@
 //! A provider that follows a script: what the demo talks to, and what tests look behind.
 //!
-//! It answers as the Messages API does; the word at the end of the model's name chooses how:
+//! It answers as the Messages API does, and as OpenAI's APIs do ([`openai`]); the word at the
+//! end of the model's name chooses how:
 //!
 //! | model ends with | answer |
 //! |---|---|
@@ -13,8 +14,12 @@
 //! | `hang` | a stream that begins and never goes on, until the client leaves |
 //! | `silent` | no head at all, until the client leaves |
 //! | `redirect` | 307 to elsewhere |
+//! | `gzip` | the usual answer, compressed although nobody asked for that |
+//! | `br` | an answer in a coding that only its name says |
 //!
 //! A stream if `"stream": true`, else one JSON message.
+
+mod openai;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
@@ -98,6 +103,7 @@ pub fn routes(scripted: Arc<Scripted>) -> Router {
         .route("/v1/messages", post(messages))
         .route("/v1/messages/count_tokens", post(count_tokens))
         .route("/v1/models", get(models))
+        .merge(openai::routes())
         .with_state(scripted)
 }
 
@@ -142,27 +148,36 @@ async fn messages(State(scripted): State<Arc<Scripted>>, request: Request) -> Re
     if let Some(error) = error(&body) {
         return error;
     }
+    let stream = |message: &Value| stream(message, word(&body));
+    say(&scripted, &body, "request-id", message, stream).await
+}
+
+/// The answer that `message` makes, number by number; in `stream`'s form if it was asked for.
+async fn say(
+    scripted: &Scripted,
+    body: &Value,
+    request_id: &'static str,
+    message: impl Fn(&Value, usize) -> Value,
+    stream: impl Fn(&Value) -> String,
+) -> Response {
     let leaving = Leaving(Arc::clone(&scripted.left));
-    if word(&body) == "silent" {
+    if word(body) == "silent" {
         let _leaving = leaving;
         return std::future::pending().await;
     }
     let number = scripted.answered.fetch_add(1, Ordering::SeqCst);
-    let message = message(&body, number);
+    let message = message(body, number);
     let streaming = body["stream"] == Value::Bool(true);
     let (media, bytes) = if streaming {
-        (
-            "text/event-stream; charset=utf-8",
-            stream(&message, word(&body)),
-        )
+        ("text/event-stream; charset=utf-8", stream(&message))
     } else {
         ("application/json", message.to_string())
     };
     let head = [
         ("content-type", media.to_owned()),
-        ("request-id", format!("req_scripted_{number}")),
+        (request_id, format!("req_scripted_{number}")),
     ];
-    match word(&body) {
+    match word(body) {
         "break" => {
             let half = bytes.as_bytes()[..bytes.len() / 2].to_vec();
             let broken = Err(io::Error::from(io::ErrorKind::ConnectionReset));
@@ -178,6 +193,14 @@ async fn messages(State(scripted): State<Arc<Scripted>>, request: Request) -> Re
             });
             let body = Body::from_stream(begun.chain(never));
             (head, body).into_response()
+        }
+        coding @ ("gzip" | "br") => {
+            let packed = if coding == "gzip" {
+                gzip(&bytes)
+            } else {
+                b"\x0b".to_vec()
+            };
+            (head, [("content-encoding", coding)], packed).into_response()
         }
         _ if streaming => (head, in_pieces(bytes.into_bytes(), Vec::new())).into_response(),
         _ => (head, bytes).into_response(),
@@ -206,6 +229,14 @@ fn in_pieces(bytes: Vec<u8>, end: Vec<io::Result<Bytes>>) -> Body {
     }))
 }
 
+fn gzip(text: &str) -> Vec<u8> {
+    use std::io::Write;
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    // Into memory: writing cannot fail.
+    let _ = packer.write_all(text.as_bytes());
+    packer.finish().unwrap_or_default()
+}
+
 /// The last word of the model's name.
 fn word(body: &Value) -> &str {
     body["model"]
@@ -216,7 +247,12 @@ fn word(body: &Value) -> &str {
         .unwrap_or_default()
 }
 
-fn error(body: &Value) -> Option<Response> {
+/// As the provider says it, in this shape.
+fn failing(
+    body: &Value,
+    request_id: &'static str,
+    shape: impl Fn(&str, &str) -> String,
+) -> Option<Response> {
     let (status, kind, message) = match word(body) {
         "400" => (
             400,
@@ -245,14 +281,19 @@ fn error(body: &Value) -> Option<Response> {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let head = [
         ("content-type", "application/json"),
-        ("request-id", "req_scripted_error"),
+        (request_id, "req_scripted_error"),
         ("retry-after", "0"),
     ];
+    Some((status, head, shape(kind, message)).into_response())
+}
+
+fn error(body: &Value) -> Option<Response> {
     // Odd white space on purpose: it must come through.
-    let text = format!(
-        "{{\"type\": \"error\",  \"error\": {{\"type\": \"{kind}\", \"message\": \"{message}\"}}, \"request_id\": \"req_scripted_error\"}}"
-    );
-    Some((status, head, text).into_response())
+    failing(body, "request-id", |kind, message| {
+        format!(
+            "{{\"type\": \"error\",  \"error\": {{\"type\": \"{kind}\", \"message\": \"{message}\"}}, \"request_id\": \"req_scripted_error\"}}"
+        )
+    })
 }
 
 fn tokens(body: &Value) -> u64 {

@@ -1,8 +1,10 @@
-//! The gateway's HTTP face: `/anthropic/…`, as the provider's own API, but recorded.
+//! The gateway's HTTP face: `/anthropic/…` and `/openai/…`, as the provider's own API, but
+//! recorded.
 //!
 //! | request | what happens |
 //! |---|---|
 //! | `POST /v1/messages`, `/v1/messages/count_tokens` | masked, recorded, sent, answered, recorded |
+//! | `POST /v1/chat/completions`, `/v1/responses` | the same, as OpenAI's API |
 //! | `GET /v1/models`, `/v1/models/{id}` | passed on with the gateway's key; carries no prompt, so no event |
 //! | `HEAD`, `GET /api/hello` | 200, for everyone |
 //! | anything else | 404: what nobody has thought about does not pass |
@@ -20,7 +22,7 @@ pub use upstream::{KeyHeader, ProviderKey, Upstream, UpstreamError};
 
 use crate::policies::InForce;
 use agents::capture::Capture;
-use agents::gateway::{Beside, Call, Looked, Operation};
+use agents::gateway::{Beside, Call, Looked, Operation, Provider};
 use agents::registry::{Agents, Failures};
 use axum::Router;
 use axum::body::Body;
@@ -52,29 +54,28 @@ const BODY_PATIENCE: Duration = Duration::from_secs(60);
 /// Calls in flight. Each can hold a body, its masked copy and an answer in memory.
 const MOST_CALLS: u32 = 256;
 
-/// Everything that a call needs: who may speak, what may leave, where it is recorded, where
-/// it goes.
+/// What every call needs: who may speak, what may leave, where it is recorded.
 pub struct Gateway {
     appender: Appender,
     rules: Arc<InForce>,
     agents: View<Agents>,
-    upstream: Upstream,
     failures: Mutex<Failures>,
     calls: Arc<Semaphore>,
 }
 
+/// The gateway as one provider: where its calls go, and in which shape it speaks.
+#[derive(Clone)]
+pub struct Side {
+    gateway: Arc<Gateway>,
+    upstream: Arc<Upstream>,
+}
+
 impl Gateway {
-    pub fn new(
-        appender: Appender,
-        rules: InForce,
-        agents: View<Agents>,
-        upstream: Upstream,
-    ) -> Gateway {
+    pub fn new(appender: Appender, rules: InForce, agents: View<Agents>) -> Gateway {
         Gateway {
             appender,
             rules: Arc::new(rules),
             agents,
-            upstream,
             failures: Mutex::default(),
             calls: Arc::new(Semaphore::new(MOST_CALLS as usize)),
         }
@@ -97,24 +98,39 @@ impl Gateway {
         });
         receiver.await.unwrap_or_else(|_| Err(ended()))
     }
+}
 
-    async fn call(self: Arc<Self>, operation: Operation, request: Request) -> Response {
-        let id = self.appender.new_id();
+impl Side {
+    pub fn new(gateway: Arc<Gateway>, upstream: Arc<Upstream>) -> Side {
+        Side { gateway, upstream }
+    }
+
+    fn provider(&self) -> Provider {
+        self.upstream.provider()
+    }
+
+    /// An answer of our own.
+    fn say(&self, fault: Fault) -> Response {
+        fault.into_response(self.gateway.appender.new_id(), self.provider())
+    }
+
+    async fn call(self, operation: Operation, request: Request) -> Response {
+        let (id, provider) = (self.gateway.appender.new_id(), self.provider());
         match self.begin(id, operation, request).await {
             Ok(response) => response,
-            Err(fault) => fault.into_response(id),
+            Err(fault) => fault.into_response(id, provider),
         }
     }
 
     async fn begin(
-        self: Arc<Self>,
+        self,
         id: EventId,
         operation: Operation,
         request: Request,
     ) -> Result<Response, Fault> {
         let (parts, body) = request.into_parts();
-        let agent = self.caller(&parts).await?;
-        let Ok(permit) = Arc::clone(&self.calls).try_acquire_owned() else {
+        let agent = self.gateway.caller(&parts).await?;
+        let Ok(permit) = Arc::clone(&self.gateway.calls).try_acquire_owned() else {
             return Err(Fault::overloaded());
         };
         let url = self
@@ -127,11 +143,11 @@ impl Gateway {
         }
         let outbound = Outbound {
             url,
-            headers: headers::outbound(&parts.headers),
+            headers: headers::outbound(&parts.headers, self.provider()),
         };
         let body = read_body(&parts.headers, body).await?;
 
-        let session = parts.headers.get("x-claude-code-session-id");
+        let session = parts.headers.get(headers::session(self.provider()));
         let session = session.and_then(|session| session.to_str().ok());
         let destination = self.upstream.destination().clone();
         let call = Call::new(id, agent, session, operation, destination);
@@ -189,75 +205,75 @@ async fn read_body(headers: &HeaderMap, body: Body) -> Result<Capture, Fault> {
 }
 
 /// 503 in the provider's own shape.
-pub fn unavailable(message: &str) -> Response {
-    let error = serde_json::json!({ "type": "api_error", "message": message });
-    let body = axum::Json(serde_json::json!({ "type": "error", "error": error }));
+pub fn unavailable(message: &str, provider: Provider) -> Response {
+    let body = axum::Json(fault::body("api_error", message, None, provider));
     (StatusCode::SERVICE_UNAVAILABLE, body).into_response()
 }
 
-/// What stands in the gateway's place while no provider's key is given.
-pub fn closed_routes() -> Router {
+/// What stands in the gateway's place while no key of this provider is given.
+pub fn closed_routes(provider: Provider) -> Router {
     let message = "this gateway has no provider's key; its operator gives one in daicho.toml";
-    let closed = move || async move { unavailable(message) };
+    let closed = move || async move { unavailable(message, provider) };
     Router::new().fallback(closed)
 }
 
-/// The gateway's paths, to be mounted under `/anthropic`.
+/// The paths of one side, to be mounted under `/anthropic` or `/openai`.
 ///
 /// Serve with `into_make_service_with_connect_info::<SocketAddr>()`: failed attempts are
 /// recorded with the address that they came from.
-pub fn routes(gateway: Arc<Gateway>) -> Router {
-    Router::new()
-        .route("/v1/messages", post(messages))
-        .route("/v1/messages/count_tokens", post(count_tokens))
+pub fn routes(side: Side) -> Router {
+    let calls = |operation| {
+        post(move |State(side): State<Side>, request: Request| side.call(operation, request))
+    };
+    let routes = match side.provider() {
+        Provider::Anthropic => Router::new()
+            .route("/v1/messages", calls(Operation::Messages))
+            .route("/v1/messages/count_tokens", calls(Operation::CountTokens))
+            .route("/api/hello", get(StatusCode::OK)),
+        Provider::OpenAi => Router::new()
+            .route("/v1/chat/completions", calls(Operation::ChatCompletions))
+            .route("/v1/responses", calls(Operation::Responses)),
+    };
+    routes
         .route("/v1/models", get(models))
         .route("/v1/models/{model}", get(models))
-        .route("/api/hello", get(StatusCode::OK))
         .method_not_allowed_fallback(wrong_method)
         .fallback(not_found)
-        .with_state(gateway)
-}
-
-async fn messages(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
-    gateway.call(Operation::Messages, request).await
-}
-
-async fn count_tokens(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
-    gateway.call(Operation::CountTokens, request).await
+        .with_state(side)
 }
 
 /// The list of models. No prompt leaves with it, and what names a model in its address passed
 /// the rules, so it is no event: clients ask for it at every start, and a ledger of that would
 /// say nothing. What the rules find in it is one, and does not leave.
-async fn models(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
-    let id = gateway.appender.new_id();
-    match gateway.models(request).await {
+async fn models(State(side): State<Side>, request: Request) -> Response {
+    match side.models(request).await {
         Ok(response) => response,
-        Err(fault) => fault.into_response(id),
+        Err(fault) => side.say(fault),
     }
 }
 
-async fn not_found(State(gateway): State<Arc<Gateway>>, uri: Uri) -> Response {
+async fn not_found(State(side): State<Side>, uri: Uri) -> Response {
     let known = uri.path().starts_with("/v1/");
-    Fault::not_found(known).into_response(gateway.appender.new_id())
+    side.say(Fault::not_found(known, side.provider()))
 }
 
-async fn wrong_method(State(gateway): State<Arc<Gateway>>) -> Response {
-    Fault::wrong_method().into_response(gateway.appender.new_id())
+async fn wrong_method(State(side): State<Side>) -> Response {
+    side.say(Fault::wrong_method())
 }
 
-impl Gateway {
+impl Side {
     async fn models(&self, request: Request) -> Result<Response, Fault> {
         let (parts, _) = request.into_parts();
-        let agent = self.caller(&parts).await?;
+        let agent = self.gateway.caller(&parts).await?;
         let url = self
             .upstream
             .url(&parts.uri)
             .ok_or_else(Fault::unsound_query)?;
-        let headers = headers::outbound(&parts.headers);
-        let Looked { blocks, withheld } = beside(&parts.uri, &headers).look(&self.rules.masker());
+        let headers = headers::outbound(&parts.headers, self.provider());
+        let masker = self.gateway.rules.masker();
+        let Looked { blocks, withheld } = beside(&parts.uri, &headers).look(&masker);
         if !blocks.is_empty() {
-            return Err(self.violated(&agent, blocks).await);
+            return Err(self.gateway.violated(&agent, blocks).await);
         }
         let headers = headers::without(headers, &withheld);
         let answer = self.upstream.get(url, headers).await;

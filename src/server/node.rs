@@ -1,4 +1,4 @@
-use super::gateway::{Gateway, ProviderKey, Upstream};
+use super::gateway::{Gateway, ProviderKey, Side, Upstream};
 use super::timestamps::Timestamps;
 use super::witnesses::Witnesses;
 use crate::commands::open_failed;
@@ -10,10 +10,11 @@ use crate::outcome::Failure;
 use crate::policies::{self, InForce};
 use crate::roster;
 use crate::views::Views;
-use agents::gateway::close_open_calls;
+use agents::gateway::{Provider, close_open_calls};
 use exporters::forward::Forwarder;
 use ledger::{Appender, Layout, Reader};
 use schemas::Hash;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -28,8 +29,9 @@ pub struct Node {
     pub guard: Arc<Guard>,
     /// SHA-256 of the operator's token.
     pub operator: Hash,
-    /// Absent when no provider's key was given.
-    pub gateway: Option<Arc<Gateway>>,
+    pub gateway: Arc<Gateway>,
+    /// Of the providers whose key was given.
+    upstreams: BTreeMap<Provider, Arc<Upstream>>,
     /// One per receiver of the log.
     pub forwarders: Arc<Vec<Forwarder>>,
     /// Absent when no policy is configured.
@@ -41,7 +43,11 @@ pub struct Node {
 impl Node {
     /// Opens a ledger to serve it: adopts the configuration's policies, ends the calls that
     /// an earlier process left open, begins to forward.
-    pub fn open(data: &Path, config: Config, key: Option<ProviderKey>) -> Result<Node, Failure> {
+    pub fn open(
+        data: &Path,
+        config: Config,
+        keys: BTreeMap<Provider, ProviderKey>,
+    ) -> Result<Node, Failure> {
         let layout = Layout::new(data);
         let keyring = Arc::new(Keyring::of(data));
         let (appender, reader) = ledger::open(data, keyring.options()).map_err(open_failed)?;
@@ -64,30 +70,20 @@ impl Node {
         appender.append(batch).map_err(append_failed)?;
         views.catch_up()?;
 
-        let gateway = match key {
-            Some(key) => {
-                let upstream =
-                    Upstream::new(&config.anthropic.base_url, key, config.anthropic.key_header)
-                        .map_err(|error| {
-                            Failure::new(error, "correct [anthropic] in daicho.toml")
-                        })?;
-                let rules = InForce::new(
-                    reader.clone(),
-                    &views,
-                    masking::tag_key(&layout)?,
-                    Arc::clone(&masker),
-                    config.classes,
-                );
-                let agents = views.agents.clone();
-                Some(Arc::new(Gateway::new(
-                    appender.clone(),
-                    rules,
-                    agents,
-                    upstream,
-                )))
-            }
-            None => None,
-        };
+        let mut upstreams = BTreeMap::new();
+        for (provider, key) in keys {
+            let upstream = config.upstream(provider).open(provider, key)?;
+            upstreams.insert(provider, Arc::new(upstream));
+        }
+        let rules = InForce::new(
+            reader.clone(),
+            &views,
+            masking::tag_key(&layout)?,
+            Arc::clone(&masker),
+            config.classes,
+        );
+        let gateway = Gateway::new(appender.clone(), rules, views.agents.clone());
+        let gateway = Arc::new(gateway);
         let witnesses = Witnesses::open(config.witness, data, &reader)?.map(Arc::new);
         let timestamps = Timestamps::open(&config.timestamp, data, &reader)?.map(Arc::new);
         let mut forwarders = Vec::new();
@@ -112,10 +108,21 @@ impl Node {
             guard,
             operator,
             gateway,
+            upstreams,
             forwarders,
             witnesses,
             timestamps,
         })
+    }
+
+    pub fn providers(&self) -> impl Iterator<Item = Provider> {
+        self.upstreams.keys().copied()
+    }
+
+    /// The gateway as this provider, if there is a key for it.
+    pub fn side(&self, provider: Provider) -> Option<Side> {
+        let upstream = self.upstreams.get(&provider)?;
+        Some(Side::new(Arc::clone(&self.gateway), Arc::clone(upstream)))
     }
 
     /// Why nothing is acknowledged at the moment although the ledger could record it.

@@ -1,10 +1,12 @@
 //! A provider's answer, read for the record: the message that its bytes amount to.
 
+mod anthropic;
+mod chat;
+mod responses;
+
 use super::sse;
-use crate::masking::json;
-use serde_json::value::RawValue;
-use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use crate::masking::Dialect;
+use serde_json::Value;
 
 /// What the bytes of an answer say. Built from whole and from broken ones alike.
 #[derive(Debug, Default, PartialEq)]
@@ -15,9 +17,10 @@ pub(super) struct Answer {
     pub others: Vec<Value>,
     /// The model asked for these, to the end of their arguments.
     pub tools: Vec<ToolUse>,
+    pub facts: Facts,
     /// A stream said that it was finished.
     pub stopped: bool,
-    /// A stream said that it failed, after its head had said that all is well.
+    /// It said that it failed, after its head had said that all is well.
     pub failed: bool,
 }
 
@@ -29,270 +32,89 @@ pub(super) struct ToolUse {
     pub arguments: String,
 }
 
+/// What the provider says of its answer, in one set of words for all providers. Tokens are
+/// counted apart: those read from a cache are not among those of the input.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Facts {
+    pub model: Option<String>,
+    pub id: Option<String>,
+    pub stop_reason: Option<String>,
+    pub input_tokens: Option<u64>,
+    pub output_tokens: Option<u64>,
+    pub cache_read_tokens: Option<u64>,
+    pub cache_creation_tokens: Option<u64>,
+}
+
 impl Answer {
-    pub fn from_body(body: &[u8]) -> Answer {
-        match serde_json::from_slice(body) {
-            Ok(message) => Answer {
-                message,
-                tools: tools_in(body),
-                ..Answer::default()
-            },
-            Err(_) => {
-                let message = Value::String(String::from_utf8_lossy(body).into_owned());
-                Answer {
-                    message,
-                    ..Answer::default()
-                }
+    pub fn from_body(body: &[u8], dialect: Dialect) -> Answer {
+        let mut answer = Answer::default();
+        let Ok(message) = serde_json::from_slice(body) else {
+            answer.message = Value::String(String::from_utf8_lossy(body).into_owned());
+            return answer;
+        };
+        answer.message = message;
+        match dialect {
+            Dialect::Anthropic => answer.tools = anthropic::tools_in(body),
+            Dialect::OpenAiChat => answer.tools = chat::tools_in(&answer.message, true),
+            Dialect::OpenAiResponses => {
+                answer.tools = responses::tools_in(&answer.message);
+                answer.failed = responses::says_failed(&answer.message);
             }
         }
+        answer.with_facts(dialect)
     }
 
-    pub fn from_stream(stream: &[u8]) -> Answer {
-        let mut assembly = Assembly::default();
+    pub fn from_stream(stream: &[u8], dialect: Dialect) -> Answer {
+        let mut answer = Answer::default();
         let sse::Events {
             events,
             asides,
             tail,
         } = sse::events(stream);
+        let mut said = Vec::with_capacity(events.len());
         for data in events {
             match serde_json::from_slice::<Value>(&data) {
-                Ok(event) => assembly.add(event),
-                Err(_) => assembly.keep(&data),
+                Ok(event) => said.push(event),
+                Err(_) if data == DONE && dialect != Dialect::Anthropic => answer.stopped = true,
+                Err(_) => answer.keep(&data),
             }
         }
         for rest in [asides.as_slice(), tail] {
             if !rest.is_empty() {
-                assembly.keep(rest);
+                answer.keep(rest);
             }
         }
-        assembly.finish()
+        let answer = match dialect {
+            Dialect::Anthropic => anthropic::assemble(said, answer),
+            Dialect::OpenAiChat => chat::assemble(said, answer),
+            Dialect::OpenAiResponses => responses::assemble(said, answer),
+        };
+        answer.with_facts(dialect)
     }
 
-    pub fn text(&self, key: &str) -> Option<&str> {
-        self.message.get(key)?.as_str()
-    }
-
-    /// Tokens by kind: from `usage`, or from the top of an answer that is only a count.
-    pub fn tokens(&self, key: &str) -> Option<u64> {
-        self.message
-            .get("usage")
-            .unwrap_or(&self.message)
-            .get(key)?
-            .as_u64()
-    }
-}
-
-type Object<'a> = BTreeMap<String, &'a RawValue>;
-
-fn tools_in(body: &[u8]) -> Vec<ToolUse> {
-    let object: Object = serde_json::from_slice(body).unwrap_or_default();
-    let blocks: Vec<&RawValue> = object
-        .get("content")
-        .and_then(|content| serde_json::from_str(content.get()).ok())
-        .unwrap_or_default();
-    let tool = |block: &RawValue| {
-        let block: Object = serde_json::from_str(block.get()).ok()?;
-        let text = |key| serde_json::from_str::<String>(block.get(key)?.get()).ok();
-        is_tool(&text("type")?).then_some(())?;
-        Some(ToolUse {
-            id: text("id").unwrap_or_default(),
-            name: text("name").unwrap_or_default(),
-            arguments: block
-                .get("input")
-                .map_or("", |input| input.get())
-                .to_owned(),
-        })
-    };
-    blocks.into_iter().filter_map(tool).collect()
-}
-
-/// `tool_use`, `server_tool_use`, `mcp_tool_use`, and the next one.
-fn is_tool(kind: &str) -> bool {
-    kind.ends_with("tool_use")
-}
-
-/// Parts of a streamed message on their way to being one.
-#[derive(Default)]
-struct Assembly {
-    message: Map<String, Value>,
-    blocks: BTreeMap<u64, Block>,
-    answer: Answer,
-}
-
-#[derive(Default)]
-struct Block {
-    start: Map<String, Value>,
-    /// Text by the field that it grows, as `text` and `thinking`.
-    grown: BTreeMap<String, String>,
-    arguments: String,
-    citations: Vec<Value>,
-    /// What deltas of unknown kinds hold besides text.
-    others: Vec<Value>,
-    stopped: bool,
-}
-
-impl Assembly {
     fn keep(&mut self, bytes: &[u8]) {
-        self.answer
-            .others
+        self.others
             .push(Value::String(String::from_utf8_lossy(bytes).into_owned()));
     }
 
-    fn add(&mut self, mut event: Value) {
-        let index = event.get("index").and_then(Value::as_u64).unwrap_or(0);
-        match event.get("type").and_then(Value::as_str) {
-            Some("message_start") => {
-                if let Some(Value::Object(message)) = event.get_mut("message").map(Value::take) {
-                    let before = std::mem::replace(&mut self.message, message);
-                    self.lay_aside(before);
-                }
-            }
-            Some("content_block_start") => {
-                let block = self.blocks.entry(index).or_default();
-                if let Some(Value::Object(start)) = event.get_mut("content_block").map(Value::take)
-                {
-                    let before = std::mem::replace(&mut block.start, start);
-                    self.lay_aside(before);
-                }
-            }
-            Some("content_block_delta") => {
-                let delta = event.get_mut("delta").map(Value::take).unwrap_or_default();
-                self.blocks.entry(index).or_default().grow(delta);
-            }
-            Some("content_block_stop") => self.blocks.entry(index).or_default().stopped = true,
-            Some("message_delta") => self.delta(event),
-            Some("message_stop") => self.answer.stopped = true,
-            Some("ping") => {}
-            Some("error") => {
-                self.answer.failed = true;
-                self.answer.others.push(event);
-            }
-            _ => self.answer.others.push(event),
-        }
-    }
-
-    /// What a later event says otherwise is kept, so that it is searched like all else.
-    fn lay_aside(&mut self, before: Map<String, Value>) {
-        if !before.is_empty() {
-            self.answer.others.push(Value::Object(before));
-        }
-    }
-
-    /// `delta` holds fields of the message, `usage` totals so far.
-    fn delta(&mut self, mut event: Value) {
-        if let Some(Value::Object(delta)) = event.get_mut("delta").map(Value::take) {
-            for (field, value) in delta {
-                if let Some(before @ Value::String(_)) = self.message.insert(field, value) {
-                    self.answer.others.push(before);
-                }
-            }
-        }
-        if let Some(Value::Object(usage)) = event.get_mut("usage").map(Value::take) {
-            match self.message.get_mut("usage") {
-                Some(Value::Object(so_far)) => so_far.extend(usage),
-                _ => {
-                    self.message
-                        .insert("usage".to_owned(), Value::Object(usage));
-                }
-            }
-        }
-    }
-
-    fn finish(self) -> Answer {
-        let Assembly {
-            mut message,
-            blocks,
-            mut answer,
-        } = self;
-        let mut content = Vec::with_capacity(blocks.len());
-        for block in blocks.into_values() {
-            answer.tools.extend(block.tool());
-            content.push(block.finish());
-        }
-        if !message.is_empty() || !content.is_empty() {
-            message.insert("content".to_owned(), Value::Array(content));
-            answer.message = Value::Object(message);
-        }
-        answer
+    fn with_facts(self, dialect: Dialect) -> Answer {
+        let facts = match dialect {
+            Dialect::Anthropic => anthropic::facts(&self.message),
+            Dialect::OpenAiChat => chat::facts(&self.message),
+            Dialect::OpenAiResponses => responses::facts(&self.message),
+        };
+        Answer { facts, ..self }
     }
 }
 
-impl Block {
-    fn grow(&mut self, mut delta: Value) {
-        let kind = delta
-            .get("type")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
-        match kind {
-            "input_json_delta" => {
-                let part = delta.get("partial_json").and_then(Value::as_str);
-                self.arguments.push_str(part.unwrap_or_default());
-            }
-            "citations_delta" => self
-                .citations
-                .extend(delta.get_mut("citation").map(Value::take)),
-            _ => self.grow_fields(delta),
-        }
-    }
+/// The last event of OpenAI's streams, which is no JSON.
+const DONE: &[u8] = b"[DONE]";
 
-    /// `text_delta` holds more of `text`, `thinking_delta` of `thinking`, and the next kind of
-    /// its own fields: a value may be split over any of them.
-    fn grow_fields(&mut self, delta: Value) {
-        let Value::Object(fields) = delta else {
-            return self.others.push(delta);
-        };
-        for (field, value) in fields {
-            match value {
-                Value::String(_) if field == "type" => {}
-                Value::String(part) => self.grown.entry(field).or_default().push_str(&part),
-                Value::Null => {}
-                other => self.others.push(serde_json::json!({ field: other })),
-            }
-        }
-    }
+fn owned(value: &Value, key: &str) -> Option<String> {
+    Some(value.get(key)?.as_str()?.to_owned())
+}
 
-    fn tool(&self) -> Option<ToolUse> {
-        let text = |key| self.start.get(key).and_then(Value::as_str);
-        (self.stopped && is_tool(text("type")?)).then_some(())?;
-        let arguments = match self.arguments.as_str() {
-            "" => self
-                .start
-                .get("input")
-                .map(Value::to_string)
-                .unwrap_or_default(),
-            parts => parts.to_owned(),
-        };
-        let owned = |key| text(key).unwrap_or_default().to_owned();
-        Some(ToolUse {
-            id: owned("id"),
-            name: owned("name"),
-            arguments,
-        })
-    }
-
-    fn finish(self) -> Value {
-        let mut block = self.start;
-        for (field, grown) in self.grown {
-            let begun = block
-                .get(&field)
-                .and_then(Value::as_str)
-                .unwrap_or_default();
-            let whole = format!("{begun}{grown}");
-            block.insert(field, Value::String(whole));
-        }
-        if !self.arguments.is_empty() {
-            // A reader keeps one value of a key that stands twice; the text holds both.
-            let input = match serde_json::from_str(&self.arguments) {
-                Ok(input) if !json::has_twin_keys(self.arguments.as_bytes()) => input,
-                _ => Value::String(self.arguments),
-            };
-            block.insert("input".to_owned(), input);
-        }
-        for (field, values) in [("citations", self.citations), ("deltas", self.others)] {
-            if !values.is_empty() {
-                block.insert(field.to_owned(), Value::Array(values));
-            }
-        }
-        Value::Object(block)
-    }
+/// OpenAI's counts: of a total, this part is counted apart.
+fn without(total: Option<u64>, part: Option<u64>) -> Option<u64> {
+    Some(total?.saturating_sub(part.unwrap_or(0)))
 }

@@ -1,5 +1,6 @@
 use super::beside::{Beside, Looked, together};
 use super::ids::{Part, part_id, word, word_or_digest};
+use super::operation::Operation;
 use super::recorder::Recorder;
 use super::request::{Summary, new_tool_results, tools_used};
 use crate::capture::Capture;
@@ -11,31 +12,6 @@ use schemas::kinds::traffic::{
 };
 use schemas::{Actor, Data, Event, EventId, Hash, Label, Name};
 use sha2::{Digest, Sha256};
-
-/// What a request asks of the provider.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Operation {
-    Messages,
-    CountTokens,
-}
-
-impl Operation {
-    fn provider(self) -> Name {
-        "anthropic".parse().expect("a literal name is sound")
-    }
-
-    fn name(self) -> Name {
-        let name = match self {
-            Operation::Messages => "messages",
-            Operation::CountTokens => "count_tokens",
-        };
-        name.parse().expect("a literal name is sound")
-    }
-
-    fn dialect(self) -> Dialect {
-        Dialect::Anthropic
-    }
-}
 
 /// A request as it came: who asks, what for, and where it would go.
 #[derive(Debug, Clone)]
@@ -59,6 +35,8 @@ pub enum AdmitError {
     Body(#[from] BodyError),
     #[error("the body is not a JSON object")]
     NotAnObject,
+    #[error("an answer in the background would come past the record")]
+    Background,
 }
 
 /// A call that the rules have decided on, and what is to be recorded of it before anything
@@ -121,6 +99,10 @@ impl Call {
         }
     }
 
+    pub(super) fn dialect(&self) -> Dialect {
+        self.operation.dialect()
+    }
+
     pub fn session(&self) -> Option<&Label> {
         self.session.as_ref()
     }
@@ -160,11 +142,14 @@ impl Call {
         self.session = self
             .session
             .filter(|session| masker.text(session.as_str()).spans.is_empty());
-        let masked = masker.body(body, self.operation.dialect())?;
-        let summary = Summary::of(body.raw()).ok_or(AdmitError::NotAnObject)?;
+        let masked = masker.body(body, self.dialect())?;
+        let summary = Summary::of(body.raw(), self.dialect()).ok_or(AdmitError::NotAnObject)?;
+        if summary.background {
+            return Err(AdmitError::Background);
+        }
         let prompt = PromptSubmitted {
             call: self.id,
-            provider: self.operation.provider(),
+            provider: self.operation.provider().name(),
             operation: self.operation.name(),
             model: summary
                 .model
@@ -264,7 +249,7 @@ impl Call {
     // Of the payload, not of the request: the digest of a short raw result could be searched
     // until the phone number in it is found.
     fn tools_returned(&self, payload: &[u8]) -> impl Iterator<Item = Submission> {
-        new_tool_results(payload)
+        new_tool_results(payload, self.dialect())
             .into_iter()
             .enumerate()
             .map(|(index, result)| {

@@ -24,11 +24,17 @@ const OPAQUE: &[&str] = &[
     "encrypted_stdout",
     "request_id",
     "container",
+    "call_id",
+    "item_id",
+    "previous_response_id",
+    "system_fingerprint",
+    "obfuscation",
+    "partial_image_b64",
 ];
 
 fn is_text(block: &Value) -> bool {
-    block.get("type").and_then(Value::as_str) == Some("text")
-        && block.get("text").is_some_and(Value::is_string)
+    let kind = block.get("type").and_then(Value::as_str);
+    matches!(kind, Some("text" | "output_text")) && block.get("text").is_some_and(Value::is_string)
 }
 
 /// Longer ones label nothing: the first is no key, the second is prose.
@@ -55,10 +61,17 @@ impl<'a> Cuts<'a> {
         for other in &mut answer.others {
             self.value(other);
         }
+        if !self.counts.is_empty() {
+            let all = std::iter::once(&mut answer.message).chain(&mut answer.others);
+            all.for_each(drop_tokens);
+        }
     }
 
     /// Blocks of text that read on: a value may be split over them.
     fn blocks(&mut self, message: &mut Value) {
+        if let Some(Value::Array(items)) = message.get_mut("output") {
+            items.iter_mut().for_each(|item| self.blocks(item));
+        }
         let Some(Value::Array(blocks)) = message.get_mut("content") else {
             return;
         };
@@ -75,7 +88,7 @@ impl<'a> Cuts<'a> {
         }
     }
 
-    /// The JSON text of a tool's arguments, without prohibited values.
+    /// The JSON text of a tool's arguments, or its plain text, without prohibited values.
     pub fn arguments(&mut self, text: &str) -> String {
         match serde_json::from_str::<Value>(text) {
             Ok(mut value) if !json::has_twin_keys(text.as_bytes()) => {
@@ -115,7 +128,10 @@ impl<'a> Cuts<'a> {
             Value::Object(fields) => {
                 for (key, value) in fields {
                     match key.as_str() {
-                        "input" => self.free("", value),
+                        "input" | "arguments" => match value {
+                            Value::String(text) => *text = self.arguments(text),
+                            value => self.free("", value),
+                        },
                         opaque if value.is_string() && OPAQUE.contains(&opaque) => {}
                         _ => self.value(value),
                     }
@@ -163,5 +179,17 @@ impl<'a> Cuts<'a> {
             .strip_prefix(&lead)
             .and_then(|rest| rest.strip_suffix('"'));
         Some(inner.unwrap_or_default().to_owned())
+    }
+}
+
+/// Takes away what says a text once more, token by token.
+fn drop_tokens(value: &mut Value) {
+    match value {
+        Value::Array(values) => values.iter_mut().for_each(drop_tokens),
+        Value::Object(fields) => {
+            fields.remove("logprobs");
+            fields.values_mut().for_each(drop_tokens);
+        }
+        _ => {}
     }
 }

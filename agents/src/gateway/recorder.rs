@@ -89,9 +89,9 @@ impl Recorder {
     /// Everything that the ledger must know before the agent may see a clean end.
     pub fn end(self, end: End, micros: u64, masker: &Masker) -> Vec<Submission> {
         let mut answer = if self.streaming {
-            Answer::from_stream(&self.bytes)
+            Answer::from_stream(&self.bytes, self.call.dialect())
         } else {
-            Answer::from_body(&self.bytes)
+            Answer::from_body(&self.bytes, self.call.dialect())
         };
         let mut cuts = Cuts::new(masker);
         cuts.answer(&mut answer);
@@ -148,17 +148,18 @@ impl Recorder {
         micros: u64,
         masker: &Masker,
     ) -> ModelResponded {
-        let label = |key| word(&masker.cut(answer.text(key)?).0);
+        let facts = &answer.facts;
+        let label = |text: &Option<String>| word(&masker.cut(text.as_deref()?).0);
         ModelResponded {
             call: self.call.id,
             status: self.status.unwrap_or_default(),
-            model: label("model"),
-            response_id: label("id"),
-            stop_reason: label("stop_reason"),
-            input_tokens: answer.tokens("input_tokens"),
-            output_tokens: answer.tokens("output_tokens"),
-            cache_read_tokens: answer.tokens("cache_read_input_tokens"),
-            cache_creation_tokens: answer.tokens("cache_creation_input_tokens"),
+            model: label(&facts.model),
+            response_id: label(&facts.id),
+            stop_reason: label(&facts.stop_reason),
+            input_tokens: facts.input_tokens,
+            output_tokens: facts.output_tokens,
+            cache_read_tokens: facts.cache_read_tokens,
+            cache_creation_tokens: facts.cache_creation_tokens,
             tool_calls: answer.tools.len() as u64,
             body_bytes: self.bytes.len() as u64,
             // Of what is kept: beside an answer from which a number was cut, the digest of the

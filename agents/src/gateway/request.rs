@@ -1,6 +1,7 @@
 //! What can be known of a request without understanding it: which model, how many messages,
 //! and the tool results that are new in it. Everything else is an open list.
 
+use crate::masking::Dialect;
 use schemas::Hash;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
@@ -15,13 +16,15 @@ pub(super) struct Summary {
     pub model: Option<String>,
     pub streaming: bool,
     pub messages: u64,
+    /// The answer would be fetched later, by another request.
+    pub background: bool,
 }
 
-/// One `tool_result` block.
+/// One result of a tool: a `tool_result` block, a message of role `tool`, an item `…_output`.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ToolResult {
     pub tool_use: String,
-    /// Digest of the exact JSON text of `content`; of nothing, where there is none.
+    /// Digest of the exact JSON text of what it holds; of nothing, where there is none.
     pub sha256: Hash,
     pub is_error: bool,
 }
@@ -32,21 +35,67 @@ const MOST_RESULTS: usize = 1_000;
 
 impl Summary {
     /// `None` when the body is not a JSON object.
-    pub fn of(body: &[u8]) -> Option<Summary> {
+    pub fn of(body: &[u8], dialect: Dialect) -> Option<Summary> {
         let object: Object = serde_json::from_slice(body).ok()?;
         Some(Summary {
             model: value(&object, "model"),
             streaming: value(&object, "stream").unwrap_or(false),
-            messages: messages(&object).len() as u64,
+            background: value(&object, "background").unwrap_or(false),
+            messages: match dialect {
+                Dialect::Anthropic | Dialect::OpenAiChat => messages(&object).len(),
+                Dialect::OpenAiResponses if object.contains_key("input") => {
+                    list(&object, "input").map_or(1, |items| items.len())
+                }
+                Dialect::OpenAiResponses => 0,
+            } as u64,
         })
     }
 }
 
-/// The tool results in the newest message of the user: those before it were new in an
+/// The tool results that came after the model's last word: those before it were new in an
 /// earlier call.
-pub(super) fn new_tool_results(body: &[u8]) -> Vec<ToolResult> {
+pub(super) fn new_tool_results(body: &[u8], dialect: Dialect) -> Vec<ToolResult> {
     let object: Object = serde_json::from_slice(body).unwrap_or_default();
-    let newest = messages(&object).into_iter().rev().find_map(|message| {
+    match dialect {
+        Dialect::Anthropic => in_newest_message(&object),
+        Dialect::OpenAiChat => after_the_model(messages(&object), "tool_call_id", "content"),
+        Dialect::OpenAiResponses => after_the_model(
+            list(&object, "input").unwrap_or_default(),
+            "call_id",
+            "output",
+        ),
+    }
+}
+
+fn after_the_model(items: Vec<&RawValue>, id: &str, holds: &str) -> Vec<ToolResult> {
+    let mut results = Vec::new();
+    for item in items.into_iter().rev() {
+        let Some(item) = parse::<Object>(item) else {
+            continue;
+        };
+        let (role, kind): (String, String) = (
+            value(&item, "role").unwrap_or_default(),
+            value(&item, "type").unwrap_or_default(),
+        );
+        if role == "assistant" || kind.ends_with("_call") || kind == "reasoning" {
+            break;
+        }
+        if role == "tool" || kind.ends_with("_output") {
+            let content = item.get(holds).map_or("", |content| content.get());
+            results.push(ToolResult {
+                tool_use: value(&item, id).unwrap_or_default(),
+                sha256: Hash(Sha256::digest(content.as_bytes()).into()),
+                is_error: false,
+            });
+        }
+    }
+    results.reverse();
+    results.truncate(MOST_RESULTS);
+    results
+}
+
+fn in_newest_message(object: &Object) -> Vec<ToolResult> {
+    let newest = messages(object).into_iter().rev().find_map(|message| {
         let message: Object = parse(message)?;
         (value::<String>(&message, "role")? == "user").then_some(message)
     });
@@ -65,14 +114,14 @@ pub(super) fn new_tool_results(body: &[u8]) -> Vec<ToolResult> {
 /// Wherever a request can say so: blocks of a message, its `tool_calls`, items of `input`.
 pub(super) fn tools_used(body: &[u8]) -> Vec<String> {
     let object: Object = serde_json::from_slice(body).unwrap_or_default();
-    let list = |of: &Object<'_>, key: &str| -> Vec<String> {
-        let items: Vec<&RawValue> = of.get(key).and_then(|raw| parse(raw)).unwrap_or_default();
+    let named = |of: &Object<'_>, key: &str| -> Vec<String> {
+        let items = list(of, key).unwrap_or_default();
         items.into_iter().filter_map(tool_name).collect()
     };
-    let mut tools = list(&object, "input");
+    let mut tools = named(&object, "input");
     for message in messages(&object).into_iter().filter_map(parse::<Object>) {
-        tools.extend(list(&message, "content"));
-        tools.extend(list(&message, "tool_calls"));
+        tools.extend(named(&message, "content"));
+        tools.extend(named(&message, "tool_calls"));
         tools.extend(
             message
                 .get("function_call")
@@ -113,10 +162,11 @@ fn tool_result(block: &RawValue) -> Option<ToolResult> {
 }
 
 fn messages<'a>(object: &Object<'a>) -> Vec<&'a RawValue> {
-    object
-        .get("messages")
-        .and_then(|raw| parse(raw))
-        .unwrap_or_default()
+    list(object, "messages").unwrap_or_default()
+}
+
+fn list<'a>(object: &Object<'a>, key: &str) -> Option<Vec<&'a RawValue>> {
+    parse(object.get(key)?)
 }
 
 fn parse<'a, T: serde::Deserialize<'a>>(raw: &'a RawValue) -> Option<T> {

@@ -2,6 +2,7 @@ use super::answer::Answer;
 use super::request::{Summary, new_tool_results, tools_used};
 use super::*;
 use crate::capture::Capture;
+use crate::masking::Dialect;
 use crate::masking::{Masker, Policy, TagKey};
 use ledger::clock::SystemClock;
 use ledger::{Appender, Index, Options, Reader, Submission};
@@ -11,6 +12,7 @@ use schemas::{Data, EventId, Hash, Label, Timestamp};
 use sha2::{Digest, Sha256};
 use std::sync::mpsc;
 
+mod openai;
 mod splits;
 
 const KEY: &str =
@@ -207,17 +209,24 @@ fn new_tool_results_are_named_once_by_the_digest_of_what_leaves() {
 
 #[test]
 fn of_a_key_that_stands_twice_the_last_counts() {
-    let summary =
-        Summary::of(br#"{"stream":false,"model":"a","model":"b","stream":true}"#).unwrap();
+    let summary = Summary::of(
+        br#"{"stream":false,"model":"a","model":"b","stream":true}"#,
+        Dialect::Anthropic,
+    )
+    .unwrap();
     assert_eq!(
         summary,
         Summary {
             model: Some("b".into()),
             streaming: true,
-            messages: 0
+            ..Summary::default()
         }
     );
-    let odd = Summary::of(br#"{"stream":"yes","model":7,"messages":{}}"#).unwrap();
+    let odd = Summary::of(
+        br#"{"stream":"yes","model":7,"messages":{}}"#,
+        Dialect::Anthropic,
+    )
+    .unwrap();
     assert_eq!(odd, Summary::default());
 }
 
@@ -314,7 +323,7 @@ fn a_stream_is_recorded_as_the_message_it_was() {
         tool.arguments_sha256,
         Hash(Sha256::digest(r#"{"city": "東京"}"#).into())
     );
-    let text = Answer::from_stream(STREAM.as_bytes());
+    let text = Answer::from_stream(STREAM.as_bytes(), Dialect::Anthropic);
     assert_eq!(text.message["content"][0]["text"], "承知しました");
 }
 
@@ -501,10 +510,10 @@ proptest! {
 proptest! {
     #[test]
     fn no_bytes_are_a_fault(bytes in proptest::collection::vec(any::<u8>(), 0..2_000)) {
-        Answer::from_stream(&bytes);
-        Answer::from_body(&bytes);
-        Summary::of(&bytes);
-        new_tool_results(&bytes);
+        Answer::from_stream(&bytes, Dialect::Anthropic);
+        Answer::from_body(&bytes, Dialect::Anthropic);
+        Summary::of(&bytes, Dialect::Anthropic);
+        new_tool_results(&bytes, Dialect::Anthropic);
     }
 
     #[test]
@@ -512,7 +521,7 @@ proptest! {
         let lines: Vec<&str> = STREAM.split_inclusive('\n').collect();
         let mut text: String = order.iter().map(|i| lines[i % lines.len()]).collect();
         text.push_str(STREAM.get(at..).unwrap_or_default());
-        Answer::from_stream(text.as_bytes());
+        Answer::from_stream(text.as_bytes(), Dialect::Anthropic);
     }
 }
 

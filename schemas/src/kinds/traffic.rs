@@ -64,6 +64,7 @@ facts! {
         model: Option<Label>,
         response_id: Option<Label>,
         stop_reason: Option<Label>,
+        /// Without those read from a cache.
         input_tokens: Option<u64>,
         output_tokens: Option<u64>,
         cache_read_tokens: Option<u64>,

@@ -5,11 +5,12 @@
 //! knows that its answer is in the ledger; where it cannot be, the stream is cut instead.
 
 use super::fault::Fault;
-use super::{Gateway, ended, headers};
+use super::{Gateway, Side, ended, headers};
 use crate::policies::Under;
 use agents::capture::Capture;
 use agents::gateway::{AdmitError, Call, Cleared, End, Recorded, Recorder};
 use axum::body::{Body, Bytes};
+use axum::http::header::CONTENT_ENCODING;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use ledger::AppendError;
@@ -26,7 +27,7 @@ pub(super) struct Outbound {
 }
 
 pub(super) struct Exchange {
-    gateway: Arc<Gateway>,
+    side: Side,
     id: EventId,
     outbound: Outbound,
     /// Closed when the client has gone before it saw a head.
@@ -42,14 +43,14 @@ const CALL: HeaderName = HeaderName::from_static("daicho-call");
 
 impl Exchange {
     pub fn new(
-        gateway: Arc<Gateway>,
+        side: Side,
         id: EventId,
         outbound: Outbound,
         reply: oneshot::Sender<Response>,
         permit: OwnedSemaphorePermit,
     ) -> Exchange {
         Exchange {
-            gateway,
+            side,
             id,
             outbound,
             reply,
@@ -58,7 +59,7 @@ impl Exchange {
     }
 
     pub async fn run(self, call: Call, body: Capture) {
-        match self.gateway.admit(call, body).await {
+        match self.side.gateway.admit(call, body).await {
             Ok(Recorded::Cleared(cleared)) => self.send(cleared).await,
             Ok(Recorded::Refused(refusal)) => self.fail(Fault::refused(&refusal)),
             Err(NotAdmitted::Unsound(error)) => self.fail(Fault::unsound(&error)),
@@ -68,7 +69,8 @@ impl Exchange {
     }
 
     fn fail(self, fault: Fault) {
-        let _ = self.reply.send(fault.into_response(self.id));
+        let provider = self.side.provider();
+        let _ = self.reply.send(fault.into_response(self.id, provider));
     }
 
     async fn send(mut self, cleared: Cleared) {
@@ -82,12 +84,12 @@ impl Exchange {
             },
         );
         let headers = headers::without(headers, &withheld);
-        let upstream = &self.gateway.upstream;
+        let Side { gateway, upstream } = self.side.clone();
         let left = Instant::now();
         let answer = tokio::select! {
             biased;
             () = self.reply.closed() => {
-                self.gateway.close(recorder, End::ClientGone, left).await.unwrap_or_else(lost);
+                gateway.close(recorder, End::ClientGone, left).await.unwrap_or_else(lost);
                 return;
             }
             answer = upstream.post(url, headers, payload) => answer,
@@ -100,14 +102,26 @@ impl Exchange {
                 } else {
                     End::Broke
                 };
-                let fault = Fault::unreachable(&error, upstream);
-                self.gateway
+                let fault = Fault::unreachable(&error, &upstream);
+                gateway
                     .close(recorder, end, left)
                     .await
                     .unwrap_or_else(lost);
                 return self.fail(fault);
             }
         };
+        // What is unpacked has lost this header; what has it still, no rule and no auditor can read.
+        let coding = answer.headers().get(CONTENT_ENCODING);
+        if coding.is_some_and(|coding| coding != "identity") {
+            let fault = Fault::packed(&upstream);
+            recorder.head(answer.status().as_u16(), None);
+            drop(answer);
+            gateway
+                .close(recorder, End::Broke, left)
+                .await
+                .unwrap_or_else(lost);
+            return self.fail(fault);
+        }
         let media = answer
             .headers()
             .get("content-type")
@@ -138,16 +152,16 @@ impl Exchange {
                 Ok(Some(chunk)) if recorder.push(&chunk, micros(left)).is_ok() => {
                     body.extend_from_slice(&chunk);
                 }
-                Ok(Some(_)) => break (End::Broke, Some(Fault::too_long(&self.gateway.upstream))),
+                Ok(Some(_)) => break (End::Broke, Some(Fault::too_long(&self.side.upstream))),
                 Ok(None) => break (End::Whole, None),
-                Err(_) => break (End::Broke, Some(Fault::broke(&self.gateway.upstream))),
+                Err(_) => break (End::Broke, Some(Fault::broke(&self.side.upstream))),
             }
         };
-        let fault = match self.gateway.close(recorder, end, left).await {
+        let fault = match self.side.gateway.close(recorder, end, left).await {
             Err(error) => Some(Fault::withheld(&error)),
             // Followed by the client, a redirect would take the next prompt past the gateway.
             Ok(()) if answer.status().is_redirection() => {
-                Some(Fault::redirected(&self.gateway.upstream))
+                Some(Fault::redirected(&self.side.upstream))
             }
             Ok(()) => fault,
         };
@@ -169,7 +183,7 @@ impl Exchange {
         let (sender, mut receiver) = mpsc::channel::<io::Result<Bytes>>(CHUNKS);
         let chunks = futures_util::stream::poll_fn(move |context| receiver.poll_recv(context));
         let response = self.response(&answer, Body::from_stream(chunks));
-        let gateway = self.gateway;
+        let gateway = self.side.gateway;
         let mut end = if self.reply.send(response).is_ok() {
             None
         } else {

@@ -1,12 +1,12 @@
 use super::upstream::Upstream;
-use agents::gateway::{AdmitError, Refusal};
+use agents::gateway::{AdmitError, Provider, Refusal};
 use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use ledger::AppendError;
 use schemas::kinds::people::AuthFailure;
 use schemas::{EventId, Name};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// An answer of the gateway's own, in the provider's shape: the clients know how to show it.
 ///
@@ -21,7 +21,36 @@ pub(super) struct Fault {
 
 /// Tells the official clients whether to try again.
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
-const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+
+/// Where the provider's answers name themselves.
+fn request_id(provider: Provider) -> HeaderName {
+    HeaderName::from_static(match provider {
+        Provider::Anthropic => "request-id",
+        Provider::OpenAi => "x-request-id",
+    })
+}
+
+/// An error as the provider writes it.
+pub(super) fn body(kind: &str, message: &str, id: Option<EventId>, provider: Provider) -> Value {
+    match provider {
+        Provider::Anthropic => {
+            let mut body =
+                json!({ "type": "error", "error": { "type": kind, "message": message } });
+            if let Some(id) = id {
+                body["request_id"] = json!(id.to_string());
+            }
+            body
+        }
+        Provider::OpenAi => {
+            let code = match kind {
+                "authentication_error" => Some("invalid_api_key"),
+                "rate_limit_error" => Some("rate_limit_exceeded"),
+                _ => None,
+            };
+            json!({ "error": { "message": message, "type": kind, "param": null, "code": code } })
+        }
+    }
+}
 
 impl Fault {
     fn new(status: StatusCode, kind: &'static str, message: impl Into<String>) -> Fault {
@@ -42,16 +71,12 @@ impl Fault {
         Fault::new(StatusCode::BAD_REQUEST, "invalid_request_error", message).last()
     }
 
-    pub fn into_response(self, id: EventId) -> Response {
-        let body = json!({
-            "type": "error",
-            "error": { "type": self.kind, "message": self.message },
-            "request_id": id.to_string(),
-        });
+    pub fn into_response(self, id: EventId, provider: Provider) -> Response {
+        let body = body(self.kind, &self.message, Some(id), provider);
         let mut response = (self.status, Json(body)).into_response();
         let headers = response.headers_mut();
         if let Ok(id) = HeaderValue::from_str(&id.to_string()) {
-            headers.insert(REQUEST_ID, id);
+            headers.insert(request_id(provider), id);
         }
         if self.final_ {
             headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
@@ -94,10 +119,15 @@ impl Fault {
     }
 
     pub fn unsound(error: &AdmitError) -> Fault {
-        Fault::invalid(format!(
-            "{error}; what cannot be read cannot be checked, so nothing was sent: send one JSON \
-             object in UTF-8, as the Messages API describes it"
-        ))
+        Fault::invalid(match error {
+            AdmitError::Background => {
+                format!("{error}, so nothing was sent: ask without `background`")
+            }
+            AdmitError::Body(_) | AdmitError::NotAnObject => format!(
+                "{error}; what cannot be read cannot be checked, so nothing was sent: send one \
+                 JSON object in UTF-8, as the provider's API describes it"
+            ),
+        })
     }
 
     pub fn encoded() -> Fault {
@@ -186,6 +216,15 @@ impl Fault {
         Fault::new(StatusCode::BAD_GATEWAY, "api_error", message).last()
     }
 
+    pub fn packed(upstream: &Upstream) -> Fault {
+        let message = format!(
+            "the provider at {} answered in a coding that was not asked for and cannot be read \
+             here, so the answer is withheld",
+            upstream.destination()
+        );
+        Fault::new(StatusCode::BAD_GATEWAY, "api_error", message).last()
+    }
+
     pub fn redirected(upstream: &Upstream) -> Fault {
         let message = format!(
             "the provider at {} answered with a redirect, which is never followed: the operator \
@@ -195,12 +234,20 @@ impl Fault {
         Fault::new(StatusCode::BAD_GATEWAY, "api_error", message).last()
     }
 
-    pub fn not_found(of_the_provider: bool) -> Fault {
-        let message = if of_the_provider {
-            "this gateway passes messages, count_tokens and models only; other paths of the \
-             provider are refused because what they carry would not be checked"
-        } else {
-            "no such path: set the client's base URL to …/anthropic"
+    pub fn not_found(of_the_provider: bool, provider: Provider) -> Fault {
+        let message = match (of_the_provider, provider) {
+            (true, Provider::Anthropic) => {
+                "this gateway passes messages, count_tokens and models only; other paths of the \
+                 provider are refused because what they carry would not be checked"
+            }
+            (true, Provider::OpenAi) => {
+                "this gateway passes chat/completions, responses and models only; other paths of \
+                 the provider are refused because what they carry would not be checked"
+            }
+            (false, Provider::Anthropic) => {
+                "no such path: set the client's base URL to …/anthropic"
+            }
+            (false, Provider::OpenAi) => "no such path: set the client's base URL to …/openai/v1",
         };
         Fault::new(StatusCode::NOT_FOUND, "not_found_error", message).last()
     }

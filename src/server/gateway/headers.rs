@@ -2,6 +2,7 @@
 //! find nothing in (`agents::gateway::Beside`). Back: everything but what belongs to one
 //! connection or to the provider's own origin.
 
+use agents::gateway::Provider;
 use axum::http::header::{
     ACCEPT, ACCEPT_ENCODING, ALT_SVC, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap,
     HeaderName, HeaderValue, PROXY_AUTHENTICATE, SET_COOKIE, STRICT_TRANSPORT_SECURITY, TE,
@@ -9,14 +10,41 @@ use axum::http::header::{
 };
 
 /// Open lists of the provider and its clients: what they add tomorrow passes too.
-const OUT_PREFIXES: &[&str] = &["anthropic-", "x-stainless-", "x-claude-code-"];
+fn prefixes(provider: Provider) -> &'static [&'static str] {
+    match provider {
+        Provider::Anthropic => &["anthropic-", "x-stainless-", "x-claude-code-"],
+        Provider::OpenAi => &["openai-", "x-stainless-", "x-openai-", "x-codex-"],
+    }
+}
+
+/// What clients say beside these.
+fn names(provider: Provider) -> &'static [&'static str] {
+    match provider {
+        Provider::Anthropic => &["x-client-request-id"],
+        Provider::OpenAi => &[
+            "x-client-request-id",
+            "idempotency-key",
+            "originator",
+            "session_id",
+            "conversation_id",
+        ],
+    }
+}
+
+/// Where a client names its session: Claude Code, and Codex.
+pub(super) fn session(provider: Provider) -> &'static str {
+    match provider {
+        Provider::Anthropic => "x-claude-code-session-id",
+        Provider::OpenAi => "session_id",
+    }
+}
 
 /// The agent's credentials are on no list: they end here.
-pub(super) fn outbound(headers: &HeaderMap) -> HeaderMap {
+pub(super) fn outbound(headers: &HeaderMap, provider: Provider) -> HeaderMap {
     let passes = |name: &HeaderName| {
         [CONTENT_TYPE, ACCEPT, USER_AGENT].contains(name)
-            || name == "x-client-request-id"
-            || OUT_PREFIXES
+            || names(provider).contains(&name.as_str())
+            || prefixes(provider)
                 .iter()
                 .any(|prefix| name.as_str().starts_with(prefix))
     };

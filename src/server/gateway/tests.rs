@@ -1,6 +1,7 @@
 mod bad_input;
 mod calls;
 mod failures;
+mod openai;
 mod sdk;
 
 use super::*;
@@ -42,6 +43,8 @@ struct World {
     upstream: Arc<Scripted>,
     /// `http://127.0.0.1:PORT/anthropic`
     base: String,
+    /// `http://127.0.0.1:PORT/openai`
+    openai: String,
     upstream_base: String,
     token: Token,
     http: reqwest::Client,
@@ -89,8 +92,6 @@ async fn world_before(
     let (appender, reader) = ledger::open(dir.path(), options).unwrap();
     let views = Views::open(reader.clone()).unwrap();
     let token = issue_token().unwrap();
-    let key = ProviderKey::new(PROVIDER_KEY).unwrap();
-    let to = Upstream::new(&upstream_base, key, KeyHeader::XApiKey).unwrap();
     let rules = InForce::new(
         reader.clone(),
         &views,
@@ -98,14 +99,21 @@ async fn world_before(
         Arc::new(masker()),
         ClassPolicy::default(),
     );
-    let gateway = Arc::new(Gateway::new(
-        appender.clone(),
-        rules,
-        views.agents.clone(),
-        to,
-    ));
-    let app = Router::new().nest("/anthropic", routes(Arc::clone(&gateway)));
-    let base = format!("http://{}/anthropic", serve(app).await);
+    let gateway = Gateway::new(appender.clone(), rules, views.agents.clone());
+    let gateway = Arc::new(gateway);
+    let side = |provider, header| {
+        let key = ProviderKey::new(PROVIDER_KEY).unwrap();
+        let to = Upstream::new(provider, &upstream_base, key, header).unwrap();
+        routes(Side::new(Arc::clone(&gateway), Arc::new(to)))
+    };
+    let app = Router::new()
+        .nest("/anthropic", side(Provider::Anthropic, KeyHeader::XApiKey))
+        .nest("/openai", side(Provider::OpenAi, KeyHeader::Bearer));
+    let address = serve(app).await;
+    let (base, openai) = (
+        format!("http://{address}/anthropic"),
+        format!("http://{address}/openai"),
+    );
     let http = reqwest::Client::builder()
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
@@ -119,6 +127,7 @@ async fn world_before(
         clock,
         upstream,
         base,
+        openai,
         upstream_base,
         token,
         http,

@@ -1,3 +1,4 @@
+use agents::gateway::Provider;
 use axum::http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use axum::http::{HeaderName, Uri};
 use reqwest::redirect::Policy;
@@ -9,6 +10,7 @@ use zeroize::Zeroizing;
 
 /// The provider: where it is, and the key that opens it. The key never goes anywhere else.
 pub struct Upstream {
+    provider: Provider,
     /// Without a slash at the end.
     base: String,
     destination: Label,
@@ -21,10 +23,9 @@ pub struct Upstream {
 pub struct ProviderKey(Zeroizing<String>);
 
 /// How the provider wants its key.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum KeyHeader {
-    #[default]
     XApiKey,
     /// `Authorization: Bearer`
     Bearer,
@@ -101,7 +102,12 @@ impl ProviderKey {
 }
 
 impl Upstream {
-    pub fn new(base: &str, key: ProviderKey, header: KeyHeader) -> Result<Upstream, UpstreamError> {
+    pub fn new(
+        provider: Provider,
+        base: &str,
+        key: ProviderKey,
+        header: KeyHeader,
+    ) -> Result<Upstream, UpstreamError> {
         let wrong = || UpstreamError::WrongAddress(Label::lossy(base));
         let url = Url::parse(base).map_err(|_| wrong())?;
         let host = url.host_str().ok_or_else(wrong)?;
@@ -124,12 +130,17 @@ impl Upstream {
             client = client.no_proxy();
         }
         Ok(Upstream {
+            provider,
             base: url.as_str().trim_end_matches('/').to_owned(),
             destination: Label::lossy(&format!("{host}:{port}")),
             key,
             header,
             client: client.build().map_err(UpstreamError::Client)?,
         })
+    }
+
+    pub fn provider(&self) -> Provider {
+        self.provider
     }
 
     /// Host and port, as events name it.

@@ -172,6 +172,7 @@ async fn only_a_token_of_an_active_agent_opens_the_door() {
 fn an_upstream_must_be_an_address_that_keeps_the_key_safe() {
     let new = |base: &str| {
         Upstream::new(
+            Provider::Anthropic,
             base,
             ProviderKey::new(PROVIDER_KEY).unwrap(),
             KeyHeader::XApiKey,

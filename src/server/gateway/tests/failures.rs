@@ -133,3 +133,28 @@ async fn a_redirect_is_never_followed_nor_passed() {
     );
     world.check();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_packed_answer_that_nobody_asked_for_is_unpacked_or_withheld() {
+    let world = world().await;
+    let plain = |bytes: &[u8]| {
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        (0..9).fold(text, |text, n| text.replace(&format!("_000{n}"), ""))
+    };
+    for (count, streaming) in [false, true].into_iter().enumerate() {
+        let asked = ask("plain", streaming);
+        let readable = world.message(asked.clone()).await.bytes().await.unwrap();
+        let answer = world.message(ask("gzip", streaming)).await;
+        assert!(!answer.headers().contains_key("content-encoding"));
+        let answer = answer.bytes().await.unwrap();
+        assert_eq!(plain(&answer), plain(&readable).replace("-plain", "-gzip"));
+        let entry = world.wait_for("model.responded", 2 * count + 2);
+        assert_eq!(world.content(&entry, "response"), answer);
+    }
+    let (status, kind, message) = error_of(world.message(ask("br", false)).await).await;
+    assert_eq!((status, kind.as_str()), (502, "api_error"));
+    assert!(message.contains("coding"), "{message}");
+    let entry = world.wait_for("model.failed", 1);
+    assert_eq!(outcome(&entry), FailedOutcome::UpstreamBroke);
+    world.check();
+}

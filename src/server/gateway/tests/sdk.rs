@@ -6,8 +6,8 @@ use std::io::Write as _;
 use std::process::Command;
 
 /// Results of a client by scenario; `None` where it is not installed.
-fn run(world: &World, mut client: Command, installed: &Path) -> Option<Value> {
-    if !installed.exists() {
+fn run(world: &World, base: &str, mut client: Command, installed: bool) -> Option<Value> {
+    if !installed {
         let why = "the client is not installed; run tests/install-sdks";
         assert!(std::env::var_os("CI").is_none(), "{why}");
         // Past the harness, which hides what passing tests print.
@@ -17,7 +17,7 @@ fn run(world: &World, mut client: Command, installed: &Path) -> Option<Value> {
     // The clients look for profiles in HOME and for settings in the environment.
     let home = tempfile::tempdir().unwrap();
     let path = std::env::var_os("PATH").unwrap_or_default();
-    client.args([&world.base, world.token.reveal(), SECRET]);
+    client.args([base, world.token.reveal(), SECRET]);
     client
         .env_clear()
         .env("PATH", path)
@@ -30,6 +30,12 @@ fn run(world: &World, mut client: Command, installed: &Path) -> Option<Value> {
         String::from_utf8_lossy(&output.stderr)
     );
     Some(serde_json::from_slice(&output.stdout).unwrap())
+}
+
+fn has(python: &Path, package: &str) -> bool {
+    let import = format!("import {package}");
+    let found = Command::new(python).args(["-c", &import]).output();
+    found.is_ok_and(|found| found.status.success())
 }
 
 fn tests() -> PathBuf {
@@ -52,7 +58,7 @@ async fn python(venv: &str) {
     let mut client = Command::new(&python);
     client.arg(tests().join("sdk/anthropic_client.py"));
     let world = world().await;
-    if let Some(results) = run(&world, client, &python) {
+    if let Some(results) = run(&world, &world.base, client, has(&python, "anthropic")) {
         check(&world, &results);
         let raised = |scenario: &str| results[scenario]["raised"].as_str().unwrap().to_owned();
         assert_eq!(raised("blocked"), "PermissionDeniedError");
@@ -68,13 +74,86 @@ async fn the_node_client_works() {
     let world = world().await;
     if let Some(results) = run(
         &world,
+        &world.base,
         client,
-        &tests().join(".tools/node_modules/@anthropic-ai/sdk"),
+        tests()
+            .join(".tools/node_modules/@anthropic-ai/sdk")
+            .exists(),
     ) {
         check(&world, &results);
         assert_eq!(results["blocked"]["raised"], "PermissionDeniedError");
         assert_eq!(results["wrong_token"]["raised"], "AuthenticationError");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn openais_python_client_works() {
+    let python = tests().join(".tools/venv/bin/python");
+    let mut client = Command::new(&python);
+    client.arg(tests().join("sdk/openai_client.py"));
+    openai(client, has(&python, "openai")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn openais_node_client_works() {
+    let mut client = Command::new("node");
+    client.arg(tests().join("sdk/openai-client.mjs"));
+    openai(client, tests().join(".tools/node_modules/openai").exists()).await;
+}
+
+async fn openai(client: Command, installed: bool) {
+    let world = world().await;
+    let base = format!("{}/v1", world.openai);
+    let Some(results) = run(&world, &base, client, installed) else {
+        return;
+    };
+    let ok = |scenario: &str| match &results[scenario]["ok"] {
+        Value::Null => panic!("{scenario}: {}", results[scenario]),
+        found => found.clone(),
+    };
+    for scenario in ["chat", "chat_stream", "response", "response_stream"] {
+        let text = ok(scenario)["text"].as_str().unwrap().to_owned();
+        assert!(
+            text.starts_with("承知しました") && !text.contains("山田太郎"),
+            "{text}"
+        );
+        assert!(ok(scenario)["output_tokens"].as_u64().unwrap() > 0);
+    }
+    for scenario in ["chat_tool", "response_tool", "response_tool_stream"] {
+        let tool = ok(scenario)["tool"].clone();
+        assert_eq!(tool["name"], "get_weather", "{scenario}");
+        assert_eq!(tool["arguments"]["city"], "東京");
+        assert!(ok(scenario)["second"].as_str().unwrap().contains("21度"));
+    }
+    assert_eq!(ok("models")[1], "claude-scripted-tool");
+    let status = |scenario: &str| results[scenario]["status"].as_u64();
+    for scenario in ["chat_blocked", "chat_blocked_stream", "response_blocked"] {
+        assert_eq!(status(scenario), Some(403), "{}", results[scenario]);
+        assert_eq!(results[scenario]["raised"], "PermissionDeniedError");
+        let message = results[scenario]["message"].as_str().unwrap();
+        assert!(message.contains("never be sent"), "{message}");
+    }
+    assert_eq!(results["wrong_token"]["raised"], "AuthenticationError");
+    assert_eq!(results["wrong_token"]["code"], "invalid_api_key");
+    assert_eq!(results["background"]["raised"], "BadRequestError");
+    assert_eq!(results["embeddings"]["raised"], "NotFoundError");
+    for (scenario, expected) in [("error_400", 400), ("error_429", 429), ("error_500", 500)] {
+        assert_eq!(status(scenario), Some(expected), "{}", results[scenario]);
+        assert_eq!(results[scenario]["request_id"], "req_scripted_error");
+    }
+    assert_eq!(status("broken"), Some(502), "{}", results["broken"]);
+    for scenario in ["broken_stream", "failing_stream"] {
+        let found = &results[scenario];
+        assert!(found["raised"].is_string(), "{scenario}: {found}");
+    }
+    let count = |kind: &str| world.entries().iter().filter(|e| e.kind() == kind).count();
+    assert_eq!(count("payload.blocked"), 3, "a block is not tried again");
+    assert_eq!((count("tool.called"), count("tool.returned")), (3, 3));
+    assert!(world.upstream.received().iter().all(|received| {
+        let body = String::from_utf8_lossy(&received.body);
+        !body.contains("山田太郎") && !body.contains(SECRET)
+    }));
+    world.check();
 }
 
 fn check(world: &World, results: &Value) {
