@@ -162,6 +162,8 @@ pub struct Upstream {
     pub key_file: Option<PathBuf>,
     /// How the provider wants its key.
     pub key_header: Option<KeyHeader>,
+    /// Further paths of the provider that pass, each request recorded.
+    pub paths: Vec<String>,
 }
 
 impl Upstream {
@@ -192,12 +194,12 @@ impl Upstream {
             Provider::OpenAi => ("https://api.openai.com", KeyHeader::Bearer),
         };
         let base = self.base_url.as_deref().unwrap_or(base);
-        gateway::Upstream::new(provider, base, key, self.key_header.unwrap_or(header)).map_err(
-            |error| {
-                let help = format!("correct [{}] in daicho.toml", provider.as_str());
-                Failure::new(error, help)
-            },
-        )
+        let header = self.key_header.unwrap_or(header);
+        let upstream = gateway::Upstream::new(provider, base, key, header).map_err(|error| {
+            let help = format!("correct [{}] in daicho.toml", provider.as_str());
+            Failure::new(error, help)
+        })?;
+        Ok(upstream.passing(self.paths.clone()))
     }
 }
 

@@ -25,7 +25,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use axum::{Json, Router};
 use futures_util::StreamExt;
 use serde_json::{Value, json};
@@ -103,6 +103,7 @@ pub fn routes(scripted: Arc<Scripted>) -> Router {
         .route("/v1/messages", post(messages))
         .route("/v1/messages/count_tokens", post(count_tokens))
         .route("/v1/models", get(models))
+        .route("/v1/listed/{path}", any(listed))
         .merge(openai::routes())
         .with_state(scripted)
 }
@@ -133,6 +134,14 @@ async fn count_tokens(State(scripted): State<Arc<Scripted>>, request: Request) -
         return error;
     }
     Json(json!({ "input_tokens": tokens(&body) })).into_response()
+}
+
+/// A path that only an operator knows of: its answers are lines, as the results of a batch.
+async fn listed(State(scripted): State<Arc<Scripted>>, request: Request) -> Response {
+    let body = receive(&scripted, request).await;
+    let line = |message: Value| format!("{}\n", json!({ "custom_id": "a", "result": message }));
+    let lines: String = [0, 1].map(|number| line(message(&body, number))).concat();
+    ([("content-type", "application/x-jsonl")], lines).into_response()
 }
 
 async fn models(State(scripted): State<Arc<Scripted>>, request: Request) -> Response {

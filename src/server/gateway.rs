@@ -7,7 +7,9 @@
 //! | `POST /v1/chat/completions`, `/v1/responses` | the same, as OpenAI's API |
 //! | `GET /v1/models`, `/v1/models/{id}` | passed on with the gateway's key; carries no prompt, so no event |
 //! | `HEAD`, `GET /api/hello` | 200, for everyone |
-//! | anything else | 404: what nobody has thought about does not pass |
+//! | other paths of the provider that are listed in daicho.toml | like a call: a body must be JSON |
+//! | other paths of the provider | 403, recorded: what they carry would not be checked |
+//! | anything else | 404 |
 //!
 //! A call runs in a task of its own ([`exchange`]), so that a client that goes away can stop
 //! it but cannot keep it from being recorded.
@@ -27,6 +29,7 @@ use agents::registry::{Agents, Failures};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -34,9 +37,10 @@ use exchange::{Exchange, Outbound};
 use fault::Fault;
 use futures_util::StreamExt;
 use ledger::{AppendError, Appender, Submission, View};
+use schemas::kinds::people::AccessDenied;
 use schemas::kinds::rules::RuleViolated;
 use schemas::kinds::traffic::RuleCount;
-use schemas::{Actor, Event, EventId, Name};
+use schemas::{Actor, Event, EventId, Label, Name};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
@@ -142,6 +146,7 @@ impl Side {
             return Err(Fault::encoded());
         }
         let outbound = Outbound {
+            method: parts.method.clone(),
             url,
             headers: headers::outbound(&parts.headers, self.provider()),
         };
@@ -152,6 +157,10 @@ impl Side {
         let destination = self.upstream.destination().clone();
         let call = Call::new(id, agent, session, operation, destination);
         let call = call.beside(beside(&parts.uri, &outbound.headers));
+        let call = match operation {
+            Operation::Other(_) => call.at(parts.method.as_str(), parts.uri.path()),
+            _ => call,
+        };
         let (reply, answer) = oneshot::channel();
         tokio::spawn(Exchange::new(self, id, outbound, reply, permit).run(call, body));
         answer.await.map_err(|_| Fault::internal())
@@ -238,7 +247,7 @@ pub fn routes(side: Side) -> Router {
         .route("/v1/models", get(models))
         .route("/v1/models/{model}", get(models))
         .method_not_allowed_fallback(wrong_method)
-        .fallback(not_found)
+        .fallback(other)
         .with_state(side)
 }
 
@@ -252,9 +261,22 @@ async fn models(State(side): State<Side>, request: Request) -> Response {
     }
 }
 
-async fn not_found(State(side): State<Side>, uri: Uri) -> Response {
-    let known = uri.path().starts_with("/v1/");
-    side.say(Fault::not_found(known, side.provider()))
+/// A path that is none of the above.
+async fn other(State(side): State<Side>, request: Request) -> Response {
+    let path = request.uri().path();
+    if side.upstream.passes(path) {
+        let operation = Operation::Other(side.provider());
+        return side.call(operation, request).await;
+    }
+    if !path.starts_with("/v1/") {
+        return side.say(Fault::not_found(side.provider()));
+    }
+    let (parts, _) = request.into_parts();
+    let fault = match side.gateway.caller(&parts).await {
+        Ok(agent) => side.unlisted(&agent, &parts).await,
+        Err(fault) => fault,
+    };
+    side.say(fault)
 }
 
 async fn wrong_method(State(side): State<Side>) -> Response {
@@ -262,6 +284,26 @@ async fn wrong_method(State(side): State<Side>) -> Response {
 }
 
 impl Side {
+    /// An agent asked for what does not pass.
+    async fn unlisted(&self, agent: &Name, request: &Parts) -> Fault {
+        let path = request.uri.path();
+        let asked = format!("{} {path}", request.method);
+        // A path can say anything; what the rules find in one is no word of the log.
+        let plain = self.upstream.url(&request.uri).is_some()
+            && self.gateway.rules.masker().text(&asked).spans.is_empty();
+        let denied = AccessDenied {
+            subject: Actor::Agent(agent.clone()),
+            resource: Label::lossy(if plain { &asked } else { "an unlisted path" }),
+            rule: "gateway.paths".parse().expect("a literal name is sound"),
+        };
+        let gateway = Actor::Service("gateway".parse().expect("a literal name is sound"));
+        let event = Event::new(self.gateway.appender.new_id(), gateway, denied);
+        match self.gateway.append(vec![event.into()]).await {
+            Ok(()) => Fault::unlisted(path, self.provider()),
+            Err(error) => Fault::unrecorded(&error),
+        }
+    }
+
     async fn models(&self, request: Request) -> Result<Response, Fault> {
         let (parts, _) = request.into_parts();
         let agent = self.gateway.caller(&parts).await?;

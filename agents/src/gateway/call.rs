@@ -21,6 +21,8 @@ pub struct Call {
     pub agent: Name,
     session: Option<Label>,
     operation: Operation,
+    /// Method and path, as the record names them.
+    path: Option<Label>,
     destination: Label,
     beside: Beside,
     /// What the rules for classes of data are asked; without it nothing is ruled by class.
@@ -92,6 +94,7 @@ impl Call {
             agent,
             session: session.and_then(word),
             operation,
+            path: None,
             destination,
             beside: Beside::default(),
             asked: None,
@@ -123,6 +126,14 @@ impl Call {
         }
     }
 
+    /// An operation that its path says.
+    pub fn at(self, method: &str, path: &str) -> Call {
+        Call {
+            path: Some(Label::lossy(&format!("{method} {path}"))),
+            ..self
+        }
+    }
+
     /// With what leaves beside the body.
     pub fn beside(self, beside: Beside) -> Call {
         Call { beside, ..self }
@@ -142,8 +153,16 @@ impl Call {
         self.session = self
             .session
             .filter(|session| masker.text(session.as_str()).spans.is_empty());
-        let masked = masker.body(body, self.dialect())?;
-        let summary = Summary::of(body.raw(), self.dialect()).ok_or(AdmitError::NotAnObject)?;
+        let bare = matches!(self.operation, Operation::Other(_)) && body.len_bytes() == 0;
+        let (masked, summary) = if bare {
+            (MaskedBody::empty(), Summary::default())
+        } else {
+            let summary = Summary::of(body.raw(), self.dialect());
+            (
+                masker.body(body, self.dialect())?,
+                summary.ok_or(AdmitError::NotAnObject)?,
+            )
+        };
         if summary.background {
             return Err(AdmitError::Background);
         }
@@ -151,6 +170,10 @@ impl Call {
             call: self.id,
             provider: self.operation.provider().name(),
             operation: self.operation.name(),
+            path: self
+                .path
+                .take()
+                .filter(|path| masker.text(path.as_str()).spans.is_empty()),
             model: summary
                 .model
                 .as_deref()
@@ -170,7 +193,7 @@ impl Call {
         let blocks = together([blocks, beside]);
         let mut batch = vec![Submission {
             event: self.event(self.id, prompt),
-            content: vec![json("request", stored)],
+            content: json("request", stored).into_iter().collect(),
         }];
         let (class, denied) = match &self.asked {
             None => (None, None),
@@ -220,12 +243,12 @@ impl Call {
         (masks, media): (Vec<RuleCount>, Vec<RuleCount>),
         tags: Vec<MaskTag>,
     ) -> Submission {
-        let mut content = vec![json("payload", payload.to_vec())];
+        let mut content: Vec<Content> = json("payload", payload.to_vec()).into_iter().collect();
         let listed = tags_that_fit(&tags);
         let tags_omitted = (tags.len() - listed) as u64;
         if tags_omitted > 0 {
             let all = serde_json::to_vec(&tags).expect("tags are plain values");
-            content.push(json("tags", all));
+            content.extend(json("tags", all));
         }
         let masked = PayloadMasked {
             call: self.id,
@@ -352,10 +375,11 @@ impl Refusal {
     }
 }
 
-pub(super) fn json(name: &str, bytes: Vec<u8>) -> Content {
-    Content {
+/// Nothing, where there is no byte to keep.
+fn json(name: &str, bytes: Vec<u8>) -> Option<Content> {
+    (!bytes.is_empty()).then(|| Content {
         name: name.parse().expect("a literal name is sound"),
         media: Label::lossy("application/json"),
         bytes,
-    }
+    })
 }

@@ -15,6 +15,8 @@ pub enum Operation {
     CountTokens,
     ChatCompletions,
     Responses,
+    /// A path that the operator has listed: any method, with a body of JSON or none.
+    Other(Provider),
 }
 
 impl Provider {
@@ -38,6 +40,7 @@ impl Operation {
         match self {
             Operation::Messages | Operation::CountTokens => Provider::Anthropic,
             Operation::ChatCompletions | Operation::Responses => Provider::OpenAi,
+            Operation::Other(provider) => provider,
         }
     }
 
@@ -47,14 +50,17 @@ impl Operation {
             Operation::CountTokens => "count_tokens",
             Operation::ChatCompletions => "chat.completions",
             Operation::Responses => "responses",
+            Operation::Other(_) => "other",
         };
         name.parse().expect("a literal name is sound")
     }
 
     pub(super) fn dialect(self) -> Dialect {
         match self {
-            Operation::Messages | Operation::CountTokens => Dialect::Anthropic,
-            Operation::ChatCompletions => Dialect::OpenAiChat,
+            Operation::Messages
+            | Operation::CountTokens
+            | Operation::Other(Provider::Anthropic) => Dialect::Anthropic,
+            Operation::ChatCompletions | Operation::Other(Provider::OpenAi) => Dialect::OpenAiChat,
             Operation::Responses => Dialect::OpenAiResponses,
         }
     }

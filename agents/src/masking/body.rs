@@ -56,6 +56,18 @@ pub struct MaskedBody {
 }
 
 impl MaskedBody {
+    /// Of a request that has no body.
+    pub fn empty() -> MaskedBody {
+        MaskedBody {
+            payload: Some(Vec::new()),
+            stored: Vec::new(),
+            masks: Vec::new(),
+            blocks: Vec::new(),
+            tags: Vec::new(),
+            media: Vec::new(),
+        }
+    }
+
     /// Blocks a request that carries what no rule can read, as some classes of data demand.
     pub fn block_media(&mut self) {
         if !self.media.is_empty() {

@@ -53,6 +53,7 @@ impl Ledger {
             call: id,
             provider: "anthropic".parse().unwrap(),
             operation: "messages".parse().unwrap(),
+            path: None,
             model: Some("模型 \"]\\ \u{1f600}".parse().unwrap()),
             streaming: true,
             messages: 3,

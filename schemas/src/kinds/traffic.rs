@@ -8,6 +8,8 @@ facts! {
         call: EventId,
         provider: Name,
         operation: Name,
+        /// Method and path, where the operation is `other`.
+        path: Option<Label>,
         model: Option<Label>,
         streaming: bool,
         messages: u64,

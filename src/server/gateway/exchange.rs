@@ -11,7 +11,7 @@ use agents::capture::Capture;
 use agents::gateway::{AdmitError, Call, Cleared, End, Recorded, Recorder};
 use axum::body::{Body, Bytes};
 use axum::http::header::CONTENT_ENCODING;
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::response::{IntoResponse, Response};
 use ledger::AppendError;
 use schemas::EventId;
@@ -22,6 +22,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 /// Where the call goes if it is cleared, and with which headers.
 pub(super) struct Outbound {
+    pub method: Method,
     pub url: String,
     pub headers: HeaderMap,
 }
@@ -29,7 +30,7 @@ pub(super) struct Outbound {
 pub(super) struct Exchange {
     side: Side,
     id: EventId,
-    outbound: Outbound,
+    outbound: Option<Outbound>,
     /// Closed when the client has gone before it saw a head.
     reply: oneshot::Sender<Response>,
     _permit: OwnedSemaphorePermit,
@@ -52,7 +53,7 @@ impl Exchange {
         Exchange {
             side,
             id,
-            outbound,
+            outbound: Some(outbound),
             reply,
             _permit: permit,
         }
@@ -76,13 +77,12 @@ impl Exchange {
     async fn send(mut self, cleared: Cleared) {
         let withheld = cleared.withheld().to_vec();
         let (payload, mut recorder) = cleared.into_parts();
-        let Outbound { url, headers } = std::mem::replace(
-            &mut self.outbound,
-            Outbound {
-                url: String::new(),
-                headers: HeaderMap::new(),
-            },
-        );
+        let outbound = self.outbound.take();
+        let Outbound {
+            method,
+            url,
+            headers,
+        } = outbound.expect("a call is sent once");
         let headers = headers::without(headers, &withheld);
         let Side { gateway, upstream } = self.side.clone();
         let left = Instant::now();
@@ -92,7 +92,7 @@ impl Exchange {
                 gateway.close(recorder, End::ClientGone, left).await.unwrap_or_else(lost);
                 return;
             }
-            answer = upstream.post(url, headers, payload) => answer,
+            answer = upstream.send(method, url, headers, payload) => answer,
         };
         let answer = match answer {
             Ok(answer) => answer,

@@ -234,22 +234,38 @@ impl Fault {
         Fault::new(StatusCode::BAD_GATEWAY, "api_error", message).last()
     }
 
-    pub fn not_found(of_the_provider: bool, provider: Provider) -> Fault {
-        let message = match (of_the_provider, provider) {
-            (true, Provider::Anthropic) => {
-                "this gateway passes messages, count_tokens and models only; other paths of the \
-                 provider are refused because what they carry would not be checked"
-            }
-            (true, Provider::OpenAi) => {
-                "this gateway passes chat/completions, responses and models only; other paths of \
-                 the provider are refused because what they carry would not be checked"
-            }
-            (false, Provider::Anthropic) => {
-                "no such path: set the client's base URL to …/anthropic"
-            }
-            (false, Provider::OpenAi) => "no such path: set the client's base URL to …/openai/v1",
+    pub fn not_found(provider: Provider) -> Fault {
+        let message = match provider {
+            Provider::Anthropic => "no such path: set the client's base URL to …/anthropic",
+            Provider::OpenAi => "no such path: set the client's base URL to …/openai/v1",
         };
         Fault::new(StatusCode::NOT_FOUND, "not_found_error", message).last()
+    }
+
+    /// A path of the provider's that is on no list. Says what to do instead.
+    pub fn unlisted(path: &str, provider: Provider) -> Fault {
+        let of = |what: &str| path.split('/').any(|part| part == what);
+        let message = if of("batches") {
+            "batches are not passed: their answers come later, past the record of what came back; \
+             send each request by itself"
+        } else if of("files") || of("uploads") {
+            "files are not passed: they would leave as they are, past the rules that mask a \
+             message; put the text into a message, or a PDF in base64"
+        } else {
+            match provider {
+                Provider::Anthropic => {
+                    "this gateway passes messages, count_tokens and models; other paths of the \
+                     provider are refused because nobody has said what they carry (the operator \
+                     may list one in daicho.toml, [anthropic] paths)"
+                }
+                Provider::OpenAi => {
+                    "this gateway passes chat/completions, responses and models; other paths of \
+                     the provider are refused because nobody has said what they carry (the \
+                     operator may list one in daicho.toml, [openai] paths)"
+                }
+            }
+        };
+        Fault::new(StatusCode::FORBIDDEN, "permission_error", message).last()
     }
 
     pub fn wrong_method() -> Fault {

@@ -104,6 +104,7 @@ async fn world_before(
     let side = |provider, header| {
         let key = ProviderKey::new(PROVIDER_KEY).unwrap();
         let to = Upstream::new(provider, &upstream_base, key, header).unwrap();
+        let to = to.passing(vec!["/v1/listed/*".into()]);
         routes(Side::new(Arc::clone(&gateway), Arc::new(to)))
     };
     let app = Router::new()

@@ -16,6 +16,8 @@ pub struct Upstream {
     destination: Label,
     key: ProviderKey,
     header: KeyHeader,
+    /// Further paths that pass; with `*` at its end, every path that begins so.
+    paths: Vec<String>,
     client: Client,
 }
 
@@ -135,8 +137,23 @@ impl Upstream {
             destination: Label::lossy(&format!("{host}:{port}")),
             key,
             header,
+            paths: Vec::new(),
             client: client.build().map_err(UpstreamError::Client)?,
         })
+    }
+
+    /// With further paths that pass.
+    pub fn passing(self, paths: Vec<String>) -> Upstream {
+        Upstream { paths, ..self }
+    }
+
+    pub(super) fn passes(&self, path: &str) -> bool {
+        let fits = |listed: &String| match listed.strip_suffix('*') {
+            Some(start) => path.starts_with(start),
+            None => path == listed,
+        };
+        // What climbs out of where it begins is somewhere else for the provider.
+        !path.split('/').any(|part| part == "..") && self.paths.iter().any(fits)
     }
 
     pub fn provider(&self) -> Provider {
@@ -160,19 +177,21 @@ impl Upstream {
         Some(format!("{}{path}{mark}{query}", self.base))
     }
 
-    pub(super) async fn post(
+    pub(super) async fn send(
         &self,
+        method: Method,
         url: String,
         headers: HeaderMap,
         payload: Vec<u8>,
     ) -> reqwest::Result<Response> {
-        let headers = self.signed(headers);
-        self.client
-            .post(url)
-            .headers(headers)
-            .body(payload)
-            .send()
-            .await
+        let mut request = self
+            .client
+            .request(method, url)
+            .headers(self.signed(headers));
+        if !payload.is_empty() {
+            request = request.body(payload);
+        }
+        request.send().await
     }
 
     pub(super) async fn get(&self, url: String, headers: HeaderMap) -> reqwest::Result<Response> {

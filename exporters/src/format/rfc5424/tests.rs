@@ -55,6 +55,7 @@ fn prompt(model: &str) -> PromptSubmitted {
         call: EventId::new(Timestamp::from_micros(0), [1; 10]),
         provider: "anthropic".parse().expect("sound"),
         operation: "messages".parse().expect("sound"),
+        path: None,
         model: Some(model.parse().expect("sound")),
         streaming: true,
         messages: 3,

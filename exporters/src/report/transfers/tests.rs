@@ -28,6 +28,7 @@ fn prompt(n: u8) -> Data {
         call: id(n),
         provider,
         operation,
+        path: None,
         model: None,
         streaming: false,
         messages: 1,

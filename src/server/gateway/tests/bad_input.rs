@@ -65,16 +65,40 @@ async fn a_body_over_the_limit_is_refused_and_one_at_the_limit_is_not() {
 #[tokio::test(flavor = "multi_thread")]
 async fn other_paths_and_methods_are_refused() {
     let world = world().await;
-    for path in [
-        "/v1/messages/batches",
-        "/v1/files",
-        "/v1/complete",
-        "/v1/organizations",
-        "/nothing",
-    ] {
-        let (status, kind, _) = error_of(world.post(path, "{}").send().await.unwrap()).await;
-        assert_eq!((status, kind.as_str()), (404, "not_found_error"), "{path}");
+    let refused = [
+        ("/v1/messages/batches", "by itself"),
+        ("/v1/files", "put the text into a message"),
+        ("/v1/complete", "[anthropic] paths"),
+        ("/v1/organizations", "[anthropic] paths"),
+        ("/v1/%E5%B1%B1", "[anthropic] paths"),
+    ];
+    for (path, reason) in refused {
+        let answer = world.post(path, "{}").send().await.unwrap();
+        assert_eq!(answer.headers()["x-should-retry"], "false");
+        let (status, kind, message) = error_of(answer).await;
+        assert_eq!((status, kind.as_str()), (403, "permission_error"), "{path}");
+        assert!(message.contains(reason), "{message}");
     }
+    let denied: Vec<_> = world.entries()[2..]
+        .iter()
+        .map(|entry| match entry.data() {
+            Data::AccessDenied(denied) => denied.resource.to_string(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let named = [
+        "POST /v1/messages/batches",
+        "POST /v1/files",
+        "POST /v1/complete",
+        "POST /v1/organizations",
+        "an unlisted path",
+    ];
+    assert_eq!(denied, named);
+    let open = world.http.post(format!("{}/v1/files", world.base));
+    assert_eq!(error_of(open.send().await.unwrap()).await.0, 401);
+    let nothing = world.post("/nothing", "{}").send().await.unwrap();
+    let (status, kind, _) = error_of(nothing).await;
+    assert_eq!((status, kind.as_str()), (404, "not_found_error"));
     let get = world
         .http
         .get(format!("{}/v1/messages", world.base))
@@ -82,7 +106,8 @@ async fn other_paths_and_methods_are_refused() {
         .await
         .unwrap();
     assert_eq!(error_of(get).await.0, 405);
-    assert_eq!((world.hits(), world.kinds().len()), (0, 0));
+    assert_eq!((world.hits(), world.kinds().len()), (0, named.len() + 1));
+    world.check();
 }
 
 #[tokio::test(flavor = "multi_thread")]

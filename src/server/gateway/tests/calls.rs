@@ -310,6 +310,46 @@ async fn a_secret_in_an_answer_is_passed_and_not_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_listed_path_is_masked_and_recorded_like_a_call() {
+    let world = world().await;
+    let batch = r#"{"requests":[{"custom_id":"a","params":{"messages":[{"role":"user","content":"山田太郎様、明日"}]}}]}"#;
+    let answer = world.post("/v1/listed/batches", batch).send().await;
+    let lines = answer.unwrap().bytes().await.unwrap();
+    let received = world.upstream.received().pop().unwrap();
+    let left = String::from_utf8(received.body.to_vec()).unwrap();
+    assert_eq!(left, batch.replace("山田太郎", "Y.T."));
+    let get = world.http.get(format!("{}/v1/listed/results", world.base));
+    let get = get.bearer_auth(world.token.reveal()).send().await.unwrap();
+    assert_eq!(get.bytes().await.unwrap(), lines);
+    let received = world.upstream.received().pop().unwrap();
+    assert_eq!((received.method.as_str(), received.body.len()), ("GET", 0));
+    let kinds = ["prompt.submitted", "payload.masked", "model.responded"];
+    assert_eq!(world.kinds(), kinds.repeat(2));
+    let entry = world.wait_for("prompt.submitted", 2);
+    let Data::PromptSubmitted(prompt) = entry.data() else {
+        panic!()
+    };
+    assert_eq!(prompt.operation.as_str(), "other");
+    assert_eq!(
+        prompt.path.as_ref().unwrap().as_str(),
+        "GET /v1/listed/results"
+    );
+    let responded = world.wait_for("model.responded", 2);
+    assert_eq!(world.content(&responded, "response"), lines);
+
+    let hits = world.hits();
+    let secret = world.post("/v1/listed/batches", batch.replace("明日", SECRET));
+    assert_eq!(error_of(secret.send().await.unwrap()).await.0, 403);
+    let upload = world.post("/v1/listed/files", "--boundary\r\n");
+    let (status, _, message) = error_of(upload.send().await.unwrap()).await;
+    assert!(status == 400 && message.contains("not JSON"), "{message}");
+    let out = world.post("/v1/listed/../files", "{}").send().await;
+    assert_eq!(error_of(out.unwrap()).await.0, 403);
+    assert_eq!(world.hits(), hits);
+    world.check();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn models_and_hello_answer() {
     let world = world().await;
     let get = |path: &str| world.http.get(format!("{}{path}", world.base));

@@ -240,7 +240,7 @@ async fn what_is_refused_is_refused_in_openais_shape() {
     let world = world().await;
     let (status, _, message) = error_of(world.openai("/v1/embeddings", "{}").await).await;
     assert!(
-        status == 404 && message.contains("not be checked"),
+        status == 403 && message.contains("[openai] paths"),
         "{message}"
     );
     let (status, _, message) = error_of(world.openai(CHAT, "[1]").await).await;

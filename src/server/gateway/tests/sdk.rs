@@ -136,7 +136,7 @@ async fn openai(client: Command, installed: bool) {
     assert_eq!(results["wrong_token"]["raised"], "AuthenticationError");
     assert_eq!(results["wrong_token"]["code"], "invalid_api_key");
     assert_eq!(results["background"]["raised"], "BadRequestError");
-    assert_eq!(results["embeddings"]["raised"], "NotFoundError");
+    assert_eq!(results["embeddings"]["raised"], "PermissionDeniedError");
     for (scenario, expected) in [("error_400", 400), ("error_429", 429), ("error_500", 500)] {
         assert_eq!(status(scenario), Some(expected), "{}", results[scenario]);
         assert_eq!(results[scenario]["request_id"], "req_scripted_error");
