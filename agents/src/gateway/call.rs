@@ -59,7 +59,7 @@ enum Decision {
 
 /// What the ledger holds durably now.
 pub enum Recorded {
-    Cleared(Cleared),
+    Cleared(Box<Cleared>),
     Refused(Refusal),
 }
 
@@ -320,11 +320,11 @@ impl Admission {
         } = self;
         appender.append_then(batch, move |result| {
             done(result.map(|_receipts| match decision {
-                Decision::Clear { payload, withheld } => Recorded::Cleared(Cleared {
+                Decision::Clear { payload, withheld } => Recorded::Cleared(Box::new(Cleared {
                     call,
                     payload,
                     withheld,
-                }),
+                })),
                 Decision::Block(reasons, class) => Recorded::Refused(Refusal {
                     call: call.id,
                     reasons,

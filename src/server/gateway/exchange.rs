@@ -61,7 +61,7 @@ impl Exchange {
 
     pub async fn run(self, call: Call, body: Capture) {
         match self.side.gateway.admit(call, body).await {
-            Ok(Recorded::Cleared(cleared)) => self.send(cleared).await,
+            Ok(Recorded::Cleared(cleared)) => self.send(*cleared).await,
             Ok(Recorded::Refused(refusal)) => self.fail(Fault::refused(&refusal)),
             Err(NotAdmitted::Unsound(error)) => self.fail(Fault::unsound(&error)),
             Err(NotAdmitted::Unrecorded(error)) => self.fail(Fault::unrecorded(&error)),
