@@ -5,6 +5,7 @@ use crate::outcome::Failure;
 use crate::server::gateway::{self, KeyHeader, ProviderKey, UpstreamError};
 use agents::classes::ClassPolicy;
 use agents::gateway::Provider;
+use agents::limits::LimitPolicy;
 use agents::masking::Policy;
 use anyhow::Context;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -31,6 +32,8 @@ pub struct Config {
     pub masking: Policy,
     /// What may leave of which class of data.
     pub classes: ClassPolicy,
+    /// How much may be used, which models, where.
+    pub limits: LimitPolicy,
     /// Who receives what leaves.
     pub vendors: Vendors,
     pub approvals: Approvals,
@@ -212,6 +215,7 @@ impl Default for Config {
             retention: default_periods(),
             masking: Policy::default(),
             classes: ClassPolicy::default(),
+            limits: LimitPolicy::default(),
             vendors: Vendors::default(),
             approvals: Approvals::default(),
             report: Report::default(),

@@ -3,6 +3,7 @@ use crate::policies::Policies;
 use agents::approvals::view::Approvals;
 use agents::classes::Consents;
 use agents::gateway::{OpenCalls, Sessions};
+use agents::limits::Spent;
 use agents::registry::Agents;
 use agents::scanner::findings::Findings;
 use ledger::query::Positions;
@@ -20,6 +21,7 @@ pub struct Views {
     pub open_calls: View<OpenCalls>,
     pub sessions: View<Sessions>,
     pub consents: View<Consents>,
+    pub spent: View<Spent>,
 }
 
 impl Views {
@@ -36,6 +38,7 @@ impl Views {
             open_calls: index.add(),
             sessions: index.add(),
             consents: index.add(),
+            spent: index.add(),
             index,
         };
         for notice in views.index.notices() {

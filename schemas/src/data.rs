@@ -90,6 +90,7 @@ kinds! {
         "payload.blocked" traffic::PayloadBlocked operation,
         "model.responded" traffic::ModelResponded operation,
         "model.failed" traffic::ModelFailed operation,
+        "limit.reached" traffic::LimitReached operation,
         "tool.called" traffic::ToolCalled operation,
         "tool.returned" traffic::ToolReturned operation,
     }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// What a field decides, by the beginning of its path; the first that fits.
-const WORDS: [(&str, &str); 18] = [
+const WORDS: [(&str, &str); 20] = [
     ("masking.email", "what of a mailbox's local part is masked"),
     (
         "masking.insider_keywords",
@@ -37,6 +37,11 @@ const WORDS: [(&str, &str); 18] = [
     ),
     ("approvals.approvers_needed", "how many people must approve"),
     ("approvals", "how drafts and patches are decided on"),
+    ("limits.price", "what models cost"),
+    (
+        "limits",
+        "how much agents and people may use, which models, where",
+    ),
     ("retention", "how long content of this class is kept"),
     ("vendors", "who receives what leaves, and on which terms"),
 ];

@@ -1,4 +1,4 @@
-//! Which rules a call is under: its session's masks, and the classes in force now.
+//! Which rules a call is under: its session's masks, the classes and the limits in force now.
 
 use super::{Policies, Version, read};
 use crate::outcome::Failure;
@@ -6,10 +6,12 @@ use crate::roster;
 use crate::views::Views;
 use agents::classes::{Asked, ClassPolicy, Consents};
 use agents::gateway::{Call, Sessions};
+use agents::limits::LimitPolicy;
 use agents::masking::{Masker, TagKey};
 use agents::registry::Agents;
 use ledger::{Reader, View};
 use schemas::{Hash, Timestamp};
+use serde::de::DeserializeOwned;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -35,6 +37,7 @@ struct Held {
     /// Maskers of sessions that began earlier.
     earlier: HashMap<Hash, Arc<Masker>>,
     classes: Arc<ClassPolicy>,
+    limits: Arc<LimitPolicy>,
     /// Adoptions that this program could not use: each is tried, and told of, once.
     unfit: Vec<u64>,
 }
@@ -49,13 +52,14 @@ pub struct Under {
 }
 
 impl InForce {
-    /// `masker` and `classes` are what the configuration in force gives at the start.
+    /// `masker`, `classes` and `limits` are what the configuration in force gives at the start.
     pub fn new(
         reader: Reader,
         views: &Views,
         key: TagKey,
         masker: Arc<Masker>,
         classes: ClassPolicy,
+        limits: LimitPolicy,
     ) -> InForce {
         InForce {
             reader,
@@ -68,6 +72,7 @@ impl InForce {
                 masker,
                 earlier: HashMap::new(),
                 classes: Arc::new(classes),
+                limits: Arc::new(limits),
                 unfit: Vec::new(),
             }),
         }
@@ -140,23 +145,51 @@ impl InForce {
     }
 
     fn classes(&self) -> Arc<ClassPolicy> {
-        let adopted = self.policies.read(|p| p.in_force("classes"));
+        let check = |classes: &ClassPolicy| Ok(classes.check()?);
+        self.newest(
+            "classes",
+            |held| &mut held.classes,
+            ClassPolicy::digest,
+            check,
+        )
+    }
+
+    /// How much may be used: like the classes, what is in force now holds for every session.
+    pub fn limits(&self) -> Arc<LimitPolicy> {
+        let check = |limits: &LimitPolicy| Ok(limits.check()?);
+        self.newest(
+            "limits",
+            |held| &mut held.limits,
+            LimitPolicy::digest,
+            check,
+        )
+    }
+
+    /// A policy that is settings and nothing else, as the newest adoption has it.
+    fn newest<T: DeserializeOwned>(
+        &self,
+        policy: &str,
+        of: fn(&mut Held) -> &mut Arc<T>,
+        digest: fn(&T) -> Hash,
+        check: fn(&T) -> Result<(), Failure>,
+    ) -> Arc<T> {
+        let adopted = self.policies.read(|p| p.in_force(policy));
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(adopted) = adopted
-            && adopted.digest != held.classes.digest()
+            && adopted.digest != digest(of(&mut held))
             && !held.unfit.contains(&adopted.position)
         {
-            let made = read(&self.reader, "classes", adopted).and_then(|text| {
-                let classes: ClassPolicy = serde_json::from_str(&text)?;
-                classes.check()?;
-                Ok(classes)
+            let made = read(&self.reader, policy, adopted).and_then(|text| {
+                let settings: T = serde_json::from_str(&text)?;
+                check(&settings)?;
+                Ok(settings)
             });
             match made {
-                Ok(classes) => held.classes = Arc::new(classes),
+                Ok(settings) => *of(&mut held) = Arc::new(settings),
                 Err(failure) => held.unfit(adopted.position, &format!("{:#}", failure.fault)),
             }
         }
-        Arc::clone(&held.classes)
+        Arc::clone(of(&mut held))
     }
 
     /// `None` for an agent that is not registered, which no call comes from.

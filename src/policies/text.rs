@@ -7,12 +7,13 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 /// The policies in daicho.toml that an event adopts.
-pub const POLICIES: [&str; 5] = [
+pub const POLICIES: [&str; 6] = [
     "masking",
     "classes",
     agents::approvals::view::POLICY,
     "retention",
     "vendors",
+    "limits",
 ];
 
 /// One policy as it is adopted.
@@ -36,6 +37,7 @@ impl Text {
             "classes" => json(&config.classes)?,
             "retention" => json(&config.retention)?,
             "vendors" => json(&config.vendors)?,
+            "limits" => json(&config.limits)?,
             _ => json(&config.approvals)?,
         };
         Ok(Text {
@@ -50,7 +52,9 @@ impl Text {
 pub fn sound(config: &Config) -> Result<(), Failure> {
     masking::alone(config.masking.clone())?;
     let classes = config.classes.check();
-    classes.map_err(|error| Failure::new(error, "correct [classes] in daicho.toml"))
+    classes.map_err(|error| Failure::new(error, "correct [classes] in daicho.toml"))?;
+    let limits = config.limits.check();
+    limits.map_err(|error| Failure::new(error, "correct [limits] in daicho.toml"))
 }
 
 impl Config {
@@ -62,6 +66,7 @@ impl Config {
                 "classes" => self.classes = serde_json::from_str(json)?,
                 "retention" => self.retention = serde_json::from_str(json)?,
                 "vendors" => self.vendors = serde_json::from_str(json)?,
+                "limits" => self.limits = serde_json::from_str(json)?,
                 _ => self.approvals = serde_json::from_str(json)?,
             }
             serde_json::Result::Ok(())
@@ -84,7 +89,9 @@ mod tests {
     #[test]
     fn every_policy_is_put_back_as_it_was_adopted() {
         let text = "[masking]\nemail = 'last-four'\n[classes]\nec = 'never'\n[approvals]\napprovers_needed = 2\n\
-                    [retention]\napi = 'P1Y'\n[vendors.anthropic]\ncompany = 'Anthropic PBC'\ncountry = 'US'\n";
+                    [retention]\napi = 'P1Y'\n[vendors.anthropic]\ncompany = 'Anthropic PBC'\ncountry = 'US'\n\
+                    [limits.each_agent]\ncost_per_day = 12.5\nmodels = ['claude-*']\n\
+                    [[limits.price]]\nmodel = '*'\ninput = 3\noutput = 15.25\n";
         let mut changed: Config = toml::from_str(text).unwrap();
         changed.complete();
         let mut config = Config::default();

@@ -18,14 +18,16 @@ mod credentials;
 mod exchange;
 mod fault;
 mod headers;
+mod limiter;
 mod upstream;
 
 pub use upstream::{KeyHeader, ProviderKey, Upstream, UpstreamError};
 
 use crate::policies::InForce;
+use crate::views::Views;
 use agents::capture::Capture;
 use agents::gateway::{Beside, Call, Looked, Operation, Provider};
-use agents::registry::{Agents, Failures};
+use agents::registry::Failures;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -36,7 +38,8 @@ use axum::routing::{get, post};
 use exchange::{Exchange, Outbound};
 use fault::Fault;
 use futures_util::StreamExt;
-use ledger::{AppendError, Appender, Submission, View};
+use ledger::{AppendError, Appender, Submission};
+use limiter::{Coming, Within};
 use schemas::kinds::people::AccessDenied;
 use schemas::kinds::rules::RuleViolated;
 use schemas::kinds::traffic::RuleCount;
@@ -62,7 +65,8 @@ const MOST_CALLS: u32 = 256;
 pub struct Gateway {
     appender: Appender,
     rules: Arc<InForce>,
-    agents: View<Agents>,
+    views: Arc<Views>,
+    coming: Arc<Coming>,
     failures: Mutex<Failures>,
     calls: Arc<Semaphore>,
 }
@@ -75,11 +79,12 @@ pub struct Side {
 }
 
 impl Gateway {
-    pub fn new(appender: Appender, rules: InForce, agents: View<Agents>) -> Gateway {
+    pub fn new(appender: Appender, rules: InForce, views: Arc<Views>) -> Gateway {
         Gateway {
             appender,
             rules: Arc::new(rules),
-            agents,
+            views,
+            coming: Arc::default(),
             failures: Mutex::default(),
             calls: Arc::new(Semaphore::new(MOST_CALLS as usize)),
         }
@@ -137,6 +142,7 @@ impl Side {
         let Ok(permit) = Arc::clone(&self.gateway.calls).try_acquire_owned() else {
             return Err(Fault::overloaded());
         };
+        let Within { models, place } = self.within(id, &agent).await?;
         let url = self
             .upstream
             .url(&parts.uri)
@@ -161,8 +167,10 @@ impl Side {
             Operation::Other(_) => call.at(parts.method.as_str(), parts.uri.path()),
             _ => call,
         };
+        let call = call.of_models(models);
         let (reply, answer) = oneshot::channel();
-        tokio::spawn(Exchange::new(self, id, outbound, reply, permit).run(call, body));
+        let exchange = Exchange::new(self, id, outbound, reply, permit);
+        tokio::spawn(exchange.run(call, body, place));
         answer.await.map_err(|_| Fault::internal())
     }
 }
@@ -307,6 +315,7 @@ impl Side {
     async fn models(&self, request: Request) -> Result<Response, Fault> {
         let (parts, _) = request.into_parts();
         let agent = self.gateway.caller(&parts).await?;
+        self.may_go(&agent).await?;
         let url = self
             .upstream
             .url(&parts.uri)

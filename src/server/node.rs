@@ -81,8 +81,9 @@ impl Node {
             masking::tag_key(&layout)?,
             Arc::clone(&masker),
             config.classes,
+            config.limits,
         );
-        let gateway = Gateway::new(appender.clone(), rules, views.agents.clone());
+        let gateway = Gateway::new(appender.clone(), rules, Arc::clone(&views));
         let gateway = Arc::new(gateway);
         let witnesses = Witnesses::open(config.witness, data, &reader)?.map(Arc::new);
         let timestamps = Timestamps::open(&config.timestamp, data, &reader)?.map(Arc::new);

@@ -5,10 +5,12 @@ use super::recorder::Recorder;
 use super::request::{Summary, new_tool_results, tools_used};
 use crate::capture::Capture;
 use crate::classes::{Asked, Ruled};
+use crate::limits::Models;
 use crate::masking::{BodyError, Dialect, MaskedBody, Masker};
 use ledger::{AppendError, Appender, Content, Submission};
 use schemas::kinds::traffic::{
-    ClassRuling, MaskTag, PayloadBlocked, PayloadMasked, PromptSubmitted, RuleCount, ToolReturned,
+    ClassRuling, LimitReached, MaskTag, PayloadBlocked, PayloadMasked, PromptSubmitted, RuleCount,
+    ToolReturned,
 };
 use schemas::{Actor, Data, Event, EventId, Hash, Label, Name};
 use sha2::{Digest, Sha256};
@@ -27,6 +29,8 @@ pub struct Call {
     beside: Beside,
     /// What the rules for classes of data are asked; without it nothing is ruled by class.
     asked: Option<Asked>,
+    /// What its model is held against.
+    models: Option<Models>,
     instead_of: Option<Hash>,
 }
 
@@ -39,6 +43,9 @@ pub enum AdmitError {
     NotAnObject,
     #[error("an answer in the background would come past the record")]
     Background,
+    /// A limit that only the body shows.
+    #[error("a limit is reached")]
+    Limit(Box<LimitReached>),
 }
 
 /// A call that the rules have decided on, and what is to be recorded of it before anything
@@ -98,6 +105,7 @@ impl Call {
             destination,
             beside: Beside::default(),
             asked: None,
+            models: None,
             instead_of: None,
         }
     }
@@ -116,6 +124,11 @@ impl Call {
             asked: Some(asked),
             ..self
         }
+    }
+
+    /// Has the call's model held against what is allowed.
+    pub fn of_models(self, models: Option<Models>) -> Call {
+        Call { models, ..self }
     }
 
     /// Says that the session's own policy cannot be applied any more.
@@ -153,8 +166,8 @@ impl Call {
         self.session = self
             .session
             .filter(|session| masker.text(session.as_str()).spans.is_empty());
-        let bare = matches!(self.operation, Operation::Other(_)) && body.len_bytes() == 0;
-        let (masked, summary) = if bare {
+        let other = matches!(self.operation, Operation::Other(_));
+        let (masked, summary) = if other && body.len_bytes() == 0 {
             (MaskedBody::empty(), Summary::default())
         } else {
             let summary = Summary::of(body.raw(), self.dialect());
@@ -166,6 +179,13 @@ impl Call {
         if summary.background {
             return Err(AdmitError::Background);
         }
+        let model = summary.model.as_deref();
+        let model = model.map(|model| word_or_digest(&masker.cut(model).0));
+        if let Some(models) = &self.models
+            && (model.is_some() || !other)
+        {
+            models.check(model.as_ref()).map_err(AdmitError::Limit)?;
+        }
         let prompt = PromptSubmitted {
             call: self.id,
             provider: self.operation.provider().name(),
@@ -174,10 +194,7 @@ impl Call {
                 .path
                 .take()
                 .filter(|path| masker.text(path.as_str()).spans.is_empty()),
-            model: summary
-                .model
-                .as_deref()
-                .map(|model| word_or_digest(&masker.cut(model).0)),
+            model,
             streaming: summary.streaming,
             messages: summary.messages,
             body_bytes: body.len_bytes(),

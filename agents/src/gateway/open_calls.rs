@@ -49,6 +49,10 @@ pub fn close_open_calls(open: &OpenCalls) -> Vec<Submission> {
             call: *call,
             outcome: FailedOutcome::Unknown,
             status: None,
+            input_tokens: None,
+            output_tokens: None,
+            cache_read_tokens: None,
+            cache_creation_tokens: None,
             body_bytes: 0,
             duration_micros: None,
         };

@@ -1,4 +1,4 @@
-use crate::{DataClass, EventId, Hash, Label, Name};
+use crate::{Actor, DataClass, EventId, Hash, Label, Name};
 
 facts! {
     /// What an agent asked, before masking. Content `request`: the body with prohibited
@@ -83,8 +83,31 @@ facts! {
         call: EventId,
         outcome: FailedOutcome,
         status: Option<u16>,
+        /// As far as the provider had counted.
+        input_tokens: Option<u64>,
+        output_tokens: Option<u64>,
+        cache_read_tokens: Option<u64>,
+        cache_creation_tokens: Option<u64>,
         body_bytes: u64,
         duration_micros: Option<u64>,
+    }
+    /// A call was refused by a limit: nothing of it was kept, and nothing was sent.
+    LimitReached {
+        /// The id that the call would have had.
+        call: EventId,
+        provider: Name,
+        limit: LimitKind,
+        /// Whose limit it is: the agent's, or the person's for whom agents work.
+        of: Actor,
+        /// Digest of the limits.
+        policy: Hash,
+        /// Of requests, of tokens, or of money in millionths.
+        allowed: Option<u64>,
+        used: Option<u64>,
+        model: Option<Label>,
+        destination: Label,
+        /// When the period ends that the limit is for.
+        retry_after_seconds: Option<u64>,
     }
     ToolCalled {
         call: EventId,
@@ -111,6 +134,19 @@ words! {
         Consent,
         /// Never sent.
         Never,
+    }
+    LimitKind {
+        RequestsPerMinute,
+        TokensPerDay,
+        TokensPerMonth,
+        CostPerDay,
+        CostPerMonth,
+        /// The model is not among those allowed.
+        Models,
+        /// The destination is not among those allowed.
+        Upstreams,
+        /// A cost is limited, and nobody has said what the model costs.
+        Price,
     }
     FailedOutcome {
         /// The provider answered with an error, passed on unchanged.

@@ -43,10 +43,15 @@ impl Gateway {
         let (reason, agent) = match presented(&request.headers) {
             Err(reason) => (reason, None),
             Ok(token) => {
-                let found = self.agents.read(|agents| match agents.holder(&token) {
-                    Ok(agent) => Ok(agent.name.clone()),
-                    Err((reason, agent)) => Err((reason, agent.map(|agent| agent.name.clone()))),
-                });
+                let found = self
+                    .views
+                    .agents
+                    .read(|agents| match agents.holder(&token) {
+                        Ok(agent) => Ok(agent.name.clone()),
+                        Err((reason, agent)) => {
+                            Err((reason, agent.map(|agent| agent.name.clone())))
+                        }
+                    });
                 match found {
                     Ok(agent) => return Ok(agent),
                     Err(failed) => failed,

@@ -5,6 +5,7 @@
 //! knows that its answer is in the ledger; where it cannot be, the stream is cut instead.
 
 use super::fault::Fault;
+use super::limiter::Place;
 use super::{Gateway, Side, ended, headers};
 use crate::policies::Under;
 use agents::capture::Capture;
@@ -59,10 +60,18 @@ impl Exchange {
         }
     }
 
-    pub async fn run(self, call: Call, body: Capture) {
-        match self.side.gateway.admit(call, body).await {
+    /// `place` is kept until the log knows of the call.
+    pub async fn run(self, call: Call, body: Capture, place: Option<Place>) {
+        let agent = call.agent.clone();
+        let admitted = self.side.gateway.admit(call, body).await;
+        drop(place);
+        match admitted {
             Ok(Recorded::Cleared(cleared)) => self.send(*cleared).await,
             Ok(Recorded::Refused(refusal)) => self.fail(Fault::refused(&refusal)),
+            Err(NotAdmitted::Unsound(AdmitError::Limit(reached))) => {
+                let fault = self.side.gateway.limited(&agent, *reached).await;
+                self.fail(fault);
+            }
             Err(NotAdmitted::Unsound(error)) => self.fail(Fault::unsound(&error)),
             Err(NotAdmitted::Unrecorded(error)) => self.fail(Fault::unrecorded(&error)),
             Err(NotAdmitted::Panicked) => self.fail(Fault::internal()),

@@ -1,10 +1,13 @@
 use super::upstream::Upstream;
 use agents::gateway::{AdmitError, Provider, Refusal};
+use agents::limits;
 use axum::Json;
+use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use ledger::AppendError;
 use schemas::kinds::people::AuthFailure;
+use schemas::kinds::traffic::{LimitKind, LimitReached};
 use schemas::{EventId, Name};
 use serde_json::{Value, json};
 
@@ -17,6 +20,8 @@ pub(super) struct Fault {
     message: String,
     /// Clients try again by themselves after 408, 409, 429 and 5xx; here that would be in vain.
     final_: bool,
+    /// Seconds after which it would no longer be.
+    retry_after: Option<u64>,
 }
 
 /// Tells the official clients whether to try again.
@@ -45,6 +50,7 @@ pub(super) fn body(kind: &str, message: &str, id: Option<EventId>, provider: Pro
             let code = match kind {
                 "authentication_error" => Some("invalid_api_key"),
                 "rate_limit_error" => Some("rate_limit_exceeded"),
+                "billing_error" => Some("insufficient_quota"),
                 _ => None,
             };
             json!({ "error": { "message": message, "type": kind, "param": null, "code": code } })
@@ -59,6 +65,7 @@ impl Fault {
             kind,
             message: message.into(),
             final_: false,
+            retry_after: None,
         }
     }
 
@@ -77,6 +84,9 @@ impl Fault {
         let headers = response.headers_mut();
         if let Ok(id) = HeaderValue::from_str(&id.to_string()) {
             headers.insert(request_id(provider), id);
+        }
+        if let Some(seconds) = self.retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         if self.final_ {
             headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
@@ -112,6 +122,30 @@ impl Fault {
         Fault::new(StatusCode::FORBIDDEN, "permission_error", refusal.message()).last()
     }
 
+    /// A rate passes by itself, and clients wait for it; a budget is not waited for; what is not
+    /// allowed stays so.
+    pub fn limited(reached: &LimitReached) -> Fault {
+        use LimitKind::*;
+        let (status, kind) = match reached.limit {
+            RequestsPerMinute => (StatusCode::TOO_MANY_REQUESTS, "rate_limit_error"),
+            TokensPerDay | TokensPerMonth | CostPerDay | CostPerMonth => {
+                (StatusCode::TOO_MANY_REQUESTS, "billing_error")
+            }
+            Models | Upstreams | Price => (StatusCode::FORBIDDEN, "permission_error"),
+        };
+        Fault {
+            retry_after: reached.retry_after_seconds,
+            final_: reached.limit != RequestsPerMinute,
+            ..Fault::new(status, kind, limits::explain(reached))
+        }
+    }
+
+    pub fn uncounted() -> Fault {
+        let message = "what was used so far cannot be read from the ledger, so nothing was sent: \
+                       try again later, and tell the operator of this gateway if it lasts";
+        Fault::new(StatusCode::SERVICE_UNAVAILABLE, "api_error", message)
+    }
+
     pub fn prohibited() -> Fault {
         let message = "refused before anything left: the address or a header holds data that may \
                        never be sent; remove it and ask again";
@@ -123,6 +157,7 @@ impl Fault {
             AdmitError::Background => {
                 format!("{error}, so nothing was sent: ask without `background`")
             }
+            AdmitError::Limit(reached) => return Fault::limited(reached),
             AdmitError::Body(_) | AdmitError::NotAnObject => format!(
                 "{error}; what cannot be read cannot be checked, so nothing was sent: send one \
                  JSON object in UTF-8, as the provider's API describes it"

@@ -1,6 +1,7 @@
 mod bad_input;
 mod calls;
 mod failures;
+mod limits;
 mod openai;
 mod sdk;
 
@@ -9,6 +10,7 @@ use crate::demo::upstream::{Received, SECRET, Scripted};
 use crate::views::Views;
 use agents::classes::ClassPolicy;
 use agents::gateway::OpenCalls;
+use agents::limits::LimitPolicy;
 use agents::masking::{Masker, Policy, TagKey};
 use agents::registry::{Token, issue_token};
 use ledger::clock::{Clock, SystemClock};
@@ -38,7 +40,7 @@ struct World {
     _dir: tempfile::TempDir,
     appender: Appender,
     reader: Reader,
-    views: Views,
+    views: Arc<Views>,
     clock: Arc<OffClock>,
     upstream: Arc<Scripted>,
     /// `http://127.0.0.1:PORT/anthropic`
@@ -67,6 +69,19 @@ async fn world() -> World {
     world_watched(|_, _| Scripted::default()).await
 }
 
+/// With these limits in force.
+async fn world_limited(limits: &str) -> World {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Arc::new(OffClock(AtomicI64::new(0)));
+    let upstream = Arc::new(Scripted::default());
+    let routes = crate::demo::upstream::routes(Arc::clone(&upstream));
+    let base = format!("http://{}", serve(routes).await);
+    let limits = limits.replace("UPSTREAM", base.trim_start_matches("http://"));
+    let limits: LimitPolicy = toml::from_str(&limits).unwrap();
+    limits.check().unwrap();
+    world_of(dir, clock, upstream, base, limits).await
+}
+
 async fn world_watched(script: impl FnOnce(PathBuf, Arc<OffClock>) -> Scripted) -> World {
     let dir = tempfile::tempdir().unwrap();
     let clock = Arc::new(OffClock(AtomicI64::new(0)));
@@ -84,13 +99,23 @@ async fn world_before(
     upstream: Arc<Scripted>,
     upstream_base: String,
 ) -> World {
+    world_of(dir, clock, upstream, upstream_base, LimitPolicy::default()).await
+}
+
+async fn world_of(
+    dir: tempfile::TempDir,
+    clock: Arc<OffClock>,
+    upstream: Arc<Scripted>,
+    upstream_base: String,
+    limits: LimitPolicy,
+) -> World {
     ledger::create(dir.path(), "example.com/daicho", &*clock).unwrap();
     let options = Options {
         clock: clock.clone(),
         ..Options::default()
     };
     let (appender, reader) = ledger::open(dir.path(), options).unwrap();
-    let views = Views::open(reader.clone()).unwrap();
+    let views = Arc::new(Views::open(reader.clone()).unwrap());
     let token = issue_token().unwrap();
     let rules = InForce::new(
         reader.clone(),
@@ -98,8 +123,9 @@ async fn world_before(
         TagKey::new([1; 32]),
         Arc::new(masker()),
         ClassPolicy::default(),
+        limits,
     );
-    let gateway = Gateway::new(appender.clone(), rules, views.agents.clone());
+    let gateway = Gateway::new(appender.clone(), rules, Arc::clone(&views));
     let gateway = Arc::new(gateway);
     let side = |provider, header| {
         let key = ProviderKey::new(PROVIDER_KEY).unwrap();
@@ -140,13 +166,17 @@ async fn world_before(
 
 impl World {
     fn register(&self, name: &str, token: &Token) {
+        self.register_for(name, token, None);
+    }
+
+    fn register_for(&self, name: &str, token: &Token, person: Option<&str>) {
         self.append(AgentRegistered {
             agent: name.parse().unwrap(),
             role: "cfo".parse().unwrap(),
             data_class: DataClass::Internal,
             token_sha256: token.digest(),
             model: None,
-            person: None,
+            person: person.map(|person| person.parse().unwrap()),
         });
     }
 

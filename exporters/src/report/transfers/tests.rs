@@ -68,6 +68,10 @@ fn failed(n: u8, outcome: FailedOutcome) -> Data {
         call: id(n),
         outcome,
         status: None,
+        input_tokens: None,
+        output_tokens: None,
+        cache_read_tokens: None,
+        cache_creation_tokens: None,
         body_bytes: 0,
         duration_micros: None,
     }

@@ -1,0 +1,128 @@
+//! Limits at the door: what was used is what the log says, read to its end before each call
+//! that is limited, and beside it the calls that the log does not hold yet.
+
+use super::fault::Fault;
+use super::{Gateway, Side};
+use agents::limits::{Asking, LimitPolicy, Models};
+use schemas::kinds::traffic::LimitReached;
+use schemas::{Actor, Event, EventId, Name};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Calls that were let in and that the log does not hold yet, by whose they are.
+#[derive(Default)]
+pub(super) struct Coming(Mutex<BTreeMap<Actor, u64>>);
+
+/// One of them.
+pub(super) struct Place {
+    coming: Arc<Coming>,
+    of: Vec<Actor>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut coming = self.coming.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for of in &self.of {
+            match coming.get_mut(of) {
+                Some(count) if *count > 1 => *count -= 1,
+                _ => drop(coming.remove(of)),
+            }
+        }
+    }
+}
+
+/// A call that is within its limits, as far as they are known before its body is.
+pub(super) struct Within {
+    pub models: Option<Models>,
+    /// Absent where nothing is limited.
+    pub place: Option<Place>,
+}
+
+impl Side {
+    /// Whether an agent's call is within its limits. A refusal is recorded first.
+    pub(super) async fn within(&self, call: EventId, agent: &Name) -> Result<Within, Fault> {
+        let policy = self.gateway.rules.limits();
+        if policy.is_empty() {
+            return Ok(Within {
+                models: None,
+                place: None,
+            });
+        }
+        let asking = self.asking(call, agent);
+        let models = policy.models(&asking);
+        let gateway = Arc::clone(&self.gateway);
+        // It reads the log's newest entries.
+        let looked = tokio::task::spawn_blocking(move || gateway.take_place(&policy, &asking));
+        match looked.await.map_err(|_| Fault::internal())?? {
+            Ok(place) => Ok(Within {
+                models,
+                place: Some(place),
+            }),
+            Err(reached) => Err(self.gateway.limited(agent, *reached).await),
+        }
+    }
+
+    /// Whether an agent may ask this provider anything.
+    pub(super) async fn may_go(&self, agent: &Name) -> Result<(), Fault> {
+        let asking = self.asking(self.gateway.appender.new_id(), agent);
+        match self.gateway.rules.limits().destination(&asking) {
+            Ok(()) => Ok(()),
+            Err(reached) => Err(self.gateway.limited(agent, *reached).await),
+        }
+    }
+
+    fn asking(&self, call: EventId, agent: &Name) -> Asking {
+        let agents = &self.gateway.views.agents;
+        Asking {
+            call,
+            provider: self.provider().name(),
+            destination: self.upstream.destination().clone(),
+            agent: agent.clone(),
+            person: agents.read(|agents| agents.agent(agent)?.person.clone()),
+        }
+    }
+}
+
+impl Gateway {
+    fn take_place(
+        &self,
+        policy: &LimitPolicy,
+        asking: &Asking,
+    ) -> Result<Result<Place, Box<LimitReached>>, Fault> {
+        // One after the other: between a look and a place nobody else takes one.
+        let mut coming = self.coming.0.lock().unwrap_or_else(PoisonError::into_inner);
+        self.views.catch_up().map_err(|error| {
+            tracing::error!(%error, "a call was refused: its limits cannot be checked");
+            Fault::uncounted()
+        })?;
+        let now = self.appender.now();
+        let ahead = |of: &Actor| coming.get(of).copied().unwrap_or(0);
+        let amounts = |spent: &_| policy.amounts(asking, spent, ahead, now);
+        let allowed = policy.destination(asking);
+        let allowed = allowed.and_then(|()| self.views.spent.read(amounts));
+        Ok(allowed.map(|()| {
+            let person = asking.person.clone().map(Actor::User);
+            let of: Vec<Actor> = [Actor::Agent(asking.agent.clone())]
+                .into_iter()
+                .chain(person)
+                .collect();
+            for of in &of {
+                *coming.entry(of.clone()).or_default() += 1;
+            }
+            Place {
+                coming: Arc::clone(&self.coming),
+                of,
+            }
+        }))
+    }
+
+    /// Records a refusal before it is answered.
+    pub(super) async fn limited(&self, agent: &Name, reached: LimitReached) -> Fault {
+        let fault = Fault::limited(&reached);
+        let event = Event::new(reached.call, Actor::Agent(agent.clone()), reached);
+        match self.append(vec![event.into()]).await {
+            Ok(()) => fault,
+            Err(error) => Fault::unrecorded(&error),
+        }
+    }
+}
