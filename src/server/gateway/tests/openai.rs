@@ -236,6 +236,42 @@ async fn errors_breaks_redirects_and_absence_are_what_they_are() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_packed_answer_is_unpacked_or_withheld_and_an_absent_provider_is_said_to_be_absent() {
+    let world = world().await;
+    let mut count = 0;
+    for path in [CHAT, RESPONSES] {
+        for streaming in [false, true] {
+            let answer = world.openai(path, asking(path, "gzip", streaming)).await;
+            assert!(!answer.headers().contains_key("content-encoding"));
+            let answer = answer.bytes().await.unwrap();
+            count += 1;
+            let (entry, responded) = responded(&world, count);
+            assert_eq!(world.content(&entry, "response"), answer);
+            assert!(responded.output_tokens.unwrap() > 0);
+        }
+        let answer = world.openai(path, asking(path, "br", false)).await;
+        assert_eq!(error_of(answer).await.0, 502);
+    }
+    world.check();
+
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = closed.local_addr().unwrap();
+    drop(closed);
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Arc::new(OffClock(AtomicI64::new(0)));
+    let world = world_before(dir, clock, Arc::default(), format!("http://{address}")).await;
+    let answer = world.openai(CHAT, asking(CHAT, "plain", true)).await;
+    let (status, _, message) = error_of(answer).await;
+    assert!(status == 502 && message.contains("nothing was sent"));
+    let entry = world.wait_for("model.failed", 1);
+    let Data::ModelFailed(failed) = entry.data() else {
+        panic!()
+    };
+    assert_eq!(failed.outcome, FailedOutcome::Unreachable);
+    world.check();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_refused_is_refused_in_openais_shape() {
     let world = world().await;
     let (status, _, message) = error_of(world.openai("/v1/embeddings", "{}").await).await;
