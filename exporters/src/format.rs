@@ -82,6 +82,7 @@ impl Severity {
             | Data::ExportDegraded(_)
             | Data::LedgerRecovered(_) => Severity::Medium,
             Data::PayloadMasked(_)
+            | Data::LimitReached(_)
             | Data::ModelFailed(_)
             | Data::ToolCalled(_)
             | Data::ActionExecuted(_)
