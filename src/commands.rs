@@ -109,7 +109,7 @@ fn word<T: serde::de::DeserializeOwned>(text: &str) -> anyhow::Result<T> {
 }
 
 /// A deadline: now and a period; "forever" is as far as timestamps go.
-fn period_from(now: Timestamp, period: Period) -> Timestamp {
+pub fn period_from(now: Timestamp, period: Period) -> Timestamp {
     now.after(period)
         .unwrap_or(Timestamp::from_micros(i64::MAX))
 }

@@ -5,6 +5,7 @@ use crate::outcome::Failure;
 use crate::server::gateway::{self, KeyHeader, ProviderKey, UpstreamError};
 use agents::classes::ClassPolicy;
 use agents::gateway::Provider;
+use agents::hooks::ToolPolicy;
 use agents::limits::LimitPolicy;
 use agents::masking::Policy;
 use anyhow::Context;
@@ -34,6 +35,8 @@ pub struct Config {
     pub classes: ClassPolicy,
     /// How much may be used, which models, where.
     pub limits: LimitPolicy,
+    /// What agents' tools may do.
+    pub tools: ToolPolicy,
     /// Who receives what leaves.
     pub vendors: Vendors,
     pub approvals: Approvals,
@@ -52,6 +55,14 @@ pub struct Approvals {
     /// After it an undecided request is over.
     pub deadline: Period,
     pub approvers_needed: u64,
+}
+
+impl Approvals {
+    /// SHA-256 over the JSON of the settings.
+    pub fn digest(&self) -> Hash {
+        // Words and a number in a fixed order: writing them cannot fail.
+        Hash(Sha256::digest(serde_json::to_vec(self).unwrap_or_default()).into())
+    }
 }
 
 impl Default for Approvals {
@@ -216,6 +227,7 @@ impl Default for Config {
             masking: Policy::default(),
             classes: ClassPolicy::default(),
             limits: LimitPolicy::default(),
+            tools: ToolPolicy::default(),
             vendors: Vendors::default(),
             approvals: Approvals::default(),
             report: Report::default(),

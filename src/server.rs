@@ -42,6 +42,7 @@ fn router(node: Node) -> Router {
         .merge(health::routes())
         .nest("/api/v1", api::routes())
         .nest("/log", tiles::routes())
+        .nest("/hooks", gateway::hook_routes())
         .with_state(node)
         .layer(middleware::from_fn(only_named_hosts))
 }

@@ -1,5 +1,6 @@
 use crate::outcome::Failure;
 use crate::policies::Policies;
+use agents::approvals::draft::Drafts;
 use agents::approvals::view::Approvals;
 use agents::classes::Consents;
 use agents::gateway::{OpenCalls, Sessions};
@@ -17,6 +18,7 @@ pub struct Views {
     pub policies: View<Policies>,
     pub findings: View<Findings>,
     pub approvals: View<Approvals>,
+    pub drafts: View<Drafts>,
     pub agents: View<Agents>,
     pub open_calls: View<OpenCalls>,
     pub sessions: View<Sessions>,
@@ -34,6 +36,7 @@ impl Views {
             policies: index.add(),
             findings: index.add(),
             approvals: index.add(),
+            drafts: index.add(),
             agents: index.add(),
             open_calls: index.add(),
             sessions: index.add(),

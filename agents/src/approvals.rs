@@ -6,6 +6,7 @@
 //! of the log: a grant that someone slipped into the log without the right signature is an
 //! entry like any other, and approves nothing.
 
+pub mod draft;
 pub mod signature;
 pub mod statement;
 pub mod view;

@@ -18,7 +18,7 @@ mod answer;
 mod beside;
 mod call;
 mod cut;
-mod ids;
+pub(crate) mod ids;
 mod open_calls;
 mod operation;
 mod recorder;

@@ -5,6 +5,7 @@ pub mod approvals;
 pub mod capture;
 pub mod classes;
 pub mod gateway;
+pub mod hooks;
 pub mod limits;
 pub mod masking;
 mod once;

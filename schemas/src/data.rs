@@ -1,7 +1,7 @@
 use crate::class::Class;
 use crate::envelope::{EnvelopeError, json_fault};
 use crate::kinds::{
-    acting, agents, defence, ledger, people, records, rules, scanner, secrets, traffic,
+    acting, agents, defence, hooks, ledger, people, records, rules, scanner, secrets, traffic,
 };
 use serde::{Serialize, Serializer};
 
@@ -93,6 +93,7 @@ kinds! {
         "limit.reached" traffic::LimitReached operation,
         "tool.called" traffic::ToolCalled operation,
         "tool.returned" traffic::ToolReturned operation,
+        "hook.reported" hooks::HookReported operation,
     }
     Acting {
         "action.drafted" acting::ActionDrafted operation,
@@ -100,6 +101,7 @@ kinds! {
         "approval.granted" acting::ApprovalGranted operation,
         "approval.denied" acting::ApprovalDenied operation,
         "approval.expired" acting::ApprovalExpired operation,
+        "action.released" acting::ActionReleased operation,
         "action.executed" acting::ActionExecuted operation,
         "action.failed" acting::ActionFailed operation,
     }

@@ -39,6 +39,7 @@ macro_rules! words {
 pub mod acting;
 pub mod agents;
 pub mod defence;
+pub mod hooks;
 pub mod ledger;
 pub mod people;
 pub mod records;

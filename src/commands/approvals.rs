@@ -7,7 +7,7 @@ use crate::views::Views;
 use agents::approvals::signature::{SignError, sign};
 use agents::approvals::statement::{SignedDecision, Verdict};
 use agents::approvals::view::Row;
-use agents::approvals::{decide, statement};
+use agents::approvals::{decide, draft, statement};
 use agents::scanner::patch::diff::visible;
 use anyhow::Context;
 use ledger::clock::{Clock, SystemClock};
@@ -91,12 +91,17 @@ fn show(cli: &Cli, approval: &str) -> Done {
     let at = desk
         .views
         .findings
-        .read(|findings| findings.patch(row.subject.id)?.positions.first().copied());
-    if let Some(at) = at {
+        .read(|findings| findings.patch(row.subject.id)?.positions.first().copied())
+        .map(|at| (at, "patch"));
+    let draft = desk
+        .views
+        .drafts
+        .read(|drafts| Some((drafts.find(row.subject.id)?.position, draft::CONTENT)));
+    if let Some((at, name)) = at.or(draft) {
         desk.door
             .record_reveal(&desk.reader.entry(at)?, "approval")
             .map_err(append_failed)?;
-        say!("\n{}", visible(&content(&desk.reader, at, "patch")?));
+        say!("\n{}", visible(&content(&desk.reader, at, name)?));
     }
     Ok(Outcome::Well)
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// What a field decides, by the beginning of its path; the first that fits.
-const WORDS: [(&str, &str); 20] = [
+const WORDS: [(&str, &str); 23] = [
     ("masking.email", "what of a mailbox's local part is masked"),
     (
         "masking.insider_keywords",
@@ -31,6 +31,12 @@ const WORDS: [(&str, &str); 20] = [
     ("classes.personal", "how personal data is handled"),
     ("classes.generated", "how generated data is handled"),
     ("classes", "how classes of data are handled"),
+    ("tools.rule", "what becomes of uses of a tool"),
+    (
+        "tools.outward",
+        "what becomes of actions that reach outside",
+    ),
+    ("tools", "what agents' tools may do"),
     (
         "approvals.deadline",
         "after which an undecided request is over",

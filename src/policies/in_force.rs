@@ -1,11 +1,14 @@
 //! Which rules a call is under: its session's masks, the classes and the limits in force now.
 
 use super::{Policies, Version, read};
+use crate::config::Approvals;
 use crate::outcome::Failure;
 use crate::roster;
 use crate::views::Views;
+use agents::approvals::view::POLICY;
 use agents::classes::{Asked, ClassPolicy, Consents};
 use agents::gateway::{Call, Sessions};
+use agents::hooks::ToolPolicy;
 use agents::limits::LimitPolicy;
 use agents::masking::{Masker, TagKey};
 use agents::registry::Agents;
@@ -38,6 +41,8 @@ struct Held {
     earlier: HashMap<Hash, Arc<Masker>>,
     classes: Arc<ClassPolicy>,
     limits: Arc<LimitPolicy>,
+    tools: Arc<ToolPolicy>,
+    approvals: Arc<Approvals>,
     /// Adoptions that this program could not use: each is tried, and told of, once.
     unfit: Vec<u64>,
 }
@@ -73,6 +78,8 @@ impl InForce {
                 earlier: HashMap::new(),
                 classes: Arc::new(classes),
                 limits: Arc::new(limits),
+                tools: Arc::default(),
+                approvals: Arc::default(),
                 unfit: Vec::new(),
             }),
         }
@@ -162,6 +169,26 @@ impl InForce {
             |held| &mut held.limits,
             LimitPolicy::digest,
             check,
+        )
+    }
+
+    /// What tools may do: like the classes, what is in force now holds for every session.
+    pub fn tools(&self) -> Arc<ToolPolicy> {
+        self.newest(
+            "tools",
+            |held| &mut held.tools,
+            ToolPolicy::digest,
+            |_| Ok(()),
+        )
+    }
+
+    /// How drafts are decided on.
+    pub fn approvals(&self) -> Arc<Approvals> {
+        self.newest(
+            POLICY,
+            |held| &mut held.approvals,
+            Approvals::digest,
+            |_| Ok(()),
         )
     }
 

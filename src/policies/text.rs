@@ -7,9 +7,10 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 /// The policies in daicho.toml that an event adopts.
-pub const POLICIES: [&str; 6] = [
+pub const POLICIES: [&str; 7] = [
     "masking",
     "classes",
+    "tools",
     agents::approvals::view::POLICY,
     "retention",
     "vendors",
@@ -35,6 +36,7 @@ impl Text {
             // The rules in the program are part of what it says.
             "masking" => (json(&config.masking)?.0, config.masking.digest()),
             "classes" => json(&config.classes)?,
+            "tools" => (json(&config.tools)?.0, config.tools.digest()),
             "retention" => json(&config.retention)?,
             "vendors" => json(&config.vendors)?,
             "limits" => json(&config.limits)?,
@@ -64,6 +66,7 @@ impl Config {
             match policy {
                 "masking" => self.masking = serde_json::from_str(json)?,
                 "classes" => self.classes = serde_json::from_str(json)?,
+                "tools" => self.tools = serde_json::from_str(json)?,
                 "retention" => self.retention = serde_json::from_str(json)?,
                 "vendors" => self.vendors = serde_json::from_str(json)?,
                 "limits" => self.limits = serde_json::from_str(json)?,
@@ -88,7 +91,7 @@ mod tests {
 
     #[test]
     fn every_policy_is_put_back_as_it_was_adopted() {
-        let text = "[masking]\nemail = 'last-four'\n[classes]\nec = 'never'\n[approvals]\napprovers_needed = 2\n\
+        let text = "[masking]\nemail = 'last-four'\n[classes]\nec = 'never'\n[tools]\noutward = 'ask'\n[approvals]\napprovers_needed = 2\n\
                     [retention]\napi = 'P1Y'\n[vendors.anthropic]\ncompany = 'Anthropic PBC'\ncountry = 'US'\n\
                     [limits.each_agent]\ncost_per_day = 12.5\nmodels = ['claude-*']\n\
                     [[limits.price]]\nmodel = '*'\ninput = 3\noutput = 15.25\n";

@@ -18,9 +18,11 @@ mod credentials;
 mod exchange;
 mod fault;
 mod headers;
+mod hooks;
 mod limiter;
 mod upstream;
 
+pub use hooks::routes as hook_routes;
 pub use upstream::{KeyHeader, ProviderKey, Upstream, UpstreamError};
 
 use crate::policies::InForce;

@@ -11,6 +11,7 @@
 //! | `judges` | a log of 70,000 entries that any other judge does not accept |
 //! | `format` | a log that a second verifier, written from the format, sees otherwise |
 //! | `keys` | a rotation that loses a moment, a key or an auditor; a secret that opens without its own |
+//! | `hooks` | a hook that is not recorded, or lets go what nobody granted |
 //! | `privacy` | a planted name or secret in a file, log line, export, page or report |
 //! | `review` | a finding, patch or approval that bandit or OpenSSH sees otherwise |
 //! | `backup` | a copy that is not the ledger, or an old one that passes for it |
@@ -34,6 +35,7 @@ mod disk;
 mod doctor;
 mod faults;
 mod format;
+mod hooks;
 mod judges;
 mod keys;
 mod kill;

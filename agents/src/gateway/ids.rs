@@ -30,13 +30,13 @@ pub(super) fn part_id(call: EventId, part: &Part) -> EventId {
 
 /// A machine's word from outside (a tool's name, an id, a model), if it looks like one. What
 /// people write must not slip into the log through it.
-pub(super) fn word(text: &str) -> Option<Label> {
+pub(crate) fn word(text: &str) -> Option<Label> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"_-.:/@".contains(&b);
     ((1..=128).contains(&text.len()) && text.bytes().all(plain)).then(|| Label::lossy(text))
 }
 
 /// The same, where something must stand: the digest of what is no such word.
-pub(super) fn word_or_digest(text: &str) -> Label {
+pub(crate) fn word_or_digest(text: &str) -> Label {
     word(text).unwrap_or_else(|| {
         let digest = Hash(Sha256::digest(text.as_bytes()).into()).to_string();
         Label::lossy(&format!("sha256:{}", &digest[..32]))

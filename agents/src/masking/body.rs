@@ -96,6 +96,15 @@ pub enum BodyError {
 impl Masker {
     /// Masks the strings of a provider request where they stand.
     pub fn body(&self, capture: &Capture, dialect: Dialect) -> Result<MaskedBody, BodyError> {
+        self.json(capture, Some(dialect))
+    }
+
+    /// The same of JSON that is no request: but for names and ids of its form all is text.
+    pub fn told(&self, capture: &Capture) -> Result<MaskedBody, BodyError> {
+        self.json(capture, None)
+    }
+
+    fn json(&self, capture: &Capture, dialect: Option<Dialect>) -> Result<MaskedBody, BodyError> {
         let bytes = capture.raw();
         let text = std::str::from_utf8(bytes).map_err(|e| BodyError::NotUtf8 {
             offset: e.valid_up_to(),

@@ -57,6 +57,8 @@ facts! {
         signature: SignatureText,
     }
     ApprovalExpired { approval: EventId, deadline: Timestamp, }
+    /// A granted action was let go, once: the event's id follows from the approval.
+    ActionReleased { action: EventId, approval: EventId, arguments_sha256: Hash, tool_use: Option<Label>, }
     ActionExecuted { action: EventId, approval: EventId, arguments_sha256: Hash, result_sha256: Option<Hash>, }
     ActionFailed { action: EventId, approval: Option<EventId>, reason: ActionFailure, }
     /// What an approval is about.

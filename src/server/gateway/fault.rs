@@ -1,5 +1,6 @@
 use super::upstream::Upstream;
 use agents::gateway::{AdmitError, Provider, Refusal};
+use agents::hooks::HookError;
 use agents::limits;
 use axum::Json;
 use axum::http::header::RETRY_AFTER;
@@ -301,6 +302,21 @@ impl Fault {
             }
         };
         Fault::new(StatusCode::FORBIDDEN, "permission_error", message).last()
+    }
+
+    pub fn no_hook() -> Fault {
+        let message = "no such hook: Claude Code's is /hooks/claude-code";
+        Fault::new(StatusCode::NOT_FOUND, "not_found_error", message).last()
+    }
+
+    pub fn no_call(error: &HookError) -> Fault {
+        Fault::invalid(format!(
+            "{error}; what cannot be read cannot be checked: send the hook's JSON as it is"
+        ))
+    }
+
+    pub fn untold(why: &str) -> Fault {
+        Fault::new(StatusCode::SERVICE_UNAVAILABLE, "api_error", why)
     }
 
     pub fn wrong_method() -> Fault {

@@ -110,7 +110,11 @@ pub(super) fn label(text: &str, nodes: &[Node], node: &Node) -> Option<String> {
 }
 
 /// The mode of every node, in one pass: parents stand before their children.
-pub(super) fn modes(text: &str, nodes: &[Node], dialect: Dialect) -> Result<Vec<Mode>, BodyError> {
+pub(super) fn modes(
+    text: &str,
+    nodes: &[Node],
+    dialect: Option<Dialect>,
+) -> Result<Vec<Mode>, BodyError> {
     let facts = facts(text, nodes)?;
     let mut modes: Vec<Mode> = Vec::with_capacity(nodes.len());
     for (index, node) in nodes.iter().enumerate() {
@@ -191,7 +195,8 @@ struct Place<'t> {
     holder: &'t str,
     /// In the request itself.
     top: bool,
-    dialect: Dialect,
+    /// `None`: of no provider.
+    dialect: Option<Dialect>,
 }
 
 impl Place<'_> {
@@ -199,6 +204,12 @@ impl Place<'_> {
         let kind = self.facts.kind.unwrap_or_default();
         let string = self.value == Kind::String;
         match self.key {
+            // What a client tells of its agent.
+            key if self.dialect.is_none() => match key {
+                "hook_event_name" | "tool_name" => Mode::Reference,
+                key if string && key.ends_with("_id") => Mode::Reference,
+                _ => Mode::Free,
+            },
             _ if self.is_sealed() => Mode::Sealed,
             _ if self.is_media() => Mode::Media,
             _ if self.is_credential() => Mode::Credential,
@@ -214,8 +225,8 @@ impl Place<'_> {
             // The caller's own names for people and conversations; the provider looks nothing up by them.
             "user_id" if self.holder == "metadata" => Mode::Protocol,
             // A tool's input is the caller's; the Responses API calls its list of messages so too.
-            "input" if !(self.dialect == Dialect::OpenAiResponses && self.top) => Mode::Free,
-            "metadata" if self.dialect != Dialect::Anthropic => Mode::Free,
+            "input" if !(self.dialect == Some(Dialect::OpenAiResponses) && self.top) => Mode::Free,
+            "metadata" if self.dialect != Some(Dialect::Anthropic) => Mode::Free,
             "arguments" | "input_examples" | "variables" | "attributes" | "env" => Mode::Free,
             "input_schema" | "output_schema" | "parameters" | "schema"
                 if self.value == Kind::Object =>

@@ -1,0 +1,353 @@
+//! What a client tells of its agent: every event recorded, prompts and uses of tools decided.
+//!
+//! ```text
+//! Capture ─ HookCall::read ─▶ HookCall ─ look ─▶ Seen ─ decide ─▶ Decided: batch, answer
+//! ```
+//! The batch is appended before the client hears the answer. What it holds was decided on
+//! projections; where another decision came first, the log refuses the batch as a conflict,
+//! and [`Seen::decide`] is asked again on what the log says now.
+//!
+//! The gateway sees what is sent to the model; a hook sees what is typed, and what tools are
+//! about to do. It runs in the client: whoever can change the client can leave it out.
+
+mod answer;
+mod event;
+mod outward;
+mod tools;
+
+pub use event::{HookCall, HookError};
+pub use tools::{ToolPolicy, ToolRule};
+
+use crate::approvals::draft::{Action, Drafts, Ended, Standing, Terms, conclude, release};
+use crate::approvals::view::Approvals;
+use crate::capture::Capture;
+use crate::masking::{MaskedBody, Masker};
+use crate::once::{name, once};
+use ledger::{Content, Submission};
+use schemas::kinds::agents::{SessionEnd, SessionEnded, SessionStarted};
+use schemas::kinds::hooks::{HookEvent, HookReported, HookVerdict};
+use schemas::kinds::rules::RuleViolated;
+use schemas::kinds::traffic::RuleCount;
+use schemas::{Actor, Data, Event, EventId, Label, Name, Timestamp};
+use serde_json::Value;
+
+/// A call that the rules for texts have looked at.
+pub struct Seen<'m> {
+    call: HookCall,
+    masker: &'m Masker,
+    labels: Labels,
+    /// What came, with prohibited values cut out.
+    stored: Vec<u8>,
+    found: Vec<RuleCount>,
+    body_bytes: u64,
+}
+
+/// The client's own words, as far as the log may hold them.
+struct Labels {
+    session: Option<Label>,
+    named: Option<Label>,
+    prompt: Option<Label>,
+    subagent: Option<Label>,
+    tool: Option<Label>,
+    tool_use: Option<Label>,
+    mode: Option<Label>,
+    source: Option<Label>,
+}
+
+/// What the log and the configuration say when a call is decided.
+pub struct Surroundings<'v> {
+    pub policy: &'v ToolPolicy,
+    pub drafts: &'v Drafts,
+    pub approvals: &'v Approvals,
+    pub terms: Terms,
+    /// Calls to the model in this session so far.
+    pub calls: u64,
+    pub now: Timestamp,
+}
+
+/// What to append, and what the client is answered once that is durable.
+pub struct Decided {
+    pub batch: Vec<Submission>,
+    pub answer: Value,
+}
+
+/// One verdict and everything that follows from it.
+struct Ruling {
+    verdict: HookVerdict,
+    by: Option<Name>,
+    action: Option<EventId>,
+    reason: String,
+    more: Vec<Submission>,
+}
+
+impl Ruling {
+    fn new(verdict: HookVerdict, by: Option<Name>, reason: String) -> Ruling {
+        Ruling {
+            verdict,
+            by,
+            action: None,
+            reason,
+            more: Vec::new(),
+        }
+    }
+}
+
+impl HookCall {
+    /// Applies the rules for texts, as to a prompt.
+    pub fn look<'m>(self, body: &Capture, masker: &'m Masker) -> Result<Seen<'m>, HookError> {
+        let MaskedBody { stored, blocks, .. } = masker.told(body)?;
+        let labels = Labels::of(&self, masker);
+        Ok(Seen {
+            body_bytes: body.len_bytes(),
+            call: self,
+            masker,
+            labels,
+            stored,
+            found: blocks,
+        })
+    }
+}
+
+impl Labels {
+    fn of(call: &HookCall, masker: &Masker) -> Labels {
+        use crate::gateway::ids::{word, word_or_digest};
+        // A machine's word that is nobody's: the log holds it for ever.
+        let plain = |text: &Option<String>| {
+            let text = word(text.as_deref()?)?;
+            masker.text(text.as_str()).spans.is_empty().then_some(text)
+        };
+        // Where events are linked by it, its digest does too.
+        let linked = |text: &Option<String>| {
+            let text = text.as_deref()?;
+            Some(word_or_digest(&masker.cut(text).0))
+        };
+        Labels {
+            session: plain(&call.session),
+            named: linked(&call.named),
+            prompt: linked(&call.prompt),
+            subagent: linked(&call.subagent),
+            tool: linked(&call.tool),
+            tool_use: linked(&call.tool_use),
+            mode: plain(&call.mode),
+            source: plain(&call.source),
+        }
+    }
+}
+
+impl Seen<'_> {
+    pub fn agent(&self) -> &Name {
+        &self.call.agent
+    }
+
+    pub fn session(&self) -> Option<&Label> {
+        self.labels.session.as_ref()
+    }
+
+    fn actor(&self) -> Actor {
+        Actor::Agent(self.call.agent.clone())
+    }
+
+    fn event(&self, id: EventId, data: impl Into<Data>) -> Event {
+        Event::new(id, self.actor(), data).in_session(self.labels.session.clone())
+    }
+
+    /// What is recorded of the call, and what the client is answered.
+    pub fn decide(&self, around: &Surroundings<'_>) -> Decided {
+        let ruling = self.ruling(around);
+        let reported = HookReported {
+            hook: self.call.id,
+            client: name("claude-code"),
+            event: self.call.event,
+            named: self.labels.named.clone(),
+            prompt: self.labels.prompt.clone(),
+            subagent: self.labels.subagent.clone(),
+            tool: self.labels.tool.clone(),
+            tool_use: self.labels.tool_use.clone(),
+            mode: self.labels.mode.clone(),
+            source: self.labels.source.clone(),
+            body_bytes: self.body_bytes,
+            found: self.found.clone(),
+            verdict: ruling.verdict,
+            by: ruling.by,
+            action: ruling.action,
+            masking: self.masker.policy(),
+            policy: around.policy.digest(),
+        };
+        let mut batch = vec![Submission {
+            event: self.event(self.call.id, reported),
+            content: vec![Content {
+                name: name("hook"),
+                media: Label::lossy("application/json"),
+                bytes: self.stored.clone(),
+            }],
+        }];
+        batch.extend(ruling.more);
+        batch.extend(self.bounds(around));
+        batch.extend(self.concluded(around));
+        Decided {
+            batch,
+            answer: answer::answer(self.call.event, ruling.verdict, &ruling.reason),
+        }
+    }
+
+    fn ruling(&self, around: &Surroundings<'_>) -> Ruling {
+        let nothing = Ruling::new(HookVerdict::Pass, None, String::new());
+        if !self.call.event.is_decided() {
+            return nothing;
+        }
+        if !self.found.is_empty() {
+            let reason = answer::prohibited(&self.found, self.call.id);
+            return Ruling::new(HookVerdict::Deny, Some(name("prohibited")), reason);
+        }
+        match &self.call.tool {
+            Some(tool) if self.call.event == HookEvent::PreToolUse => self.tool(tool, around),
+            _ => nothing,
+        }
+    }
+
+    fn tool(&self, tool: &str, around: &Surroundings<'_>) -> Ruling {
+        let (input, directory) = (&self.call.input, self.call.directory.as_deref());
+        let personal = || {
+            let input = Capture::new(input.to_string().into_bytes());
+            let masked = self.masker.told(&input);
+            // What cannot be looked at may hold anything.
+            masked.map_or(true, |masked| !masked.masks.is_empty())
+        };
+        let (verdict, by) = around.policy.rule((tool, input), directory, personal);
+        if verdict == HookVerdict::Draft {
+            return self.draft(by, around);
+        }
+        let reason = answer::by_rule(verdict, by.as_ref(), self.call.id);
+        Ruling::new(verdict, by, reason)
+    }
+
+    /// Held until somebody else has said yes to exactly this.
+    fn draft(&self, by: Option<Name>, around: &Surroundings<'_>) -> Ruling {
+        let Some(action) = self.action() else {
+            let reason = answer::no_form(self.call.id);
+            return Ruling::new(HookVerdict::Deny, by, reason);
+        };
+        let (digest, tool) = (action.sha256(), action.tool.clone());
+        let requester = self.actor();
+        let Surroundings {
+            drafts, approvals, ..
+        } = around;
+        let (verdict, id, reason, more) = match drafts
+            .standing(&requester, digest, approvals, around.now)
+        {
+            Standing::Granted(draft, asked) => {
+                let (session, tool_use) = (&self.labels.session, &self.labels.tool_use);
+                let released = release(draft, asked, tool_use.clone(), session.clone());
+                let reason = answer::granted(asked.approval);
+                (HookVerdict::Allow, draft.action, reason, vec![released])
+            }
+            Standing::Waits(draft, asked) => {
+                let reason = answer::waits(&tool, asked.approval, asked.deadline);
+                (HookVerdict::Draft, draft.action, reason, Vec::new())
+            }
+            Standing::Denied(draft, asked) => {
+                let reason = answer::denied(asked.approval);
+                (HookVerdict::Deny, draft.action, reason, Vec::new())
+            }
+            Standing::New => {
+                let (session, policy) = (self.labels.session.clone(), around.policy.digest());
+                let terms = (*approvals, around.terms.clone());
+                match drafts.hold(&requester, session, action, policy, terms, around.now) {
+                    Ok(held) => {
+                        let reason = answer::held(&tool, by.as_ref(), held.approval, held.deadline);
+                        (HookVerdict::Draft, held.action, reason, held.submissions)
+                    }
+                    Err(error) => {
+                        let reason = answer::not_asked(&error, self.call.id);
+                        return Ruling::new(HookVerdict::Deny, by, reason);
+                    }
+                }
+            }
+        };
+        Ruling {
+            verdict,
+            by,
+            action: Some(id),
+            reason,
+            more,
+        }
+    }
+
+    fn action(&self) -> Option<Action> {
+        let directory = self.call.directory.as_deref();
+        Action::new(self.labels.tool.clone()?, &self.call.input, directory)
+    }
+
+    /// A session begins and ends with its hooks.
+    fn bounds(&self, around: &Surroundings<'_>) -> Option<Submission> {
+        self.labels.session.as_ref()?;
+        let agent = self.call.agent.clone();
+        let id = |act| once(act, &[&self.call.id]);
+        let event = match (self.call.event, self.call.source.as_deref()) {
+            (HookEvent::SessionStart, _) => {
+                let started = SessionStarted {
+                    agent,
+                    client: Some(Label::lossy("claude-code")),
+                    policy: Some(self.masker.policy()),
+                };
+                self.event(id("session.started"), started)
+            }
+            // The same session goes on in another process.
+            (HookEvent::SessionEnd, Some("resume")) => return None,
+            (HookEvent::SessionEnd, source) => {
+                let reason = match source {
+                    Some("clear") => SessionEnd::Cleared,
+                    Some(_) => SessionEnd::Finished,
+                    None => SessionEnd::Unknown,
+                };
+                let calls = around.calls;
+                self.event(
+                    id("session.ended"),
+                    SessionEnded {
+                        agent,
+                        reason,
+                        calls,
+                    },
+                )
+            }
+            _ => return None,
+        };
+        Some(event.into())
+    }
+
+    /// What became of an action that was let go.
+    fn concluded(&self, around: &Surroundings<'_>) -> Vec<Submission> {
+        let ended = match self.call.event {
+            HookEvent::PostToolUse => Ended::Done,
+            HookEvent::PostToolUseFailure => Ended::Failed,
+            _ => return Vec::new(),
+        };
+        let tool_use = self.labels.tool_use.as_ref();
+        let Some(draft) = tool_use.and_then(|id| around.drafts.released_for(id)) else {
+            return Vec::new();
+        };
+        let changed = self
+            .action()
+            .is_none_or(|action| action.sha256() != draft.arguments_sha256);
+        let ended = if changed { Ended::Changed } else { ended };
+        let session = self.labels.session.clone();
+        let mut batch: Vec<Submission> = conclude(draft, ended, &self.actor(), session)
+            .into_iter()
+            .collect();
+        if changed && !batch.is_empty() {
+            let violated = RuleViolated {
+                rule: name("approval.arguments"),
+                call: None,
+                position: Some(draft.position),
+                count: 1,
+            };
+            let id = once("approval.arguments", &[&draft.action]);
+            batch.push(self.event(id, violated).into());
+        }
+        batch
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -1,0 +1,109 @@
+//! What the client is answered, in its own form, and the words of it. No word repeats what was
+//! found or what a tool was to do.
+
+use super::event::HookCall;
+use crate::approvals::RequestError;
+use schemas::kinds::hooks::{HookEvent, HookVerdict};
+use schemas::kinds::traffic::RuleCount;
+use schemas::{EventId, Label, Name, Timestamp};
+use serde_json::{Value, json};
+
+/// Claude Code's JSON for a verdict; `{}` says nothing.
+pub(super) fn answer(event: HookEvent, verdict: HookVerdict, reason: &str) -> Value {
+    let decision = match verdict {
+        HookVerdict::Pass => return json!({}),
+        HookVerdict::Allow => "allow",
+        HookVerdict::Ask => "ask",
+        HookVerdict::Defer => "defer",
+        HookVerdict::Deny | HookVerdict::Draft => "deny",
+    };
+    let name = format!("{event:?}");
+    match event {
+        HookEvent::PreToolUse => json!({ "hookSpecificOutput": {
+            "hookEventName": name,
+            "permissionDecision": decision,
+            "permissionDecisionReason": reason,
+        }}),
+        HookEvent::UserPromptSubmit => json!({
+            "decision": "block",
+            "reason": reason,
+            "hookSpecificOutput": { "hookEventName": name, "suppressOriginalPrompt": true },
+        }),
+        _ => json!({ "decision": "block", "reason": reason }),
+    }
+}
+
+impl HookCall {
+    /// The answer where nothing could be recorded: what is to be decided is refused.
+    pub fn unrecorded(event: HookEvent, id: EventId, why: &str) -> Value {
+        let reason = format!(
+            "{why}, so this was stopped: try again later, and tell the operator of daicho if it lasts (hook {id})"
+        );
+        let verdict = if event.is_decided() {
+            HookVerdict::Deny
+        } else {
+            HookVerdict::Pass
+        };
+        answer(event, verdict, &reason)
+    }
+}
+
+pub(super) fn prohibited(found: &[RuleCount], id: EventId) -> String {
+    let rules: Vec<String> = found
+        .iter()
+        .map(|r| format!("{} ×{}", r.rule, r.count))
+        .collect();
+    format!(
+        "stopped before it was sent: it holds data that may never be handled ({}). Leave those \
+         values out and try again; the record of this is hook {id}",
+        rules.join(", ")
+    )
+}
+
+fn rule(by: Option<&Name>) -> &str {
+    by.map_or("[tools]", Name::as_str)
+}
+
+pub(super) fn by_rule(verdict: HookVerdict, by: Option<&Name>, id: EventId) -> String {
+    let by = rule(by);
+    match verdict {
+        HookVerdict::Deny => format!(
+            "the rules for tools forbid this ({by}); do it another way, or have the operator of \
+             daicho change the rule. The record of this is hook {id}"
+        ),
+        HookVerdict::Ask => format!("the rules for tools want you to decide ({by})"),
+        _ => format!("by the rules for tools ({by})"),
+    }
+}
+
+pub(super) fn held(tool: &Label, by: Option<&Name>, approval: EventId, until: Timestamp) -> String {
+    format!(
+        "held as draft {approval}: this use of {tool} reaches outside ({}), so somebody else decides \
+         on it (`daicho approvals show {approval}`). Go on with other work; once it is granted do \
+         exactly the same again, before {until}. Anything changed in it is a new draft",
+        rule(by)
+    )
+}
+
+pub(super) fn waits(tool: &Label, approval: EventId, until: Timestamp) -> String {
+    format!(
+        "this use of {tool} still waits as draft {approval} for somebody's decision, until {until}; \
+         go on with other work"
+    )
+}
+
+pub(super) fn denied(approval: EventId) -> String {
+    format!("draft {approval} was denied; do not try it again, and say so to whom you work for")
+}
+
+pub(super) fn granted(approval: EventId) -> String {
+    format!("granted as draft {approval}, this once")
+}
+
+pub(super) fn no_form(id: EventId) -> String {
+    format!("its arguments have no canonical form, so nobody can approve them (hook {id})")
+}
+
+pub(super) fn not_asked(error: &RequestError, id: EventId) -> String {
+    format!("it reaches outside, and nobody could be asked: {error} (hook {id})")
+}

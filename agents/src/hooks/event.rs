@@ -1,0 +1,89 @@
+//! A call as the client sends it: read as far as it must be understood.
+
+use crate::capture::Capture;
+use crate::masking::BodyError;
+use schemas::kinds::hooks::HookEvent;
+use schemas::{EventId, Name};
+use serde_json::Value;
+
+/// One call of a hook. Holds what people wrote: neither `Debug` nor `Serialize`.
+pub struct HookCall {
+    pub id: EventId,
+    pub agent: Name,
+    pub event: HookEvent,
+    /// The client's word for an event that is not known here.
+    pub(super) named: Option<String>,
+    pub(super) session: Option<String>,
+    /// The working directory.
+    pub(super) directory: Option<String>,
+    pub(super) prompt: Option<String>,
+    pub(super) subagent: Option<String>,
+    pub(super) mode: Option<String>,
+    pub(super) source: Option<String>,
+    pub(super) tool: Option<String>,
+    pub(super) tool_use: Option<String>,
+    pub(super) input: Value,
+}
+
+/// Why a body is no call of a hook. Nothing was recorded.
+#[derive(Debug, thiserror::Error)]
+pub enum HookError {
+    #[error(transparent)]
+    Body(#[from] BodyError),
+    #[error("the body is not a JSON object with a `hook_event_name`")]
+    NoEvent,
+    #[error("`{0}` is missing, or is no text")]
+    Field(&'static str),
+}
+
+impl HookCall {
+    pub fn read(id: EventId, agent: Name, body: &Capture) -> Result<HookCall, HookError> {
+        let Ok(Value::Object(mut fields)) = serde_json::from_slice(body.raw()) else {
+            return Err(HookError::NoEvent);
+        };
+        let mut text = |field: &'static str| match fields.remove(field) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(HookError::Field(field)),
+        };
+        let named = text("hook_event_name")?.ok_or(HookError::NoEvent)?;
+        let event = HookEvent::ALL.iter().find(|event| word(**event) == named);
+        let event = *event.unwrap_or(&HookEvent::Unknown);
+        let (mut source, mut input) = (None, Value::Null);
+        for field in ["source", "reason", "trigger", "notification_type"] {
+            source = source.or(text(field)?);
+        }
+        let call = HookCall {
+            id,
+            agent,
+            event,
+            named: (event == HookEvent::Unknown).then_some(named),
+            session: text("session_id")?,
+            directory: text("cwd")?,
+            prompt: text("prompt_id")?,
+            subagent: text("agent_id")?,
+            mode: text("permission_mode")?,
+            source,
+            tool: text("tool_name")?,
+            tool_use: text("tool_use_id")?,
+            input: Value::Null,
+        };
+        if let Some(given) = fields.remove("tool_input") {
+            input = given;
+        }
+        if call.event == HookEvent::PreToolUse && call.tool.is_none() {
+            return Err(HookError::Field("tool_name"));
+        }
+        Ok(HookCall { input, ..call })
+    }
+
+    /// Must the client wait for a word before it goes on?
+    pub fn is_decided(&self) -> bool {
+        self.event.is_decided()
+    }
+}
+
+/// The client's word for an event: `PreToolUse`.
+fn word(event: HookEvent) -> String {
+    format!("{event:?}")
+}

@@ -1,0 +1,169 @@
+//! What a client's tools may do: `[tools]` in daicho.toml.
+
+use super::outward;
+use schemas::kinds::hooks::HookVerdict;
+use schemas::{Hash, Label, Name};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+/// The rules in force. The first that fits decides; then what the program knows as outward;
+/// of everything else nothing is said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ToolPolicy {
+    /// What becomes of uses that the program knows as outward (outward.rs).
+    pub outward: HookVerdict,
+    pub rule: Vec<ToolRule>,
+}
+
+/// A use to which every condition applies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ToolRule {
+    /// Its name; `*` stands for anything.
+    pub tool: Label,
+    /// Any text in its arguments.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub argument: Option<Label>,
+    /// Only where the arguments hold what the masking rules would mask.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub personal: bool,
+    pub then: HookVerdict,
+}
+
+impl Default for ToolPolicy {
+    fn default() -> ToolPolicy {
+        ToolPolicy {
+            outward: HookVerdict::Draft,
+            rule: Vec::new(),
+        }
+    }
+}
+
+impl ToolPolicy {
+    /// SHA-256 over the JSON of the settings and the version of the program's own list.
+    pub fn digest(&self) -> Hash {
+        // Words and strings in a fixed order: writing them cannot fail.
+        let settings = serde_json::to_vec(self).unwrap_or_default();
+        let mut hash = Sha256::new();
+        hash.update(format!("daicho/tools/v{}\n", outward::VERSION));
+        hash.update(settings);
+        Hash(hash.finalize().into())
+    }
+
+    /// What is said of a use, and by which rule. `personal` is asked where a rule asks it.
+    pub(super) fn rule(
+        &self,
+        (tool, input): (&str, &Value),
+        directory: Option<&str>,
+        personal: impl Fn() -> bool,
+    ) -> (HookVerdict, Option<Name>) {
+        for (number, rule) in (1..).zip(&self.rule) {
+            let argument = rule.argument.as_ref();
+            if fits(rule.tool.as_str(), tool)
+                && argument.is_none_or(|pattern| any_text(input, &|t| fits(pattern.as_str(), t)))
+                && (!rule.personal || personal())
+            {
+                return (rule.then, format!("rule-{number}").parse().ok());
+            }
+        }
+        match outward::outward(tool, input, directory) {
+            Some(kind) => (self.outward, format!("outward-{kind}").parse().ok()),
+            None => (HookVerdict::Pass, None),
+        }
+    }
+}
+
+fn any_text(value: &Value, holds: &dyn Fn(&str) -> bool) -> bool {
+    match value {
+        Value::String(text) => holds(text),
+        Value::Array(values) => values.iter().any(|value| any_text(value, holds)),
+        Value::Object(fields) => fields.values().any(|value| any_text(value, holds)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+/// `*` stands for anything, also for nothing and for line ends.
+fn fits(pattern: &str, text: &str) -> bool {
+    let Some((start, rest)) = pattern.split_once('*') else {
+        return pattern == text;
+    };
+    let Some(mut text) = text.strip_prefix(start) else {
+        return false;
+    };
+    let mut parts: Vec<&str> = rest.split('*').collect();
+    let end = parts.pop().unwrap_or_default();
+    for part in parts {
+        match text.find(part) {
+            Some(at) => text = &text[at + part.len()..],
+            None => return false,
+        }
+    }
+    text.ends_with(end)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn rule(policy: &str, tool: &str, input: &Value) -> (HookVerdict, String) {
+        let policy: ToolPolicy = toml::from_str(policy).unwrap();
+        let (verdict, by) = policy.rule((tool, input), Some("/w"), || tool == "mcp__mail__draft");
+        (verdict, by.map_or(String::new(), |by| by.to_string()))
+    }
+
+    #[test]
+    fn the_first_rule_that_fits_decides_then_the_program_s_list() {
+        let policy = "[[rule]]\ntool = 'Bash'\nargument = '*git push origin docs*'\nthen = 'allow'\n\
+                      [[rule]]\ntool = 'mcp__mail__*'\npersonal = true\nthen = 'deny'\n\
+                      [[rule]]\ntool = 'WebFetch'\nargument = 'http://*'\nthen = 'ask'\n";
+        let docs = json!({ "command": "cd x && git push origin docs" });
+        assert_eq!(
+            rule(policy, "Bash", &docs),
+            (HookVerdict::Allow, "rule-1".into())
+        );
+        let main = json!({ "command": "git push origin main" });
+        assert_eq!(
+            rule(policy, "Bash", &main),
+            (HookVerdict::Draft, "outward-push".into())
+        );
+        assert_eq!(rule("outward = 'ask'", "Bash", &main).0, HookVerdict::Ask);
+        let none = json!({});
+        assert_eq!(rule(policy, "mcp__mail__draft", &none).1, "rule-2");
+        assert_eq!(rule(policy, "mcp__mail__send", &none).1, "outward-mail");
+        let plain = json!({ "url": "http://x", "prompt": "y" });
+        assert_eq!(rule(policy, "WebFetch", &plain).0, HookVerdict::Ask);
+        assert_eq!(
+            rule(policy, "Read", &none),
+            (HookVerdict::Pass, String::new())
+        );
+    }
+
+    #[test]
+    fn a_star_stands_for_anything() {
+        for (pattern, text, holds) in [
+            ("a*c", "abbc", true),
+            ("a*c", "ac\nc", true),
+            ("a*a", "a", false),
+            ("*b*", "abc", true),
+            ("abc", "abcd", false),
+            ("", "", true),
+            ("*", "", true),
+            ("a*b*b", "ab", false),
+        ] {
+            assert_eq!(fits(pattern, text), holds, "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn every_setting_changes_the_digest() {
+        let one: ToolPolicy = toml::from_str("[[rule]]\ntool = 'x'\nthen = 'deny'").unwrap();
+        let other: ToolPolicy = toml::from_str("outward = 'ask'").unwrap();
+        let digests = [ToolPolicy::default(), one, other].map(|policy| policy.digest());
+        assert!(digests[0] != digests[1] && digests[1] != digests[2] && digests[0] != digests[2]);
+        assert!(toml::from_str::<ToolPolicy>("[[rule]]\ntool = 'x'\nthen = 'never'").is_err());
+    }
+}

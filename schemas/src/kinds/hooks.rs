@@ -1,0 +1,74 @@
+use super::traffic::RuleCount;
+use crate::{EventId, Hash, Label, Name};
+
+facts! {
+    /// A client told what its agent does, and was answered. Content `hook`: what it said, with
+    /// prohibited values cut out, sealed.
+    HookReported {
+        /// Also the id of this event.
+        hook: EventId,
+        /// Whose form it has, as `claude-code`.
+        client: Name,
+        event: HookEvent,
+        /// The client's own word for an event that this program does not know.
+        named: Option<Label>,
+        /// Ties the events of one prompt together.
+        prompt: Option<Label>,
+        /// The agent inside the agent, where one acts.
+        subagent: Option<Label>,
+        tool: Option<Label>,
+        /// Names one use of a tool, as the model's answer does.
+        tool_use: Option<Label>,
+        /// How the client asks for permission, as `default` or `bypassPermissions`.
+        mode: Option<Label>,
+        /// Why it happened, in the client's word: `startup`, `clear`, `user_settings`.
+        source: Option<Label>,
+        body_bytes: u64,
+        /// Prohibited values in what it said, per rule.
+        found: Vec<RuleCount>,
+        verdict: HookVerdict,
+        /// What decided: `prohibited`, `rule-<n>`, `outward-<kind>`.
+        by: Option<Name>,
+        /// The draft that it was held as, or was let go by.
+        action: Option<EventId>,
+        /// Rules for texts.
+        masking: Hash,
+        /// Rules for tools.
+        policy: Hash,
+    }
+}
+
+words! {
+    /// Claude Code's hook events.
+    HookEvent {
+        PreToolUse, PostToolUse, PostToolUseFailure, PostToolBatch, Notification,
+        UserPromptSubmit, UserPromptExpansion, SessionStart, SessionEnd, Stop, StopFailure,
+        SubagentStart, SubagentStop, PreCompact, PostCompact, PreModelSwitch, PostModelSwitch,
+        PermissionRequest, PermissionDenied, Setup, TeammateIdle, TaskCreated, TaskCompleted,
+        Elicitation, ElicitationResult, ConfigChange, WorktreeCreate, WorktreeRemove,
+        InstructionsLoaded, CwdChanged, FileChanged, DirectoryAdded, MessageDisplay,
+        /// One that this program does not know.
+        Unknown,
+    }
+    /// What the client was answered.
+    HookVerdict {
+        /// Nothing: its own rules go on.
+        Pass,
+        Allow,
+        /// Ask whoever sits before it.
+        Ask,
+        /// Stop until somebody resumes the session.
+        Defer,
+        Deny,
+        /// Held as a draft, and denied for now.
+        Draft,
+    }
+}
+
+impl HookEvent {
+    /// Does the client wait for a word before it goes on, and can it be stopped?
+    pub fn is_decided(self) -> bool {
+        use HookEvent::{PreToolUse, UserPromptExpansion, UserPromptSubmit};
+        matches!(self, PreToolUse | UserPromptSubmit | UserPromptExpansion)
+    }
+}

@@ -1,0 +1,156 @@
+//! `/hooks/…`: what clients tell of their agents, answered in their own form.
+//!
+//! | event | where it cannot be recorded |
+//! |---|---|
+//! | a prompt, a use of a tool | 200, and the answer says no: of another status an older client thinks nothing |
+//! | any other | 503: it has happened already |
+//!
+//! A caller without a token gets 401, and what is no hook's call 400. Clients that are set up by
+//! `daicho hook install` stop at both.
+
+use super::fault::Fault;
+use super::{Gateway, read_body};
+use crate::commands::period_from;
+use crate::outcome::Failure;
+use crate::server::Node;
+use agents::approvals::draft::Terms;
+use agents::capture::Capture;
+use agents::gateway::Provider;
+use agents::hooks::{HookCall, HookError, Seen, Surroundings};
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Json, Router};
+use ledger::AppendError;
+use schemas::EventId;
+use serde_json::Value;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+pub fn routes() -> Router<Node> {
+    Router::new()
+        .route("/claude-code", post(claude_code))
+        .method_not_allowed_fallback(wrong_method)
+        .fallback(not_found)
+}
+
+/// A fault is written as this provider writes it: Claude Code knows the form.
+const SHAPE: Provider = Provider::Anthropic;
+
+/// Hooks at work. Each holds a body and what is made of it; the next ones wait, and no stream of
+/// the gateway keeps them waiting.
+static TURNS: Semaphore = Semaphore::const_new(64);
+
+async fn claude_code(State(node): State<Node>, request: Request) -> Response {
+    let id = node.appender.new_id();
+    match answered(node, id, request).await {
+        Ok(answer) => Json(answer).into_response(),
+        Err(fault) => fault.into_response(id, SHAPE),
+    }
+}
+
+async fn wrong_method(State(node): State<Node>) -> Response {
+    Fault::wrong_method().into_response(node.appender.new_id(), SHAPE)
+}
+
+async fn not_found(State(node): State<Node>) -> Response {
+    Fault::no_hook().into_response(node.appender.new_id(), SHAPE)
+}
+
+async fn answered(node: Node, id: EventId, request: Request) -> Result<Value, Fault> {
+    let (parts, body) = request.into_parts();
+    let gateway = Arc::clone(&node.gateway);
+    let agent = gateway.caller(&parts).await?;
+    let _turn = TURNS.acquire().await.map_err(|_| Fault::internal())?;
+    let body = read_body(&parts.headers, body).await?;
+    let call = HookCall::read(id, agent, &body).map_err(|error| Fault::no_call(&error))?;
+    let event = call.event;
+    let recorded = match node.withheld() {
+        Some(why) => Err(Unrecorded::Withheld(why)),
+        None => {
+            let work = tokio::task::spawn_blocking(move || record(&node, call, &body));
+            work.await.unwrap_or(Err(Unrecorded::Panicked))
+        }
+    };
+    let why = match recorded {
+        Ok(answer) => return Ok(answer),
+        Err(Unrecorded::Unsound(error)) => return Err(Fault::no_call(&error)),
+        Err(why) => why,
+    };
+    if event.is_decided() {
+        return Ok(HookCall::unrecorded(event, id, &why.told()));
+    }
+    Err(Fault::untold(&why.told()))
+}
+
+enum Unrecorded {
+    Unsound(HookError),
+    Withheld(&'static str),
+    Append(AppendError),
+    Views(Failure),
+    Panicked,
+}
+
+impl Unrecorded {
+    /// The reason goes to the operator's log: it can hold paths.
+    fn told(&self) -> String {
+        match self {
+            Unrecorded::Withheld(why) => return (*why).to_owned(),
+            Unrecorded::Append(error) => tracing::error!(%error, "a hook could not be recorded"),
+            Unrecorded::Views(failure) => {
+                tracing::error!(error = %failure.fault, "a hook could not be decided");
+            }
+            Unrecorded::Unsound(_) | Unrecorded::Panicked => {
+                tracing::error!("a hook could not be decided");
+            }
+        }
+        "the ledger cannot record what this is about".to_owned()
+    }
+}
+
+/// Decisions that came first, before one is given up: each is one entry of another call.
+const MOST_RACES: usize = 16;
+
+/// Looks, decides and appends, off the runtime's own threads. Decided again where another
+/// decision came first: the log takes one of two that draw on the same grant.
+fn record(node: &Node, call: HookCall, body: &Capture) -> Result<Value, Unrecorded> {
+    let masker = node.gateway.rules.masker();
+    let seen = call.look(body, &masker).map_err(Unrecorded::Unsound)?;
+    let mut races = 0;
+    loop {
+        // A decision waits for everything that the log holds.
+        let caught_up = node.views.catch_up();
+        caught_up.map_err(|error| Unrecorded::Views(error.into()))?;
+        let decided = decide(node, &node.gateway, &seen);
+        match node.appender.append(decided.batch) {
+            Ok(_) => return Ok(decided.answer),
+            Err(AppendError::Conflict { .. }) if races < MOST_RACES => races += 1,
+            Err(error) => return Err(Unrecorded::Append(error)),
+        }
+    }
+}
+
+fn decide(node: &Node, gateway: &Gateway, seen: &Seen<'_>) -> agents::hooks::Decided {
+    let (tools, approvals) = (gateway.rules.tools(), gateway.rules.approvals());
+    let now = node.appender.now();
+    let calls = node.views.agents.read(|agents| {
+        let agent = agents.agent(seen.agent())?;
+        agent.sessions.get(seen.session()?).copied()
+    });
+    node.views.drafts.read(|drafts| {
+        node.views.approvals.read(|view| {
+            seen.decide(&Surroundings {
+                policy: &tools,
+                drafts,
+                approvals: view,
+                terms: Terms {
+                    policy: view.policy_in_force().unwrap_or(approvals.digest()),
+                    deadline: period_from(now, approvals.deadline),
+                    approvers_needed: approvals.approvers_needed,
+                },
+                calls: calls.unwrap_or(0),
+                now,
+            })
+        })
+    })
+}

@@ -1,0 +1,204 @@
+//! Claude Code's hooks, as the documented JSON over HTTP and through `daicho hook`.
+
+use crate::world::{Ledger, Server, cannot_run, has};
+use serde_json::{Value, json};
+use std::process::Command;
+
+const CARD: &str = "5555-5555-5555-4444";
+
+struct World {
+    ledger: Ledger,
+    server: Server,
+    token: String,
+}
+
+impl World {
+    fn new() -> World {
+        let ledger = Ledger::new();
+        let token = ledger.run(&["--json", "agents", "register", "dev"]).lines()[0]["token"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        let server = ledger.serve();
+        World {
+            ledger,
+            server,
+            token,
+        }
+    }
+
+    fn post(&self, token: &str, body: String) -> (u16, Value) {
+        let request = self
+            .server
+            .client
+            .post(self.server.url("/hooks/claude-code"));
+        let answer = request.bearer_auth(token).body(body).send().unwrap();
+        let status = answer.status().as_u16();
+        (status, answer.json().unwrap())
+    }
+
+    #[track_caller]
+    fn tell(&self, event: &Value) -> Value {
+        let (status, answer) = self.post(&self.token, event.to_string());
+        assert_eq!(status, 200, "{answer}");
+        answer
+    }
+
+    fn kinds(&self) -> Vec<String> {
+        let listed = self.ledger.run(&["--json", "events"]).lines();
+        listed
+            .iter()
+            .map(|entry| entry["kind"].as_str().unwrap().to_owned())
+            .collect()
+    }
+}
+
+fn event(name: &str, more: Value) -> Value {
+    let mut event = json!({
+        "session_id": "7f3c1c8e-5a0f-4a6e-9a53-0c2d6a3f0b11", "cwd": "/home/dev/shop",
+        "transcript_path": "/home/dev/.claude/projects/shop/7f3c.jsonl",
+        "permission_mode": "default", "hook_event_name": name,
+    });
+    let fields = more.as_object().unwrap().clone();
+    event.as_object_mut().unwrap().extend(fields);
+    event
+}
+
+fn push(id: &str) -> Value {
+    event(
+        "PreToolUse",
+        json!({ "tool_name": "Bash", "tool_use_id": id,
+                "tool_input": { "command": "git push origin main", "description": "Push" } }),
+    )
+}
+
+fn reason(answer: &Value) -> String {
+    let output = &answer["hookSpecificOutput"];
+    format!(
+        "{} {}",
+        output["permissionDecision"], output["permissionDecisionReason"]
+    )
+}
+
+#[test]
+fn an_outward_use_of_a_tool_waits_for_somebody_s_signature_and_goes_once() {
+    if !has("ssh-keygen", "-?") {
+        return cannot_run("hooks", "ssh-keygen is not there");
+    }
+    let world = World::new();
+    world.tell(&event("SessionStart", json!({ "source": "startup" })));
+    let held = world.tell(&push("toolu_01"));
+    assert!(reason(&held).starts_with("\"deny\""), "{held}");
+
+    let waiting = world
+        .ledger
+        .run(&["--json", "approvals", "list", "--state", "requested"])
+        .lines();
+    let approval = waiting[0]["approval"].as_str().unwrap().to_owned();
+    assert!(reason(&held).contains(&approval));
+    assert_eq!(waiting[0]["requester"], "agent:dev");
+    let shown = world.ledger.run(&["approvals", "show", &approval]).ok();
+    assert!(shown.contains("git push origin main"), "{shown}");
+
+    let key = world.ledger.beside("s002");
+    let made = Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-C", "x", "-f"])
+        .arg(&key)
+        .status();
+    assert!(made.unwrap().success());
+    let key = key.display().to_string();
+    let public = format!("{key}.pub");
+    world
+        .ledger
+        .run(&["users", "activate", "s002", "--key", &public])
+        .ok();
+    let approve = [
+        "approvals",
+        "approve",
+        &approval,
+        "--by",
+        "user:s002",
+        "--key",
+        &key,
+    ];
+    world.ledger.run(&approve).ok();
+
+    let mut other = push("toolu_02");
+    other["tool_input"]["command"] = "git push origin main --force".into();
+    assert!(reason(&world.tell(&other)).contains("held as draft"));
+    let go = world.tell(&push("toolu_03"));
+    assert!(reason(&go).starts_with("\"allow\""), "{go}");
+    assert!(reason(&world.tell(&push("toolu_04"))).contains("held as draft"));
+    let mut done = push("toolu_03");
+    done["hook_event_name"] = "PostToolUse".into();
+    done["tool_response"] = json!({ "stdout": "ok", "stderr": "" });
+    assert_eq!(world.tell(&done), json!({}));
+    let kinds = world.kinds();
+    for once in [
+        "session.started",
+        "approval.granted",
+        "action.released",
+        "action.executed",
+    ] {
+        assert_eq!(
+            kinds.iter().filter(|kind| *kind == once).count(),
+            1,
+            "{once} {kinds:?}"
+        );
+    }
+    assert_eq!(world.server.stop(), 0);
+    world.ledger.verify();
+}
+
+#[test]
+fn prohibited_text_is_stopped_and_stands_in_no_file() {
+    let world = World::new();
+    let prompt = event(
+        "UserPromptSubmit",
+        json!({ "prompt": format!("pay with {CARD}") }),
+    );
+    let answer = world.tell(&prompt);
+    assert_eq!(answer["decision"], "block");
+    assert!(!answer.to_string().contains("5555"));
+    for path in crate::world::walk(&world.ledger.dir) {
+        let bytes = std::fs::read(&path).unwrap();
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(!text.contains(CARD), "{}", path.display());
+    }
+}
+
+#[test]
+fn who_has_no_token_is_turned_away_and_what_is_no_call_is_refused() {
+    let world = World::new();
+    assert_eq!(world.post("dca_wrong", push("t").to_string()).0, 401);
+    assert_eq!(world.post(&world.token, "{}".to_owned()).0, 400);
+    assert_eq!(world.post(&world.token, "{".to_owned()).0, 400);
+    let big = format!(
+        "{{\"hook_event_name\":\"Stop\",\"x\":\"{}\"}}",
+        "a".repeat(33 << 20)
+    );
+    assert_eq!(world.post(&world.token, big).0, 413);
+    assert_eq!(
+        world.server.get("/hooks/claude-code").status().as_u16(),
+        405
+    );
+    assert_eq!(world.server.get("/hooks/codex").status().as_u16(), 404);
+    let kinds = world.kinds();
+    assert!(
+        kinds.contains(&"auth.failed".to_owned()) && !kinds.contains(&"hook.reported".to_owned())
+    );
+}
+
+#[test]
+fn a_policy_that_is_adopted_decides_at_once() {
+    let world = World::new();
+    let path = world.ledger.dir.join("daicho.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let text = text.replace("outward = \"draft\"", "outward = \"ask\"");
+    std::fs::write(&path, text).unwrap();
+    assert!(reason(&world.tell(&push("t1"))).contains("held as draft"));
+    let diff = world.ledger.run(&["policy"]);
+    assert!(diff.out.contains("tools.outward"), "{diff:?}");
+    world.ledger.run(&["policy", "adopt"]).ok();
+    assert!(reason(&world.tell(&push("t2"))).starts_with("\"ask\""));
+}
