@@ -51,6 +51,11 @@ pub enum Command {
     Key(Key),
     /// Build every index again from the log
     Rebuild,
+    /// Tell the server of a hook event of Claude Code (JSON on standard input) and print its answer.
+    ///
+    /// Exit codes: 0 the answer counts; 2 a prompt or a use of a tool is stopped, because nobody
+    /// could decide; 1 another event could not be recorded.
+    Hook(Hook),
     /// Mask a text by the company's rules; exit 1 if it must not leave at all
     Mask(Mask),
     /// Record what a scanner found, from its SARIF 2.1.0 report
@@ -96,6 +101,53 @@ pub enum Command {
     Timestamp(Timestamp),
     /// Print this machine's figures: appends, HTTP, gateway, and a log that is read
     Bench(Bench),
+}
+
+#[derive(Args)]
+pub struct Hook {
+    /// Where `daicho serve` is reached
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        default_value = "http://127.0.0.1:7420"
+    )]
+    pub url: String,
+    /// Environment variable that holds the agent's token
+    #[arg(
+        long,
+        global = true,
+        value_name = "NAME",
+        default_value = "ANTHROPIC_AUTH_TOKEN"
+    )]
+    pub token_env: String,
+    /// Seconds to wait for an answer
+    #[arg(long, value_name = "SECONDS", default_value_t = 25)]
+    pub timeout: u64,
+    #[command(subcommand)]
+    pub action: Option<HookAction>,
+}
+
+#[derive(Subcommand)]
+pub enum HookAction {
+    /// Show, then write the managed settings that put Claude Code on this host behind daicho
+    Install(HookInstall),
+}
+
+#[derive(Args)]
+pub struct HookInstall {
+    /// Take away exactly what was written
+    #[arg(long)]
+    pub remove: bool,
+    /// Write without a question
+    #[arg(long)]
+    pub yes: bool,
+    /// Directory of the managed settings, instead of this system's own
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    /// Have the client send telemetry (OTLP over HTTP) to this collector
+    #[arg(long, value_name = "URL")]
+    pub telemetry: Option<String>,
 }
 
 #[derive(Args)]

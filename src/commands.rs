@@ -10,6 +10,7 @@ mod doctor;
 pub mod events;
 mod export;
 mod findings;
+pub mod hook;
 mod init;
 mod key;
 mod mask;
@@ -48,6 +49,7 @@ pub fn run(cli: &Cli) -> Done {
         Command::VerifyBundle(args) => verify_bundle::run(cli, args),
         Command::Key(args) => key::run(cli, args),
         Command::Rebuild => rebuild::run(cli),
+        Command::Hook(args) => hook::run(cli, args),
         Command::Mask(args) => mask::run(cli, args),
         Command::Scan(args) => scan::run(cli, args),
         Command::Findings(args) => findings::run(cli, args),

@@ -66,7 +66,8 @@ pub fn diff(policy: &str, before: &str, after: &str) -> Result<Vec<String>, Fail
             continue;
         }
         let words = WORDS.iter().find(|(start, _)| path.starts_with(start));
-        lines.push(format!("@@ {path}: {} @@", words.map_or("", |w| w.1)));
+        let words = words.map_or(String::new(), |(_, words)| format!(": {words}"));
+        lines.push(format!("@@ {path}{words} @@"));
         lines.extend(changed('-', old, new));
         lines.extend(changed('+', new, old));
     }

@@ -17,7 +17,7 @@ pub(super) fn answer(event: HookEvent, verdict: HookVerdict, reason: &str) -> Va
         HookVerdict::Defer => "defer",
         HookVerdict::Deny | HookVerdict::Draft => "deny",
     };
-    let name = format!("{event:?}");
+    let name = event.word();
     match event {
         HookEvent::PreToolUse => json!({ "hookSpecificOutput": {
             "hookEventName": name,

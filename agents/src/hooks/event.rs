@@ -47,8 +47,7 @@ impl HookCall {
             Some(_) => Err(HookError::Field(field)),
         };
         let named = text("hook_event_name")?.ok_or(HookError::NoEvent)?;
-        let event = HookEvent::ALL.iter().find(|event| word(**event) == named);
-        let event = *event.unwrap_or(&HookEvent::Unknown);
+        let event = HookEvent::named(&named);
         let (mut source, mut input) = (None, Value::Null);
         for field in ["source", "reason", "trigger", "notification_type"] {
             source = source.or(text(field)?);
@@ -81,9 +80,4 @@ impl HookCall {
     pub fn is_decided(&self) -> bool {
         self.event.is_decided()
     }
-}
-
-/// The client's word for an event: `PreToolUse`.
-fn word(event: HookEvent) -> String {
-    format!("{event:?}")
 }

@@ -66,6 +66,17 @@ words! {
 }
 
 impl HookEvent {
+    /// By the client's word: `PreToolUse`.
+    pub fn named(word: &str) -> HookEvent {
+        let known = HookEvent::ALL.iter().find(|event| event.word() == word);
+        *known.unwrap_or(&HookEvent::Unknown)
+    }
+
+    /// The client's word.
+    pub fn word(self) -> String {
+        format!("{self:?}")
+    }
+
     /// Does the client wait for a word before it goes on, and can it be stopped?
     pub fn is_decided(self) -> bool {
         use HookEvent::{PreToolUse, UserPromptExpansion, UserPromptSubmit};

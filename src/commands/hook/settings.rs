@@ -1,0 +1,142 @@
+//! Claude Code's managed settings, as far as daicho writes them: one file of its own beside
+//! whatever else the administrator has there.
+
+use serde_json::{Map, Value, json};
+use std::path::PathBuf;
+
+/// The oldest Claude Code that stops where a hook fails (`onFailure`).
+pub const OLDEST: &str = "2.1.295";
+
+/// Where this system's administrator puts settings that no user can change.
+pub fn managed_dir() -> PathBuf {
+    let dir = if cfg!(target_os = "macos") {
+        "/Library/Application Support/ClaudeCode"
+    } else if cfg!(windows) {
+        r"C:\Program Files\ClaudeCode"
+    } else {
+        "/etc/claude-code"
+    };
+    PathBuf::from(dir)
+}
+
+/// The file in it that is daicho's alone; Claude Code reads all of that directory.
+pub const FILE: &str = "managed-settings.d/daicho.json";
+
+pub fn hook_url(url: &str) -> String {
+    format!("{}/hooks/claude-code", url.trim_end_matches('/'))
+}
+
+/// How agents reach the server.
+pub struct Wanted<'a> {
+    pub url: &'a str,
+    /// Environment variable that holds an agent's token.
+    pub token_env: &'a str,
+    /// This program, for the events that take no HTTP.
+    pub program: &'a str,
+    /// Collector of telemetry (OTLP over HTTP), if there is one.
+    pub telemetry: Option<&'a str>,
+}
+
+/// Events whose hooks take HTTP.
+const OVER_HTTP: &[&str] = &[
+    "PreToolUse",
+    "PostToolUse",
+    "PostToolUseFailure",
+    "PostToolBatch",
+    "Notification",
+    "UserPromptSubmit",
+    "UserPromptExpansion",
+    "SessionEnd",
+    "Stop",
+    "StopFailure",
+    "SubagentStart",
+    "SubagentStop",
+    "PreCompact",
+    "PostCompact",
+    "PreModelSwitch",
+    "PostModelSwitch",
+    "PermissionRequest",
+    "PermissionDenied",
+    "TeammateIdle",
+    "TaskCreated",
+    "TaskCompleted",
+    "Elicitation",
+    "ElicitationResult",
+    "ConfigChange",
+    "InstructionsLoaded",
+    "CwdChanged",
+    "FileChanged",
+    "DirectoryAdded",
+];
+
+/// Those that run a command only. Not asked for: `WorktreeCreate` and `WorktreeRemove`, whose
+/// hooks do the work in the client's place, and `MessageDisplay`, which repeats each piece of
+/// an answer that the gateway has whole.
+const BY_COMMAND: &[&str] = &["SessionStart", "Setup"];
+
+/// Seconds that the client waits for an answer.
+const PATIENCE: u64 = 30;
+
+pub fn settings(wanted: &Wanted<'_>) -> Value {
+    let Wanted {
+        url,
+        token_env,
+        program,
+        telemetry,
+    } = wanted;
+    let url = url.trim_end_matches('/');
+    let http = json!([{ "hooks": [{
+        "type": "http",
+        "url": hook_url(url),
+        "headers": { "Authorization": format!("Bearer ${token_env}") },
+        "allowedEnvVars": [token_env],
+        "timeout": PATIENCE,
+        "onFailure": "block",
+    }]}]);
+    let command = json!([{ "hooks": [{
+        "type": "command",
+        "command": format!("\"{program}\" hook --url {url} --token-env {token_env}"),
+        "timeout": PATIENCE,
+        "onFailure": "block",
+    }]}]);
+    let mut hooks = Map::new();
+    for (events, hook) in [(OVER_HTTP, http), (BY_COMMAND, command)] {
+        hooks.extend(
+            events
+                .iter()
+                .map(|event| ((*event).to_owned(), hook.clone())),
+        );
+    }
+    let mut env = json!({ "ANTHROPIC_BASE_URL": format!("{url}/anthropic") });
+    if let Some(collector) = telemetry {
+        env["CLAUDE_CODE_ENABLE_TELEMETRY"] = "1".into();
+        env["OTEL_LOGS_EXPORTER"] = "otlp".into();
+        env["OTEL_METRICS_EXPORTER"] = "otlp".into();
+        env["OTEL_EXPORTER_OTLP_PROTOCOL"] = "http/json".into();
+        env["OTEL_EXPORTER_OTLP_ENDPOINT"] = (*collector).into();
+    }
+    json!({
+        "env": env,
+        "hooks": hooks,
+        "allowManagedHooksOnly": true,
+        "allowedHttpHookUrls": [format!("{url}/*")],
+        "httpHookAllowedEnvVars": [token_env],
+        "requiredMinimumVersion": OLDEST,
+        // Else each address that WebFetch asks for goes to the provider past the gateway.
+        "skipWebFetchPreflight": true,
+    })
+}
+
+/// Keys at the top of a file that daicho did not write.
+pub fn foreign(file: &Value) -> Vec<String> {
+    let ours = settings(&Wanted {
+        url: "",
+        token_env: "",
+        program: "",
+        telemetry: None,
+    });
+    let keys = file.as_object().into_iter().flat_map(Map::keys);
+    keys.filter(|key| ours.get(key.as_str()).is_none())
+        .cloned()
+        .collect()
+}
