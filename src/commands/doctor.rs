@@ -1,6 +1,8 @@
 //! What an operator would look at by hand: says what is so, and what is wrong.
 
 use crate::cli::Cli;
+use crate::commands::hook::capture;
+use crate::commands::hook::settings::managed_dir;
 use crate::config::Config;
 use crate::door::address_file;
 use crate::outcome::{Done, Outcome};
@@ -56,6 +58,12 @@ pub fn run(cli: &Cli) -> Done {
             checks.push(("time stamps", time_stamps(reader, config)));
         }
         checks.push(("receivers", receivers(&layout, config)));
+    }
+    let version = capture::version();
+    let settings = capture::on_this_host(&managed_dir(), version.as_deref());
+    checks.push(("claude code", settings));
+    if let Ok(reader) = &reader {
+        checks.push(("capture", capture::in_the_log(reader)));
     }
     let wrong = checks.iter().filter(|(_, seen)| seen.is_err()).count();
     let mut out = std::io::stdout().lock();

@@ -4,6 +4,7 @@
 //! Exit codes are the client's contract here: 0, the answer counts; 2, a prompt or a use of a
 //! tool is stopped, for nobody could say that it may go on; 1, anything else went unrecorded.
 
+pub mod capture;
 mod install;
 pub mod settings;
 

@@ -1,6 +1,6 @@
 //! Claude Code's hooks, as the documented JSON over HTTP and through `daicho hook`.
 
-use crate::world::{Ledger, Server, cannot_run, has};
+use crate::world::{Ledger, Ran, Server, cannot_run, daicho, has, run};
 use serde_json::{Value, json};
 use std::process::Command;
 
@@ -201,4 +201,139 @@ fn a_policy_that_is_adopted_decides_at_once() {
     assert!(diff.out.contains("tools.outward"), "{diff:?}");
     world.ledger.run(&["policy", "adopt"]).ok();
     assert!(reason(&world.tell(&push("t2"))).starts_with("\"ask\""));
+}
+
+impl World {
+    /// `daicho hook` with an event on its standard input.
+    fn hook(&self, url: &str, event: &Value) -> Ran {
+        let mut command = daicho(&self.ledger.dir);
+        command.args(["hook", "--url", url]);
+        command.env("ANTHROPIC_AUTH_TOKEN", &self.token);
+        run(command, event.to_string().as_bytes())
+    }
+}
+
+#[test]
+fn the_command_form_answers_as_http_does_and_stops_what_nobody_can_decide() {
+    let world = World::new();
+    let url = world.server.url("");
+    let held: Value = serde_json::from_str(&world.hook(&url, &push("t1")).ok()).unwrap();
+    assert!(reason(&held).starts_with("\"deny\""), "{held}");
+    let started = event("SessionStart", json!({ "source": "startup" }));
+    assert_eq!(
+        world.hook(&url, &started).ok(),
+        "",
+        "nothing for the model to read"
+    );
+    let bad = world.hook(&url, &json!({ "event": "?" }));
+    bad.refused(&["hook_event_name", "400"]);
+
+    // Nobody listens there any more.
+    let gone = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let gone = format!("http://{gone}");
+    world
+        .hook(&gone, &push("t2"))
+        .refused(&["does not answer", &gone]);
+    let prompt = event("UserPromptSubmit", json!({ "prompt": CARD }));
+    let stopped = world.hook(&gone, &prompt);
+    assert!(!stopped.err.contains("5555"));
+    stopped.refused(&["does not answer"]);
+    let passed = world.hook(&gone, &started);
+    assert!(
+        passed.code == 1 && passed.err.contains("not recorded"),
+        "{passed:?}"
+    );
+
+    let mut without = daicho(&world.ledger.dir);
+    without
+        .args(["hook", "--url", &url])
+        .env_remove("ANTHROPIC_AUTH_TOKEN");
+    run(without, push("t3").to_string().as_bytes()).refused(&["ANTHROPIC_AUTH_TOKEN"]);
+}
+
+#[test]
+fn managed_settings_are_shown_written_and_taken_away_and_others_are_left_alone() {
+    let ledger = Ledger::none();
+    let dir = ledger.beside("claude-code");
+    let path = dir.join("managed-settings.d/daicho.json");
+    let place = dir.display().to_string();
+    let install =
+        |more: &[&str]| ledger.run(&[&["hook", "install", "--dir", &place], more].concat());
+
+    let shown = install(&[]);
+    assert!(
+        shown.code == 1 && shown.out.contains("+true") && !path.exists(),
+        "{shown:?}"
+    );
+    let shown = install(&["--yes", "--telemetry", "http://collector.test:4318"]).ok();
+    assert!(shown.contains("requiredMinimumVersion"), "{shown}");
+    let written: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let hook = &written["hooks"]["PreToolUse"][0]["hooks"][0];
+    assert_eq!(hook["url"], "http://127.0.0.1:7420/hooks/claude-code");
+    assert_eq!(hook["onFailure"], "block");
+    let start = &written["hooks"]["SessionStart"][0]["hooks"][0];
+    assert_eq!(start["type"], "command");
+    assert_eq!(
+        written["env"]["ANTHROPIC_BASE_URL"],
+        "http://127.0.0.1:7420/anthropic"
+    );
+    assert_eq!(written["env"]["CLAUDE_CODE_ENABLE_TELEMETRY"], "1");
+    assert_eq!(written["allowManagedHooksOnly"], true);
+
+    let same = install(&["--yes", "--telemetry", "http://collector.test:4318"]);
+    assert!(same.err.contains("so already"), "{same:?}");
+    let moved = install(&["--yes", "--url", "http://ledger.test:7420/"]).ok();
+    assert!(
+        moved.contains("-\"http://127.0.0.1:7420/anthropic\""),
+        "{moved}"
+    );
+    assert!(
+        moved.contains("+\"http://ledger.test:7420/anthropic\""),
+        "{moved}"
+    );
+
+    let foreign = dir.join("managed-settings.d/ours.json");
+    std::fs::write(&foreign, "{\"model\":\"x\"}").unwrap();
+    let shown = install(&["--remove"]);
+    assert!(shown.code == 1 && shown.out.contains("-true") && path.exists());
+    install(&["--remove", "--yes"]).ok();
+    assert!(!path.exists() && foreign.exists());
+
+    std::fs::write(&path, "{\"model\":\"x\",\"hooks\":{}}").unwrap();
+    install(&["--yes"]).refused(&["did not write: model"]);
+    std::fs::write(&path, "{").unwrap();
+    install(&["--remove", "--yes"]).refused(&["no settings file"]);
+}
+
+#[test]
+fn doctor_tells_of_sessions_that_pass_the_gateway_by() {
+    let world = World::new();
+    world.tell(&event("UserPromptSubmit", json!({ "prompt": "hello" })));
+    let seen = |ledger: &Ledger| {
+        let rows = ledger.run(&["--json", "doctor"]);
+        let rows = rows
+            .out
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap());
+        rows.into_iter()
+            .find(|row| row["check"] == "capture")
+            .unwrap()
+    };
+    assert_eq!(seen(&world.ledger)["well"], true);
+    world.tell(&event(
+        "Stop",
+        json!({ "stop_hook_active": false, "last_assistant_message": "hi" }),
+    ));
+    let row = seen(&world.ledger);
+    assert_eq!(row["well"], false);
+    assert!(
+        row["text"]
+            .as_str()
+            .unwrap()
+            .contains("1 sessions had answers"),
+        "{row}"
+    );
 }

@@ -32,8 +32,10 @@ pub fn run(cli: &Cli, hook: &Hook, args: &HookInstall) -> Done {
             "put that into a file of its own beside it; nothing was changed",
         ));
     }
-    let text =
-        |settings: &Option<Value>| settings.as_ref().map_or("{}".to_owned(), Value::to_string);
+    let text = |settings: &Option<Value>| {
+        let shown = settings.as_ref().map(together);
+        shown.map_or("{}".to_owned(), |shown| shown.to_string())
+    };
     let lines = policies::diff("settings", &text(&before), &text(&wanted))?;
     if cli.json {
         say!("{}", serde_json::json!({ "file": path, "changes": lines }));
@@ -52,6 +54,23 @@ pub fn run(cli: &Cli, hook: &Hook, args: &HookInstall) -> Done {
     write(&path, wanted.as_ref())?;
     eprintln!("note: sessions of Claude Code that begin from now on are under it");
     Ok(Outcome::Well)
+}
+
+/// For the eye: events whose hooks are the same, said once.
+fn together(settings: &Value) -> Value {
+    let mut groups: Vec<(String, &Value)> = Vec::new();
+    for (event, hook) in settings["hooks"].as_object().into_iter().flatten() {
+        match groups.iter_mut().find(|(_, same)| *same == hook) {
+            Some((events, _)) => *events = format!("{events}, {event}"),
+            None => groups.push((event.clone(), hook)),
+        }
+    }
+    let groups = groups.into_iter();
+    let mut shown = settings.clone();
+    shown["hooks"] = groups
+        .map(|(events, hook)| (events, hook.clone()))
+        .collect();
+    shown
 }
 
 /// `None` where there is no file.
