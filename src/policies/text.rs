@@ -10,11 +10,11 @@ use sha2::{Digest, Sha256};
 pub const POLICIES: [&str; 7] = [
     "masking",
     "classes",
-    "tools",
     agents::approvals::view::POLICY,
     "retention",
     "vendors",
     "limits",
+    "tools",
 ];
 
 /// One policy as it is adopted.
