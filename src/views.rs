@@ -4,6 +4,7 @@ use agents::approvals::draft::Drafts;
 use agents::approvals::view::Approvals;
 use agents::classes::Consents;
 use agents::gateway::{OpenCalls, Sessions};
+use agents::hooks::Witnesses;
 use agents::limits::Spent;
 use agents::registry::Agents;
 use agents::scanner::findings::Findings;
@@ -19,6 +20,7 @@ pub struct Views {
     pub findings: View<Findings>,
     pub approvals: View<Approvals>,
     pub drafts: View<Drafts>,
+    pub tool_uses: View<Witnesses>,
     pub agents: View<Agents>,
     pub open_calls: View<OpenCalls>,
     pub sessions: View<Sessions>,
@@ -37,6 +39,7 @@ impl Views {
             findings: index.add(),
             approvals: index.add(),
             drafts: index.add(),
+            tool_uses: index.add(),
             agents: index.add(),
             open_calls: index.add(),
             sessions: index.add(),

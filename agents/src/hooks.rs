@@ -14,9 +14,11 @@ mod answer;
 mod event;
 mod outward;
 mod tools;
+mod witnesses;
 
 pub use event::{HookCall, HookError};
 pub use tools::{ToolPolicy, ToolRule};
+pub use witnesses::Witnesses;
 
 use crate::approvals::draft::{Action, Drafts, Ended, Standing, Terms, conclude, release};
 use crate::approvals::view::Approvals;
@@ -59,6 +61,7 @@ pub struct Surroundings<'v> {
     pub policy: &'v ToolPolicy,
     pub drafts: &'v Drafts,
     pub approvals: &'v Approvals,
+    pub witnesses: &'v Witnesses,
     pub terms: Terms,
     /// Calls to the model in this session so far.
     pub calls: u64,
@@ -184,6 +187,9 @@ impl Seen<'_> {
         batch.extend(ruling.more);
         batch.extend(self.bounds(around));
         batch.extend(self.concluded(around));
+        if let (HookEvent::Stop, Some(session)) = (self.call.event, &self.labels.session) {
+            batch.extend(around.witnesses.missing(&self.actor(), session));
+        }
         Decided {
             batch,
             answer: answer::answer(self.call.event, ruling.verdict, &ruling.reason),

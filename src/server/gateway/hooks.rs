@@ -14,6 +14,7 @@ use crate::commands::period_from;
 use crate::outcome::Failure;
 use crate::server::Node;
 use agents::approvals::draft::Terms;
+use agents::approvals::view::Approvals;
 use agents::capture::Capture;
 use agents::gateway::Provider;
 use agents::hooks::{HookCall, HookError, Seen, Surroundings};
@@ -137,19 +138,24 @@ fn decide(node: &Node, gateway: &Gateway, seen: &Seen<'_>) -> agents::hooks::Dec
         let agent = agents.agent(seen.agent())?;
         agent.sessions.get(seen.session()?).copied()
     });
-    node.views.drafts.read(|drafts| {
-        node.views.approvals.read(|view| {
-            seen.decide(&Surroundings {
-                policy: &tools,
-                drafts,
-                approvals: view,
-                terms: Terms {
-                    policy: view.policy_in_force().unwrap_or(approvals.digest()),
-                    deadline: period_from(now, approvals.deadline),
-                    approvers_needed: approvals.approvers_needed,
-                },
-                calls: calls.unwrap_or(0),
-                now,
+    let terms = |view: &Approvals| Terms {
+        policy: view.policy_in_force().unwrap_or(approvals.digest()),
+        deadline: period_from(now, approvals.deadline),
+        approvers_needed: approvals.approvers_needed,
+    };
+    let (drafts, uses) = (&node.views.drafts, &node.views.tool_uses);
+    drafts.read(|drafts| {
+        node.views.approvals.read(|approvals| {
+            uses.read(|witnesses| {
+                seen.decide(&Surroundings {
+                    policy: &tools,
+                    drafts,
+                    approvals,
+                    witnesses,
+                    terms: terms(approvals),
+                    calls: calls.unwrap_or(0),
+                    now,
+                })
             })
         })
     })
