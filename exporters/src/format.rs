@@ -66,6 +66,8 @@ impl Severity {
             Data::FindingRated(d) => graded(d.severity),
 
             Data::SecretLeaked(_) => Severity::Critical,
+            // Something that may never be handled stood in it.
+            Data::HookReported(d) if !d.found.is_empty() => Severity::High,
             Data::PayloadBlocked(_)
             | Data::RuleViolated(_)
             | Data::FindingVerified(_)
@@ -85,6 +87,7 @@ impl Severity {
             | Data::LimitReached(_)
             | Data::ModelFailed(_)
             | Data::ToolCalled(_)
+            | Data::ActionReleased(_)
             | Data::ActionExecuted(_)
             | Data::PatchApplied(_)
             | Data::UserDeactivated(_)
