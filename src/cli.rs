@@ -56,6 +56,8 @@ pub enum Command {
     /// Exit codes: 0 the answer counts; 2 a prompt or a use of a tool is stopped, because nobody
     /// could decide; 1 another event could not be recorded.
     Hook(Hook),
+    /// Stand before an MCP tool server (stdio): calls are decided and recorded before it hears them
+    Mcp(Mcp),
     /// Mask a text by the company's rules; exit 1 if it must not leave at all
     Mask(Mask),
     /// Record what a scanner found, from its SARIF 2.1.0 report
@@ -126,6 +128,25 @@ pub struct Hook {
     pub timeout: u64,
     #[command(subcommand)]
     pub action: Option<HookAction>,
+}
+
+#[derive(Args)]
+pub struct Mcp {
+    /// The server's name in rules and records: its tool `send` is `mcp__NAME__send`
+    #[arg(long, value_name = "NAME")]
+    pub name: String,
+    /// Where `daicho serve` is reached
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:7420")]
+    pub url: String,
+    /// Environment variable that holds the agent's token
+    #[arg(long, value_name = "NAME", default_value = "ANTHROPIC_AUTH_TOKEN")]
+    pub token_env: String,
+    /// Seconds that a call may wait for its draft to be decided, before the agent is told its number
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub wait: u64,
+    /// The tool server and its arguments
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub command: Vec<std::ffi::OsString>,
 }
 
 #[derive(Subcommand)]

@@ -14,6 +14,7 @@ pub mod hook;
 mod init;
 mod key;
 mod mask;
+mod mcp;
 mod patch;
 mod policy;
 mod prove;
@@ -50,6 +51,7 @@ pub fn run(cli: &Cli) -> Done {
         Command::Key(args) => key::run(cli, args),
         Command::Rebuild => rebuild::run(cli),
         Command::Hook(args) => hook::run(cli, args),
+        Command::Mcp(args) => mcp::run(args),
         Command::Mask(args) => mask::run(cli, args),
         Command::Scan(args) => scan::run(cli, args),
         Command::Findings(args) => findings::run(cli, args),

@@ -17,6 +17,7 @@ mod pkcs11;
 mod policies;
 mod roster;
 mod server;
+mod tell;
 mod timestamp;
 mod views;
 

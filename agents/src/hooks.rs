@@ -16,7 +16,7 @@ mod outward;
 mod tools;
 mod witnesses;
 
-pub use event::{HookCall, HookError};
+pub use event::{Client, HookCall, HookError};
 pub use tools::{ToolPolicy, ToolRule};
 pub use witnesses::Witnesses;
 
@@ -41,6 +41,8 @@ pub struct Seen<'m> {
     /// What came, with prohibited values cut out.
     stored: Vec<u8>,
     found: Vec<RuleCount>,
+    /// The use's arguments as they may leave, where masks are in them and the client takes them.
+    masked: Option<Value>,
     body_bytes: u64,
 }
 
@@ -79,7 +81,11 @@ struct Ruling {
     verdict: HookVerdict,
     by: Option<Name>,
     action: Option<EventId>,
+    /// The approval that it waits for.
+    waits: Option<EventId>,
     reason: String,
+    /// What the tool is to be given instead of what the agent wrote.
+    arguments: Option<Value>,
     more: Vec<Submission>,
 }
 
@@ -89,7 +95,9 @@ impl Ruling {
             verdict,
             by,
             action: None,
+            waits: None,
             reason,
+            arguments: None,
             more: Vec::new(),
         }
     }
@@ -98,9 +106,23 @@ impl Ruling {
 impl HookCall {
     /// Applies the rules for texts, as to a prompt.
     pub fn look<'m>(self, body: &Capture, masker: &'m Masker) -> Result<Seen<'m>, HookError> {
-        let MaskedBody { stored, blocks, .. } = masker.told(body)?;
+        let MaskedBody {
+            payload,
+            stored,
+            masks,
+            blocks,
+            ..
+        } = masker.told(body)?;
         let labels = Labels::of(&self, masker);
+        let masked = || {
+            let told: Value = serde_json::from_slice(&payload?).ok()?;
+            let input = told.get("tool_input")?;
+            (*input != self.input).then(|| input.clone())
+        };
+        let takes = self.client == Client::Mcp && !masks.is_empty();
+        let masked = takes.then(masked).flatten();
         Ok(Seen {
+            masked,
             body_bytes: body.len_bytes(),
             call: self,
             masker,
@@ -159,7 +181,7 @@ impl Seen<'_> {
         let ruling = self.ruling(around);
         let reported = HookReported {
             hook: self.call.id,
-            client: name("claude-code"),
+            client: name(self.call.client.word()),
             event: self.call.event,
             named: self.labels.named.clone(),
             prompt: self.labels.prompt.clone(),
@@ -192,7 +214,17 @@ impl Seen<'_> {
         }
         Decided {
             batch,
-            answer: answer::answer(self.call.event, ruling.verdict, &ruling.reason),
+            answer: match self.call.client {
+                Client::ClaudeCode => {
+                    answer::answer(self.call.event, ruling.verdict, &ruling.reason)
+                }
+                Client::Mcp => answer::plain(
+                    ruling.verdict,
+                    &ruling.reason,
+                    ruling.waits,
+                    ruling.arguments,
+                ),
+            },
         }
     }
 
@@ -220,11 +252,19 @@ impl Seen<'_> {
             masked.map_or(true, |masked| !masked.masks.is_empty())
         };
         let (verdict, by) = around.policy.rule((tool, input), directory, personal);
-        if verdict == HookVerdict::Draft {
-            return self.draft(by, around);
+        let nobody_sits_there = self.call.client == Client::Mcp;
+        match verdict {
+            HookVerdict::Draft => return self.draft(by, around),
+            HookVerdict::Ask | HookVerdict::Defer if nobody_sits_there => {
+                return self.draft(by, around);
+            }
+            _ => {}
         }
         let reason = answer::by_rule(verdict, by.as_ref(), self.call.id);
-        Ruling::new(verdict, by, reason)
+        Ruling {
+            arguments: self.masked.clone(),
+            ..Ruling::new(verdict, by, reason)
+        }
     }
 
     /// Held until somebody else has said yes to exactly this.
@@ -238,6 +278,7 @@ impl Seen<'_> {
         let Surroundings {
             drafts, approvals, ..
         } = around;
+        let mut waits = None;
         let (verdict, id, reason, more) = match drafts
             .standing(&requester, digest, approvals, around.now)
         {
@@ -248,6 +289,7 @@ impl Seen<'_> {
                 (HookVerdict::Allow, draft.action, reason, vec![released])
             }
             Standing::Waits(draft, asked) => {
+                waits = Some(asked.approval);
                 let reason = answer::waits(&tool, asked.approval, asked.deadline);
                 (HookVerdict::Draft, draft.action, reason, Vec::new())
             }
@@ -260,6 +302,7 @@ impl Seen<'_> {
                 let terms = (*approvals, around.terms.clone());
                 match drafts.hold(&requester, session, action, policy, terms, around.now) {
                     Ok(held) => {
+                        waits = Some(held.approval);
                         let reason = answer::held(&tool, by.as_ref(), held.approval, held.deadline);
                         (HookVerdict::Draft, held.action, reason, held.submissions)
                     }
@@ -274,7 +317,10 @@ impl Seen<'_> {
             verdict,
             by,
             action: Some(id),
+            waits,
             reason,
+            // Somebody said yes to exactly what the agent wrote.
+            arguments: None,
             more,
         }
     }
@@ -293,7 +339,7 @@ impl Seen<'_> {
             (HookEvent::SessionStart, _) => {
                 let started = SessionStarted {
                     agent,
-                    client: Some(Label::lossy("claude-code")),
+                    client: Some(Label::lossy(self.call.client.word())),
                     policy: Some(self.masker.policy()),
                 };
                 self.event(id("session.started"), started)

@@ -12,6 +12,7 @@
 //! | `format` | a log that a second verifier, written from the format, sees otherwise |
 //! | `keys` | a rotation that loses a moment, a key or an auditor; a secret that opens without its own |
 //! | `hooks` | a hook that is not recorded, or lets go what nobody granted |
+//! | `mcp` | a call of a tool that runs unrecorded, ungranted, or with what must not leave |
 //! | `privacy` | a planted name or secret in a file, log line, export, page or report |
 //! | `review` | a finding, patch or approval that bandit or OpenSSH sees otherwise |
 //! | `backup` | a copy that is not the ledger, or an old one that passes for it |
@@ -40,6 +41,7 @@ mod judges;
 mod keys;
 mod kill;
 mod mask;
+mod mcp;
 mod oracle;
 mod policy;
 mod privacy;

@@ -1,7 +1,7 @@
 //! What the client is answered, in its own form, and the words of it. No word repeats what was
 //! found or what a tool was to do.
 
-use super::event::HookCall;
+use super::event::{Client, HookCall};
 use crate::approvals::RequestError;
 use schemas::kinds::hooks::{HookEvent, HookVerdict};
 use schemas::kinds::traffic::RuleCount;
@@ -33,9 +33,19 @@ pub(super) fn answer(event: HookEvent, verdict: HookVerdict, reason: &str) -> Va
     }
 }
 
+/// The same for our own program before a tool server.
+pub(super) fn plain(
+    verdict: HookVerdict,
+    reason: &str,
+    waits: Option<EventId>,
+    arguments: Option<Value>,
+) -> Value {
+    json!({ "verdict": verdict, "reason": reason, "approval": waits, "arguments": arguments })
+}
+
 impl HookCall {
     /// The answer where nothing could be recorded: what is to be decided is refused.
-    pub fn unrecorded(event: HookEvent, id: EventId, why: &str) -> Value {
+    pub fn unrecorded(event: HookEvent, client: Client, id: EventId, why: &str) -> Value {
         let reason = format!(
             "{why}, so this was stopped: try again later, and tell the operator of daicho if it lasts (hook {id})"
         );
@@ -44,7 +54,10 @@ impl HookCall {
         } else {
             HookVerdict::Pass
         };
-        answer(event, verdict, &reason)
+        match client {
+            Client::ClaudeCode => answer(event, verdict, &reason),
+            Client::Mcp => plain(verdict, &reason, None, None),
+        }
     }
 }
 

@@ -6,10 +6,30 @@ use schemas::kinds::hooks::HookEvent;
 use schemas::{EventId, Name};
 use serde_json::Value;
 
+/// Who tells of its agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Client {
+    /// Its own program, in its own form.
+    ClaudeCode,
+    /// `daicho mcp`, which stands before a tool server and does itself what it is answered.
+    Mcp,
+}
+
+impl Client {
+    /// The word that the log has for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Client::ClaudeCode => "claude-code",
+            Client::Mcp => "mcp",
+        }
+    }
+}
+
 /// One call of a hook. Holds what people wrote: neither `Debug` nor `Serialize`.
 pub struct HookCall {
     pub id: EventId,
     pub agent: Name,
+    pub(super) client: Client,
     pub event: HookEvent,
     /// The client's word for an event that is not known here.
     pub(super) named: Option<String>,
@@ -37,7 +57,12 @@ pub enum HookError {
 }
 
 impl HookCall {
-    pub fn read(id: EventId, agent: Name, body: &Capture) -> Result<HookCall, HookError> {
+    pub fn read(
+        id: EventId,
+        agent: Name,
+        client: Client,
+        body: &Capture,
+    ) -> Result<HookCall, HookError> {
         let Ok(Value::Object(mut fields)) = serde_json::from_slice(body.raw()) else {
             return Err(HookError::NoEvent);
         };
@@ -55,6 +80,7 @@ impl HookCall {
         let call = HookCall {
             id,
             agent,
+            client,
             event,
             named: (event == HookEvent::Unknown).then_some(named),
             session: text("session_id")?,

@@ -63,7 +63,7 @@ impl World {
         self.index.catch_up().unwrap();
         let body = Capture::new(body.to_string().into_bytes());
         let id = self.appender.new_id();
-        let call = HookCall::read(id, "dev".parse().unwrap(), &body).unwrap();
+        let call = HookCall::read(id, "dev".parse().unwrap(), Client::ClaudeCode, &body).unwrap();
         let seen = call.look(&body, &self.masker).unwrap();
         let terms = Terms {
             policy: Hash::ZERO,
@@ -376,7 +376,7 @@ fn what_is_no_call_of_a_hook_is_refused() {
     let read = |text: &str| {
         let body = Capture::new(text.as_bytes().to_vec());
         let id = EventId::new(Timestamp::from_micros(1_800_000_000_000_000), [1; 10]);
-        HookCall::read(id, "dev".parse().unwrap(), &body).err()
+        HookCall::read(id, "dev".parse().unwrap(), Client::ClaudeCode, &body).err()
     };
     for text in [
         "",

@@ -6,6 +6,7 @@
 //! malformed, so a missing hook weighs less than a missing answer, which means that the model
 //! was reached past the gateway.
 
+use super::event::Client;
 use crate::once::{name, once};
 use ledger::{Entry, Projection, Submission};
 use schemas::kinds::defence::AlertRaised;
@@ -63,6 +64,10 @@ impl Witnesses {
         let Some(session) = entry.session() else {
             return;
         };
+        // A proxy before a tool server gives each call a name of its own.
+        if told.client.as_str() != Client::ClaudeCode.word() {
+            return;
+        }
         let key = (entry.actor().clone(), session.clone());
         match told.event {
             HookEvent::SessionEnd => drop(self.sessions.remove(&key)),

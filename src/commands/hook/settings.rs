@@ -22,8 +22,11 @@ pub fn managed_dir() -> PathBuf {
 /// The file in it that is daicho's alone; Claude Code reads all of that directory.
 pub const FILE: &str = "managed-settings.d/daicho.json";
 
+/// Where the server takes what Claude Code's hooks say.
+pub const HOOK: &str = "/hooks/claude-code";
+
 pub fn hook_url(url: &str) -> String {
-    format!("{}/hooks/claude-code", url.trim_end_matches('/'))
+    format!("{}{HOOK}", url.trim_end_matches('/'))
 }
 
 /// How agents reach the server.

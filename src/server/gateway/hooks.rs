@@ -17,20 +17,22 @@ use agents::approvals::draft::Terms;
 use agents::approvals::view::Approvals;
 use agents::capture::Capture;
 use agents::gateway::Provider;
-use agents::hooks::{HookCall, HookError, Seen, Surroundings};
-use axum::extract::{Request, State};
+use agents::hooks::{Client, HookCall, HookError, Seen, Surroundings};
+use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use ledger::AppendError;
-use schemas::EventId;
-use serde_json::Value;
+use schemas::{Actor, EventId};
+use serde_json::{Value, json};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 pub fn routes() -> Router<Node> {
     Router::new()
         .route("/claude-code", post(claude_code))
+        .route("/mcp", post(mcp))
+        .route("/mcp/drafts/{approval}", get(draft))
         .method_not_allowed_fallback(wrong_method)
         .fallback(not_found)
 }
@@ -43,10 +45,41 @@ const SHAPE: Provider = Provider::Anthropic;
 static TURNS: Semaphore = Semaphore::const_new(64);
 
 async fn claude_code(State(node): State<Node>, request: Request) -> Response {
+    told(node, Client::ClaudeCode, request).await
+}
+
+/// Of `daicho mcp`: the same events, answered in plain words.
+async fn mcp(State(node): State<Node>, request: Request) -> Response {
+    told(node, Client::Mcp, request).await
+}
+
+async fn told(node: Node, client: Client, request: Request) -> Response {
     let id = node.appender.new_id();
-    match answered(node, id, request).await {
+    match answered(node, id, client, request).await {
         Ok(answer) => Json(answer).into_response(),
         Err(fault) => fault.into_response(id, SHAPE),
+    }
+}
+
+/// The state of a draft of the caller's own.
+async fn draft(
+    State(node): State<Node>,
+    Path(approval): Path<String>,
+    request: Request,
+) -> Response {
+    let (parts, _) = request.into_parts();
+    let agent = match node.gateway.caller(&parts).await {
+        Ok(agent) => agent,
+        Err(fault) => return fault.into_response(node.appender.new_id(), SHAPE),
+    };
+    let now = node.appender.now();
+    let state = node.views.approvals.read(|approvals| {
+        let asked = approvals.find(approval.parse().ok()?)?;
+        (asked.requester == Actor::Agent(agent)).then(|| asked.state(now))
+    });
+    match state {
+        Some(state) => Json(json!({ "state": state })).into_response(),
+        None => Fault::no_hook().into_response(node.appender.new_id(), SHAPE),
     }
 }
 
@@ -58,13 +91,18 @@ async fn not_found(State(node): State<Node>) -> Response {
     Fault::no_hook().into_response(node.appender.new_id(), SHAPE)
 }
 
-async fn answered(node: Node, id: EventId, request: Request) -> Result<Value, Fault> {
+async fn answered(
+    node: Node,
+    id: EventId,
+    client: Client,
+    request: Request,
+) -> Result<Value, Fault> {
     let (parts, body) = request.into_parts();
     let gateway = Arc::clone(&node.gateway);
     let agent = gateway.caller(&parts).await?;
     let _turn = TURNS.acquire().await.map_err(|_| Fault::internal())?;
     let body = read_body(&parts.headers, body).await?;
-    let call = HookCall::read(id, agent, &body).map_err(|error| Fault::no_call(&error))?;
+    let call = HookCall::read(id, agent, client, &body).map_err(|error| Fault::no_call(&error))?;
     let event = call.event;
     let recorded = match node.withheld() {
         Some(why) => Err(Unrecorded::Withheld(why)),
@@ -79,7 +117,7 @@ async fn answered(node: Node, id: EventId, request: Request) -> Result<Value, Fa
         Err(why) => why,
     };
     if event.is_decided() {
-        return Ok(HookCall::unrecorded(event, id, &why.told()));
+        return Ok(HookCall::unrecorded(event, client, id, &why.told()));
     }
     Err(Fault::untold(&why.told()))
 }

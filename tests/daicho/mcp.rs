@@ -1,0 +1,236 @@
+//! Official MCP servers behind `daicho mcp`, called by the official clients.
+
+use crate::world::{Ledger, Server, cannot_run, has, run, walk};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const CARD: &str = "5555-5555-5555-4444";
+
+const FILES: &str = "server-filesystem/dist/index.js";
+const EVERYTHING: &str = "server-everything/dist/index.js";
+
+struct World {
+    ledger: Ledger,
+    server: Server,
+    token: String,
+}
+
+fn tools(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/.tools")
+        .join(path)
+}
+
+/// What the tests need besides daicho, or why it is not there.
+fn lacks() -> Option<&'static str> {
+    if !has("node", "--version") {
+        return Some("node is not there");
+    }
+    let there = |name: &str| {
+        tools("node_modules/@modelcontextprotocol")
+            .join(name)
+            .exists()
+    };
+    (!there(FILES) || !there(EVERYTHING)).then_some("tests/install-sdks was not run")
+}
+
+impl World {
+    fn new(rules: &str) -> World {
+        let ledger = Ledger::new();
+        let path = ledger.dir.join("daicho.toml");
+        let mut config = std::fs::read_to_string(&path).unwrap();
+        config.push_str(rules);
+        std::fs::write(&path, config).unwrap();
+        let token = ledger.run(&["--json", "agents", "register", "dev"]).lines()[0]["token"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        let server = ledger.serve();
+        World {
+            ledger,
+            server,
+            token,
+        }
+    }
+
+    /// `client` and its arguments up to COMMAND, then daicho before a server.
+    fn client(&self, client: &str, calls: &Value, more: &[&str], server: &str) -> Command {
+        let (program, script) = match client {
+            "python" => (tools("venv/bin/python"), "mcp_client.py"),
+            _ => (PathBuf::from("node"), "mcp-client.mjs"),
+        };
+        let mut command = Command::new(program);
+        command
+            .arg(
+                Path::new(env!("CARGO_MANIFEST_DIR"))
+                    .join("tests/sdk")
+                    .join(script),
+            )
+            .arg(calls.to_string())
+            .arg(env!("CARGO_BIN_EXE_daicho"))
+            .args(["mcp", "--name", "files", "--url", &self.server.url("")])
+            .args(["--token-env", "AGENT_TOKEN"])
+            .args(more)
+            .args(["--", "node"])
+            .arg(tools("node_modules/@modelcontextprotocol").join(server))
+            .env("AGENT_TOKEN", &self.token)
+            .current_dir(&self.ledger.dir);
+        command
+    }
+
+    fn events(&self, kind: &str) -> Vec<Value> {
+        let mut all = self.ledger.run(&["--json", "events"]).lines();
+        all.retain(|entry| entry["kind"] == kind);
+        all
+    }
+}
+
+#[track_caller]
+fn seen(command: Command) -> Vec<(bool, String)> {
+    let ran = run(command, b"");
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let seen = |line: Value| {
+        let text = line["text"].as_str().unwrap().to_owned();
+        (line["failed"] == true, text)
+    };
+    ran.lines().into_iter().map(seen).collect()
+}
+
+#[test]
+fn each_call_is_recorded_before_and_after_and_what_must_not_go_does_not() {
+    if let Some(why) = lacks() {
+        return cannot_run("mcp", why);
+    }
+    for client in ["python", "node"] {
+        let world = World::new("");
+        let calls = json!([
+            ["echo", { "message": "好天" }],
+            ["echo", { "message": "担当は山田太郎さんです。" }],
+            ["echo", { "message": format!("カード番号は {CARD}") }],
+            ["get-sum", { "a": 2, "b": 40 }],
+        ]);
+        let seen = seen(world.client(client, &calls, &[], EVERYTHING));
+        assert!(!seen[0].0 && seen[0].1.contains("好天"), "{seen:?}");
+        assert!(seen[1].1.contains("担当はY.T.さんです。"), "{seen:?}");
+        assert!(seen[2].0 && seen[2].1.contains("card"), "{seen:?}");
+        assert!(
+            !seen[2].1.contains("5555") && seen[3].1.contains("42"),
+            "{seen:?}"
+        );
+
+        let told = world.events("hook.reported");
+        let of = |event: &str| {
+            let told = told.iter().filter(|told| told["data"]["event"] == event);
+            told.map(|told| &told["data"]).collect::<Vec<_>>()
+        };
+        let (before, after) = (of("pre_tool_use"), of("post_tool_use"));
+        assert_eq!((before.len(), after.len()), (4, 3), "{told:?}");
+        assert!(told.iter().all(|told| told["data"]["client"] == "mcp"));
+        assert_eq!(before[0]["tool"], "mcp__files__echo");
+        assert_eq!(before[2]["verdict"], "deny");
+        let ids = |told: &[&Value]| -> Vec<Value> {
+            told.iter().map(|data| data["tool_use"].clone()).collect()
+        };
+        let mut ran = ids(&before);
+        ran.remove(2);
+        assert_eq!(ran, ids(&after));
+        assert_eq!(world.events("session.ended").len(), 1);
+        assert_eq!(world.server.stop(), 0);
+        world.ledger.verify();
+        for path in walk(&world.ledger.dir) {
+            let bytes = std::fs::read(&path).unwrap();
+            assert!(!String::from_utf8_lossy(&bytes).contains(CARD));
+        }
+    }
+}
+
+#[test]
+fn a_draft_runs_once_it_is_granted() {
+    if let Some(why) = lacks().or((!has("ssh-keygen", "-?")).then_some("ssh-keygen is not there")) {
+        return cannot_run("mcp drafts", why);
+    }
+    let world =
+        World::new("\n[[tools.rule]]\ntool = \"mcp__files__write_file\"\nthen = \"draft\"\n");
+    let shared = world.ledger.beside("shared");
+    std::fs::create_dir(&shared).unwrap();
+    let shared = shared.display().to_string();
+    let target = format!("{shared}/notice.txt");
+    let write = |text: &str| json!([["write_file", { "path": target, "content": text }]]);
+    let client = |calls: &Value, more: &[&str]| {
+        let mut command = world.client("python", calls, more, FILES);
+        command.arg(&shared);
+        command
+    };
+    // The agent hears the number and goes on.
+    let held = seen(client(&write("山田太郎さんへ"), &[]));
+    let waiting = || {
+        let rows = world
+            .ledger
+            .run(&["--json", "approvals", "list", "--state", "requested"]);
+        let rows = rows.lines();
+        rows.last()
+            .map(|row| row["approval"].as_str().unwrap().to_owned())
+    };
+    let approval = waiting().unwrap();
+    assert!(held[0].0 && held[0].1.contains(&approval), "{held:?}");
+    assert!(!Path::new(&target).exists());
+
+    let key = world.ledger.beside("s002").display().to_string();
+    let made = Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-C", "x", "-f", &key])
+        .status();
+    assert!(made.unwrap().success());
+    let public = format!("{key}.pub");
+    let activate = ["users", "activate", "s002", "--key", &public];
+    world.ledger.run(&activate).ok();
+    let approve = |approval: &str| {
+        let approve = [
+            "approvals",
+            "approve",
+            approval,
+            "--by",
+            "user:s002",
+            "--key",
+            &key,
+        ];
+        world.ledger.run(&approve).ok()
+    };
+    approve(&approval);
+    // Exactly what was granted, unmasked; and once.
+    let done = seen(client(&write("山田太郎さんへ"), &[]));
+    assert!(!done[0].0, "{done:?}");
+    assert_eq!(std::fs::read_to_string(&target).unwrap(), "山田太郎さんへ");
+    assert!(seen(client(&write("山田太郎さんへ"), &[]))[0].0);
+
+    // One that waits runs when it is granted.
+    let other = write("別の知らせ");
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| seen(client(&other, &["--wait", "60"])));
+        let before = waiting();
+        crate::world::wait_for("the draft", || waiting() != before);
+        approve(&waiting().unwrap());
+        let done = waits.join().unwrap();
+        assert!(!done[0].0, "{done:?}");
+    });
+    assert_eq!(std::fs::read_to_string(&target).unwrap(), "別の知らせ");
+    assert_eq!(world.events("action.released").len(), 2);
+    assert_eq!(world.events("action.executed").len(), 2);
+}
+
+#[test]
+fn without_its_ledger_no_tool_runs() {
+    if let Some(why) = lacks() {
+        return cannot_run("mcp without a ledger", why);
+    }
+    let world = World::new("");
+    let calls = json!([["echo", { "message": "x" }]]);
+    let command = world.client("python", &calls, &[], EVERYTHING);
+    assert_eq!(world.server.stop(), 0);
+    assert_ne!(run(command, b"").code, 0);
+    let mut command = crate::world::daicho(&world.ledger.dir);
+    command
+        .args(["mcp", "--name", "a__b", "--", "true"])
+        .env("ANTHROPIC_AUTH_TOKEN", "dca_x");
+    run(command, b"").refused(&["no name of a server"]);
+}
