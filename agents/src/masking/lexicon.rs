@@ -192,21 +192,41 @@ pub(super) fn is_prefecture(text: &str) -> bool {
 
 /// Variant kanji → the usual one. Never changes what a text says, only how it is looked up.
 pub(super) fn fold(c: char) -> char {
-    static VARIANTS: OnceLock<FxHashMap<char, char>> = OnceLock::new();
+    // Of the characters that every Japanese text is full of, each has its place in a table.
+    static COMMON: OnceLock<Vec<char>> = OnceLock::new();
+    static RARE: OnceLock<FxHashMap<char, char>> = OnceLock::new();
+    const FIRST: usize = 0x3400;
+    const LAST: usize = 0x9FFF;
     if !is_han(c) {
         return c;
     }
-    let variants = VARIANTS.get_or_init(|| {
-        let pair = |line: &str| {
-            let (from, to) = line.split_once('\t')?;
-            Some((from.chars().next()?, to.chars().next()?))
-        };
+    let pair = |line: &str| {
+        let (from, to) = line.split_once('\t')?;
+        Some((from.chars().next()?, to.chars().next()?))
+    };
+    let pairs = || {
         include_str!("lexicon/variants.tsv")
             .lines()
             .filter_map(pair)
-            .collect()
-    });
-    variants.get(&c).copied().unwrap_or(c)
+    };
+    if (FIRST..=LAST).contains(&(c as usize)) {
+        let common = COMMON.get_or_init(|| {
+            let all = FIRST as u32..=LAST as u32;
+            let mut table: Vec<char> = all.filter_map(char::from_u32).collect();
+            for (from, to) in pairs() {
+                if let Some(c) = (from as usize)
+                    .checked_sub(FIRST)
+                    .and_then(|at| table.get_mut(at))
+                {
+                    *c = to;
+                }
+            }
+            table
+        });
+        return common[c as usize - FIRST];
+    }
+    let rare = RARE.get_or_init(|| pairs().collect());
+    rare.get(&c).copied().unwrap_or(c)
 }
 
 impl Lexicon {

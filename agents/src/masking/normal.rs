@@ -6,37 +6,29 @@
 //! a value broken over a line joined. What a further view finds counts only where it touches
 //! what that view changed, so that no reading can shout down the plain one elsewhere.
 
+mod places;
 mod readings;
 mod spelling;
 
 use super::chars::{is_han, is_kana};
 use super::lexicon::lexicon;
+use places::{Places, Spelled};
 use readings::{decoded, drawn_together, joined};
-use spelling::{is_dash, normalise, width};
+use spelling::{is_dash, spell, width};
 use std::cell::OnceCell;
 use std::ops::Range;
 
 /// Bank accounts have six; every other number has more.
 const FEWEST_DIGITS: usize = 6;
 
-/// One character and the scalars `from..to` of the original that it stands for.
-#[derive(Clone, Copy)]
-struct Glyph {
-    c: char,
-    from: u32,
-    to: u32,
-}
-
 pub(super) struct View<'a> {
     pub original: &'a [char],
     pub chars: Vec<char>,
+    places: Places,
     pub text: String,
-    from: Vec<u32>,
-    to: Vec<u32>,
-    /// Byte of each character, and the end.
-    bytes: Vec<u32>,
-    /// Character that holds each byte, and the end.
-    of_byte: Vec<u32>,
+    bytes: Bytes,
+    /// Characters outside of ASCII.
+    wide: Vec<Range<usize>>,
     pub kind: Reading,
     /// Lengths of the surnames that begin at each character.
     surnames: OnceCell<Vec<u16>>,
@@ -57,25 +49,73 @@ pub(super) enum Reading {
     Joined,
 }
 
-impl<'a> View<'a> {
-    fn new(original: &'a [char], glyphs: Vec<Glyph>, kind: Reading, altered: Vec<u32>) -> View<'a> {
-        let text: String = glyphs.iter().map(|g| g.c).collect();
-        let mut bytes = Vec::with_capacity(glyphs.len() + 1);
-        let mut of_byte = Vec::with_capacity(text.len() + 1);
-        for (i, glyph) in glyphs.iter().enumerate() {
-            bytes.push(of_byte.len() as u32);
-            of_byte.resize(of_byte.len() + glyph.c.len_utf8(), i as u32);
+/// From characters to bytes and back. In ASCII both are the same.
+#[derive(Default)]
+struct Bytes {
+    /// Byte of each character, and the end.
+    of_char: Vec<u32>,
+    /// Character that holds the first byte of each block.
+    blocks: Vec<u32>,
+}
+
+impl Bytes {
+    const BLOCK: usize = 64;
+
+    fn of(text: &str) -> Bytes {
+        let mut bytes = Bytes {
+            of_char: Vec::with_capacity(text.len() / 2),
+            blocks: Vec::with_capacity(text.len() / Bytes::BLOCK + 1),
+        };
+        for (at, c) in text.char_indices() {
+            if bytes.blocks.len() * Bytes::BLOCK < at + c.len_utf8() {
+                bytes.blocks.push(bytes.of_char.len() as u32);
+            }
+            bytes.of_char.push(at as u32);
         }
-        bytes.push(of_byte.len() as u32);
-        of_byte.push(glyphs.len() as u32);
+        bytes.blocks.push(bytes.of_char.len() as u32);
+        bytes.of_char.push(text.len() as u32);
+        bytes
+    }
+
+    fn of_char(&self, at: usize) -> usize {
+        self.of_char.get(at).map_or(at, |byte| *byte as usize)
+    }
+
+    fn holds(&self, byte: usize) -> usize {
+        let Some(first) = self.blocks.get(byte / Bytes::BLOCK) else {
+            return byte;
+        };
+        let from = *first as usize + 1;
+        let further = self.of_char[from.min(self.of_char.len())..].iter();
+        *first as usize + further.take_while(|next| **next as usize <= byte).count()
+    }
+}
+
+impl<'a> View<'a> {
+    fn new(original: &'a [char], spelled: Spelled, kind: Reading, altered: Vec<u32>) -> View<'a> {
+        let Spelled { chars, places } = spelled;
+        let text: String = chars.iter().collect();
+        let ascii = text.len() == chars.len();
+        let mut wide: Vec<Range<usize>> = Vec::new();
+        let mut at = 0;
+        while !ascii && at < chars.len() {
+            let rest = &chars[at..];
+            let start = at + rest.iter().take_while(|c| c.is_ascii()).count();
+            let rest = &chars[start..];
+            at = start + rest.iter().take_while(|c| !c.is_ascii()).count();
+            wide.push(start..at);
+        }
         View {
             original,
-            chars: glyphs.iter().map(|g| g.c).collect(),
-            from: glyphs.iter().map(|g| g.from).collect(),
-            to: glyphs.iter().map(|g| g.to).collect(),
+            bytes: if ascii {
+                Bytes::default()
+            } else {
+                Bytes::of(&text)
+            },
+            chars,
+            places,
             text,
-            bytes,
-            of_byte,
+            wide,
             kind,
             surnames: OnceCell::new(),
             numbers: OnceCell::new(),
@@ -87,13 +127,22 @@ impl<'a> View<'a> {
         self.chars.len()
     }
 
+    pub fn is_ascii(&self) -> bool {
+        self.wide.is_empty()
+    }
+
+    /// Where characters outside of ASCII are.
+    pub fn wide(&self) -> impl Iterator<Item = usize> {
+        self.wide.iter().cloned().flatten()
+    }
+
     /// Index of the character that begins at, or holds, a byte of `text`.
     pub fn at_byte(&self, byte: usize) -> usize {
-        self.of_byte[byte.min(self.text.len())] as usize
+        self.bytes.holds(byte.min(self.text.len()))
     }
 
     pub fn byte_of(&self, at: usize) -> usize {
-        self.bytes[at.min(self.len())] as usize
+        self.bytes.of_char(at.min(self.len()))
     }
 
     /// Characters `start..end` of the view.
@@ -104,12 +153,11 @@ impl<'a> View<'a> {
     /// Lengths of the surnames that the lexicon knows to begin here, a bit each.
     pub fn surnames_at(&self, at: usize) -> u16 {
         let surnames = self.surnames.get_or_init(|| {
-            (0..self.len())
-                .map(|i| match self.chars[i] {
-                    c if c.is_ascii() => 0,
-                    _ => lexicon().surnames_at(&self.chars[i..]),
-                })
-                .collect()
+            let mut surnames = vec![0; self.len()];
+            for at in self.wide() {
+                surnames[at] = lexicon().surnames_at(&self.chars[at..]);
+            }
+            surnames
         });
         surnames.get(at).copied().unwrap_or(0)
     }
@@ -152,26 +200,33 @@ impl<'a> View<'a> {
         if start >= end || end > self.len() {
             return (0, 0);
         }
-        (self.from[start] as usize, self.to[end - 1] as usize)
+        let (from, to) = (self.places.of(start).0, self.places.of(end - 1).1);
+        (from as usize, to as usize)
     }
 
     /// The scalars of the original behind one character.
     pub fn source(&self, at: usize) -> &'a [char] {
-        &self.original[self.from[at] as usize..self.to[at] as usize]
+        let (from, to) = self.places.of(at);
+        &self.original[from as usize..to as usize]
     }
 
     /// Each character stands for exactly one scalar that says the same in another width.
     pub fn is_plain(&self, start: usize, end: usize) -> bool {
-        (start..end).all(|i| {
-            self.to[i] - self.from[i] == 1 && {
-                let source = self.original[self.from[i] as usize];
-                source == self.chars[i]
-                    || width(source) == self.chars[i]
+        let plain = |(&c, (from, to)): (&char, (u32, u32))| {
+            to - from == 1 && {
+                let source = self.original[from as usize];
+                source == c
+                    || width(source) == c
                     || is_dash(source)
-                    || (self.chars[i] == '-' && matches!(source, 'ー' | 'ｰ' | '〜' | '～' | '~'))
+                    || (c == '-' && matches!(source, 'ー' | 'ｰ' | '〜' | '～' | '~'))
                     || source.is_whitespace()
             }
-        }) && self.to[end - 1] - self.from[start] == (end - start) as u32
+        };
+        let (from, to) = self.span(start, end);
+        let mut chars = self.chars[start..end]
+            .iter()
+            .zip(self.places.iter(start..end));
+        chars.all(plain) && to - from == end - start
     }
 
     /// Whether a number, a mailbox or a credential can run through what this view reads otherwise:
@@ -199,16 +254,16 @@ impl<'a> View<'a> {
 
 /// Every reading of a document that the text gives cause for, the plain one first.
 pub(super) fn views(original: &[char]) -> Vec<View<'_>> {
-    let plain = normalise(original.iter().enumerate().map(glyph));
+    let plain = spell(original);
     let mut views = Vec::with_capacity(2);
     for (kind, reading) in [
         (Reading::Decoded, decoded(original)),
         (Reading::DrawnTogether, drawn_together(&plain)),
         (Reading::Joined, joined(&plain)),
     ] {
-        if let Some((glyphs, altered)) = reading {
-            let glyphs = around(glyphs, &altered);
-            views.push(View::new(original, glyphs, kind, altered));
+        if let Some((text, altered)) = reading {
+            let text = around(&text, &altered);
+            views.push(View::new(original, text, kind, altered));
         }
     }
     views.insert(0, View::new(original, plain, Reading::Plain, Vec::new()));
@@ -217,27 +272,19 @@ pub(super) fn views(original: &[char]) -> Vec<View<'_>> {
 
 /// The spelling of a piece of text by itself, as the rules see it.
 pub(super) fn spelled(chars: &[char]) -> String {
-    let glyphs = normalise(chars.iter().enumerate().map(glyph));
-    glyphs.iter().map(|g| g.c).collect()
-}
-
-fn glyph((at, &c): (usize, &char)) -> Glyph {
-    Glyph {
-        c,
-        from: at as u32,
-        to: at as u32 + 1,
-    }
+    spell(chars).chars.into_iter().collect()
 }
 
 /// What of a further reading can take part in a find that counts: the parts near what it reads
 /// otherwise, with empty lines between them. No rule looks further than `REACH` for its evidence.
-fn around(glyphs: Vec<Glyph>, altered: &[u32]) -> Vec<Glyph> {
+fn around(text: &Spelled, altered: &[u32]) -> Spelled {
     const REACH: usize = 400;
-    // Places in `glyphs` that stand at, or next to, something altered.
-    let mut out: Vec<Glyph> = Vec::new();
+    let length = text.chars.len();
+    let mut out = Spelled::default();
     let mut next = 0;
     let mut kept = 0;
-    for (i, glyph) in glyphs.iter().enumerate() {
+    for (i, glyph) in text.glyphs().enumerate() {
+        // A character that stands at, or next to, something altered.
         let mut touches = false;
         while altered.get(next).is_some_and(|&at| at < glyph.to) {
             touches = true;
@@ -249,19 +296,14 @@ fn around(glyphs: Vec<Glyph>, altered: &[u32]) -> Vec<Glyph> {
             continue;
         }
         let start = i.saturating_sub(REACH).max(kept);
-        if start > kept && !out.is_empty() {
-            let at = glyphs[start].from;
-            out.extend(
-                [Glyph {
-                    c: '\n',
-                    from: at,
-                    to: at,
-                }; 2],
-            );
+        if start > kept && !out.chars.is_empty() {
+            let (at, _) = text.places.of(start);
+            out.extend(&['\n'], at, at);
+            out.extend(&['\n'], at, at);
         }
-        let end = (i + REACH).min(glyphs.len());
-        out.extend_from_slice(&glyphs[start..end.max(start)]);
-        kept = end.max(start);
+        let end = (i + REACH).min(length).max(start);
+        out.extend_from(text, start..end);
+        kept = end;
     }
     out
 }

@@ -121,49 +121,73 @@ pub fn of_kana(kana: &str) -> String {
 
 /// One spelling for `Satou`, `Satoh`, `Sato`, `Sitiro`, `Shichiro`, `Jumbo`, `Jun'ichi`.
 pub fn canonical(lower: &str) -> String {
-    let mut text: String = lower.chars().filter(|c| c.is_ascii_lowercase()).collect();
-    for (from, to) in [
-        ("sha", "sya"),
-        ("shu", "syu"),
-        ("sho", "syo"),
-        ("shi", "si"),
-        ("tch", "cch"),
-        ("cha", "tya"),
-        ("chu", "tyu"),
-        ("cho", "tyo"),
-        ("chi", "ti"),
-        ("tsu", "tu"),
-        ("fu", "hu"),
-        ("jya", "zya"),
-        ("jyu", "zyu"),
-        ("jyo", "zyo"),
-        ("ja", "zya"),
-        ("ju", "zyu"),
-        ("jo", "zyo"),
-        ("ji", "zi"),
-        ("mb", "nb"),
-        ("mp", "np"),
-        ("mm", "nm"),
-        ("ou", "o"),
-        ("oo", "o"),
-        ("uu", "u"),
-    ] {
-        let mut pairs = text.as_bytes().windows(from.len());
-        if pairs.any(|bytes| bytes == from.as_bytes()) {
+    let mut text: String = lower.chars().filter(char::is_ascii_lowercase).collect();
+    let mut pairs = pairs(&text);
+    for (from, to) in VARIANTS {
+        if pairs & pair(from.as_bytes()) != 0 && text.contains(from) {
             text = text.replace(from, to);
+            pairs = self::pairs(&text);
         }
     }
     // `oh` is a long o unless a vowel follows (Ohara is o + hara either way).
-    let chars: Vec<char> = text.chars().collect();
-    let mut out = String::with_capacity(text.len());
-    for (i, &c) in chars.iter().enumerate() {
-        let vowel_next = chars.get(i + 1).is_some_and(|n| "aiueoy".contains(*n));
-        if c == 'h' && i > 0 && chars[i - 1] == 'o' && !vowel_next {
-            continue;
+    let mut at = 0;
+    while let Some(long) = text[at..].find("oh").map(|found| at + found + 1) {
+        let vowel_next = text[long + 1..].starts_with(['a', 'i', 'u', 'e', 'o', 'y']);
+        if !vowel_next {
+            text.remove(long);
         }
-        out.push(c);
+        at = long;
     }
-    out
+    text
+}
+
+/// Spellings of one sound, and the one that is kept; replaced in this order.
+const VARIANTS: [(&str, &str); 24] = [
+    ("sha", "sya"),
+    ("shu", "syu"),
+    ("sho", "syo"),
+    ("shi", "si"),
+    ("tch", "cch"),
+    ("cha", "tya"),
+    ("chu", "tyu"),
+    ("cho", "tyo"),
+    ("chi", "ti"),
+    ("tsu", "tu"),
+    ("fu", "hu"),
+    ("jya", "zya"),
+    ("jyu", "zyu"),
+    ("jyo", "zyo"),
+    ("ja", "zya"),
+    ("ju", "zyu"),
+    ("jo", "zyo"),
+    ("ji", "zi"),
+    ("mb", "nb"),
+    ("mp", "np"),
+    ("mm", "nm"),
+    ("ou", "o"),
+    ("oo", "o"),
+    ("uu", "u"),
+];
+
+/// Which of the pairs of letters that [`VARIANTS`] begin with a word holds, a bit each: most hold none.
+fn pairs(word: &str) -> u32 {
+    let pairs = word.as_bytes().windows(2).map(pair);
+    pairs.fold(0, |all, pair| all | pair)
+}
+
+fn pair(letters: &[u8]) -> u32 {
+    match letters {
+        [b's', b'h', ..] => 1,
+        [b't', b'c', ..] => 1 << 1,
+        [b'c', b'h', ..] => 1 << 2,
+        [b't', b's', ..] => 1 << 3,
+        [b'f', b'u', ..] => 1 << 4,
+        [b'j', b'y' | b'a' | b'u' | b'o' | b'i', ..] => 1 << 5,
+        [b'm', b'b' | b'p' | b'm', ..] => 1 << 6,
+        [b'o', b'u' | b'o', ..] => 1 << 7,
+        [b'u', b'u', ..] => 1 << 8,
+        _ => 0,
+    }
 }
 
 /// Can be read as Japanese syllables.

@@ -1,7 +1,7 @@
 //! Readings besides the plain one: escapes undone, base64 opened, letters and lines drawn together.
 
-use super::spelling::normalise;
-use super::{Glyph, glyph};
+use super::places::{Glyph, Spelled};
+use super::spelling::respell;
 use crate::masking::chars;
 use base64::Engine;
 
@@ -11,47 +11,36 @@ const MAX_DECODES: usize = 3;
 /// Shorter base64 is ordinary words (`password`, `Yokohama`): four kanji make sixteen characters.
 const MIN_BASE64: usize = 16;
 
-type Reread = Option<(Vec<Glyph>, Vec<u32>)>;
+/// A reading, and the scalars of the original that it reads otherwise.
+type Reread = Option<(Spelled, Vec<u32>)>;
 
 /// Escapes of JSON, URLs and HTML undone, base64 of text opened.
 pub(super) fn decoded(original: &[char]) -> Reread {
-    let mut run = 0;
-    let cause = original.iter().any(|&c| {
-        run = if is_base64(c) { run + 1 } else { 0 };
-        matches!(c, '\\' | '%' | '&') || run >= MIN_BASE64 - 2
-    });
-    if !cause {
-        return None;
-    }
-    let mut glyphs: Vec<Glyph> = original.iter().enumerate().map(glyph).collect();
-    let mut altered = Vec::new();
-    for _ in 0..MAX_DECODES {
-        let (next, changed) = decode_once(&glyphs);
-        if changed.is_empty() {
+    let (mut text, mut altered) = decode_once(&Spelled::plain(original))?;
+    for _ in 1..MAX_DECODES {
+        let Some((next, changed)) = decode_once(&text) else {
             break;
-        }
+        };
         altered.extend(changed);
-        glyphs = next;
-    }
-    if altered.is_empty() {
-        return None;
+        text = next;
     }
     altered.sort_unstable();
     altered.dedup();
-    Some((normalise(glyphs.into_iter()), altered))
+    Some((respell(&text), altered))
 }
 
-fn decode_once(glyphs: &[Glyph]) -> (Vec<Glyph>, Vec<u32>) {
-    let (mut out, mut copied) = (Vec::new(), 0);
+fn decode_once(text: &Spelled) -> Reread {
+    let chars = &text.chars;
+    let (mut out, mut copied) = (Spelled::default(), 0);
     let mut altered = Vec::new();
     let mut i = 0;
-    while i < glyphs.len() {
-        let hit = match glyphs[i].c {
-            '\\' => unicode_escape(&glyphs[i..]),
-            '%' => percent(&glyphs[i..]),
-            '&' => entity(&glyphs[i..]),
-            c if is_base64(c) && (i == 0 || !is_base64(glyphs[i - 1].c)) => {
-                match base64_token(&glyphs[i..]) {
+    while i < chars.len() {
+        let hit = match chars[i] {
+            '\\' => unicode_escape(&chars[i..]),
+            '%' => percent(&chars[i..]),
+            '&' => entity(&chars[i..]),
+            c if is_base64(c) && (i == 0 || !is_base64(chars[i - 1])) => {
+                match base64_token(&chars[i..]) {
                     Ok(hit) => Some(hit),
                     Err(length) => {
                         // No text inside: pass over the token whole, so that the scan stays linear.
@@ -63,10 +52,12 @@ fn decode_once(glyphs: &[Glyph]) -> (Vec<Glyph>, Vec<u32>) {
             _ => None,
         };
         match hit {
-            Some((length, chars)) => {
-                let (from, to) = (glyphs[i].from, glyphs[i + length - 1].to);
-                out.extend_from_slice(&glyphs[copied..i]);
-                out.extend(chars.iter().map(|&c| Glyph { c, from, to }));
+            Some((length, decoded)) => {
+                let (from, to) = (text.places.of(i).0, text.places.of(i + length - 1).1);
+                out.extend_from(text, copied..i);
+                for c in decoded {
+                    out.push(Glyph { c, from, to });
+                }
                 altered.extend(from..to);
                 i += length;
                 copied = i;
@@ -74,34 +65,42 @@ fn decode_once(glyphs: &[Glyph]) -> (Vec<Glyph>, Vec<u32>) {
             None => i += 1,
         }
     }
-    out.extend_from_slice(&glyphs[copied..]);
-    (out, altered)
+    rest(text, copied, out, altered)
+}
+
+/// A reading whole, if it is another one.
+fn rest(text: &Spelled, copied: usize, mut out: Spelled, altered: Vec<u32>) -> Reread {
+    if altered.is_empty() {
+        return None;
+    }
+    out.extend_from(text, copied..text.chars.len());
+    Some((out, altered))
 }
 
 type Decoded = Option<(usize, Vec<char>)>;
 
-fn hex(glyphs: &[Glyph], at: usize, digits: usize) -> Option<u32> {
+fn hex(chars: &[char], at: usize, digits: usize) -> Option<u32> {
     let mut value = 0;
-    for glyph in glyphs.get(at..at + digits)? {
-        value = value * 16 + glyph.c.to_digit(16)?;
+    for c in chars.get(at..at + digits)? {
+        value = value * 16 + c.to_digit(16)?;
     }
     Some(value)
 }
 
-fn unicode_escape(glyphs: &[Glyph]) -> Decoded {
-    match glyphs.get(1)?.c {
+fn unicode_escape(chars: &[char]) -> Decoded {
+    match chars.get(1)? {
         'u' => {
-            if glyphs.get(2)?.c == '{' {
-                let length = glyphs.iter().take(12).position(|g| g.c == '}')?;
-                let value = hex(glyphs, 3, length.checked_sub(3)?)?;
+            if *chars.get(2)? == '{' {
+                let length = chars.iter().take(12).position(|c| *c == '}')?;
+                let value = hex(chars, 3, length.checked_sub(3)?)?;
                 return Some((length + 1, vec![char::from_u32(value)?]));
             }
-            let high = hex(glyphs, 2, 4)?;
+            let high = hex(chars, 2, 4)?;
             if (0xD800..0xDC00).contains(&high) {
-                if glyphs.get(6)?.c != '\\' || glyphs.get(7)?.c != 'u' {
+                if *chars.get(6)? != '\\' || *chars.get(7)? != 'u' {
                     return None;
                 }
-                let low = hex(glyphs, 8, 4)?;
+                let low = hex(chars, 8, 4)?;
                 if !(0xDC00..0xE000).contains(&low) {
                     return None;
                 }
@@ -110,7 +109,7 @@ fn unicode_escape(glyphs: &[Glyph]) -> Decoded {
             }
             Some((6, vec![char::from_u32(high)?]))
         }
-        'x' => Some((4, vec![char::from_u32(hex(glyphs, 2, 2)?)?])),
+        'x' => Some((4, vec![char::from_u32(hex(chars, 2, 2)?)?])),
         'n' => Some((2, vec!['\n'])),
         't' => Some((2, vec!['\t'])),
         '"' => Some((2, vec!['"'])),
@@ -120,11 +119,11 @@ fn unicode_escape(glyphs: &[Glyph]) -> Decoded {
 }
 
 /// One UTF-8 character written as %XX.
-fn percent(glyphs: &[Glyph]) -> Decoded {
+fn percent(chars: &[char]) -> Decoded {
     let byte = |n: usize| -> Option<u8> {
         let at = n * 3;
-        (glyphs.get(at)?.c == '%').then_some(())?;
-        u8::try_from(hex(glyphs, at + 1, 2)?).ok()
+        (*chars.get(at)? == '%').then_some(())?;
+        u8::try_from(hex(chars, at + 1, 2)?).ok()
     };
     let first = byte(0)?;
     let length = match first {
@@ -139,9 +138,9 @@ fn percent(glyphs: &[Glyph]) -> Decoded {
     Some((length * 3, text.chars().collect()))
 }
 
-fn entity(glyphs: &[Glyph]) -> Decoded {
-    let length = glyphs.iter().take(12).position(|g| g.c == ';')?;
-    let name: String = glyphs[1..length].iter().map(|g| g.c).collect();
+fn entity(chars: &[char]) -> Decoded {
+    let length = chars.iter().take(12).position(|c| *c == ';')?;
+    let name: String = chars[1..length].iter().collect();
     let c = match name.as_str() {
         "amp" => '&',
         "lt" => '<',
@@ -167,22 +166,22 @@ fn is_base64(c: char) -> bool {
 }
 
 /// The text in a base64 token, or the token's length when there is none.
-fn base64_token(glyphs: &[Glyph]) -> Result<(usize, Vec<char>), usize> {
-    let body = glyphs.iter().take_while(|g| is_base64(g.c)).count();
-    let padding = glyphs[body..]
-        .iter()
-        .take(2)
-        .take_while(|g| g.c == '=')
-        .count();
-    if body < MIN_BASE64 - 2 || body + padding < MIN_BASE64 || body % 4 == 1 {
+fn base64_token(chars: &[char]) -> Result<(usize, Vec<char>), usize> {
+    let body = chars.iter().take_while(|c| is_base64(**c)).count();
+    if body < MIN_BASE64 - 2 || body % 4 == 1 {
         return Err(body);
     }
-    let token: String = glyphs[..body]
+    let rest = chars[body..].iter().take(2);
+    let padding = rest.take_while(|c| **c == '=').count();
+    if body + padding < MIN_BASE64 {
+        return Err(body);
+    }
+    let token: String = chars[..body]
         .iter()
-        .map(|g| match g.c {
+        .map(|c| match c {
             '-' => '+',
             '_' => '/',
-            c => c,
+            c => *c,
         })
         .collect();
     let text = base64::engine::general_purpose::STANDARD_NO_PAD
@@ -198,53 +197,53 @@ fn base64_token(glyphs: &[Glyph]) -> Result<(usize, Vec<char>), usize> {
 }
 
 /// `0 9 0 - 1 2 3 4` and `山 田 太 郎`: single characters with single spaces between them.
-pub(super) fn drawn_together(plain: &[Glyph]) -> Reread {
-    let spaced = |w: &[Glyph]| w[1].c == ' ' && w[3].c == ' ' && w[5].c == ' ' && w[4].c != ' ';
-    if !plain.windows(6).any(spaced) {
+pub(super) fn drawn_together(plain: &Spelled) -> Reread {
+    let chars = &plain.chars;
+    let spaced = |w: &[char]| w[1] == ' ' && w[3] == ' ' && w[5] == ' ' && w[4] != ' ';
+    if !chars.windows(6).any(spaced) {
         return None;
     }
-    let mut out = Vec::with_capacity(plain.len());
+    let (mut out, mut copied) = (Spelled::default(), 0);
     let mut altered = Vec::new();
     let mut i = 0;
-    while i < plain.len() {
+    while i < chars.len() {
         let mut end = i;
-        if plain[i].c != ' ' && (i == 0 || !plain[i - 1].c.is_alphanumeric()) {
-            while end + 2 < plain.len()
-                && plain[end].c != '\n'
-                && plain[end + 1].c == ' '
-                && !plain[end + 2].c.is_whitespace()
+        if chars[i] != ' ' && (i == 0 || !chars[i - 1].is_alphanumeric()) {
+            while end + 2 < chars.len()
+                && chars[end] != '\n'
+                && chars[end + 1] == ' '
+                && !chars[end + 2].is_whitespace()
             {
                 end += 2;
             }
             // The last one must stand alone too: in `a b c d else` it does not.
             if end > i
-                && plain
+                && chars
                     .get(end + 1)
-                    .is_some_and(|g| g.c.is_alphanumeric() && !g.c.is_whitespace())
+                    .is_some_and(|c| c.is_alphanumeric() && !c.is_whitespace())
             {
                 end -= 2;
             }
         }
         // At least four characters; fewer are initials and lists.
         if end >= i + 6 {
-            for (k, glyph) in plain[i..=end].iter().enumerate() {
-                if k % 2 == 0 {
-                    out.push(*glyph);
-                } else {
-                    altered.extend(glyph.from..glyph.to);
-                }
+            for space in (i + 1..end).step_by(2) {
+                out.extend_from(plain, copied..space);
+                let (from, to) = plain.places.of(space);
+                altered.extend(from..to);
+                copied = space + 1;
             }
             i = end + 1;
         } else {
-            out.push(plain[i]);
             i += 1;
         }
     }
-    (!altered.is_empty()).then_some((out, altered))
+    rest(plain, copied, out, altered)
 }
 
 /// A single line break between two characters of one kind taken away.
-pub(super) fn joined(plain: &[Glyph]) -> Reread {
+pub(super) fn joined(plain: &Spelled) -> Reread {
+    let chars = &plain.chars;
     let kind = |c: char| match c {
         '0'..='9' => 1,
         'a'..='z' | 'A'..='Z' => 2,
@@ -252,39 +251,29 @@ pub(super) fn joined(plain: &[Glyph]) -> Reread {
         c if chars::is_kana(c) => 4,
         _ => 0,
     };
-    let meets = |at: usize, after: usize| {
-        let before = at.checked_sub(1).map_or(0, |p| kind(plain[p].c));
-        before != 0 && plain.get(after).is_some_and(|g| kind(g.c) != 0)
-    };
-    let cause = (0..plain.len()).any(|i| match plain[i].c {
-        '\n' => meets(i, i + 1),
-        '\r' => meets(i, i + 2),
-        _ => false,
-    });
-    if !cause {
-        return None;
-    }
-    let mut out = Vec::with_capacity(plain.len());
+    let (mut out, mut copied) = (Spelled::default(), 0);
     let mut altered = Vec::new();
     let mut i = 0;
-    while i < plain.len() {
-        let length = match plain[i].c {
-            '\r' if plain.get(i + 1).is_some_and(|g| g.c == '\n') => 2,
+    while i < chars.len() {
+        let length = match chars[i] {
+            '\r' if chars.get(i + 1) == Some(&'\n') => 2,
             '\n' => 1,
-            _ => 0,
+            _ => {
+                i += 1;
+                continue;
+            }
         };
-        let before = out.last().map_or(0, |g: &Glyph| kind(g.c));
-        let after = plain.get(i + length).map_or(0, |g| kind(g.c));
+        let before = chars[..i].last().map_or(0, |c| kind(*c));
+        let after = chars.get(i + length).map_or(0, |c| kind(*c));
         let same = before != 0
             && after != 0
             && (before == after || (before < 3 && after < 3) || (before == 3 && after < 3));
-        if length > 0 && same {
-            altered.extend(plain[i].from..plain[i + length - 1].to);
-            i += length;
-        } else {
-            out.push(plain[i]);
-            i += 1;
+        if same {
+            out.extend_from(plain, copied..i);
+            altered.extend(plain.places.of(i).0..plain.places.of(i + length - 1).1);
+            copied = i + length;
         }
+        i += length;
     }
-    (!altered.is_empty()).then_some((out, altered))
+    rest(plain, copied, out, altered)
 }

@@ -1,60 +1,114 @@
 //! One spelling for the many of one character: widths, marks, dashes, digits, variants.
 
-use super::Glyph;
+use super::places::{Glyph, Spelled};
 use crate::masking::lexicon::fold;
 
-pub(super) fn normalise(stream: impl ExactSizeIterator<Item = Glyph>) -> Vec<Glyph> {
-    let mut out: Vec<Glyph> = Vec::with_capacity(stream.len());
-    for glyph in stream {
-        if is_invisible(glyph.c) {
-            continue;
-        }
-        let mapped = width(glyph.c);
-        if let Some(last) = out.last_mut()
-            && let Some(composed) = compose(last.c, mapped)
-        {
-            last.c = composed;
-            last.to = glyph.to;
-            continue;
-        }
-        out.push(Glyph {
-            c: fold(mapped),
-            ..glyph
-        });
-    }
-    let is_number =
-        |g: Option<&Glyph>| g.is_some_and(|g| g.c.is_ascii_digit() || kanji_digit(g.c).is_some());
-    for i in 0..out.len() {
-        if is_dash(out[i].c) {
-            out[i].c = '-';
-        } else if matches!(out[i].c, 'ー' | '~' | '〜') {
-            // Between digits only, or カード loses its vowel.
-            let before = i.checked_sub(1).and_then(|p| out.get(p));
-            if is_number(before) && is_number(out.get(i + 1)) {
-                out[i].c = '-';
-            }
+/// A text in one spelling.
+pub(super) fn spell(original: &[char]) -> Spelled {
+    let mut spelling = Spelling::of(original.len());
+    let mut at = 0;
+    while let Some(&c) = original.get(at) {
+        let ascii = original[at..].iter().take_while(|c| c.is_ascii()).count();
+        if ascii > 0 {
+            spelling.ascii(&original[at..at + ascii], at as u32);
+            at += ascii;
+        } else {
+            let (from, to) = (at as u32, at as u32 + 1);
+            spelling.put(Glyph { c, from, to });
+            at += 1;
         }
     }
-    kanji_digits(&mut out);
-    out
+    spelling.done()
 }
 
+/// A text that was read in another way before, in one spelling.
+pub(super) fn respell(text: &Spelled) -> Spelled {
+    let mut spelling = Spelling::of(text.chars.len());
+    for glyph in text.glyphs() {
+        spelling.put(glyph);
+    }
+    spelling.done()
+}
+
+/// A text that is being spelled, and what in it depends on what comes later.
+struct Spelling {
+    out: Spelled,
+    /// Where something stands that is a dash, or is one between digits.
+    dashes: Vec<usize>,
+    kanji_digits: usize,
+}
+
+impl Spelling {
+    fn of(length: usize) -> Spelling {
+        Spelling {
+            out: Spelled::with_capacity(length),
+            dashes: Vec::new(),
+            kanji_digits: 0,
+        }
+    }
+
+    /// Letters of ASCII are spelled as they are.
+    fn ascii(&mut self, chars: &[char], from: u32) {
+        let tildes = chars.iter().enumerate().filter(|(_, c)| **c == '~');
+        let begin = self.out.chars.len();
+        self.dashes.extend(tildes.map(|(at, _)| begin + at));
+        self.out.extend(chars, from, from + 1);
+    }
+
+    fn put(&mut self, glyph: Glyph) {
+        if is_invisible(glyph.c) {
+            return;
+        }
+        let mapped = width(glyph.c);
+        if let Some(&last) = self.out.chars.last()
+            && let Some(composed) = compose(last, mapped)
+        {
+            return self.out.stretch(composed, glyph.to);
+        }
+        let c = fold(mapped);
+        if is_dash(c) || matches!(c, 'ー' | '~' | '〜') {
+            self.dashes.push(self.out.chars.len());
+        }
+        self.kanji_digits += usize::from(kanji_digit(c).is_some());
+        self.out.push(Glyph { c, ..glyph });
+    }
+
+    fn done(mut self) -> Spelled {
+        let chars = &mut self.out.chars;
+        let is_number =
+            |c: Option<&char>| c.is_some_and(|&c| c.is_ascii_digit() || kanji_digit(c).is_some());
+        for at in self.dashes {
+            // Between digits only, or カード loses its vowel.
+            let before = at.checked_sub(1).and_then(|before| chars.get(before));
+            if is_dash(chars[at]) || is_number(before) && is_number(chars.get(at + 1)) {
+                chars[at] = '-';
+            }
+        }
+        if self.kanji_digits >= FEWEST_KANJI_DIGITS {
+            kanji_digits(chars);
+        }
+        self.out
+    }
+}
+
+/// Seven is the shortest number with a form of its own: a postal code.
+const FEWEST_KANJI_DIGITS: usize = 7;
+
 /// Positional kanji digits (〇九〇-一二三四-五六七八) in runs as long as a number.
-fn kanji_digits(glyphs: &mut [Glyph]) {
+fn kanji_digits(chars: &mut [char]) {
     let mut i = 0;
-    while i < glyphs.len() {
+    while i < chars.len() {
         let mut end = i;
         let mut digits = 0;
-        while end < glyphs.len()
-            && (kanji_digit(glyphs[end].c).is_some() || (end > i && glyphs[end].c == '-'))
+        while end < chars.len()
+            && (kanji_digit(chars[end]).is_some() || (end > i && chars[end] == '-'))
         {
-            digits += usize::from(glyphs[end].c != '-');
+            digits += usize::from(chars[end] != '-');
             end += 1;
         }
-        // Seven is the shortest number with a form of its own: a postal code.
-        if digits >= 7 {
-            for glyph in &mut glyphs[i..end] {
-                glyph.c = kanji_digit(glyph.c).unwrap_or(glyph.c);
+        if digits >= FEWEST_KANJI_DIGITS {
+            for c in &mut chars[i..end] {
+                *c = kanji_digit(*c).unwrap_or(*c);
             }
         }
         i = end.max(i + 1);
@@ -62,12 +116,19 @@ fn kanji_digits(glyphs: &mut [Glyph]) {
 }
 
 fn kanji_digit(c: char) -> Option<char> {
-    if c < '〇' {
-        return None;
-    }
-    let digits = ['〇', '一', '二', '三', '四', '五', '六', '七', '八', '九'];
-    let value = digits.iter().position(|&d| d == c)?;
-    char::from_digit(value as u32, 10)
+    Some(match c {
+        '〇' => '0',
+        '一' => '1',
+        '二' => '2',
+        '三' => '3',
+        '四' => '4',
+        '五' => '5',
+        '六' => '6',
+        '七' => '7',
+        '八' => '8',
+        '九' => '9',
+        _ => return None,
+    })
 }
 
 fn is_invisible(c: char) -> bool {

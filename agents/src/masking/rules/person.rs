@@ -50,9 +50,11 @@ pub(in crate::masking) fn find(
         names.because("roster");
         roster::find(&scene, roster, &mut names);
     }
-    for (sign, find) in EVIDENCE {
-        names.because(sign);
-        find(&scene, &mut names);
+    for (sign, find, script) in EVIDENCE {
+        if script == Script::Any || !view.is_ascii() {
+            names.because(sign);
+            find(&scene, &mut names);
+        }
     }
     names.because("named elsewhere");
     spread::find(&scene, known, &mut names);
@@ -72,20 +74,35 @@ pub(in crate::masking) fn find(
 /// Finds the names of one kind of evidence.
 type Look = fn(&Scene, &mut Names);
 
+/// What a text must hold for a kind of evidence to be in it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Script {
+    Any,
+    /// Letters outside of ASCII.
+    Japanese,
+}
+
 /// The kinds of evidence, in the order in which they look.
-const EVIDENCE: [(&str, Look); 11] = [
-    (HONORED, honorific::find),
-    ("label", label::find),
-    ("head of a column", table::find),
-    ("Latin pair or greeting", latin::find),
-    ("pair, introduction or line of its own", prose::find),
-    ("office or deed", deeds::find),
-    ("place of a noun of its own", bare::find),
-    ("name beside it", beside::find),
-    ("signs before and after it", weigh::find),
-    ("trained model", tagged::find),
-    ("name beside it", beside::find),
-];
+const EVIDENCE: [(&str, Look, Script); 11] = {
+    use Script::{Any, Japanese};
+    [
+        (HONORED, honorific::find, Japanese),
+        ("label", label::find, Any),
+        ("head of a column", table::find, Any),
+        ("Latin pair or greeting", latin::find, Any),
+        (
+            "pair, introduction or line of its own",
+            prose::find,
+            Japanese,
+        ),
+        ("office or deed", deeds::find, Japanese),
+        ("place of a noun of its own", bare::find, Japanese),
+        ("name beside it", beside::find, Any),
+        ("signs before and after it", weigh::find, Japanese),
+        ("trained model", tagged::find, Any),
+        ("name beside it", beside::find, Any),
+    ]
+};
 
 const HONORED: &str = "honorific or title";
 

@@ -22,7 +22,7 @@ const AHEAD: [&str; 14] = [
 
 pub(super) fn find(scene: &Scene, names: &mut Names) {
     let view = scene.view;
-    for at in 0..view.len() {
+    for at in view.wide() {
         if view.surnames_at(at) >> 2 == 0 || names.covers(at, at + 1) || !is_free(view, at) {
             continue;
         }

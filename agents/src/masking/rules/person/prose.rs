@@ -33,7 +33,7 @@ pub(super) fn find(scene: &Scene, names: &mut Names) {
 /// The last line of a letter that is three kanji after an empty line: a short surname and a given name.
 fn signatures(scene: &Scene, names: &mut Names) {
     let view = scene.view;
-    for at in 2..view.len() {
+    for at in view.wide().skip_while(|at| *at < 2) {
         if view.chars[at - 1] != '\n'
             || !is_han(view.chars[at])
             || view.chars[..at - 1].iter().rev().find(|c| **c != '\r') != Some(&'\n')
@@ -61,23 +61,22 @@ fn signatures(scene: &Scene, names: &mut Names) {
 /// Surname and given name, both known, with the edges of words around them.
 fn pairs(scene: &Scene, names: &mut Names) {
     let view = scene.view;
-    let mut at = 0;
-    while at < view.len() {
+    let mut from = 0;
+    for at in view.wide() {
         let c = view.chars[at];
         let letter = is_han(c) || is_katakana(c) || is_hiragana(c);
         let fresh = letter
             && (view.before(at).is_none_or(|b| !same_script(b, c)) || shape::begins(view, at));
         if fresh
+            && at >= from
             && !names.covers(at, at + 1)
             && !scene.is_closed_at(at)
             && let Some(name) = pair_at(view, at)
             && scene.is_open(name.start, name.end)
             && shape::is_free(view, &name)
         {
-            at = name.end;
+            from = name.end;
             names.add(name);
-        } else {
-            at += 1;
         }
     }
 }
@@ -124,7 +123,7 @@ fn segments(scene: &Scene, names: &mut Names) {
     let view = scene.view;
     let opens = |c: Option<char>| c.is_none_or(|c| "\n\"'「(,\t|:>。、・→*※]】@=".contains(c));
     let closes = |c: Option<char>| c.is_none_or(|c| "\n\r\"'」)(,\t|<。、→*[・".contains(c));
-    for at in 0..view.len() {
+    for at in view.wide() {
         if !is_han(view.chars[at]) || names.covers(at, at + 1) {
             continue;
         }
@@ -280,7 +279,7 @@ fn mailboxes(scene: &Scene, names: &mut Names) {
         return;
     }
     let mut heard: HashMap<&str, bool> = HashMap::new();
-    for at in 0..view.len() {
+    for at in view.wide() {
         let lengths = view.surnames_at(at);
         if lengths == 0
             || !is_han(view.chars[at])

@@ -20,7 +20,7 @@ const ENOUGH: u8 = 5;
 pub(super) fn find(scene: &Scene, names: &mut Names) {
     let view = scene.view;
     let mut light = Vec::new();
-    for at in 0..view.len() {
+    for at in view.wide() {
         let c = view.chars[at];
         if is_katakana(c) || is_hiragana(c) {
             kana(scene, names, at);
