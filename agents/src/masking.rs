@@ -188,7 +188,10 @@ impl Masker {
         };
         Masked {
             verdict,
-            masked: replaced(&chars, &hits),
+            masked: match hits.as_slice() {
+                [] => text.to_owned(),
+                hits => replaced(&chars, hits),
+            },
             spans: hits
                 .into_iter()
                 .map(|hit| Span {

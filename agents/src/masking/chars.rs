@@ -20,3 +20,24 @@ pub(super) fn is_kana(c: char) -> bool {
 pub(super) fn is_latin(c: char) -> bool {
     c.is_ascii_alphanumeric()
 }
+
+/// What `chars` spell; faster than collecting them where they are ASCII.
+pub(super) fn text(chars: &[char]) -> String {
+    let mut text = String::with_capacity(chars.len());
+    push(&mut text, chars);
+    text
+}
+
+pub(super) fn push(text: &mut String, chars: &[char]) {
+    const BLOCK: usize = 64;
+    for block in chars.chunks(BLOCK) {
+        let mut ascii = [0; BLOCK];
+        let all = block.iter().all(char::is_ascii);
+        let bytes = ascii.iter_mut().zip(block);
+        bytes.for_each(|(byte, c)| *byte = *c as u8);
+        match std::str::from_utf8(&ascii[..block.len()]) {
+            Ok(letters) if all => text.push_str(letters),
+            _ => text.extend(block),
+        }
+    }
+}

@@ -388,7 +388,8 @@ impl Lexicon {
 
     pub fn is_surname_romaji(&self, word: &str) -> bool {
         let lower = word.to_lowercase();
-        !is_english(&lower)
+        romaji::may_be_reading(&lower)
+            && !is_english(&lower)
             && self
                 .romanised()
                 .surnames
@@ -396,12 +397,14 @@ impl Lexicon {
     }
 
     pub fn is_place_romaji(&self, lower: &str) -> bool {
-        self.romanised().places.contains(&romaji::canonical(lower))
+        romaji::may_be_reading(lower) && self.romanised().places.contains(&romaji::canonical(lower))
     }
 
     pub fn is_given_romaji(&self, word: &str) -> bool {
         let lower = word.to_lowercase();
-        !is_english(&lower) && self.romanised().given.contains(&romaji::canonical(&lower))
+        romaji::may_be_reading(&lower)
+            && !is_english(&lower)
+            && self.romanised().given.contains(&romaji::canonical(&lower))
     }
 
     pub fn is_foreign_given(&self, word: &str) -> bool {
@@ -558,6 +561,10 @@ mod tests {
         }
         assert!(lexicon().is_surname_romaji("Yamada") && lexicon().is_given_romaji("Shinichiro"));
         assert!(!lexicon().is_given_romaji("Made"));
+        let readings = lexicon().romanised();
+        for reading in readings.surnames.iter().chain(&readings.given) {
+            assert!(romaji::may_be_reading(reading), "{reading}");
+        }
         assert!(romaji::is_plausible("kobayashi") && !romaji::is_plausible("status"));
     }
 

@@ -94,7 +94,7 @@ impl Bytes {
 impl<'a> View<'a> {
     fn new(original: &'a [char], spelled: Spelled, kind: Reading, altered: Vec<u32>) -> View<'a> {
         let Spelled { chars, places } = spelled;
-        let text: String = chars.iter().collect();
+        let text = super::chars::text(&chars);
         let ascii = text.len() == chars.len();
         let mut wide: Vec<Range<usize>> = Vec::new();
         let mut at = 0;
@@ -103,7 +103,7 @@ impl<'a> View<'a> {
             let start = at + rest.iter().take_while(|c| c.is_ascii()).count();
             let rest = &chars[start..];
             at = start + rest.iter().take_while(|c| !c.is_ascii()).count();
-            wide.push(start..at);
+            wide.extend((start < at).then_some(start..at));
         }
         View {
             original,
@@ -134,6 +134,12 @@ impl<'a> View<'a> {
     /// Where characters outside of ASCII are.
     pub fn wide(&self) -> impl Iterator<Item = usize> {
         self.wide.iter().cloned().flatten()
+    }
+
+    /// The text outside of ASCII, as byte ranges.
+    pub fn wide_text(&self) -> impl Iterator<Item = Range<usize>> {
+        let bytes = |run: &Range<usize>| self.byte_of(run.start)..self.byte_of(run.end);
+        self.wide.iter().map(bytes)
     }
 
     /// Index of the character that begins at, or holds, a byte of `text`.
@@ -168,18 +174,15 @@ impl<'a> View<'a> {
         self.numbers.get_or_init(|| {
             let bytes = self.text.as_bytes();
             let is_part =
-                |b: &u8| matches!(b, b'0'..=b'9' | b' ' | b'(' | b')' | b'+' | b'-'..=b'/');
+                |b: &&u8| matches!(b, b'0'..=b'9' | b' ' | b'(' | b')' | b'+' | b'-'..=b'/');
             let mut runs = Vec::new();
             let mut at = 0;
-            while let Some(start) = bytes[at..].iter().position(is_part).map(|n| at + n) {
-                let run = bytes[start..].iter().take_while(|b| is_part(b));
-                let (mut length, mut digits) = (0, 0);
-                for byte in run {
-                    length += 1;
-                    digits += usize::from(byte.is_ascii_digit());
-                }
-                at = start + length;
-                if digits >= FEWEST_DIGITS {
+            while let Some(digit) = bytes[at..].iter().position(u8::is_ascii_digit) {
+                let digit = at + digit;
+                let start = digit - bytes[at..digit].iter().rev().take_while(is_part).count();
+                at = digit + bytes[digit..].iter().take_while(is_part).count();
+                let digits = bytes[digit..at].iter().filter(|b| b.is_ascii_digit());
+                if digits.count() >= FEWEST_DIGITS {
                     runs.push(start..at);
                 }
             }

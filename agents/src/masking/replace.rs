@@ -1,18 +1,19 @@
 //! A document with its finds replaced, and the way back.
 
+use super::chars::push;
 use super::resolve::Hit;
 use super::rules::person::Lesson;
 use std::ops::Range;
 
 pub(super) fn replaced(chars: &[char], hits: &[Hit]) -> String {
-    let mut out = String::with_capacity(chars.len() * 3);
+    let mut out = String::with_capacity(chars.len());
     let mut at = 0;
     for hit in hits {
-        out.extend(&chars[at..hit.start]);
+        push(&mut out, &chars[at..hit.start]);
         out.push_str(&hit.replacement);
         at = hit.end;
     }
-    out.extend(&chars[at..]);
+    push(&mut out, &chars[at..]);
     out
 }
 

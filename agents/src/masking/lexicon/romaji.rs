@@ -141,6 +141,16 @@ pub fn canonical(lower: &str) -> String {
     text
 }
 
+/// Whether the canonical spelling of a word can be that of a reading: cheaper to say than it is.
+pub fn may_be_reading(lower: &str) -> bool {
+    let letters = || lower.bytes().filter(u8::is_ascii_lowercase);
+    // No spelling is replaced by one that ends otherwise, nor takes these letters away.
+    letters()
+        .next_back()
+        .is_none_or(|last| b"aiueonh".contains(&last))
+        && !letters().any(|letter| matches!(letter, b'l' | b'q' | b'x'))
+}
+
 /// Spellings of one sound, and the one that is kept; replaced in this order.
 const VARIANTS: [(&str, &str); 24] = [
     ("sha", "sya"),

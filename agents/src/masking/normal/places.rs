@@ -89,6 +89,17 @@ impl Spelled {
         let glyph = |(&c, (from, to))| Glyph { c, from, to };
         self.chars.iter().zip(places).map(glyph)
     }
+
+    /// Characters that stand side by side, and what the first of them stands for.
+    pub fn stretches(&self) -> impl Iterator<Item = (&[char], u32, u32)> {
+        let runs = &self.places.runs;
+        runs.iter().enumerate().map(|(n, run)| {
+            let end = runs
+                .get(n + 1)
+                .map_or(self.chars.len(), |next| next.at as usize);
+            (&self.chars[run.at as usize..end], run.from, run.to)
+        })
+    }
 }
 
 impl Places {

@@ -199,8 +199,10 @@ fn base64_token(chars: &[char]) -> Result<(usize, Vec<char>), usize> {
 /// `0 9 0 - 1 2 3 4` and `山 田 太 郎`: single characters with single spaces between them.
 pub(super) fn drawn_together(plain: &Spelled) -> Reread {
     let chars = &plain.chars;
-    let spaced = |w: &[char]| w[1] == ' ' && w[3] == ' ' && w[5] == ' ' && w[4] != ' ';
-    if !chars.windows(6).any(spaced) {
+    let space = |at: usize| chars.get(at) == Some(&' ');
+    let spaced = |at: usize| space(at + 2) && space(at + 4) && !space(at + 3);
+    let mut after = chars.iter().enumerate().skip(1);
+    if !after.any(|(at, c)| *c == ' ' && spaced(at)) {
         return None;
     }
     let (mut out, mut copied) = (Spelled::default(), 0);

@@ -6,26 +6,15 @@ use crate::masking::lexicon::fold;
 /// A text in one spelling.
 pub(super) fn spell(original: &[char]) -> Spelled {
     let mut spelling = Spelling::of(original.len());
-    let mut at = 0;
-    while let Some(&c) = original.get(at) {
-        let ascii = original[at..].iter().take_while(|c| c.is_ascii()).count();
-        if ascii > 0 {
-            spelling.ascii(&original[at..at + ascii], at as u32);
-            at += ascii;
-        } else {
-            let (from, to) = (at as u32, at as u32 + 1);
-            spelling.put(Glyph { c, from, to });
-            at += 1;
-        }
-    }
+    spelling.read(original, 0, 1);
     spelling.done()
 }
 
 /// A text that was read in another way before, in one spelling.
 pub(super) fn respell(text: &Spelled) -> Spelled {
     let mut spelling = Spelling::of(text.chars.len());
-    for glyph in text.glyphs() {
-        spelling.put(glyph);
+    for (chars, from, to) in text.stretches() {
+        spelling.read(chars, from, to);
     }
     spelling.done()
 }
@@ -47,12 +36,24 @@ impl Spelling {
         }
     }
 
-    /// Letters of ASCII are spelled as they are.
-    fn ascii(&mut self, chars: &[char], from: u32) {
-        let tildes = chars.iter().enumerate().filter(|(_, c)| **c == '~');
-        let begin = self.out.chars.len();
-        self.dashes.extend(tildes.map(|(at, _)| begin + at));
-        self.out.extend(chars, from, from + 1);
+    /// Characters side by side, the first of which stands for `from..to`.
+    fn read(&mut self, chars: &[char], from: u32, to: u32) {
+        let mut at = 0;
+        while let Some(&c) = chars.get(at) {
+            let (from, to) = (from + at as u32, to + at as u32);
+            let ascii = chars[at..].iter().take_while(|c| c.is_ascii()).count();
+            if ascii > 0 {
+                // Spelled as it is, but for the dash that a tilde can be.
+                let chars = &chars[at..at + ascii];
+                let tildes = chars.iter().enumerate().filter(|(_, c)| **c == '~');
+                let begin = self.out.chars.len();
+                self.dashes.extend(tildes.map(|(at, _)| begin + at));
+                self.out.extend(chars, from, to);
+            } else {
+                self.put(Glyph { c, from, to });
+            }
+            at += ascii.max(1);
+        }
     }
 
     fn put(&mut self, glyph: Glyph) {

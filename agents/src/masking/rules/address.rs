@@ -129,19 +129,17 @@ pub(super) fn find(view: &View, _: &Asked, out: &mut Vec<Find>) {
     let first = out.len();
     let (automaton, names) = &*PLACES;
     let mut done = 0;
-    for hit in automaton.find_iter(&view.text) {
-        let start = view.at_byte(hit.start());
-        if start < done {
-            continue;
-        }
-        if let Some(found) = at_place(
-            view,
-            start,
-            view.at_byte(hit.end()),
-            names[hit.pattern().as_usize()],
-        ) {
-            done = found.end;
-            out.push(found);
+    for run in view.wide_text() {
+        for hit in automaton.find_iter(&view.text[run.clone()]) {
+            let start = view.at_byte(run.start + hit.start());
+            if start < done {
+                continue;
+            }
+            let end = view.at_byte(run.start + hit.end());
+            if let Some(found) = at_place(view, start, end, names[hit.pattern().as_usize()]) {
+                done = found.end;
+                out.push(found);
+            }
         }
     }
     let covered = |out: &[Find], start: usize, end: usize| {
@@ -160,7 +158,8 @@ pub(super) fn find(view: &View, _: &Asked, out: &mut Vec<Find>) {
             out.push(address(view, start, end, prefecture));
         }
     }
-    for hit in TOWN_BLOCK.find_iter(&view.text) {
+    let japanese = if view.is_ascii() { "" } else { &view.text };
+    for hit in TOWN_BLOCK.find_iter(japanese) {
         let start = view.at_byte(hit.start());
         let end = with_building(view, view.at_byte(hit.end()));
         if !covered(out, start, end) {
@@ -188,8 +187,10 @@ pub(super) fn find(view: &View, _: &Asked, out: &mut Vec<Find>) {
             out.push(found);
         }
     }
-    labelled(view, first, out);
-    for hit in BUILDING_FIELD.captures_iter(&view.text) {
+    if !view.is_ascii() {
+        labelled(view, first, out);
+    }
+    for hit in BUILDING_FIELD.captures_iter(japanese) {
         let Some(value) = hit.get(1) else { continue };
         let (start, end) = (view.at_byte(value.start()), view.at_byte(value.end()));
         if !covered(out, start, end) && view.chars[start..end].iter().any(char::is_ascii_digit) {

@@ -15,6 +15,9 @@ static HEAD: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
+/// No alternative of [`HEAD`] is longer.
+const LONGEST_HEAD: usize = 13;
+
 /// One line's cells, as character ranges of the view without quotes and surrounding spaces.
 fn cells(view: &View, start: usize, end: usize, mark: char) -> Vec<(usize, usize)> {
     let mut out = Vec::new();
@@ -74,7 +77,11 @@ pub(super) fn find(scene: &Scene, names: &mut Names) {
             }
             let cells = cells(view, start, end, mark);
             let columns: Vec<usize> = (0..cells.len())
-                .filter(|&i| HEAD.is_match(view.slice(cells[i].0, cells[i].1)))
+                .filter(|&i| {
+                    let (start, end) = cells[i];
+                    (1..=LONGEST_HEAD).contains(&(end - start))
+                        && HEAD.is_match(view.slice(start, end))
+                })
                 .collect();
             if !columns.is_empty() {
                 head = Some((columns, cells.len()));

@@ -4,7 +4,7 @@
 //! place whole. A rule is tried only around its keywords, and its pattern is compiled when the
 //! first of them is seen: most programs' lives end without most of them.
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use regex::bytes::{Captures, Regex, RegexBuilder};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -103,6 +103,7 @@ static BOOK: LazyLock<Book> = LazyLock::new(|| {
     }
     let keywords = AhoCorasick::builder()
         .ascii_case_insensitive(true)
+        .kind(Some(AhoCorasickKind::DFA))
         .build(&words)
         .expect("the rule set is tested");
     Book { set, keywords, of }
