@@ -222,9 +222,10 @@ class Log:
         if body["prev"] != self.prev.hex(): self.wrong("chain", seq)
         if body["at"] < self.at: self.wrong("time", seq)
         key = self.keys[-1][1]
-        if key and key.holds(signature, b"daicho/entry/v1\n" + self.origin.encode() + b"\n" + leaf): self.signed.add(key.text)
-        elif key: self.wrong("signature", seq)
-        if kind == "key.rotated": self.rotate(seq, data["vkey"])
+        held = not key or key.holds(signature, b"daicho/entry/v1\n" + self.origin.encode() + b"\n" + leaf)
+        if not held: self.wrong("signature", seq)
+        elif key: self.signed.add(key.text)
+        if kind == "key.rotated" and held: self.rotate(seq, data["vkey"])
         if (tail is not None) != (kind == "ledger.recovered") or (tail and data != tail): self.wrong("tail", place if tail else seq)
         if kind == "ledger.checkpoint":
             note = f"{self.origin}\n{data['size']}\n{base64.b64encode(bytes.fromhex(data['root'])).decode()}\n\n— {self.origin} {data['signature']}\n"

@@ -310,7 +310,10 @@ impl Walk<'_> {
                         },
                     );
                 }
-                if let Data::KeyRotated(rotated) = &envelope.event.data {
+                // Nobody but the key in force names the next one.
+                if let Data::KeyRotated(rotated) = &envelope.event.data
+                    && checked.signed
+                {
                     if let Err(fault) = self.keys.rotate(self.frontier.size(), rotated) {
                         let expected = "a sound key of this log's origin, used for the first time";
                         self.found.push(finding(
