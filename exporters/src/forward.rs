@@ -5,11 +5,18 @@
 //!
 //! **What is promised.** Every entry is sent at least once, in the order of the log, and none
 //! is passed over: not by a restart of either side, a break, or a certificate that expired.
-//! After every break, graceful or not, the last `rewind_bytes` (16 MiB) and at least the last
-//! 30 seconds are sent again, byte for byte the same; receivers drop duplicates by
-//! (`chain`, `seq`). **What plain TCP and TLS cannot promise:** that the receiver stored what
-//! it read. A receiver that loses its own queue more than a window later loses it unseen;
-//! `ledger.checkpoint` entries, sent like any other, are how the SIEM finds that out.
+//! Receivers drop duplicates by (`chain`, `seq`): what is sent again is the same, byte for byte.
+//!
+//! **RELP** answers each message when it is in the receiver's queue, and the cursor follows the
+//! answers: at most the window and what the cursor lags by is sent again after a break. At an
+//! entry at which the receiver broke three connections one after another, or refused it three
+//! times, the reduced form goes out instead and an `export.degraded` is recorded.
+//!
+//! **Plain TCP and TLS** have no answers: after every break, graceful or not, the last
+//! `rewind_bytes` (16 MiB) and at least the last 30 seconds are sent again. They cannot promise
+//! that the receiver stored what it read: one that loses its own queue more than a window later
+//! loses it unseen; `ledger.checkpoint` entries, sent like any other, are how the SIEM finds
+//! that out.
 
 mod backoff;
 mod cursor;
@@ -23,6 +30,7 @@ pub use destination::{Destination, DestinationError};
 use crate::format::rfc5424::FormError;
 use cursor::Cursor;
 use ledger::Reader;
+use schemas::kinds::ledger::ExportDegraded;
 use schemas::{Name, Timestamp};
 use serde::Serialize;
 use std::path::Path;
@@ -67,7 +75,7 @@ pub struct Status {
     pub connected: bool,
     /// The next entry to be handed to the transport. Falls back after a break.
     pub position: u64,
-    /// Entries below have left the rewind window: a restart goes on from here.
+    /// Entries below are answered for, or have left the rewind window: a restart goes on here.
     pub confirmed: u64,
     /// Entries of the log that are not handed over.
     pub lag_entries: u64,
@@ -83,6 +91,9 @@ pub struct Status {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
 }
+
+/// Records what a destination could not be given as it is. Called before that is sent.
+pub type Record = Box<dyn Fn(ExportDegraded) + Send>;
 
 /// One destination being followed. Dropping it stops it.
 pub struct Forwarder {
@@ -116,6 +127,7 @@ impl Forwarder {
         destination: Destination,
         reader: Reader,
         data_dir: &Path,
+        record: Record,
     ) -> Result<Forwarder, StartError> {
         let name = destination.name().clone();
         let chain = reader.origin().to_owned();
@@ -151,6 +163,8 @@ impl Forwarder {
             shared: Arc::clone(&shared),
             furthest: start.position,
             connected_at: None,
+            breaks_at: (0, 0),
+            record,
         };
         let thread = thread::Builder::new()
             .name(format!("export-{name}"))

@@ -1,17 +1,17 @@
-//! Ways to a receiver: syslog over TCP (RFC 6587, octet counting) and TLS (RFC 5425).
+//! Ways to a receiver: what is said (RELP, or frames with a length before them, RFC 6587) over
+//! what carries it (TCP, or TLS, RFC 5425).
 //!
-//! ```text
-//! MSG-LEN SP SYSLOG-MSG MSG-LEN SP SYSLOG-MSG …
-//! ```
-//! Neither way has an acknowledgement: that bytes were written says that this machine's
-//! kernel has them, nothing more. A receiver that is killed has lost what was in its and our
-//! socket buffers although every write succeeded. What follows from that (a window that is
-//! sent again after every break) is [`crate::forward`]'s business; here a break is noticed
-//! as early as it can be: the side that a receiver never uses is read before every write.
+//! RELP answers every message. Frames alone have no acknowledgement: that bytes were written
+//! says that this machine's kernel has them, nothing more. A receiver that is killed has lost
+//! what was in its and our socket buffers although every write succeeded. What follows from
+//! that (a window that is sent again after every break) is [`crate::forward`]'s business; here
+//! a break is noticed as early as it can be: what a receiver says is read before every write.
 //!
 //! There is no UDP, which loses without telling anyone, and no framing by line ends, which
 //! is one unescaped line feed away from a forged message.
 
+mod framed;
+mod relp;
 mod tcp;
 mod tls;
 
@@ -28,6 +28,16 @@ pub struct Route {
     pub port: u16,
     /// `None` is plain TCP: for a receiver on this machine or behind a tunnel.
     pub tls: Option<Tls>,
+    pub protocol: Protocol,
+}
+
+/// What is said to the receiver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// Messages with their length before them, and no answer.
+    Framed,
+    /// At most `window` messages are without their answer.
+    Relp { window: usize },
 }
 
 /// How both ends of a TLS connection are known. Files are read anew at every connect, so
@@ -44,14 +54,44 @@ pub struct Tls {
 
 /// One connection, used by one thread.
 pub trait Connection: Send {
-    /// Hands framed messages to the kernel. `Ok` promises no more than that.
+    /// Appends a message in this protocol's frame, which is sent next.
+    fn frame(&mut self, message: &[u8], out: &mut Vec<u8>);
+
+    /// Hands framed messages to the kernel, as soon as the receiver has room for them. `Ok`
+    /// promises no more than that.
     fn send(&mut self, frames: &[u8]) -> Result<(), TransportError>;
 
-    /// Fails if the receiver has closed the connection or said anything at all.
+    /// Takes in what the receiver has said. Fails if it has closed the connection or said what
+    /// the protocol has no place for.
     fn listen(&mut self) -> Result<(), TransportError>;
 
-    /// Takes leave as the protocol wants it. What was sent may still be lost.
-    fn close(self: Box<Self>);
+    /// How many messages at most are worth framing for one `send`.
+    fn batch(&self) -> usize;
+
+    /// How many of this connection's messages the receiver has answered for, from the first
+    /// on without a hole; `None` where the protocol has no answers. Holds after a fault too.
+    fn answered(&self) -> Option<u64>;
+
+    /// Takes leave as the protocol wants it. What was sent and not answered may still be lost.
+    fn close(&mut self);
+}
+
+/// What carries bytes, in order and both ways.
+trait Wire: Send {
+    /// The receiver, as errors show it.
+    fn to(&self) -> &str;
+
+    /// Hands bytes to the kernel and takes in what the receiver says meanwhile.
+    fn write(&mut self, bytes: &[u8]) -> Result<(), TransportError>;
+
+    /// Takes in what the receiver says within `patience`, or has said already. What came
+    /// before a fault is in [`Wire::heard`] all the same.
+    fn hear(&mut self, patience: Option<Duration>) -> Result<(), TransportError>;
+
+    /// What was taken in, for the protocol to drain.
+    fn heard(&mut self) -> &mut Vec<u8>;
+
+    fn close(&mut self);
 }
 
 /// Why there is no connection, or no longer one. All of it may pass, so all of it is tried
@@ -96,6 +136,12 @@ pub enum TransportError {
     Handshake { to: String, reason: String },
     #[error("{to}: no answer to the TLS handshake within {seconds} s")]
     Silent { to: String, seconds: u64 },
+    #[error("{to}: this is no RELP receiver ({reason}); check host, port and transport")]
+    NotRelp { to: String, reason: String },
+    #[error("{to}: the receiver refuses with {answer:?}; its own log says why")]
+    Rejected { to: String, answer: String },
+    #[error("{to}: no answer for {seconds} s; check that the receiver is not stuck")]
+    Unanswered { to: String, seconds: u64 },
     /// The forwarder is being stopped; no fault.
     #[error("stopped")]
     Stopped,
@@ -115,16 +161,13 @@ impl Route {
     /// Opens a connection. `stop` makes this and every later call on it return early.
     pub fn connect(&self, stop: &Arc<AtomicBool>) -> Result<Box<dyn Connection>, TransportError> {
         let socket = tcp::Socket::dial(self, stop)?;
-        Ok(match &self.tls {
+        let wire: Box<dyn Wire> = match &self.tls {
             None => Box::new(tcp::Tcp::new(socket)),
             Some(tls) => Box::new(tls::TlsConnection::shake_hands(socket, &self.host, tls)?),
+        };
+        Ok(match self.protocol {
+            Protocol::Framed => Box::new(framed::Framed::new(wire)),
+            Protocol::Relp { window } => Box::new(relp::Relp::open(wire, window, stop)?),
         })
     }
-}
-
-/// Appends a message in its frame. The length is that of the message as it is sent.
-pub fn frame(message: &[u8], out: &mut Vec<u8>) {
-    out.extend_from_slice(message.len().to_string().as_bytes());
-    out.push(b' ');
-    out.extend_from_slice(message);
 }

@@ -5,7 +5,7 @@ mod common;
 
 use common::pki::Authority;
 use common::{Ledger, destination, wait_for, wait_for_error};
-use exporters::forward::{Forwarder, StartError};
+use exporters::forward::StartError;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
@@ -164,7 +164,7 @@ fn a_ledger_that_is_not_what_was_sent_is_not_sent() {
     let cursor = ledger.data_dir().join("export/hq.cursor");
     ledger.follow(destination(&toml)).stop();
     let written = std::fs::read_to_string(&cursor).unwrap();
-    let start = || Forwarder::start(destination(&toml), ledger.reader.clone(), ledger.data_dir());
+    let start = || ledger.start(destination(&toml));
 
     let at = |position: u64, leaf: String| {
         let leaf = format!("\"leaf\":\"{leaf}\"");

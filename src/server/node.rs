@@ -13,7 +13,7 @@ use crate::views::Views;
 use agents::gateway::{Provider, close_open_calls};
 use exporters::forward::Forwarder;
 use ledger::{Appender, Layout, Reader};
-use schemas::Hash;
+use schemas::{Actor, Event, Hash};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -90,8 +90,9 @@ impl Node {
         let mut forwarders = Vec::new();
         for destination in config.export {
             let name = destination.name().clone();
+            let record = record_export(appender.clone());
             let forwarder =
-                Forwarder::start(destination, reader.clone(), data).map_err(|error| {
+                Forwarder::start(destination, reader.clone(), data, record).map_err(|error| {
                     Failure::new(
                         error,
                         format!("correct [[export]] {name}, or see `daicho verify`"),
@@ -131,4 +132,16 @@ impl Node {
         let stops = self.witnesses.as_ref().is_some_and(|w| w.stops());
         stops.then_some("the quorum of witnesses is missed, and without it nothing is acknowledged")
     }
+}
+
+/// Puts on record what a receiver could not be given as it is.
+fn record_export(appender: Appender) -> exporters::forward::Record {
+    let actor = Actor::Service("export".parse().expect("a literal name is sound"));
+    Box::new(move |degraded| {
+        let event = Event::new(appender.new_id(), actor.clone(), degraded);
+        // Sending goes on: a ledger that takes nothing more says so itself, and louder.
+        if let Err(error) = appender.append(vec![event.into()]) {
+            tracing::error!("export.degraded is not recorded: {error}");
+        }
+    })
 }

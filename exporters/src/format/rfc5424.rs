@@ -126,19 +126,26 @@ impl Form {
 
     /// One message, without framing. Never longer than `max_octets`; for no entry nothing.
     pub fn message(&self, entry: &EntryView, epoch: u64) -> Vec<u8> {
-        let whole = ascii(&String::from_utf8_lossy(entry.body)).into_owned();
-        // The name of a session is the one thing in a reduced body that can be long.
-        let shorter = [true, false]
-            .into_iter()
-            .map(|session| ascii(&reduced(entry, session)).into_owned());
-        let mut message = self.assemble(entry, epoch, &whole, false);
-        for msg in shorter {
-            if message.len() <= self.max_octets {
-                break;
-            }
-            message = self.assemble(entry, epoch, &msg, true);
+        let body = String::from_utf8_lossy(entry.body);
+        let message = self.assemble(entry, epoch, &ascii(&body), false);
+        match message.len() <= self.max_octets {
+            true => message,
+            false => self.reduced(entry, epoch),
         }
-        message
+    }
+
+    /// The message without `data` and `content`, for a receiver that cannot take them.
+    pub fn reduced(&self, entry: &EntryView, epoch: u64) -> Vec<u8> {
+        let shorter = |with_session| {
+            let msg = reduced(entry, with_session);
+            self.assemble(entry, epoch, &ascii(&msg), true)
+        };
+        // The name of a session is the one thing in a reduced body that can be long.
+        let message = shorter(true);
+        match message.len() <= self.max_octets {
+            true => message,
+            false => shorter(false),
+        }
     }
 
     fn assemble(&self, entry: &EntryView, epoch: u64, msg: &str, reduced: bool) -> Vec<u8> {

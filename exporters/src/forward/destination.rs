@@ -3,7 +3,7 @@
 use crate::format::rfc5424::{
     DEFAULT_MAX_OCTETS, DOCUMENTATION_ENTERPRISE_NUMBER, Form, FormError,
 };
-use crate::transport::{Route, Tls};
+use crate::transport::{Protocol, Route, Tls};
 use schemas::Name;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -16,11 +16,17 @@ pub const DEFAULT_REWIND_BYTES: u64 = 16 << 20;
 /// A window that is known to lose is not a setting.
 pub const MIN_REWIND_BYTES: u64 = 4 << 20;
 
+/// RELP's window where none is given: as the reference sender has it.
+pub const DEFAULT_WINDOW: usize = 128;
+
+/// More brings no speed, and as many duplicates after a break.
+pub const MAX_WINDOW: usize = 4_096;
+
 /// One receiver of the whole log.
 ///
 /// ```toml
 /// name = "hq"                          # also names its cursor: export/hq.cursor
-/// transport = "tls"                    # or "tcp"
+/// transport = "relp-tls"               # or "relp", "tls", "tcp"
 /// host = "siem.example.co.jp"
 /// port = 6514
 /// ca_file = "pki/hq-ca.pem"            # absent: the public authorities
@@ -30,7 +36,8 @@ pub const MIN_REWIND_BYTES: u64 = 4 << 20;
 /// hostname = "ledger.example.co.jp"    # HOSTNAME of the messages; absent: "-"
 /// enterprise_number = 32473            # for documentation only: set your own
 /// max_octets = 8000
-/// rewind_bytes = 16777216
+/// window = 128                         # RELP: messages without an answer
+/// rewind_bytes = 16777216              # tls and tcp: sent again after every break
 /// ```
 /// Files are relative to the data directory.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -47,13 +54,15 @@ pub struct Destination {
 #[derive(Debug, thiserror::Error)]
 pub enum DestinationError {
     #[error(
-        "destination {0}: udp loses messages without telling anyone, so daicho does not offer it; use tls, or tcp on the same machine"
+        "destination {0}: udp loses messages without telling anyone, so daicho does not offer it; use relp-tls or tls, or relp or tcp on the same machine"
     )]
     Udp(Name),
-    #[error("destination {0}: transport must be \"tls\" or \"tcp\"")]
+    #[error("destination {0}: transport must be \"relp-tls\", \"relp\", \"tls\" or \"tcp\"")]
     Transport(Name),
-    #[error("destination {0}: {1} is for transport = \"tls\"; set that, or leave it out")]
-    OnlyForTls(Name, &'static str),
+    #[error("destination {0}: {1} is for transport = {2}; set that, or leave it out")]
+    OtherTransport(Name, &'static str, &'static str),
+    #[error("destination {0}: window is {1}; it must be from 1 to {MAX_WINDOW}")]
+    Window(Name, usize),
     #[error(
         "destination {0}: client_certificate_file and client_key_file belong together; give both or neither"
     )]
@@ -117,8 +126,8 @@ struct Written {
     enterprise_number: u32,
     #[serde(default = "max_octets")]
     max_octets: usize,
-    #[serde(default = "rewind_bytes")]
-    rewind_bytes: u64,
+    window: Option<usize>,
+    rewind_bytes: Option<u64>,
 }
 
 fn documentation_number() -> u32 {
@@ -127,10 +136,6 @@ fn documentation_number() -> u32 {
 
 fn max_octets() -> usize {
     DEFAULT_MAX_OCTETS
-}
-
-fn rewind_bytes() -> u64 {
-    DEFAULT_REWIND_BYTES
 }
 
 impl TryFrom<Written> for Destination {
@@ -143,34 +148,63 @@ impl TryFrom<Written> for Destination {
             (None, None) => None,
             _ => return Err(DestinationError::HalfAClient(name)),
         };
-        let tls = match written.transport.as_str() {
+        let (secured, answers) = match written.transport.as_str() {
+            "relp-tls" => (true, true),
+            "relp" => (false, true),
+            "tls" => (true, false),
+            "tcp" => (false, false),
             "udp" => return Err(DestinationError::Udp(name)),
-            "tls" => Some(Tls {
-                authority: written.ca_file,
-                server_name: written.server_name,
-                client,
-            }),
-            // Someone who names a certificate believes that the connection is protected.
-            "tcp" => {
-                let stray = [
-                    (written.ca_file.is_some(), "ca_file"),
-                    (written.server_name.is_some(), "server_name"),
-                    (client.is_some(), "client_certificate_file"),
-                ];
-                if let Some((_, field)) = stray.into_iter().find(|(given, _)| *given) {
-                    return Err(DestinationError::OnlyForTls(name, field));
-                }
-                None
-            }
             _ => return Err(DestinationError::Transport(name)),
         };
+        // Someone who names a certificate believes that the connection is protected.
+        let over_tls = "\"tls\" or \"relp-tls\"";
+        let stray = [
+            (!secured && written.ca_file.is_some(), "ca_file", over_tls),
+            (
+                !secured && written.server_name.is_some(),
+                "server_name",
+                over_tls,
+            ),
+            (
+                !secured && client.is_some(),
+                "client_certificate_file",
+                over_tls,
+            ),
+            (
+                !answers && written.window.is_some(),
+                "window",
+                "\"relp-tls\" or \"relp\"",
+            ),
+            (
+                answers && written.rewind_bytes.is_some(),
+                "rewind_bytes",
+                "\"tls\" or \"tcp\"",
+            ),
+        ];
+        if let Some((_, field, transport)) = stray.into_iter().find(|(stray, ..)| *stray) {
+            return Err(DestinationError::OtherTransport(name, field, transport));
+        }
+        let tls = secured.then_some(Tls {
+            authority: written.ca_file,
+            server_name: written.server_name,
+            client,
+        });
+        let window = written.window.unwrap_or(DEFAULT_WINDOW);
+        if !(1..=MAX_WINDOW).contains(&window) {
+            return Err(DestinationError::Window(name, window));
+        }
+        let protocol = match answers {
+            true => Protocol::Relp { window },
+            false => Protocol::Framed,
+        };
+        let rewind_bytes = written.rewind_bytes.unwrap_or(DEFAULT_REWIND_BYTES);
         let host = written.host.trim_start_matches('[').trim_end_matches(']');
         let odd = |c: char| c.is_whitespace() || c.is_control() || c == '/';
         if host.is_empty() || host.contains(odd) || written.port == 0 {
             return Err(DestinationError::Host(name));
         }
-        if written.rewind_bytes < MIN_REWIND_BYTES {
-            return Err(DestinationError::RewindBytes(name, written.rewind_bytes));
+        if rewind_bytes < MIN_REWIND_BYTES {
+            return Err(DestinationError::RewindBytes(name, rewind_bytes));
         }
         let number = written.enterprise_number;
         let form = Form::new(written.hostname, number, written.max_octets)
@@ -181,10 +215,11 @@ impl TryFrom<Written> for Destination {
                 host: host.to_owned(),
                 port: written.port,
                 tls,
+                protocol,
             },
             form,
             enterprise_number: number,
-            rewind_bytes: written.rewind_bytes,
+            rewind_bytes,
         })
     }
 }
@@ -223,7 +258,11 @@ mod tests {
             "transport = 'tcp'\nport = 514\nenterprise_number = 0",
             "transport = 'tcp'\nport = 514\nhostname = 'two words'",
             "transport = 'tcp'\nport = 514\nca = 'ca.pem'",
-            "transport = 'relp'\nport = 2514",
+            "transport = 'relp'\nport = 2514\nrewind_bytes = 16777216",
+            "transport = 'relp'\nport = 2514\nca_file = 'ca.pem'",
+            "transport = 'relp'\nport = 2514\nwindow = 0",
+            "transport = 'tls'\nport = 6514\nwindow = 128",
+            "transport = 'http'\nport = 80",
         ]
         .into_iter()
         .map(|more| read(more).expect_err("refused"))

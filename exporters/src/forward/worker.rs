@@ -3,10 +3,11 @@
 use super::backoff::Backoff;
 use super::cursor::Cursor;
 use super::window::{Place, Window};
-use super::{Destination, Shared};
+use super::{Destination, Record, Shared};
 use crate::format::EntryView;
-use crate::transport::{self, Connection, Route, TransportError};
+use crate::transport::{Connection, Route, TransportError};
 use ledger::{ReadError, Reader};
+use schemas::kinds::ledger::{DegradedReason, ExportDegraded};
 use std::error::Error;
 use std::sync::Arc;
 use std::thread;
@@ -20,6 +21,9 @@ const TICK: Duration = Duration::from_millis(200);
 
 /// A connection that lived this long was a good one: the next attempt comes soon.
 const STEADY: Duration = Duration::from_secs(10);
+
+/// A receiver that breaks the connection this often at one entry cannot take it as it is.
+const BREAKS: u32 = 3;
 
 /// What ended one connection.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +45,16 @@ pub(super) struct Worker {
     /// Entries below have been sent once since the start.
     pub furthest: u64,
     pub connected_at: Option<Instant>,
+    /// The entry at which connections break, and how many of them did one after another.
+    pub breaks_at: (u64, u32),
+    pub record: Record,
+}
+
+/// What one connection was sent.
+struct Sent {
+    /// The connection's first entry.
+    first: u64,
+    window: Window,
 }
 
 impl Worker {
@@ -76,44 +90,63 @@ impl Worker {
             status.connected = true;
             status.connections += 1;
         }
-        let ended = self.follow(connection.as_mut());
+        let mut sent = Sent {
+            first: self.cursor.place().position,
+            window: Window::new(self.destination.rewind_bytes()),
+        };
+        let ended = self.follow(connection.as_mut(), &mut sent);
         self.shared.status().connected = false;
-        match ended {
-            Ok(()) | Err(Fault::Transport(TransportError::Stopped)) => {
-                connection.close();
-                Ok(())
-            }
-            Err(fault) => Err(fault),
+        let stopped = matches!(
+            ended,
+            Ok(()) | Err(Fault::Transport(TransportError::Stopped))
+        );
+        if stopped {
+            connection.close();
         }
+        // Answers that came before the end save as many duplicates.
+        self.confirm(connection.as_ref(), &mut sent);
+        if stopped {
+            return Ok(());
+        }
+        self.count_break(connection.as_ref());
+        ended
     }
 
     /// Sends from the cursor on, and then whatever the log grows by.
-    fn follow(&mut self, connection: &mut dyn Connection) -> Result<(), Fault> {
+    fn follow(&mut self, connection: &mut dyn Connection, sent: &mut Sent) -> Result<(), Fault> {
         let reader = self.reader.clone();
-        let mut window = Window::new(self.destination.rewind_bytes());
-        let mut next = self.cursor.place().position;
+        let mut next = sent.first;
         let mut batch = Batch::default();
         while !self.shared.stopped() {
             connection.listen()?;
-            self.confirm(&mut window);
+            self.confirm(connection, sent);
             let size = reader.wait_beyond(next, TICK);
             for entry in reader.entries(next..size) {
                 let entry = entry?;
                 let view = EntryView::of(&self.chain, &entry);
-                let message = self.destination.form().message(&view, self.cursor.epoch());
-                transport::frame(&message, &mut batch.frames);
+                let (form, epoch) = (self.destination.form(), self.cursor.epoch());
+                let message = match self.breaks_at {
+                    (seq, BREAKS..) if seq == entry.seq() => form.reduced(&view, epoch),
+                    _ => form.message(&view, epoch),
+                };
+                connection.frame(&message, &mut batch.frames);
                 batch.entries += 1;
                 next = entry.seq() + 1;
-                if batch.frames.len() >= BATCH_BYTES || next == size {
+                let full =
+                    batch.frames.len() >= BATCH_BYTES || batch.entries >= connection.batch() as u64;
+                if full || next == size {
                     let end = Place {
                         position: next,
                         leaf: entry.leaf(),
                     };
                     connection.send(&batch.frames)?;
-                    window.wrote(batch.frames.len(), end, Instant::now());
+                    sent.window.wrote(batch.frames.len(), end, Instant::now());
                     self.count(&batch, end);
-                    self.confirm(&mut window);
+                    self.confirm(connection, sent);
                     batch.clear();
+                    if self.shared.stopped() {
+                        return Ok(());
+                    }
                 }
             }
         }
@@ -133,16 +166,49 @@ impl Worker {
         status.last_error = None;
     }
 
-    /// Moves the cursor past what has left the window. A cursor that cannot be written costs
-    /// duplicates later, and is no reason to stop sending now.
-    fn confirm(&mut self, window: &mut Window) {
+    /// Moves the cursor past what the receiver has answered for, or what has left the window.
+    /// A cursor that cannot be written costs duplicates later, and is no reason to stop
+    /// sending now.
+    fn confirm(&mut self, connection: &dyn Connection, sent: &mut Sent) {
         let now = Instant::now();
-        if let Some(place) = window.confirm(now) {
+        let confirmed = match connection.answered() {
+            None => sent.window.confirm(now),
+            Some(0) => None,
+            Some(answered) => {
+                let position = sent.first + answered;
+                let leaf = self.reader.leaf(position - 1);
+                leaf.map(|leaf| Place { position, leaf })
+            }
+        };
+        if let Some(place) = confirmed {
             self.cursor.advance(place);
             self.shared.status().confirmed = place.position;
         }
         if let Err(fault) = self.cursor.flush_if_due(now) {
             self.note(&fault);
+        }
+    }
+
+    /// A receiver that answers shows at which entry it breaks. When it does so again and
+    /// again the entry goes out reduced: not passed over, and nothing waits behind it.
+    fn count_break(&mut self, connection: &dyn Connection) {
+        let at = self.cursor.place().position;
+        if connection.answered().is_none() || at >= self.shared.status().position {
+            return;
+        }
+        let before = match self.breaks_at {
+            (seq, breaks) if seq == at => breaks,
+            _ => 0,
+        };
+        self.breaks_at = (at, before.saturating_add(1));
+        if self.breaks_at.1 == BREAKS {
+            let name = self.destination.name();
+            tracing::warn!(destination = %name, seq = at, "the receiver breaks at this entry: it is sent reduced");
+            (self.record)(ExportDegraded {
+                destination: name.clone(),
+                position: at,
+                reason: DegradedReason::Refused,
+            });
         }
     }
 

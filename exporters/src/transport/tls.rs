@@ -1,12 +1,12 @@
-//! Syslog over TLS (RFC 5425): the sender is the client; path and name are checked.
+//! TLS as RFC 5425 wants it: the sender is the client; path and name are checked.
 
 use super::tcp::{Socket, is_pause};
-use super::{CONNECT_TIMEOUT, Connection, TICK, Tls, TransportError};
+use super::{CONNECT_TIMEOUT, TICK, Tls, TransportError, Wire};
 use rustls::client::Resumption;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::path::Path;
 use std::sync::Arc;
@@ -21,6 +21,7 @@ pub(super) struct TlsConnection {
     socket: Socket,
     session: ClientConnection,
     name: String,
+    heard: Vec<u8>,
 }
 
 impl TlsConnection {
@@ -42,6 +43,7 @@ impl TlsConnection {
             socket,
             session,
             name,
+            heard: Vec::new(),
         };
         connection.session.set_buffer_limit(None);
         connection.finish_handshake().map_err(|fault| match fault {
@@ -66,6 +68,7 @@ impl TlsConnection {
     fn finish_handshake(&mut self) -> Result<(), TransportError> {
         let deadline = Instant::now() + CONNECT_TIMEOUT;
         while self.session.is_handshaking() {
+            self.socket.stopped()?;
             self.flush()?;
             if Instant::now() > deadline {
                 return Err(TransportError::Silent {
@@ -73,7 +76,7 @@ impl TlsConnection {
                     seconds: CONNECT_TIMEOUT.as_secs(),
                 });
             }
-            self.hear(Some(TICK))?;
+            self.take_in(Some(TICK))?;
         }
         self.flush()
     }
@@ -82,18 +85,14 @@ impl TlsConnection {
         let deadline = Instant::now() + self.socket.round_trip + REFUSAL;
         while let Some(left) = deadline.checked_duration_since(Instant::now()) {
             self.socket.stopped()?;
-            self.hear(Some(left))?;
+            self.take_in(Some(left))?;
         }
         Ok(())
     }
 
-    /// Takes in what the receiver sent: within `patience`, or only what is there already.
-    fn hear(&mut self, patience: Option<Duration>) -> Result<(), TransportError> {
+    fn take_in(&mut self, patience: Option<Duration>) -> Result<(), TransportError> {
         let mut buffer = [0; 4_096];
-        let read = match patience {
-            Some(patience) => self.socket.read_within(patience, &mut buffer)?,
-            None => self.socket.read_now(&mut buffer)?,
-        };
+        let read = self.socket.read(patience, &mut buffer)?;
         let Some(read) = read else { return Ok(()) };
         let mut bytes = &buffer[..read];
         while !bytes.is_empty() {
@@ -108,12 +107,15 @@ impl TlsConnection {
                     return Err(self.blame(fault));
                 }
             };
-            let to = self.socket.to.clone();
-            if state.plaintext_bytes_to_read() > 0 {
-                let bytes = state.plaintext_bytes_to_read();
-                return Err(TransportError::Spoke { to, bytes });
+            let plain = state.plaintext_bytes_to_read();
+            if plain > 0 {
+                let start = self.heard.len();
+                self.heard.resize(start + plain, 0);
+                let read = self.session.reader().read_exact(&mut self.heard[start..]);
+                read.map_err(|e| self.socket.broken(e))?;
             }
             if state.peer_has_closed() {
+                let to = self.socket.to.clone();
                 return Err(TransportError::Closed { to });
             }
         }
@@ -122,18 +124,20 @@ impl TlsConnection {
 
     fn flush(&mut self) -> Result<(), TransportError> {
         while self.session.wants_write() {
-            self.socket.stopped()?;
             match self.session.write_tls(&mut self.socket.stream) {
                 Ok(_) => {}
-                Err(e) if is_pause(&e) => self.hear(None)?,
+                Err(e) if is_pause(&e) => {
+                    self.socket.stopped()?;
+                    self.take_in(None)?;
+                }
                 Err(e) => {
                     // The reason may have come before the break.
-                    self.hear(None)?;
+                    self.take_in(None)?;
                     return Err(self.socket.broken(e));
                 }
             }
         }
-        self.socket.stopped()
+        Ok(())
     }
 
     fn blame(&self, fault: rustls::Error) -> TransportError {
@@ -151,21 +155,29 @@ impl TlsConnection {
     }
 }
 
-impl Connection for TlsConnection {
-    fn send(&mut self, frames: &[u8]) -> Result<(), TransportError> {
-        self.hear(None)?;
+impl Wire for TlsConnection {
+    fn to(&self) -> &str {
+        &self.socket.to
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), TransportError> {
+        self.take_in(None)?;
         self.session
             .writer()
-            .write_all(frames)
+            .write_all(bytes)
             .map_err(|e| self.socket.broken(e))?;
         self.flush()
     }
 
-    fn listen(&mut self) -> Result<(), TransportError> {
-        self.hear(None)
+    fn hear(&mut self, patience: Option<Duration>) -> Result<(), TransportError> {
+        self.take_in(patience)
     }
 
-    fn close(mut self: Box<Self>) {
+    fn heard(&mut self) -> &mut Vec<u8> {
+        &mut self.heard
+    }
+
+    fn close(&mut self) {
         // RFC 5425 §4.4: close_notify before the end, so that no one can cut the stream unseen.
         self.session.send_close_notify();
         while self.session.wants_write() {

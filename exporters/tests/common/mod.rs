@@ -69,9 +69,7 @@ impl Ledger {
     pub fn follow(&self, destination: Destination) -> Forwarder {
         let deadline = Instant::now() + Duration::from_secs(10);
         loop {
-            let started =
-                Forwarder::start(destination.clone(), self.reader.clone(), self.dir.path());
-            match started {
+            match self.start(destination.clone()) {
                 // A receiver that another test starts at this moment is a copy of this process
                 // until it is itself, and holds every lock that this process held.
                 Err(StartError::Cursor(CursorError::Busy { .. })) if Instant::now() < deadline => {
@@ -80,6 +78,17 @@ impl Ledger {
                 started => return started.unwrap(),
             }
         }
+    }
+
+    /// As the server starts one: what it concludes is recorded.
+    pub fn start(&self, destination: Destination) -> Result<Forwarder, StartError> {
+        let appender = self.appender.clone();
+        let record = Box::new(move |degraded| {
+            let actor = "service:export".parse().unwrap();
+            let event = Event::new(appender.new_id(), actor, degraded);
+            appender.append(vec![event.into()]).unwrap();
+        });
+        Forwarder::start(destination, self.reader.clone(), self.dir.path(), record)
     }
 
     pub fn data_dir(&self) -> &Path {

@@ -51,6 +51,8 @@ pub struct Rsyslog {
     pub port: u16,
     program: PathBuf,
     settings: String,
+    input: String,
+    ruleset: &'static str,
     /// Each start writes a file of its own: what was cut off by a kill stays apart.
     starts: u32,
     child: Option<Child>,
@@ -59,6 +61,28 @@ pub struct Rsyslog {
 impl Rsyslog {
     /// `None`, with a line that says why, where there is no rsyslog; a failure under CI.
     pub fn start(tls: Option<TlsSide>) -> Option<Rsyslog> {
+        let input = r#"input(type="imtcp" address="127.0.0.1""#;
+        Rsyslog::listening(settings(tls), input)
+    }
+
+    /// The same over RELP; `more` are settings of its input.
+    pub fn relp(tls: Option<TlsSide>, more: &str) -> Option<Rsyslog> {
+        let secured = tls.map_or(String::new(), |tls| {
+            format!(
+                r#"tls="on" tls.caCert="{ca}" tls.myCert="{certificate}" tls.myPrivKey="{key}" tls.authMode="name" tls.permittedPeer=["{peer}"]"#,
+                ca = tls.ca.display(),
+                certificate = tls.certificate.display(),
+                key = tls.key.display(),
+                peer = tls.permitted_peer.unwrap_or("*"),
+            )
+        });
+        let input = format!(r#"input(type="imrelp" address="127.0.0.1" {secured} {more}"#);
+        let settings =
+            "global(maxMessageSize=\"128k\" net.enableDNS=\"off\")\nmodule(load=\"imrelp\")\n";
+        Rsyslog::listening(settings.to_owned(), &input)
+    }
+
+    fn listening(settings: String, input: &str) -> Option<Rsyslog> {
         let runs = |program: &&&str| Command::new(program).arg("-v").output().is_ok();
         let Some(program) = PROGRAMS.iter().find(runs) else {
             assert!(
@@ -68,7 +92,7 @@ impl Rsyslog {
             // Past the harness, which hides what passing tests print.
             let _ = writeln!(
                 std::io::stderr(),
-                "not run: rsyslogd is not installed (packages rsyslog, rsyslog-gnutls, rsyslog-openssl)"
+                "not run: rsyslogd is not installed (packages rsyslog, rsyslog-relp, rsyslog-gnutls, rsyslog-openssl)"
             );
             return None;
         };
@@ -77,7 +101,9 @@ impl Rsyslog {
             dir: TempDir::new().unwrap(),
             port: free.local_addr().unwrap().port(),
             program: program.into(),
-            settings: settings(tls),
+            settings,
+            input: input.to_owned(),
+            ruleset: "",
             starts: 0,
             child: None,
         };
@@ -96,12 +122,14 @@ impl Rsyslog {
 global(workDirectory="{dir}")
 module(load="mmjsonparse")
 template(name="seen" type="string" string="%pri% %timestamp:::date-rfc3339% %hostname% %app-name% %procid% %msgid%\t%structured-data%\t%parsesuccess%\t%rawmsg%\n")
-ruleset(name="in") {{
+ruleset(name="in"{ruleset}) {{
   action(type="mmjsonparse" cookie="")
   action(type="omfile" file="{dir}/seen.{starts}" template="seen")
 }}
-input(type="imtcp" address="127.0.0.1" port="{port}" ruleset="in")
+{input} port="{port}" ruleset="in")
 "#,
+            input = self.input,
+            ruleset = self.ruleset,
             dir = dir.display(),
             starts = self.starts,
             port = self.port,
@@ -136,6 +164,23 @@ input(type="imtcp" address="127.0.0.1" port="{port}" ruleset="in")
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    /// Without a queue, and without a buffer before the file: an answer is given for what is
+    /// written. Starts anew.
+    pub fn answer_after_writing(&mut self) {
+        self.kill();
+        self.ruleset = r#" queue.type="direct""#;
+        self.start_again();
+    }
+
+    /// SIGTERM, and the end that the receiver makes of it.
+    pub fn terminate(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let ended = Command::new("kill").arg(child.id().to_string()).status();
+            assert!(ended.unwrap().success());
             child.wait().unwrap();
         }
     }

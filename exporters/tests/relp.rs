@@ -1,0 +1,221 @@
+//! RELP to a real rsyslog, through its deaths and returns, and to receivers that break.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::pki::Authority;
+use common::rsyslog::{Rsyslog, TlsSide};
+use common::{Ledger, destination, wait_for, wait_for_error};
+use exporters::forward::Destination;
+use schemas::Data;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+
+const WINDOW: u64 = 128;
+
+fn relp(port: u16) -> Destination {
+    destination(&format!(
+        "transport = 'relp'\nhost = '127.0.0.1'\nport = {port}"
+    ))
+}
+
+#[test]
+fn the_cursor_follows_the_answers() {
+    let Some(rsyslog) = Rsyslog::relp(None, "") else {
+        return;
+    };
+    let ledger = Ledger::with(1_000);
+    let forwarder = ledger.follow(relp(rsyslog.port));
+    wait_for("every answer", || {
+        (forwarder.status().confirmed == 1_001).then_some(())
+    });
+    ledger.append(1);
+    wait_for("the answer to one", || {
+        (forwarder.status().confirmed == 1_002).then_some(())
+    });
+    assert_eq!(rsyslog.all_up_to(1_001).len(), 1_002);
+    let status = forwarder.status();
+    assert_eq!(
+        (status.sent, status.resent, status.connections),
+        (1_002, 0, 1)
+    );
+    // What is on disk is what was answered.
+    forwarder.stop();
+    let cursor = std::fs::read_to_string(ledger.data_dir().join("export/hq.cursor")).unwrap();
+    assert!(cursor.contains("\"position\":1002,"), "{cursor}");
+}
+
+/// rsyslog's queue is in memory: what it answered for and had not written dies with it. Here
+/// its queue is none, so that an answer comes after the file was written.
+#[test]
+fn nothing_is_lost_to_kills_and_terminations_under_load() {
+    const LAST: u64 = 30_000;
+    let Some(mut rsyslog) = Rsyslog::relp(None, "") else {
+        return;
+    };
+    rsyslog.answer_after_writing();
+    let ledger = Ledger::with(10_000);
+    let forwarder = ledger.follow(relp(rsyslog.port));
+    for (round, at) in [2_000, 9_000, 16_000, 23_000].into_iter().enumerate() {
+        wait_for("the stream to be under way", || {
+            (rsyslog.count() >= at).then_some(())
+        });
+        match round % 2 {
+            0 => rsyslog.kill(),
+            _ => rsyslog.terminate(),
+        }
+        ledger.append(5_000);
+        wait_for_error(&forwarder, "127.0.0.1");
+        rsyslog.start_again();
+    }
+    rsyslog.all_up_to(LAST);
+    let status = wait_for("the last answers", || {
+        let status = forwarder.status();
+        (status.confirmed == LAST + 1).then_some(status)
+    });
+    assert!(status.connections >= 5, "{status:?}");
+    let duplicates = rsyslog.count() as u64 - LAST - 1;
+    assert!(duplicates <= 4 * WINDOW, "{duplicates} duplicates");
+    assert!(status.resent <= 4 * WINDOW, "{status:?}");
+    eprintln!("{duplicates} duplicates, {} sent again", status.resent);
+}
+
+#[test]
+fn relp_over_tls_knows_both_ends() {
+    let authority = Authority::new();
+    let receiver = authority.issue("receiver.example");
+    let sender = authority.issue("ledger.example");
+    let stranger = authority.issue("stranger.example");
+    let Some(rsyslog) = Rsyslog::relp(
+        Some(TlsSide {
+            driver: "",
+            ca: &authority.certificate(),
+            certificate: &receiver.certificate,
+            key: &receiver.key,
+            permitted_peer: Some("ledger.example"),
+        }),
+        "",
+    ) else {
+        return;
+    };
+    let to = |client: &common::pki::Identity, name: &str| {
+        destination(&format!(
+            "transport = 'relp-tls'\nhost = '127.0.0.1'\nport = {}\nca_file = '{}'\nserver_name = '{name}'\n\
+             client_certificate_file = '{}'\nclient_key_file = '{}'",
+            rsyslog.port,
+            authority.certificate().display(),
+            client.certificate.display(),
+            client.key.display()
+        ))
+    };
+    let ledger = Ledger::with(300);
+    let refused = ledger.follow(to(&stranger, "receiver.example"));
+    wait_for_error(&refused, "127.0.0.1");
+    refused.stop();
+    let wary = ledger.follow(to(&sender, "another.example"));
+    wait_for_error(&wary, "is not accepted for another.example");
+    wary.stop();
+    assert_eq!(rsyslog.count(), 0);
+    let forwarder = ledger.follow(to(&sender, "receiver.example"));
+    wait_for("every answer", || {
+        (forwarder.status().confirmed == 301).then_some(())
+    });
+    rsyslog.all_up_to(300);
+}
+
+/// The receiver's side of one RELP connection.
+struct Peer {
+    stream: BufReader<TcpStream>,
+}
+
+impl Peer {
+    fn accept(listener: &TcpListener) -> Peer {
+        let (stream, _) = listener.accept().unwrap();
+        let mut peer = Peer {
+            stream: BufReader::new(stream),
+        };
+        let (number, command, _) = peer.read().unwrap();
+        assert_eq!((number, command.as_str()), (1, "open"));
+        peer.answer(1, "200 OK\nrelp_version=0\ncommands=syslog");
+        peer
+    }
+
+    /// `None` at the end.
+    fn read(&mut self) -> Option<(u32, String, String)> {
+        let mut word = || {
+            let mut bytes = Vec::new();
+            self.stream.read_until(b' ', &mut bytes).ok()?;
+            Some(String::from_utf8(bytes).unwrap().trim_end().to_owned())
+        };
+        let (number, command, length) = (word()?, word()?, word()?);
+        let mut data = vec![0; length.parse::<usize>().ok()? + 1];
+        self.stream.read_exact(&mut data).ok()?;
+        assert_eq!(data.pop(), Some(b'\n'));
+        let data = String::from_utf8(data).unwrap();
+        Some((number.parse().unwrap(), command, data))
+    }
+
+    fn answer(&mut self, number: u32, text: &str) {
+        let frame = format!("{number} rsp {} {text}\n", text.len());
+        self.stream.get_mut().write_all(frame.as_bytes()).unwrap();
+    }
+}
+
+#[test]
+fn an_entry_that_breaks_the_receiver_is_sent_reduced_and_recorded() {
+    for refuses in [false, true] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let ledger = Ledger::with(9);
+        let forwarder = ledger.follow(relp(listener.local_addr().unwrap().port()));
+        let mut seen = Vec::new();
+        let mut connections = 0;
+        // The receiver cannot take position 4 whole; the event that says so is position 10.
+        while seen.len() < 11 {
+            connections += 1;
+            let mut peer = Peer::accept(&listener);
+            while seen.len() < 11
+                && let Some((number, _, message)) = peer.read()
+            {
+                if message.contains(" seq=\"4\"") && !message.contains(" reduced=\"1\"] ") {
+                    if refuses {
+                        peer.answer(number, "500 too much for me");
+                    }
+                    break;
+                }
+                peer.answer(number, "200 OK");
+                seen.push(message);
+            }
+        }
+        assert_eq!(connections, 4, "three breaks, then the reduced form");
+        for (seq, message) in seen.iter().enumerate() {
+            assert!(message.contains(&format!(" seq=\"{seq}\"")), "{message}");
+            assert_eq!(message.contains(" reduced=\"1\"] "), seq == 4);
+        }
+        assert!(seen[4].contains(&format!(" hash=\"{}\"", ledger.leaf(4))));
+        let entry = ledger.reader.entry(10).unwrap();
+        let Data::ExportDegraded(degraded) = &entry.event().data else {
+            panic!("{}", entry.kind())
+        };
+        assert_eq!(degraded.position, 4);
+        forwarder.stop();
+    }
+}
+
+#[test]
+fn what_does_not_speak_relp_is_named() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let ledger = Ledger::with(1);
+    let forwarder = ledger.follow(relp(listener.local_addr().unwrap().port()));
+    let (mut stream, _) = listener.accept().unwrap();
+    stream.write_all(b"HTTP/1.1 400 Bad Request\r\n").unwrap();
+    wait_for_error(&forwarder, "this is no RELP receiver");
+    drop(listener.accept().unwrap());
+    wait_for_error(&forwarder, "127.0.0.1");
+    let (stream, _) = listener.accept().unwrap();
+    let mut peer = BufReader::new(stream);
+    peer.read_until(b'\n', &mut Vec::new()).unwrap();
+    peer.get_mut()
+        .write_all(b"1 rsp 13 500 no thanks\n")
+        .unwrap();
+    wait_for_error(&forwarder, "no thanks");
+}
