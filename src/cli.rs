@@ -579,6 +579,20 @@ pub enum ReportLanguage {
 pub enum Export {
     /// How far each receiver is, as the running server knows it
     Status,
+    /// Check what a receiver stored: gaps, copies, what was cut, altered or forged
+    Check(ExportCheck),
+}
+
+#[derive(Args)]
+pub struct ExportCheck {
+    /// The receiver's file, with the structured data of each message
+    pub file: PathBuf,
+    /// The log's verifier key: every signature is checked
+    #[arg(long, value_name = "VKEY")]
+    pub vkey: Option<String>,
+    /// Compare with the ledger in --data too
+    #[arg(long)]
+    pub ledger: bool,
 }
 
 #[derive(Args)]

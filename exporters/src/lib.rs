@@ -4,6 +4,7 @@
 //! report concludes ([`forward::Status`], a report's digest) the program records.
 
 pub mod bundle;
+pub mod check;
 pub mod format;
 pub mod forward;
 pub mod report;

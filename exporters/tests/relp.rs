@@ -5,7 +5,8 @@ mod common;
 
 use common::pki::Authority;
 use common::rsyslog::{Rsyslog, TlsSide};
-use common::{Ledger, destination, wait_for, wait_for_error};
+use common::{Ledger, ORIGIN, destination, wait_for, wait_for_error};
+use exporters::check::{Gap, Trust, check};
 use exporters::forward::Destination;
 use schemas::Data;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -78,6 +79,59 @@ fn nothing_is_lost_to_kills_and_terminations_under_load() {
     assert!(duplicates <= 4 * WINDOW, "{duplicates} duplicates");
     assert!(status.resent <= 4 * WINDOW, "{status:?}");
     eprintln!("{duplicates} duplicates, {} sent again", status.resent);
+
+    // The receiver's own file says the same to whoever holds the key, and what is taken out
+    // of it or put into it shows.
+    let trust = Trust {
+        vkey: Some(ledger.reader.key_in_force()),
+        ledger: None,
+    };
+    let stored = rsyslog.stored();
+    let report = check(&stored[..], &trust).unwrap();
+    let chain = &report.chains[ORIGIN];
+    assert!(report.is_clean(), "{chain:?}");
+    assert_eq!(
+        (chain.first, chain.last, chain.entries),
+        (0, LAST, LAST + 1)
+    );
+    let mut lines: Vec<_> = stored.split_inclusive(|b| *b == b'\n').collect();
+    lines.remove(77);
+    let report = check(&lines.concat()[..], &trust).unwrap();
+    assert_eq!(
+        report.chains[ORIGIN].gaps.first,
+        [Gap {
+            first: 77,
+            last: 77
+        }]
+    );
+}
+
+/// The receiver that the reference page warns of: default sizes, and 200 for what it cut.
+#[test]
+fn a_receiver_that_cuts_and_says_200_is_found_out() {
+    let Some(mut rsyslog) = Rsyslog::relp(None, "") else {
+        return;
+    };
+    rsyslog.take_at_most("1k");
+    let ledger = Ledger::with(0);
+    for _ in 0..20 {
+        let mut event = ledger.prompt();
+        let Data::PromptSubmitted(prompt) = &mut event.data else {
+            panic!("a prompt")
+        };
+        prompt.path = Some("台".repeat(200).parse().unwrap());
+        ledger.appender.append(vec![event.into()]).unwrap();
+    }
+    let forwarder = ledger.follow(relp(rsyslog.port));
+    wait_for("every answer", || {
+        (forwarder.status().confirmed == 21).then_some(())
+    });
+    let cut = wait_for("every line", || {
+        let report = check(&rsyslog.stored()[..], &Trust::default()).unwrap();
+        let chain = report.chains.get(ORIGIN)?;
+        (chain.entries + chain.truncated.count == 21).then_some(chain.truncated.count)
+    });
+    assert_eq!(cut, 20, "prompts are longer than that, entry 0 is not");
 }
 
 #[test]
@@ -131,6 +185,8 @@ struct Peer {
 impl Peer {
     fn accept(listener: &TcpListener) -> Peer {
         let (stream, _) = listener.accept().unwrap();
+        // Or an answer that waits for the acknowledgement of another is lost with the break.
+        stream.set_nodelay(true).unwrap();
         let mut peer = Peer {
             stream: BufReader::new(stream),
         };

@@ -1,11 +1,22 @@
-use crate::cli::{Cli, Export};
+use crate::cli::{Cli, Export, ExportCheck};
+use crate::commands::open_failed;
+use crate::commands::verify;
 use crate::door;
 use crate::outcome::{Done, Failure, Outcome, say};
 use anyhow::Context;
-use ledger::Layout;
+use exporters::check::{self, Chain, Place, Report, Trust, Vouched};
+use ledger::{Layout, Reader};
+use std::fs::File;
+use std::io::BufReader;
 
 pub fn run(cli: &Cli, args: &Export) -> Done {
-    let Export::Status = args;
+    match args {
+        Export::Status => status(cli),
+        Export::Check(args) => check(cli, args),
+    }
+}
+
+fn status(cli: &Cli) -> Done {
     let address =
         std::fs::read_to_string(door::address_file(&Layout::new(&cli.data))).map_err(|error| {
             let error = anyhow::Error::new(error).context("no server runs on this ledger");
@@ -50,4 +61,94 @@ pub fn run(cli: &Cli, args: &Export) -> Done {
         }
     }
     Ok(Outcome::Well)
+}
+
+fn check(cli: &Cli, args: &ExportCheck) -> Done {
+    let trust = Trust {
+        vkey: verify::trust(args.vkey.as_deref(), &[])?.vkey,
+        ledger: match args.ledger {
+            true => Some(Reader::open(&cli.data).map_err(open_failed)?),
+            false => None,
+        },
+    };
+    let report = File::open(&args.file)
+        .and_then(|file| check::check(BufReader::with_capacity(1 << 20, file), &trust))
+        .with_context(|| format!("{} cannot be read", args.file.display()))?;
+    if cli.json {
+        say!("{}", serde_json::to_string(&report)?);
+    } else {
+        print(&report);
+    }
+    if report.chains.is_empty() && report.torn.count == 0 {
+        return Err(Failure::msg(
+            "the file holds no message of daicho",
+            "have the receiver store the structured data: in rsyslog the template RSYSLOG_SyslogProtocol23Format",
+        ));
+    }
+    Ok(match report.is_clean() {
+        true => Outcome::Well,
+        false => Outcome::Wrong,
+    })
+}
+
+/// Faults of a kind that a person reads; `--json` has more, and all are counted.
+const LISTED: usize = 10;
+
+fn print(report: &Report) {
+    for (origin, chain) in &report.chains {
+        print_chain(origin, chain);
+    }
+    for torn in report.torn.first.iter().take(LISTED) {
+        say!("torn       line {}: {}", torn.line, torn.why);
+    }
+    say!(
+        "{} lines, {} of other programs, {} torn",
+        report.lines,
+        report.other,
+        report.torn.count
+    );
+}
+
+fn print_chain(origin: &str, chain: &Chain) {
+    say!("chain      {origin}");
+    let (entries, first, last) = (chain.entries, chain.first, chain.last);
+    match (entries, chain.ledger_entries) {
+        (0, _) => say!("  stored     nothing that is sound"),
+        (_, None) => say!("  stored     {entries} entries, {first} to {last}"),
+        (_, Some(of)) => {
+            say!("  stored     {entries} entries, {first} to {last}; the ledger has {of}")
+        }
+    }
+    let vouched = match chain.vouched {
+        Vouched::Nothing => {
+            "each message agrees with itself and its neighbours; no signature was checked, give --vkey"
+        }
+        Vouched::Key => "every sound message is signed by the given key or its successors",
+        Vouched::Ledger => "every sound message is an entry of the ledger",
+    };
+    say!("  vouched    {vouched}");
+    say!(
+        "  copies     {} (not a fault), {} reduced",
+        chain.duplicates,
+        chain.reduced
+    );
+    for gap in chain.gaps.first.iter().take(LISTED) {
+        say!("  gap        {} to {}", gap.first, gap.last);
+    }
+    for (what, faults) in [
+        ("truncated", &chain.truncated),
+        ("altered", &chain.altered),
+        ("forged", &chain.forged),
+    ] {
+        for Place { seq, line, why } in faults.first.iter().take(LISTED) {
+            say!("  {what:<10} {seq}, line {line}: {why}");
+        }
+    }
+    say!(
+        "  faults     {} gaps, {} truncated, {} altered, {} forged",
+        chain.gaps.count,
+        chain.truncated.count,
+        chain.altered.count,
+        chain.forged.count
+    );
 }

@@ -52,8 +52,9 @@ pub(super) struct Worker {
 
 /// What one connection was sent.
 struct Sent {
-    /// The connection's first entry.
+    /// The connection's first entry, and the one after its last.
     first: u64,
+    next: u64,
     window: Window,
 }
 
@@ -90,8 +91,10 @@ impl Worker {
             status.connected = true;
             status.connections += 1;
         }
+        let first = self.cursor.place().position;
         let mut sent = Sent {
-            first: self.cursor.place().position,
+            first,
+            next: first,
             window: Window::new(self.destination.rewind_bytes()),
         };
         let ended = self.follow(connection.as_mut(), &mut sent);
@@ -108,20 +111,19 @@ impl Worker {
         if stopped {
             return Ok(());
         }
-        self.count_break(connection.as_ref());
+        self.count_break(connection.as_ref(), &sent);
         ended
     }
 
     /// Sends from the cursor on, and then whatever the log grows by.
     fn follow(&mut self, connection: &mut dyn Connection, sent: &mut Sent) -> Result<(), Fault> {
         let reader = self.reader.clone();
-        let mut next = sent.first;
         let mut batch = Batch::default();
         while !self.shared.stopped() {
             connection.listen()?;
             self.confirm(connection, sent);
-            let size = reader.wait_beyond(next, TICK);
-            for entry in reader.entries(next..size) {
+            let size = reader.wait_beyond(sent.next, TICK);
+            for entry in reader.entries(sent.next..size) {
                 let entry = entry?;
                 let view = EntryView::of(&self.chain, &entry);
                 let (form, epoch) = (self.destination.form(), self.cursor.epoch());
@@ -131,12 +133,12 @@ impl Worker {
                 };
                 connection.frame(&message, &mut batch.frames);
                 batch.entries += 1;
-                next = entry.seq() + 1;
+                sent.next = entry.seq() + 1;
                 let full =
                     batch.frames.len() >= BATCH_BYTES || batch.entries >= connection.batch() as u64;
-                if full || next == size {
+                if full || sent.next == size {
                     let end = Place {
-                        position: next,
+                        position: sent.next,
                         leaf: entry.leaf(),
                     };
                     connection.send(&batch.frames)?;
@@ -191,9 +193,9 @@ impl Worker {
 
     /// A receiver that answers shows at which entry it breaks. When it does so again and
     /// again the entry goes out reduced: not passed over, and nothing waits behind it.
-    fn count_break(&mut self, connection: &dyn Connection) {
+    fn count_break(&mut self, connection: &dyn Connection, sent: &Sent) {
         let at = self.cursor.place().position;
-        if connection.answered().is_none() || at >= self.shared.status().position {
+        if connection.answered().is_none() || at >= sent.next {
             return;
         }
         let before = match self.breaks_at {

@@ -49,7 +49,8 @@ pub(super) struct Relp {
     /// One for each message without its place in `answered`, oldest first: is it answered?
     waiting: VecDeque<bool>,
     answered: u64,
-    closed: bool,
+    /// The number of our `close`, whose answer is empty.
+    leaving: Option<u32>,
 }
 
 impl Relp {
@@ -65,7 +66,7 @@ impl Relp {
             next: 1,
             waiting: VecDeque::with_capacity(window),
             answered: 0,
-            closed: false,
+            leaving: None,
         };
         let offers = concat!(
             "relp_version=0\nrelp_software=daicho,",
@@ -143,14 +144,24 @@ impl Relp {
         heard
     }
 
+    /// Hears for as long as there are answers.
+    fn hear_out(&mut self) -> Result<(), TransportError> {
+        loop {
+            let before = self.answered;
+            self.hear(None)?;
+            if self.answered == before {
+                return Ok(());
+            }
+        }
+    }
+
     fn take(&mut self, frame: &Frame) -> Result<(), TransportError> {
         if frame.command == "serverclose" {
-            self.closed = true;
             let to = self.wire.to().to_owned();
             return Err(TransportError::Closed { to });
         }
         // Other hints ask for nothing.
-        if frame.number == 0 {
+        if frame.number == 0 || Some(frame.number) == self.leaving {
             return Ok(());
         }
         let oldest = before(self.next, self.waiting.len());
@@ -215,7 +226,10 @@ impl Connection for Relp {
             }
             self.check_patience(since, ANSWER_TIMEOUT)?;
         }
-        self.wire.write(frames)
+        self.wire.write(frames).map_err(|fault| {
+            // What the receiver said before it broke says more, and each answer counts.
+            self.hear_out().err().unwrap_or(fault)
+        })
     }
 
     fn listen(&mut self) -> Result<(), TransportError> {
@@ -237,13 +251,14 @@ impl Connection for Relp {
 
     fn close(&mut self) {
         let mut leave = Vec::new();
-        let number = self.next;
-        frame::put(number, "close", b"", &mut leave);
+        frame::put(self.next, "close", b"", &mut leave);
+        self.leaving = Some(self.next);
         let began = Instant::now();
-        let mut said = self.wire.write(&leave).is_ok();
-        // Answers that are on their way are worth a moment: each saves a duplicate.
-        while said && !self.closed && !self.waiting.is_empty() && began.elapsed() < LEAVE {
-            said = self.hear(Some(LEAVE / 10)).is_ok();
+        let mut there = self.wire.write(&leave).is_ok();
+        // Until the receiver's own leave, before which the last answers come: each of them
+        // saves a duplicate.
+        while there && began.elapsed() < LEAVE {
+            there = self.hear(Some(LEAVE / 10)).is_ok();
         }
         self.wire.close();
     }

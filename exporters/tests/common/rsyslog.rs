@@ -125,6 +125,7 @@ template(name="seen" type="string" string="%pri% %timestamp:::date-rfc3339% %hos
 ruleset(name="in"{ruleset}) {{
   action(type="mmjsonparse" cookie="")
   action(type="omfile" file="{dir}/seen.{starts}" template="seen")
+  action(type="omfile" file="{dir}/stored" template="RSYSLOG_SyslogProtocol23Format")
 }}
 {input} port="{port}" ruleset="in")
 "#,
@@ -168,6 +169,13 @@ ruleset(name="in"{ruleset}) {{
         }
     }
 
+    /// As many octets as it takes of a message. Starts anew.
+    pub fn take_at_most(&mut self, octets: &str) {
+        self.kill();
+        self.settings = self.settings.replace("128k", octets);
+        self.start_again();
+    }
+
     /// Without a queue, and without a buffer before the file: an answer is given for what is
     /// written. Starts anew.
     pub fn answer_after_writing(&mut self) {
@@ -183,6 +191,11 @@ ruleset(name="in"{ruleset}) {{
             assert!(ended.unwrap().success());
             child.wait().unwrap();
         }
+    }
+
+    /// What an operator's file of this receiver holds, over all starts.
+    pub fn stored(&self) -> Vec<u8> {
+        std::fs::read(self.dir.path().join("stored")).unwrap()
     }
 
     /// Whole lines written so far, over all starts.

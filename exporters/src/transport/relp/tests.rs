@@ -41,7 +41,7 @@ fn session(first: u32, messages: usize, heard: &str) -> Relp {
         next: first,
         waiting: VecDeque::new(),
         answered: 0,
-        closed: false,
+        leaving: None,
     };
     let mut frames = Vec::new();
     for _ in 0..messages {

@@ -1,0 +1,362 @@
+//! What a receiver stored, judged: is it all there, whole, once, and ours?
+//!
+//! The receiver's file is read once and line by line. What is remembered does not grow with
+//! it: which positions were seen (as runs), the newest [`REMEMBERED`] messages, the first
+//! [`SHOWN`] faults of each kind. A copy that comes later than that is checked in itself.
+//!
+//! **Who vouches.** Each message carries its hash, its predecessor's and the entry's
+//! signature. With the log's `--vkey` the signatures are checked; with the ledger at hand,
+//! every hash is compared. With neither a forger who rewrites a message and all its params
+//! is found only by the chain, and the report says so.
+
+mod stored;
+
+use ledger::note::VerifierKey;
+use ledger::{Reader, signature};
+use roaring::RoaringTreemap;
+use schemas::{Data, Event, Hash};
+use serde::Serialize;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::io::{self, BufRead};
+use stored::{Fault, Line, Stored};
+
+/// More than the largest window that any transport sends again.
+const REMEMBERED: usize = 1 << 18;
+
+/// Faults that are listed; all are counted.
+const SHOWN: usize = 100;
+
+/// A message is at most 65,536 octets; a receiver adds its own header.
+const MAX_LINE: u64 = 256 << 10;
+
+/// Each log is a chain; so many are no SIEM's, but a forger's.
+const MAX_CHAINS: usize = 64;
+
+/// What the auditor brings.
+#[derive(Default)]
+pub struct Trust {
+    pub vkey: Option<VerifierKey>,
+    pub ledger: Option<Reader>,
+}
+
+#[derive(Debug, Default, Serialize)]
+pub struct Report {
+    pub lines: u64,
+    /// Lines of other programs.
+    pub other: u64,
+    /// Lines that begin like ours and cannot be read on: cut, or split by the receiver.
+    pub torn: Faults<Torn>,
+    pub chains: BTreeMap<String, Chain>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Torn {
+    pub line: u64,
+    pub why: &'static str,
+}
+
+/// One log, as it was stored.
+#[derive(Debug, Default, Serialize)]
+pub struct Chain {
+    pub first: u64,
+    pub last: u64,
+    pub entries: u64,
+    /// Reduced on purpose: the ledger is asked for the body.
+    pub reduced: u64,
+    /// Copies with the same bytes: no fault.
+    pub duplicates: u64,
+    pub vouched: Vouched,
+    /// How many entries the ledger at hand has: what is beyond `last` never came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ledger_entries: Option<u64>,
+    /// Positions without a sound message.
+    pub gaps: Faults<Gap>,
+    pub truncated: Faults<Place>,
+    pub altered: Faults<Place>,
+    pub forged: Faults<Place>,
+    #[serde(skip)]
+    seen: RoaringTreemap,
+    /// Each key with the first position that it signs, once the first is known.
+    #[serde(skip)]
+    keys: Vec<(u64, VerifierKey)>,
+}
+
+/// What the messages of a chain were held against, besides themselves and each other.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Vouched {
+    #[default]
+    Nothing,
+    Key,
+    Ledger,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct Gap {
+    pub first: u64,
+    pub last: u64,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Place {
+    pub seq: u64,
+    pub line: u64,
+    pub why: String,
+}
+
+/// All are counted, the first are listed.
+#[derive(Debug, Serialize)]
+pub struct Faults<T> {
+    pub count: u64,
+    pub first: Vec<T>,
+}
+
+impl<T> Default for Faults<T> {
+    fn default() -> Faults<T> {
+        Faults {
+            count: 0,
+            first: Vec::new(),
+        }
+    }
+}
+
+impl<T> Faults<T> {
+    fn add(&mut self, fault: T) {
+        self.count += 1;
+        if self.first.len() < SHOWN {
+            self.first.push(fault);
+        }
+    }
+}
+
+impl Report {
+    pub fn is_clean(&self) -> bool {
+        self.torn.count == 0 && self.chains.values().all(Chain::is_clean)
+    }
+}
+
+impl Chain {
+    pub fn is_clean(&self) -> bool {
+        let places = [&self.truncated, &self.altered, &self.forged];
+        self.gaps.count == 0 && places.iter().all(|faults| faults.count == 0)
+    }
+
+    /// The key of a position, as far as the keys are known without a hole.
+    fn key(&self, seq: u64) -> Option<&VerifierKey> {
+        let found = self.keys.iter().rev().find(|(first, _)| *first <= seq);
+        found.map(|(_, key)| key)
+    }
+}
+
+/// Reads what a receiver stored, to the end.
+pub fn check(file: impl BufRead, trust: &Trust) -> io::Result<Report> {
+    let mut checker = Checker {
+        trust,
+        report: Report::default(),
+        newest: HashMap::new(),
+        order: VecDeque::new(),
+    };
+    for_each_line(file, |line| checker.take(line))?;
+    Ok(checker.finish())
+}
+
+/// What of a message its neighbours and copies are held against.
+struct Kept {
+    hash: Hash,
+    prev: Hash,
+    digest: Hash,
+    reduced: bool,
+}
+
+struct Checker<'a> {
+    trust: &'a Trust,
+    report: Report,
+    newest: HashMap<(String, u64), Kept>,
+    order: VecDeque<(String, u64)>,
+}
+
+impl Checker<'_> {
+    fn take(&mut self, line: &str) {
+        self.report.lines += 1;
+        let stored = match Line::parse(line) {
+            Line::Other => {
+                self.report.other += 1;
+                return;
+            }
+            Line::Torn(why) => return self.torn(why),
+            Line::Stored(stored) => *stored,
+        };
+        let known = self.report.chains.contains_key(&stored.chain);
+        if !known && self.report.chains.len() >= MAX_CHAINS {
+            return self.torn("it names one chain too many");
+        }
+        self.judge(stored);
+    }
+
+    fn torn(&mut self, why: &'static str) {
+        let line = self.report.lines;
+        self.report.torn.add(Torn { line, why });
+    }
+
+    fn judge(&mut self, stored: Stored) {
+        let chain = self.report.chains.entry(stored.chain.clone()).or_default();
+        let place = |why: &str| Place {
+            seq: stored.seq,
+            line: self.report.lines,
+            why: why.to_owned(),
+        };
+        match stored.fault {
+            Some(Fault::Truncated) => {
+                return chain.truncated.add(place("MSG is shorter than len"));
+            }
+            Some(Fault::Altered(param)) => {
+                return chain
+                    .altered
+                    .add(place(&format!("it does not agree with {param}")));
+            }
+            None => {}
+        }
+        if let Err(why) = vouch(self.trust, chain, &stored) {
+            return chain.forged.add(place(why));
+        }
+        let at = |seq| (stored.chain.clone(), seq);
+        if let Some(first) = self.newest.get(&at(stored.seq)) {
+            match (first.hash == stored.hash, first.reduced == stored.reduced) {
+                // A whole message and a reduced one of the same entry are two forms of it.
+                (true, false) => chain.duplicates += 1,
+                (true, true) if first.digest == stored.digest => chain.duplicates += 1,
+                (true, true) => chain.altered.add(place("it differs from an earlier copy")),
+                (false, _) => chain
+                    .forged
+                    .add(place("its hash is not that of an earlier copy")),
+            }
+            return;
+        }
+        let before = stored
+            .seq
+            .checked_sub(1)
+            .and_then(|seq| self.newest.get(&at(seq)));
+        let after = stored
+            .seq
+            .checked_add(1)
+            .and_then(|seq| self.newest.get(&at(seq)));
+        if before.is_some_and(|before| before.hash != stored.prev) {
+            return chain
+                .forged
+                .add(place("prev is not the hash of the entry before"));
+        }
+        if after.is_some_and(|after| after.prev != stored.hash) {
+            return chain
+                .forged
+                .add(place("its hash is not prev of the entry after"));
+        }
+        match chain.seen.insert(stored.seq) {
+            true => chain.reduced += u64::from(stored.reduced),
+            false => chain.duplicates += 1,
+        }
+        let kept = Kept {
+            hash: stored.hash,
+            prev: stored.prev,
+            digest: stored.digest,
+            reduced: stored.reduced,
+        };
+        let key = (stored.chain, stored.seq);
+        self.order.push_back(key.clone());
+        self.newest.insert(key, kept);
+        if self.order.len() > REMEMBERED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.newest.remove(&oldest);
+        }
+    }
+
+    fn finish(mut self) -> Report {
+        for (origin, chain) in &mut self.report.chains {
+            chain.first = chain.seen.min().unwrap_or_default();
+            chain.last = chain.seen.max().unwrap_or_default();
+            chain.entries = chain.seen.len();
+            let mut next = chain.first;
+            for seq in &chain.seen {
+                if seq > next {
+                    chain.gaps.add(Gap {
+                        first: next,
+                        last: seq - 1,
+                    });
+                }
+                next = seq + 1;
+            }
+            let ledger = self.trust.ledger.as_ref();
+            let ledger = ledger.filter(|ledger| ledger.origin() == origin);
+            chain.ledger_entries = ledger.map(Reader::size);
+            chain.vouched = match (ledger, &self.trust.vkey) {
+                (Some(_), _) => Vouched::Ledger,
+                (_, Some(key)) if key.name() == origin => Vouched::Key,
+                _ => Vouched::Nothing,
+            };
+        }
+        self.report
+    }
+}
+
+/// Holds a message against what the auditor brought.
+fn vouch(trust: &Trust, chain: &mut Chain, stored: &Stored) -> Result<(), &'static str> {
+    let of_chain = |name: &str| name == stored.chain;
+    if let Some(ledger) = trust.ledger.as_ref().filter(|l| of_chain(l.origin())) {
+        return match ledger.leaf(stored.seq) {
+            None => Err("the ledger has no such entry"),
+            Some(leaf) if leaf != stored.hash => Err("the ledger has another entry there"),
+            Some(_) => {
+                let keys = ledger.keys();
+                match signature::holds(keys.at(stored.seq), &stored.hash, &stored.sig) {
+                    true => Ok(()),
+                    false => Err("its signature does not hold"),
+                }
+            }
+        };
+    }
+    let Some(vkey) = trust.vkey.as_ref().filter(|key| of_chain(key.name())) else {
+        return Ok(());
+    };
+    if chain.keys.is_empty() {
+        chain.keys.push((0, vkey.clone()));
+    }
+    let key = chain.key(stored.seq).unwrap_or(vkey);
+    if !signature::holds(key, &stored.hash, &stored.sig) {
+        return Err("its signature does not hold");
+    }
+    // Signed by the key in force: the next one is named by who may name it.
+    if let Some(next) = stored.event.as_ref().and_then(successor)
+        && next.name() == stored.chain
+        && !chain.keys.iter().any(|(_, key)| *key == next)
+    {
+        chain.keys.push((stored.seq.saturating_add(1), next));
+        chain.keys.sort_by_key(|(first, _)| *first);
+    }
+    Ok(())
+}
+
+fn successor(event: &Event) -> Option<VerifierKey> {
+    match &event.data {
+        Data::KeyRotated(rotated) => rotated.vkey.as_str().parse().ok(),
+        _ => None,
+    }
+}
+
+/// Lines as text; what no message can be is read as far as a message could go.
+fn for_each_line(mut file: impl BufRead, mut each: impl FnMut(&str)) -> io::Result<()> {
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let read = io::Read::take(&mut file, MAX_LINE).read_until(b'\n', &mut line)?;
+        if read == 0 {
+            return Ok(());
+        }
+        let end = line.trim_ascii_end().len();
+        if end > 0 {
+            each(&String::from_utf8_lossy(&line[..end]));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,170 @@
+//! One line of what a receiver stored, as far as it can be trusted to be ours.
+//!
+//! Receivers write the header in their own way, so only what stands from our structured data
+//! on is read: `[daicho@PEN chain="…" seq="…" …] MSG`.
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use schemas::{Envelope, Event, Hash};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+
+/// What a stored line is.
+pub(super) enum Line {
+    /// Nothing of daicho's.
+    Other,
+    /// Begins like ours and cannot be read on: what is wrong.
+    Torn(&'static str),
+    Stored(Box<Stored>),
+}
+
+/// A message whose params could be read. What [`Stored::fault`] is silent about agrees in
+/// itself; who made it only a signature says.
+pub(super) struct Stored {
+    pub chain: String,
+    pub seq: u64,
+    pub hash: Hash,
+    pub prev: Hash,
+    pub sig: [u8; 64],
+    pub reduced: bool,
+    /// SHA-256 of all that was read, which is alike in each copy.
+    pub digest: Hash,
+    /// In a whole message that agrees with its params.
+    pub event: Option<Event>,
+    pub fault: Option<Fault>,
+}
+
+/// What a message shows about itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    Truncated,
+    Altered(&'static str),
+}
+
+impl Line {
+    pub fn parse(line: &str) -> Line {
+        let Some(start) = line.find("[daicho@") else {
+            return Line::Other;
+        };
+        let element = &line[start..];
+        let Some((params, rest)) = params(element) else {
+            return Line::Torn("its structured data is cut or broken");
+        };
+        match stored(element, &params, rest) {
+            Some(stored) => Line::Stored(Box::new(stored)),
+            None => Line::Torn("its structured data lacks params, or they have no sense"),
+        }
+    }
+}
+
+fn stored(element: &str, params: &BTreeMap<&str, String>, rest: &str) -> Option<Stored> {
+    let param = |name: &str| params.get(name).map(String::as_str);
+    let msg = rest.strip_prefix(' ').unwrap_or(rest);
+    let mut stored = Stored {
+        chain: param("chain")?.to_owned(),
+        seq: param("seq")?.parse().ok()?,
+        hash: param("hash")?.parse().ok()?,
+        prev: param("prev")?.parse().ok()?,
+        sig: BASE64_STANDARD
+            .decode(param("sig")?)
+            .ok()?
+            .try_into()
+            .ok()?,
+        reduced: param("reduced") == Some("1"),
+        digest: Hash(Sha256::digest(element).into()),
+        event: None,
+        fault: None,
+    };
+    let len: usize = param("len")?.parse().ok()?;
+    let (id, sha) = (param("id")?, param("sha")?);
+    stored.fault = match msg.len() {
+        shorter if shorter < len => Some(Fault::Truncated),
+        _ if hex::encode(Sha256::digest(msg)) != sha => Some(Fault::Altered("sha")),
+        _ if stored.reduced => None,
+        _ => match whole(msg, &stored, id) {
+            Ok(event) => {
+                stored.event = Some(event);
+                None
+            }
+            Err(param) => Some(Fault::Altered(param)),
+        },
+    };
+    Some(stored)
+}
+
+/// The event of a whole message, or which param it contradicts.
+fn whole(msg: &str, stored: &Stored, id: &str) -> Result<Event, &'static str> {
+    let body = restored(msg).ok_or("hash")?;
+    let leaf = Sha256::new_with_prefix([0]).chain_update(&body).finalize();
+    if stored.hash != Hash(leaf.into()) {
+        return Err("hash");
+    }
+    let envelope = Envelope::from_body(body.as_bytes()).map_err(|_| "hash")?;
+    if envelope.seq != stored.seq {
+        return Err("seq");
+    }
+    if envelope.prev != stored.prev {
+        return Err("prev");
+    }
+    match envelope.event.id.to_string() == id {
+        true => Ok(envelope.event),
+        false => Err("id"),
+    }
+}
+
+/// The params of the element that `text` begins with, un-escaped, and what is after it.
+fn params(text: &str) -> Option<(BTreeMap<&str, String>, &str)> {
+    let mut found = BTreeMap::new();
+    let mut rest = &text[text.find([' ', ']'])?..];
+    loop {
+        if let Some(after) = rest.strip_prefix(']') {
+            return Some((found, after));
+        }
+        rest = rest.strip_prefix(' ')?;
+        let (name, value) = rest.split_once("=\"")?;
+        let mut read = String::new();
+        let mut chars = value.char_indices();
+        let end = loop {
+            match chars.next()? {
+                (at, '"') => break at,
+                (_, '\\') => match chars.next()?.1 {
+                    c @ ('"' | '\\' | ']') => read.push(c),
+                    c => read.extend(['\\', c]),
+                },
+                (_, c) => read.push(c),
+            }
+        };
+        // Twice the same name would be read in two ways.
+        if found.insert(name, read).is_some() {
+            return None;
+        }
+        rest = &value[end + 1..];
+    }
+}
+
+/// The body of which MSG is the ASCII form: every `\uXXXX` from `\u007f` upwards undone.
+pub(super) fn restored(msg: &str) -> Option<String> {
+    if !msg.contains("\\u") {
+        return Some(msg.to_owned());
+    }
+    let mut units: Vec<u16> = Vec::with_capacity(msg.len());
+    let mut chars = msg.chars();
+    while let Some(c) = chars.next() {
+        if c != '\\' {
+            units.extend(c.encode_utf16(&mut [0; 2]).iter());
+            continue;
+        }
+        let escape = chars.next()?;
+        if escape != 'u' {
+            units.push(u16::from(b'\\'));
+            units.extend(escape.encode_utf16(&mut [0; 2]).iter());
+            continue;
+        }
+        let digits: String = chars.by_ref().take(4).collect();
+        match u16::from_str_radix(&digits, 16) {
+            Ok(unit) if unit >= 0x7f => units.push(unit),
+            _ => units.extend("\\u".encode_utf16().chain(digits.encode_utf16())),
+        }
+    }
+    String::from_utf16(&units).ok()
+}

@@ -1,0 +1,182 @@
+use super::*;
+use crate::format::EntryView;
+use crate::format::rfc5424::Form;
+use ledger::clock::SystemClock;
+use ledger::{Options, Reader};
+use schemas::kinds::people::AuthSucceeded;
+use tempfile::TempDir;
+
+/// A ledger of ten entries, and its messages as a receiver writes them.
+struct Sent {
+    _dir: TempDir,
+    reader: Reader,
+    lines: Vec<String>,
+}
+
+impl Sent {
+    fn new() -> Sent {
+        let dir = TempDir::new().expect("a directory");
+        ledger::create(dir.path(), "example.com/log", &SystemClock).expect("creates");
+        let (appender, reader) = ledger::open(dir.path(), Options::default()).expect("opens");
+        for n in 1..10 {
+            let data = AuthSucceeded {
+                subject: format!("user:e{n}").parse().expect("sound"),
+                method: "token".parse().expect("sound"),
+            };
+            let actor = "service:desk".parse().expect("sound");
+            let event = Event::new(appender.new_id(), actor, data);
+            let session = Some("会議 \"]\\".parse().expect("sound"));
+            appender
+                .append(vec![event.in_session(session).into()])
+                .expect("appends");
+        }
+        let form = Form::new(None, 32_473, 8_000).expect("sound");
+        let line = |seq| {
+            let entry = reader.entry(seq).expect("reads");
+            let message = form.message(&EntryView::of(reader.origin(), &entry), 1);
+            String::from_utf8(message).expect("ASCII")
+        };
+        let lines = (0..10).map(line).collect();
+        Sent {
+            _dir: dir,
+            reader,
+            lines,
+        }
+    }
+
+    fn key(&self) -> Trust {
+        Trust {
+            vkey: Some(self.reader.key_in_force()),
+            ledger: None,
+        }
+    }
+
+    fn ledger(&self) -> Trust {
+        Trust {
+            vkey: None,
+            ledger: Some(self.reader.clone()),
+        }
+    }
+}
+
+fn checked(lines: &[String], trust: &Trust) -> (Report, Chain) {
+    let text = lines.join("\n");
+    let mut report = check(text.as_bytes(), trust).expect("reads");
+    let chain = report.chains.remove("example.com/log").unwrap_or_default();
+    (report, chain)
+}
+
+/// How many gaps, truncated, altered, forged.
+fn faults(lines: &[String], trust: &Trust) -> [u64; 4] {
+    let (_, chain) = checked(lines, trust);
+    [
+        chain.gaps.count,
+        chain.truncated.count,
+        chain.altered.count,
+        chain.forged.count,
+    ]
+}
+
+#[test]
+fn what_came_whole_is_clean_whatever_its_order_and_however_often() {
+    let sent = Sent::new();
+    let mut lines = sent.lines.clone();
+    lines.extend_from_slice(&sent.lines[3..]);
+    lines.swap(4, 6);
+    lines.push("<13>1 - host cron - - - nothing of ours".to_owned());
+    for trust in [Trust::default(), sent.key(), sent.ledger()] {
+        let (report, chain) = checked(&lines, &trust);
+        assert!(report.is_clean() && chain.is_clean(), "{chain:?}");
+        assert_eq!((chain.first, chain.last, chain.entries), (0, 9, 10));
+        assert_eq!((chain.duplicates, report.other), (7, 1));
+    }
+}
+
+#[test]
+fn a_gap_is_named_by_its_ends() {
+    let sent = Sent::new();
+    let mut lines = sent.lines.clone();
+    lines.drain(3..6);
+    let (_, chain) = checked(&lines, &sent.key());
+    assert_eq!(chain.gaps.first, [Gap { first: 3, last: 5 }]);
+    assert!(!chain.is_clean());
+}
+
+#[test]
+fn what_was_cut_is_told_from_what_was_altered() {
+    let sent = Sent::new();
+    let with = |change: &dyn Fn(&mut String)| {
+        let mut lines = sent.lines.clone();
+        change(&mut lines[5]);
+        faults(&lines, &Trust::default())
+    };
+    assert_eq!(with(&|line| line.truncate(line.len() - 9)), [1, 1, 0, 0]);
+    assert_eq!(
+        with(&|line| *line = line.replace("user:e5", "user:e6")),
+        [1, 0, 1, 0]
+    );
+    assert_eq!(
+        with(&|line| *line = line.replace(" seq=\"5\"", " seq=\"50\"")),
+        [1, 0, 1, 0]
+    );
+    // Cut inside of the structured data: no position can be believed.
+    let mut lines = sent.lines.clone();
+    lines[5].truncate(150);
+    let (report, _) = checked(&lines, &Trust::default());
+    assert_eq!(report.torn.count, 1);
+}
+
+/// A message made anew, with every param right but the signature.
+fn forged(line: &str) -> String {
+    let (head, msg) = line.split_once("] {").expect("MSG");
+    let msg = format!("{{{}", msg.replace("user:e5", "user:e7"));
+    let mut head = head.to_owned();
+    let mut set = |name: &str, value: String| {
+        let start = head.find(&format!(" {name}=\"")).expect("param") + name.len() + 3;
+        let end = start + head[start..].find('"').expect("end");
+        head.replace_range(start..end, &value);
+    };
+    let body = stored::restored(&msg).expect("JSON");
+    use sha2::{Digest, Sha256};
+    let leaf = Sha256::new_with_prefix([0]).chain_update(body).finalize();
+    set("hash", hex::encode(leaf));
+    set("sha", hex::encode(Sha256::digest(&msg)));
+    format!("{head}] {msg}")
+}
+
+#[test]
+fn a_forger_is_found_by_the_chain_the_key_and_the_ledger() {
+    let sent = Sent::new();
+    let mut lines = sent.lines.clone();
+    lines[5] = forged(&lines[5]);
+    assert_ne!(lines[5], sent.lines[5]);
+    // Without a key: the entry after it names another hash.
+    assert_eq!(faults(&lines, &Trust::default())[3], 1);
+    for trust in [sent.key(), sent.ledger()] {
+        assert_eq!(faults(&lines, &trust), [1, 0, 0, 1]);
+    }
+    // A second version beside the true one.
+    let mut lines = sent.lines.clone();
+    lines.push(forged(&sent.lines[5]));
+    for trust in [Trust::default(), sent.key(), sent.ledger()] {
+        assert_eq!(faults(&lines, &trust), [0, 0, 0, 1]);
+    }
+}
+
+#[test]
+fn another_log_of_the_same_name_is_forged_to_who_holds_the_key() {
+    let (sent, other) = (Sent::new(), Sent::new());
+    assert_eq!(faults(&other.lines, &Trust::default()), [0; 4]);
+    assert_eq!(faults(&other.lines, &sent.key())[3], 10);
+    assert_eq!(faults(&other.lines, &sent.ledger())[3], 10);
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_bytes_break_it(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..300), cut in 0..700usize) {
+        let mut text = b"[daicho@1 chain=\"a\" seq=\"1\" hash=\"".to_vec();
+        text.truncate(cut % 40);
+        text.extend(bytes);
+        let _ = check(&text[..], &Trust::default()).expect("reads");
+    }
+}
