@@ -3,13 +3,15 @@ use crate::commands::read_policy;
 use crate::outcome::{Done, Failure, Outcome};
 use crate::timestamp::read_authority;
 use anyhow::Context;
+use exporters::check::checkpoints;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ledger::Layout;
 use ledger::note::{KeyError, Note};
 use ledger::verify::{Check, CheckedCheckpoint, Finding, Report, Trust, VerifyError, verify};
 use ledger::witness::{Policy, PolicyLog};
-use std::io::Write;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{BufReader, Read, Write};
+use std::path::{Path, PathBuf};
 
 pub fn run(cli: &Cli, args: &Verify) -> Done {
     let mut trust = trust(args.vkey.as_deref(), &args.checkpoint)?;
@@ -82,11 +84,30 @@ pub fn trust(vkey: Option<&str>, checkpoints: &[PathBuf]) -> Result<Trust, Failu
         ..Trust::default()
     };
     for path in checkpoints {
-        let note =
-            std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
-        trust.checkpoints.push((path.display().to_string(), note));
+        let read = notes(path).with_context(|| format!("{} cannot be read", path.display()))?;
+        let named = read
+            .into_iter()
+            .map(|note| (path.display().to_string(), note));
+        trust.checkpoints.extend(named);
     }
     Ok(trust)
+}
+
+/// No note is as long.
+const MAX_NOTE: u64 = 1 << 20;
+
+/// A note, or the newest of those in what a SIEM stored.
+fn notes(path: &Path) -> std::io::Result<Vec<Vec<u8>>> {
+    let mut start = Vec::new();
+    File::open(path)?.take(MAX_NOTE).read_to_end(&mut start)?;
+    if Note::parse(&start).is_err() {
+        let stored = checkpoints(BufReader::new(File::open(path)?))?;
+        if !stored.is_empty() {
+            return Ok(stored.into_iter().map(String::into_bytes).collect());
+        }
+    }
+    // Whatever is wrong with it, the check says.
+    Ok(vec![start])
 }
 
 /// Verifies, with a bar on the terminal.

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 /// A ledger of ten entries, and its messages as a receiver writes them.
 struct Sent {
     _dir: TempDir,
+    appender: ledger::Appender,
     reader: Reader,
     lines: Vec<String>,
 }
@@ -30,18 +31,21 @@ impl Sent {
                 .append(vec![event.in_session(session).into()])
                 .expect("appends");
         }
-        let form = Form::new(None, 32_473, 8_000).expect("sound");
-        let line = |seq| {
-            let entry = reader.entry(seq).expect("reads");
-            let message = form.message(&EntryView::of(reader.origin(), &entry), 1);
-            String::from_utf8(message).expect("ASCII")
-        };
-        let lines = (0..10).map(line).collect();
+        let lines = (0..10).map(|seq| line(&reader, seq)).collect();
         Sent {
             _dir: dir,
+            appender,
             reader,
             lines,
         }
+    }
+
+    /// With the event that carries the checkpoint of size 10.
+    fn checkpointed(&mut self) -> &[String] {
+        let event = self.appender.checkpoint_event();
+        self.appender.append(vec![event]).expect("appends");
+        self.lines.push(line(&self.reader, 10));
+        &self.lines
     }
 
     fn key(&self) -> Trust {
@@ -57,6 +61,13 @@ impl Sent {
             ledger: Some(self.reader.clone()),
         }
     }
+}
+
+fn line(reader: &Reader, seq: u64) -> String {
+    let form = Form::new(None, 32_473, 8_000).expect("sound");
+    let entry = reader.entry(seq).expect("reads");
+    let message = form.message(&EntryView::of(reader.origin(), &entry), 1);
+    String::from_utf8(message).expect("ASCII")
 }
 
 fn checked(lines: &[String], trust: &Trust) -> (Report, Chain) {
@@ -169,6 +180,24 @@ fn another_log_of_the_same_name_is_forged_to_who_holds_the_key() {
     assert_eq!(faults(&other.lines, &Trust::default()), [0; 4]);
     assert_eq!(faults(&other.lines, &sent.key())[3], 10);
     assert_eq!(faults(&other.lines, &sent.ledger())[3], 10);
+}
+
+#[test]
+fn checkpoints_come_back_as_the_notes_that_the_log_signed() {
+    let mut sent = Sent::new();
+    let stored = sent.checkpointed().join("\n");
+    let notes = checkpoints(stored.as_bytes()).expect("reads");
+    assert_eq!(notes.len(), 1);
+    let opened = ledger::Checkpoint::open(notes[0].as_bytes(), &sent.reader.key_in_force());
+    let opened = opened.expect("the signature holds");
+    assert_eq!(opened.size, 10);
+    assert_eq!(opened.root, sent.reader.root_at(10).expect("a root"));
+    assert_eq!(
+        checkpoints(sent.lines[..10].join("\n").as_bytes())
+            .expect("reads")
+            .len(),
+        0
+    );
 }
 
 proptest::proptest! {
