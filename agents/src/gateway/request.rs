@@ -169,8 +169,13 @@ fn list<'a>(object: &Object<'a>, key: &str) -> Option<Vec<&'a RawValue>> {
     parse(object.get(key)?)
 }
 
+/// A list or an object. That a long text is none would be an error that spells the text out.
 fn parse<'a, T: serde::Deserialize<'a>>(raw: &'a RawValue) -> Option<T> {
-    serde_json::from_str(raw.get()).ok()
+    let json = raw.get();
+    if json.starts_with('"') {
+        return None;
+    }
+    serde_json::from_str(json).ok()
 }
 
 fn value<T: serde::de::DeserializeOwned>(object: &Object, key: &str) -> Option<T> {
