@@ -9,5 +9,6 @@ pub mod hooks;
 pub mod limits;
 pub mod masking;
 mod once;
+mod pattern;
 pub mod registry;
 pub mod scanner;

@@ -11,6 +11,7 @@ mod spent;
 pub use money::Money;
 pub use spent::{Spent, Tokens, Used};
 
+use crate::pattern::fits;
 use schemas::kinds::traffic::{LimitKind, LimitReached};
 use schemas::{Actor, EventId, Hash, Label, Name, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -45,7 +46,7 @@ pub struct Limits {
     pub cost_per_day: Option<Money>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost_per_month: Option<Money>,
-    /// Names of models; with `*` at its end, every model that begins so.
+    /// Names of models; `*` stands for anything.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub models: Option<Vec<Label>>,
     /// Host and port of providers.
@@ -218,7 +219,9 @@ impl LimitPolicy {
     }
 
     fn price(&self, model: &str) -> Option<&Price> {
-        self.price.iter().find(|price| fits(&price.model, model))
+        self.price
+            .iter()
+            .find(|price| fits(price.model.as_str(), model))
     }
 
     fn reached(&self, asking: &Asking, of: Actor, limit: LimitKind) -> LimitReached {
@@ -244,7 +247,8 @@ impl Models {
         let name = model.map_or("", Label::as_str);
         for (of, limits) in self.policy.over(&self.asking) {
             let models = limits.models.as_ref();
-            let allowed = models.is_none_or(|allowed| allowed.iter().any(|one| fits(one, name)));
+            let allowed =
+                models.is_none_or(|allowed| allowed.iter().any(|one| fits(one.as_str(), name)));
             let priced = !limits.limits_cost() || self.policy.price(name).is_some();
             let kind = match (allowed, priced) {
                 (false, _) => LimitKind::Models,
@@ -276,13 +280,6 @@ impl Limits {
             models: self.models.clone().or_else(|| each.models.clone()),
             upstreams: self.upstreams.clone().or_else(|| each.upstreams.clone()),
         }
-    }
-}
-
-fn fits(pattern: &Label, model: &str) -> bool {
-    match pattern.as_str().strip_suffix('*') {
-        Some(start) => model.starts_with(start),
-        None => model == pattern.as_str(),
     }
 }
 

@@ -85,6 +85,14 @@ fn check(cli: &Cli, args: &ExportCheck) -> Done {
             "have the receiver store the structured data: in rsyslog the template RSYSLOG_SyslogProtocol23Format",
         ));
     }
+    let asked = args.vkey.is_some() || args.ledger;
+    let vouched = |chain: &Chain| chain.vouched != Vouched::Nothing;
+    if asked && report.is_clean() && !report.chains.values().any(vouched) {
+        return Err(Failure::msg(
+            "no message in the file is of the log that --vkey or --ledger names: none was checked",
+            "compare the chains above with the name in the key",
+        ));
+    }
     Ok(match report.is_clean() {
         true => Outcome::Well,
         false => Outcome::Wrong,

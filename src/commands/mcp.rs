@@ -25,6 +25,9 @@ use std::time::{Duration, Instant};
 /// For one answer of `daicho serve`.
 const TIMEOUT_SECONDS: u64 = 25;
 
+/// Calls at a time: each has a thread while it is decided.
+const MOST_CALLS: usize = 256;
+
 /// Between two looks at a draft that is waited for.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -60,6 +63,10 @@ pub fn run(args: &Mcp) -> Done {
     let theirs = Arc::clone(&proxy);
     std::thread::spawn(move || theirs.read_client(std::io::stdin()));
     let read = proxy.read_server(from_server);
+    if read.is_err() {
+        // It may go on writing to nobody for ever.
+        proxy.part(Duration::ZERO);
+    }
     let ended = proxy.ended();
     proxy.leave_none_waiting();
     // It is over in any case; what the log lacks then is an end.
@@ -147,6 +154,9 @@ impl Proxy {
 
     /// Decided in a thread of its own: one that waits holds up no other.
     fn begin(self: &Arc<Self>, call: Call) {
+        if self.calls().len() >= MOST_CALLS {
+            return self.send_client(&call.failed("too many calls at a time; try again later"));
+        }
         let key = call.id.to_string();
         let state = State::Decided { taken_back: false };
         if let Some(before) = self.calls().insert(key.clone(), state) {

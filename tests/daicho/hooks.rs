@@ -2,7 +2,6 @@
 
 use crate::world::{Ledger, Ran, Server, cannot_run, daicho, has, run};
 use serde_json::{Value, json};
-use std::process::Command;
 
 const CARD: &str = "5555-5555-5555-4444";
 
@@ -15,10 +14,7 @@ struct World {
 impl World {
     fn new() -> World {
         let ledger = Ledger::new();
-        let token = ledger.run(&["--json", "agents", "register", "dev"]).lines()[0]["token"]
-            .as_str()
-            .unwrap()
-            .to_owned();
+        let token = ledger.register("dev");
         let server = ledger.serve();
         World {
             ledger,
@@ -100,18 +96,7 @@ fn an_outward_use_of_a_tool_waits_for_somebody_s_signature_and_goes_once() {
     let shown = world.ledger.run(&["approvals", "show", &approval]).ok();
     assert!(shown.contains("git push origin main"), "{shown}");
 
-    let key = world.ledger.beside("s002");
-    let made = Command::new("ssh-keygen")
-        .args(["-q", "-t", "ed25519", "-N", "", "-C", "x", "-f"])
-        .arg(&key)
-        .status();
-    assert!(made.unwrap().success());
-    let key = key.display().to_string();
-    let public = format!("{key}.pub");
-    world
-        .ledger
-        .run(&["users", "activate", "s002", "--key", &public])
-        .ok();
+    let key = world.ledger.approver("s002");
     let approve = [
         "approvals",
         "approve",

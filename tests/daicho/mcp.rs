@@ -42,10 +42,7 @@ impl World {
         let mut config = std::fs::read_to_string(&path).unwrap();
         config.push_str(rules);
         std::fs::write(&path, config).unwrap();
-        let token = ledger.run(&["--json", "agents", "register", "dev"]).lines()[0]["token"]
-            .as_str()
-            .unwrap()
-            .to_owned();
+        let token = ledger.register("dev");
         let server = ledger.serve();
         World {
             ledger,
@@ -176,14 +173,7 @@ fn a_draft_runs_once_it_is_granted() {
     assert!(held[0].0 && held[0].1.contains(&approval), "{held:?}");
     assert!(!Path::new(&target).exists());
 
-    let key = world.ledger.beside("s002").display().to_string();
-    let made = Command::new("ssh-keygen")
-        .args(["-q", "-t", "ed25519", "-N", "", "-C", "x", "-f", &key])
-        .status();
-    assert!(made.unwrap().success());
-    let public = format!("{key}.pub");
-    let activate = ["users", "activate", "s002", "--key", &public];
-    world.ledger.run(&activate).ok();
+    let key = world.ledger.approver("s002");
     let approve = |approval: &str| {
         let approve = [
             "approvals",

@@ -1,6 +1,6 @@
 //! A scanner's real report, a patch, a decision: bandit finds, OpenSSH judges the signature.
 
-use crate::world::{Ledger, cannot_run, has};
+use crate::world::{Ledger, cannot_run, has, ssh_key};
 use serde_json::Value;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -8,16 +8,6 @@ use std::process::{Command, Stdio};
 const SOURCE: &str =
     "import subprocess\n\n\ndef show(path):\n    subprocess.call('cat ' + path, shell=True)\n";
 const PATCH: &str = "--- a/tool.py\n+++ b/tool.py\n@@ -2,4 +2,4 @@\n \n \n def show(path):\n-    subprocess.call('cat ' + path, shell=True)\n+    subprocess.call(['cat', path])\n";
-
-fn key(dir: &Path, name: &str) -> String {
-    let path = dir.join(name);
-    let mut command = Command::new("ssh-keygen");
-    command
-        .args(["-q", "-t", "ed25519", "-N", "", "-C", "someone", "-f"])
-        .arg(&path);
-    assert!(command.status().unwrap().success());
-    path.display().to_string()
-}
 
 fn field(line: &Value, name: &str) -> String {
     line[name].as_str().unwrap().to_owned()
@@ -69,7 +59,7 @@ fn from_a_scanner_s_finding_to_an_approved_patch_that_applies_once() {
         "an open finding above the limit"
     );
 
-    let (mine, theirs) = (key(&keys, "s001"), key(&keys, "s002"));
+    let (mine, theirs) = (ssh_key(&keys.join("s001")), ssh_key(&keys.join("s002")));
     ledger
         .run(&["users", "activate", "s001", "--key", &format!("{mine}.pub")])
         .ok();

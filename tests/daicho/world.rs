@@ -138,6 +138,21 @@ impl Ledger {
         self.dir.with_file_name(name)
     }
 
+    /// Registers an agent; gives its token.
+    pub fn register(&self, agent: &str) -> String {
+        let told = self.run(&["--json", "agents", "register", agent]).lines();
+        told[0]["token"].as_str().unwrap().to_owned()
+    }
+
+    /// Activates a user with a key that OpenSSH makes; gives the key's path.
+    pub fn approver(&self, user: &str) -> String {
+        let key = ssh_key(&self.beside(user));
+        let public = format!("{key}.pub");
+        self.run(&["users", "activate", user, "--key", &public])
+            .ok();
+        key
+    }
+
     #[track_caller]
     pub fn run<S: AsRef<OsStr>>(&self, args: &[S]) -> Ran {
         self.run_with(args, b"")
@@ -260,6 +275,16 @@ pub fn with_content(mut event: Value, text: &str) -> Value {
 
 pub fn ndjson(events: &[Value]) -> String {
     events.iter().map(|event| format!("{event}\n")).collect()
+}
+
+/// Has OpenSSH make an Ed25519 key, and its public half beside it.
+pub fn ssh_key(path: &Path) -> String {
+    let mut command = Command::new("ssh-keygen");
+    command
+        .args(["-q", "-t", "ed25519", "-N", "", "-C", "someone", "-f"])
+        .arg(path);
+    assert!(command.status().unwrap().success());
+    path.display().to_string()
 }
 
 /// What a program on the path says of itself, if it is there.
