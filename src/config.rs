@@ -1,5 +1,9 @@
 //! `daicho.toml`: parsed into types that cannot be half right.
 
+mod mcp;
+
+pub use mcp::{McpAt, McpName, McpServer};
+
 use crate::door::operator_token_file;
 use crate::outcome::Failure;
 use crate::server::gateway::{self, KeyHeader, ProviderKey, UpstreamError};
@@ -37,6 +41,8 @@ pub struct Config {
     pub limits: LimitPolicy,
     /// What agents' tools may do.
     pub tools: ToolPolicy,
+    /// Tool servers that agents reach at `/mcp/{name}`.
+    pub mcp: BTreeMap<McpName, McpServer>,
     /// Who receives what leaves.
     pub vendors: Vendors,
     pub approvals: Approvals,
@@ -228,6 +234,7 @@ impl Default for Config {
             classes: ClassPolicy::default(),
             limits: LimitPolicy::default(),
             tools: ToolPolicy::default(),
+            mcp: BTreeMap::new(),
             vendors: Vendors::default(),
             approvals: Approvals::default(),
             report: Report::default(),

@@ -12,6 +12,7 @@ mod files;
 mod intake;
 mod keyring;
 mod masking;
+mod mcp;
 mod outcome;
 mod pkcs11;
 mod policies;

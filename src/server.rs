@@ -4,12 +4,14 @@ mod api;
 mod console;
 pub mod gateway;
 mod health;
+mod mcp;
 mod node;
 mod tiles;
 mod timestamps;
 mod witnesses;
 mod work;
 
+pub use mcp::check as check_mcp;
 pub use node::Node;
 pub use work::news;
 
@@ -40,6 +42,7 @@ fn router(node: Node) -> Router {
     router
         .merge(console::routes())
         .merge(health::routes())
+        .merge(mcp::routes())
         .nest("/api/v1", api::routes())
         .nest("/log", tiles::routes())
         .nest("/hooks", gateway::hook_routes())
@@ -59,11 +62,18 @@ pub async fn serve(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Done {
     let work = work::start(&node);
-    let gateway = Arc::clone(&node.gateway);
+    let (gateway, mcp) = (Arc::clone(&node.gateway), Arc::clone(&node.mcp));
+    let sessions = Arc::clone(&mcp);
+    let stop = async move {
+        stop.await;
+        sessions.stop();
+    };
     let served = axum::serve(listener, app(node))
         .with_graceful_shutdown(stop)
         .await;
     gateway.idle().await;
+    mcp.stop();
+    mcp.idle().await;
     work.stop().await;
     served.map_err(|error| Failure::new(error, "see the cause; the ledger was closed cleanly"))?;
     Ok(Outcome::Well)

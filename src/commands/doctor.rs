@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::door::address_file;
 use crate::outcome::{Done, Outcome};
 use crate::policies;
-use crate::server::news;
+use crate::server::{self, news};
 use crate::timestamp::Client;
 use crate::views::Views;
 use ledger::clock::{Clock, SystemClock};
@@ -58,6 +58,7 @@ pub fn run(cli: &Cli) -> Done {
             checks.push(("time stamps", time_stamps(reader, config)));
         }
         checks.push(("receivers", receivers(&layout, config)));
+        checks.push(("tool servers", tool_servers(config)));
     }
     let version = capture::version();
     let settings = capture::on_this_host(&managed_dir(), version.as_deref());
@@ -96,6 +97,16 @@ fn provider_keys(config: &Config) -> Seen {
     Ok(match there.as_slice() {
         [] => format!("the gateway would be closed: {}", without.join("; ")),
         there => format!("there for {}", there.join(" and ")),
+    })
+}
+
+fn tool_servers(config: &Config) -> Seen {
+    for (name, server) in &config.mcp {
+        server::check_mcp(server).map_err(|why| format!("[mcp.{}] {why}", name.as_str()))?;
+    }
+    Ok(match config.mcp.len() {
+        0 => "none is configured".to_owned(),
+        count => format!("{count} configured"),
     })
 }
 

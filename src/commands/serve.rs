@@ -46,6 +46,9 @@ pub fn run(cli: &Cli, args: &Serve) -> Done {
             Provider::OpenAi => say!("gateway  OPENAI_BASE_URL=http://{address}/openai/v1"),
         }
     }
+    for name in node.mcp.names() {
+        say!("mcp      http://{address}/mcp/{name}");
+    }
     let done = runtime.block_on(server::serve(listener, node, stop));
     let _ = std::fs::remove_file(address_file(&layout));
     done

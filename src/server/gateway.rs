@@ -22,8 +22,9 @@ mod hooks;
 mod limiter;
 mod upstream;
 
-pub use hooks::routes as hook_routes;
-pub use upstream::{KeyHeader, ProviderKey, Upstream, UpstreamError};
+pub(in crate::server) use fault::Fault;
+pub use hooks::{routes as hook_routes, state as draft_state, tell};
+pub use upstream::{KeyHeader, ProviderKey, Upstream, UpstreamError, checked_address};
 
 use crate::policies::InForce;
 use crate::views::Views;
@@ -38,7 +39,6 @@ use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use exchange::{Exchange, Outbound};
-use fault::Fault;
 use futures_util::StreamExt;
 use ledger::{AppendError, Appender, Submission};
 use limiter::{Coming, Within};
@@ -49,6 +49,7 @@ use schemas::{Actor, Event, EventId, Label, Name};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
+use zeroize::Zeroizing;
 
 /// What the provider takes at most; more would be refused there.
 const BODY_LIMIT: usize = 32 << 20;
@@ -192,10 +193,21 @@ fn ended() -> AppendError {
 
 /// Reads a body whole, as far as it is allowed to go.
 async fn read_body(headers: &HeaderMap, body: Body) -> Result<Capture, Fault> {
+    let mut bytes = read_bytes(headers, body).await?;
+    Ok(Capture::new(std::mem::take(&mut *bytes)))
+}
+
+pub(super) async fn read_bytes(
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Zeroizing<Vec<u8>>, Fault> {
     let length = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|l| l.to_str().ok()?.parse().ok());
-    let mut bytes = Vec::with_capacity(length.unwrap_or(0_usize).min(BODY_LIMIT));
+    // What was read is wiped in any case, not just forgotten.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(
+        length.unwrap_or(0_usize).min(BODY_LIMIT),
+    ));
     let mut seen = 0_usize;
     let mut stream = body.into_data_stream();
     loop {
@@ -214,12 +226,10 @@ async fn read_body(headers: &HeaderMap, body: Body) -> Result<Capture, Fault> {
             }
         }
     }
-    // A Capture in any case: what was read is wiped, not just forgotten.
-    let capture = Capture::new(bytes);
     if seen > BODY_LIMIT {
         Err(Fault::too_large(BODY_LIMIT))
     } else {
-        Ok(capture)
+        Ok(bytes)
     }
 }
 

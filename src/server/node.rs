@@ -1,4 +1,5 @@
 use super::gateway::{Gateway, ProviderKey, Side, Upstream};
+use super::mcp::Sessions;
 use super::timestamps::Timestamps;
 use super::witnesses::Witnesses;
 use crate::commands::open_failed;
@@ -30,6 +31,8 @@ pub struct Node {
     /// SHA-256 of the operator's token.
     pub operator: Hash,
     pub gateway: Arc<Gateway>,
+    /// Tool servers, and who is at work with them.
+    pub mcp: Arc<Sessions>,
     /// Of the providers whose key was given.
     upstreams: BTreeMap<Provider, Arc<Upstream>>,
     /// One per receiver of the log.
@@ -85,6 +88,7 @@ impl Node {
         );
         let gateway = Gateway::new(appender.clone(), rules, Arc::clone(&views));
         let gateway = Arc::new(gateway);
+        let mcp = Arc::new(Sessions::new(config.mcp));
         let witnesses = Witnesses::open(config.witness, data, &reader)?.map(Arc::new);
         let timestamps = Timestamps::open(&config.timestamp, data, &reader)?.map(Arc::new);
         let mut forwarders = Vec::new();
@@ -110,6 +114,7 @@ impl Node {
             guard,
             operator,
             gateway,
+            mcp,
             upstreams,
             forwarders,
             witnesses,

@@ -38,6 +38,10 @@ fn a_sound_ledger_is_well_and_each_fault_is_named() {
     wrong("configuration");
     std::fs::write(&config, "[masking]\nallow_test_cards = true\n").unwrap();
     wrong("daicho.toml changes masking, which is not adopted");
+    std::fs::write(&config, "[mcp.x]\ncommand = ['/nowhere/x']\n").unwrap();
+    wrong("[mcp.x] /nowhere/x is not found");
+    std::fs::write(&config, "[mcp.x]\nurl = 'http://example.com/mcp'\n").unwrap();
+    wrong("[mcp.x] http://example.com/mcp cannot be an upstream");
     std::fs::write(&config, sound).unwrap();
     let checkpoint = ledger.dir.join("checkpoint");
     std::fs::remove_file(&checkpoint).unwrap();

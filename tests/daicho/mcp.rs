@@ -1,4 +1,6 @@
-//! Official MCP servers behind `daicho mcp`, called by the official clients.
+//! Official MCP servers behind `daicho mcp` and `/mcp/{server}`, called by the official clients.
+
+mod http;
 
 use crate::world::{Ledger, Server, cannot_run, has, run, walk};
 use serde_json::{Value, json};
@@ -51,8 +53,8 @@ impl World {
         }
     }
 
-    /// `client` and its arguments up to COMMAND, then daicho before a server.
-    fn client(&self, client: &str, calls: &Value, more: &[&str], server: &str) -> Command {
+    /// A client that makes these calls, but for what it speaks to.
+    fn caller(&self, client: &str, calls: &Value) -> Command {
         let (program, script) = match client {
             "python" => (tools("venv/bin/python"), "mcp_client.py"),
             _ => (PathBuf::from("node"), "mcp-client.mjs"),
@@ -65,15 +67,36 @@ impl World {
                     .join(script),
             )
             .arg(calls.to_string())
+            .env("AGENT_TOKEN", &self.token)
+            .current_dir(&self.ledger.dir);
+        command
+    }
+
+    /// `client` and its arguments up to COMMAND, then daicho before a server.
+    fn client(&self, client: &str, calls: &Value, more: &[&str], server: &str) -> Command {
+        let mut command = self.caller(client, calls);
+        command
             .arg(env!("CARGO_BIN_EXE_daicho"))
             .args(["mcp", "--name", "files", "--url", &self.server.url("")])
             .args(["--token-env", "AGENT_TOKEN"])
             .args(more)
             .args(["--", "node"])
-            .arg(tools("node_modules/@modelcontextprotocol").join(server))
-            .env("AGENT_TOKEN", &self.token)
-            .current_dir(&self.ledger.dir);
+            .arg(server_path(server));
         command
+    }
+
+    /// The number of the newest draft that waits.
+    fn waiting(&self) -> Option<String> {
+        let rows = ["--json", "approvals", "list", "--state", "requested"];
+        let rows = self.ledger.run(&rows).lines();
+        let approval = |row: &Value| row["approval"].as_str().unwrap().to_owned();
+        rows.last().map(approval)
+    }
+
+    fn approve(&self, approval: &str, key: &str) {
+        let by = ["--by", "user:s002", "--key", key];
+        let approve = [&["approvals", "approve", approval][..], &by].concat();
+        self.ledger.run(&approve).ok();
     }
 
     fn events(&self, kind: &str) -> Vec<Value> {
@@ -81,6 +104,10 @@ impl World {
         all.retain(|entry| entry["kind"] == kind);
         all
     }
+}
+
+fn server_path(server: &str) -> PathBuf {
+    tools("node_modules/@modelcontextprotocol").join(server)
 }
 
 #[track_caller]
@@ -161,32 +188,12 @@ fn a_draft_runs_once_it_is_granted() {
     };
     // The agent hears the number and goes on.
     let held = seen(client(&write("山田太郎さんへ"), &[]));
-    let waiting = || {
-        let rows = world
-            .ledger
-            .run(&["--json", "approvals", "list", "--state", "requested"]);
-        let rows = rows.lines();
-        rows.last()
-            .map(|row| row["approval"].as_str().unwrap().to_owned())
-    };
-    let approval = waiting().unwrap();
+    let approval = world.waiting().unwrap();
     assert!(held[0].0 && held[0].1.contains(&approval), "{held:?}");
     assert!(!Path::new(&target).exists());
 
     let key = world.ledger.approver("s002");
-    let approve = |approval: &str| {
-        let approve = [
-            "approvals",
-            "approve",
-            approval,
-            "--by",
-            "user:s002",
-            "--key",
-            &key,
-        ];
-        world.ledger.run(&approve).ok()
-    };
-    approve(&approval);
+    world.approve(&approval, &key);
     // Exactly what was granted, unmasked; and once.
     let done = seen(client(&write("山田太郎さんへ"), &[]));
     assert!(!done[0].0, "{done:?}");
@@ -197,9 +204,9 @@ fn a_draft_runs_once_it_is_granted() {
     let other = write("別の知らせ");
     std::thread::scope(|scope| {
         let waits = scope.spawn(|| seen(client(&other, &["--wait", "60"])));
-        let before = waiting();
-        crate::world::wait_for("the draft", || waiting() != before);
-        approve(&waiting().unwrap());
+        let before = world.waiting();
+        crate::world::wait_for("the draft", || world.waiting() != before);
+        world.approve(&world.waiting().unwrap(), &key);
         let done = waits.join().unwrap();
         assert!(!done[0].0, "{done:?}");
     });

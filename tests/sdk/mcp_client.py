@@ -1,32 +1,63 @@
-"""The official Python client of MCP and a tool server behind `daicho mcp`: runs a list of calls, and
-prints what the client saw of each as a JSON object on a line.
+"""The official Python client of MCP and a tool server behind daicho: runs a list of calls, and prints
+what the client saw of each as a JSON object on a line.
 
-usage: mcp_client.py CALLS COMMAND [ARG...]     CALLS: [[TOOL, ARGUMENTS], ...] as JSON
+usage: mcp_client.py CALLS URL                  over HTTP, with the token in AGENT_TOKEN
+       mcp_client.py CALLS COMMAND [ARG...]     CALLS: [[TOOL, ARGUMENTS], ...] as JSON
 """
 
 import asyncio
 import json
 import os
 import sys
+from contextlib import asynccontextmanager
 
-from mcp import ClientSession, StdioServerParameters
+import mcp_types as types
+from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared._httpx_utils import create_mcp_http_client
 
 calls, command, *args = sys.argv[1:]
 
 
-async def main():
+@asynccontextmanager
+async def over_http():
+    headers = {"Authorization": "Bearer " + os.environ["AGENT_TOKEN"]}
+    async with create_mcp_http_client(headers=headers) as http:
+        async with streamable_http_client(command, http_client=http) as streams:
+            yield streams
+
+
+def transport():
+    if command.startswith("http"):
+        return over_http()
     # The SDK hands on a few variables only; the agent's token is not among them.
-    server = StdioServerParameters(command=command, args=args, env=dict(os.environ))
-    async with stdio_client(server) as (read, write), ClientSession(read, write) as session:
-        await session.initialize()
-        tools = {tool.name for tool in (await session.list_tools()).tools}
+    return stdio_client(StdioServerParameters(command=command, args=args, env=dict(os.environ)))
+
+
+async def sample(context, params):
+    """Answers the server's own question, so that both directions are seen to work."""
+    return types.CreateMessageResult(
+        role="assistant", content=types.TextContent(type="text", text="sampled"), model="none"
+    )
+
+
+async def main():
+    seen = []
+
+    async def progress(done, total, message):
+        seen.append(done)
+
+    async with Client(transport(), sampling_callback=sample) as client:
+        tools = {tool.name for tool in (await client.list_tools()).tools}
         for tool, arguments in json.loads(calls):
             assert tool in tools, tools
-            result = await session.call_tool(tool, arguments)
-            seen = result.model_dump(mode="json", by_alias=True)
-            text = "".join(part["text"] for part in seen["content"] if part["type"] == "text")
-            print(json.dumps({"failed": bool(seen.get("isError")), "text": text}), flush=True)
+            seen.clear()
+            result = await client.call_tool(tool, arguments, progress_callback=progress)
+            result = result.model_dump(mode="json", by_alias=True)
+            text = "".join(part["text"] for part in result["content"] if part["type"] == "text")
+            line = {"failed": bool(result.get("isError")), "text": text, "progress": len(seen)}
+            print(json.dumps(line), flush=True)
 
 
 asyncio.run(main())

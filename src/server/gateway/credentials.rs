@@ -39,7 +39,7 @@ fn presented(headers: &HeaderMap) -> Result<Token, AuthFailure> {
 
 impl Gateway {
     /// The agent that is calling. A failed attempt is recorded before it is answered.
-    pub(super) async fn caller(&self, request: &Parts) -> Result<Name, Fault> {
+    pub(in crate::server) async fn caller(&self, request: &Parts) -> Result<Name, Fault> {
         let (reason, agent) = match presented(&request.headers) {
             Err(reason) => (reason, None),
             Ok(token) => {

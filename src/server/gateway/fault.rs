@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 /// An answer of the gateway's own, in the provider's shape: the clients know how to show it.
 ///
 /// The message says what is wrong and what to do. It never quotes the request.
-pub(super) struct Fault {
+pub struct Fault {
     status: StatusCode,
     kind: &'static str,
     message: String,
@@ -93,6 +93,11 @@ impl Fault {
             headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
         }
         response
+    }
+
+    /// For those who speak in another shape.
+    pub fn told(self) -> (StatusCode, String) {
+        (self.status, self.message)
     }
 
     pub fn unauthenticated(reason: AuthFailure) -> Fault {

@@ -9,23 +9,22 @@
 //! `daicho hook install` stop at both.
 
 use super::fault::Fault;
-use super::{Gateway, read_body};
+use super::{BODY_LIMIT, Gateway, read_body};
 use crate::commands::period_from;
 use crate::outcome::Failure;
 use crate::server::Node;
 use agents::approvals::draft::Terms;
-use agents::approvals::view::Approvals;
+use agents::approvals::view::{Approvals, State};
 use agents::capture::Capture;
 use agents::gateway::Provider;
 use agents::hooks::{Client, HookCall, HookError, Seen, Surroundings};
-use axum::extract::{Path, Request, State};
+use axum::extract::{self, Path, Request};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use ledger::AppendError;
-use schemas::{Actor, EventId};
+use schemas::{Actor, EventId, Name};
 use serde_json::{Value, json};
-use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 pub fn routes() -> Router<Node> {
@@ -44,12 +43,12 @@ const SHAPE: Provider = Provider::Anthropic;
 /// the gateway keeps them waiting.
 static TURNS: Semaphore = Semaphore::const_new(64);
 
-async fn claude_code(State(node): State<Node>, request: Request) -> Response {
+async fn claude_code(extract::State(node): extract::State<Node>, request: Request) -> Response {
     told(node, Client::ClaudeCode, request).await
 }
 
 /// Of `daicho mcp`: the same events, answered in plain words.
-async fn mcp(State(node): State<Node>, request: Request) -> Response {
+async fn mcp(extract::State(node): extract::State<Node>, request: Request) -> Response {
     told(node, Client::Mcp, request).await
 }
 
@@ -61,9 +60,34 @@ async fn told(node: Node, client: Client, request: Request) -> Response {
     }
 }
 
+/// What a part of this server tells of an agent that it knows, and the answer; or why there is
+/// none.
+pub async fn tell(node: Node, agent: Name, told: Value) -> Result<Value, String> {
+    let id = node.appender.new_id();
+    let _turn = TURNS
+        .acquire()
+        .await
+        .map_err(|_| Fault::internal().told().1)?;
+    let body = Capture::new(told.to_string().into_bytes());
+    if body.len_bytes() > BODY_LIMIT as u64 {
+        return Err(Fault::too_large(BODY_LIMIT).told().1);
+    }
+    let answer = decided(node, id, agent, Client::Mcp, body).await;
+    answer.map_err(|fault| fault.told().1)
+}
+
+/// The state of a draft that this agent asked for.
+pub fn state(node: &Node, agent: &Name, approval: &str) -> Option<State> {
+    let now = node.appender.now();
+    node.views.approvals.read(|approvals| {
+        let asked = approvals.find(approval.parse().ok()?)?;
+        (asked.requester == Actor::Agent(agent.clone())).then(|| asked.state(now))
+    })
+}
+
 /// The state of a draft of the caller's own.
 async fn draft(
-    State(node): State<Node>,
+    extract::State(node): extract::State<Node>,
     Path(approval): Path<String>,
     request: Request,
 ) -> Response {
@@ -72,22 +96,17 @@ async fn draft(
         Ok(agent) => agent,
         Err(fault) => return fault.into_response(node.appender.new_id(), SHAPE),
     };
-    let now = node.appender.now();
-    let state = node.views.approvals.read(|approvals| {
-        let asked = approvals.find(approval.parse().ok()?)?;
-        (asked.requester == Actor::Agent(agent)).then(|| asked.state(now))
-    });
-    match state {
+    match state(&node, &agent, &approval) {
         Some(state) => Json(json!({ "state": state })).into_response(),
         None => Fault::no_hook().into_response(node.appender.new_id(), SHAPE),
     }
 }
 
-async fn wrong_method(State(node): State<Node>) -> Response {
+async fn wrong_method(extract::State(node): extract::State<Node>) -> Response {
     Fault::wrong_method().into_response(node.appender.new_id(), SHAPE)
 }
 
-async fn not_found(State(node): State<Node>) -> Response {
+async fn not_found(extract::State(node): extract::State<Node>) -> Response {
     Fault::no_hook().into_response(node.appender.new_id(), SHAPE)
 }
 
@@ -98,10 +117,19 @@ async fn answered(
     request: Request,
 ) -> Result<Value, Fault> {
     let (parts, body) = request.into_parts();
-    let gateway = Arc::clone(&node.gateway);
-    let agent = gateway.caller(&parts).await?;
+    let agent = node.gateway.caller(&parts).await?;
     let _turn = TURNS.acquire().await.map_err(|_| Fault::internal())?;
     let body = read_body(&parts.headers, body).await?;
+    decided(node, id, agent, client, body).await
+}
+
+async fn decided(
+    node: Node,
+    id: EventId,
+    agent: Name,
+    client: Client,
+    body: Capture,
+) -> Result<Value, Fault> {
     let call = HookCall::read(id, agent, client, &body).map_err(|error| Fault::no_call(&error))?;
     let event = call.event;
     let recorded = match node.withheld() {

@@ -79,6 +79,12 @@ impl ProviderKey {
         ProviderKey::new(&text.map_err(|_| UpstreamError::NoKey(Label::lossy(variable)))?)
     }
 
+    /// As a header that is not shown.
+    pub fn bearer(&self) -> HeaderValue {
+        let text = Zeroizing::new(format!("Bearer {}", self.0.as_str()));
+        visible(&text)
+    }
+
     /// From a file that only its owner reads, as service managers unseal credentials into one.
     pub fn from_file(path: &Path) -> Result<ProviderKey, UpstreamError> {
         let shown = || path.display().to_string();
@@ -103,6 +109,22 @@ impl ProviderKey {
     }
 }
 
+/// An address that a key may be sent to: over TLS, or to this machine; without user, query or
+/// fragment.
+pub fn checked_address(text: &str) -> Option<Url> {
+    let url = Url::parse(text).ok()?;
+    let plain = url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none();
+    let private = url.scheme() == "https" || (url.scheme() == "http" && is_here(&url));
+    (plain && private).then_some(url)
+}
+
+fn is_here(url: &Url) -> bool {
+    matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"))
+}
+
 impl Upstream {
     pub fn new(
         provider: Provider,
@@ -111,16 +133,9 @@ impl Upstream {
         header: KeyHeader,
     ) -> Result<Upstream, UpstreamError> {
         let wrong = || UpstreamError::WrongAddress(Label::lossy(base));
-        let url = Url::parse(base).map_err(|_| wrong())?;
+        let url = checked_address(base).ok_or_else(wrong)?;
         let host = url.host_str().ok_or_else(wrong)?;
-        let here = matches!(host, "localhost" | "127.0.0.1" | "[::1]");
-        let plain = url.username().is_empty()
-            && url.password().is_none()
-            && url.query().is_none()
-            && url.fragment().is_none();
-        if !plain || !(url.scheme() == "https" || (url.scheme() == "http" && here)) {
-            return Err(wrong());
-        }
+        let here = is_here(&url);
         let port = url.port_or_known_default().ok_or_else(wrong)?;
         let mut client = Client::builder()
             .redirect(Policy::none())
@@ -205,17 +220,17 @@ impl Upstream {
     }
 
     fn signed(&self, mut headers: HeaderMap) -> HeaderMap {
-        let (name, text) = match self.header {
-            KeyHeader::XApiKey => (HeaderName::from_static("x-api-key"), self.key.0.clone()),
-            KeyHeader::Bearer => (
-                AUTHORIZATION,
-                Zeroizing::new(format!("Bearer {}", self.key.0.as_str())),
-            ),
+        let (name, value) = match self.header {
+            KeyHeader::XApiKey => (HeaderName::from_static("x-api-key"), visible(&self.key.0)),
+            KeyHeader::Bearer => (AUTHORIZATION, self.key.bearer()),
         };
-        let mut value =
-            HeaderValue::from_str(&text).expect("a key was checked to be visible ASCII");
-        value.set_sensitive(true);
         headers.insert(name, value);
         headers
     }
+}
+
+fn visible(text: &str) -> HeaderValue {
+    let mut value = HeaderValue::from_str(text).expect("a key was checked to be visible ASCII");
+    value.set_sensitive(true);
+    value
 }

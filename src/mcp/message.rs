@@ -1,10 +1,14 @@
-//! JSON-RPC 2.0 as MCP's stdio transport carries it: a message on each line.
+//! JSON-RPC 2.0 as MCP speaks it. A message on standard input or output is a line.
 
 use serde_json::{Value, json};
-use std::io::{self, BufRead, Read};
+use std::io;
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
 
-/// A longer line is no message.
-const MOST_BYTES: u64 = 64 << 20;
+/// A longer message is none.
+pub const MOST_BYTES: u64 = 64 << 20;
+
+/// Of the errors that JSON-RPC leaves to its servers.
+pub const SERVER_ERROR: i32 = -32_000;
 
 /// What a client sends.
 pub enum Message {
@@ -26,11 +30,11 @@ pub struct Call {
 }
 
 impl Message {
-    /// Where a reader may see two things in a line, the server is sent what was seen here: all
+    /// Where a reader may see two things in a text, the server is sent what was seen here: all
     /// is written anew.
-    pub fn of_client(line: &[u8]) -> Message {
-        let Ok(message) = serde_json::from_slice::<Value>(line) else {
-            return Message::Unsound(error(&Value::Null, -32_700, "the line is no JSON"));
+    pub fn of_client(text: &[u8]) -> Message {
+        let Ok(message) = serde_json::from_slice::<Value>(text) else {
+            return Message::Unsound(error(&Value::Null, -32_700, "the message is no JSON"));
         };
         let is_call = |message: &Value| message["method"] == "tools/call";
         if let Value::Array(batch) = &message
@@ -63,10 +67,55 @@ impl Message {
     }
 }
 
+impl Message {
+    fn whole(&self) -> &Value {
+        match self {
+            Message::Call(call) => &call.message,
+            Message::Other(message) | Message::Unsound(message) => message,
+        }
+    }
+
+    /// The id under which it wants an answer.
+    pub fn asks(&self) -> Option<&Value> {
+        asks(self.whole())
+    }
+
+    pub fn method(&self) -> Option<&str> {
+        self.whole()["method"].as_str()
+    }
+
+    /// What reports of its progress are to be marked with.
+    pub fn progress(&self) -> Option<&Value> {
+        self.whole()
+            .get("params")?
+            .get("_meta")?
+            .get("progressToken")
+    }
+
+    /// The id of the request that it takes back.
+    pub fn takes_back(&self) -> Option<&Value> {
+        takes_back(self.whole())
+    }
+
+    pub fn is_batch(&self) -> bool {
+        self.whole().is_array()
+    }
+}
+
 fn tool_use() -> Option<String> {
+    Some(format!("mcpu_{}", random()?))
+}
+
+/// A fresh session's own name.
+pub fn session() -> Option<String> {
+    Some(format!("mcp-{}", random()?))
+}
+
+/// `None` where the system gives no randomness.
+fn random() -> Option<String> {
     let mut random = [0; 16];
     getrandom::fill(&mut random).ok()?;
-    Some(format!("mcpu_{}", hex::encode(random)))
+    Some(hex::encode(random))
 }
 
 impl Call {
@@ -104,12 +153,29 @@ impl Call {
         }})
     }
 
-    pub fn unsound(&self, why: &str) -> Value {
-        error(&self.id, -32_600, why)
+    /// The same call, answered under another id.
+    pub fn under(mut self, id: &Value) -> Call {
+        self.id = id.clone();
+        self
+    }
+
+    /// Is a promise enough for now?
+    pub fn wants_task(&self) -> bool {
+        self.message["params"]["task"].is_object()
+    }
+
+    /// Are both one use of a tool?
+    pub fn is(&self, other: &Call) -> bool {
+        self.tool_use == other.tool_use
+    }
+
+    /// Not even looked at.
+    pub fn refused(&self, why: &str) -> Value {
+        error(&self.id, SERVER_ERROR, why)
     }
 }
 
-fn error(id: &Value, code: i32, message: &str) -> Value {
+pub fn error(id: &Value, code: i32, message: &str) -> Value {
     json!({ "jsonrpc": "2.0", "id": id, "error": { "code": code, "message": message } })
 }
 
@@ -123,6 +189,35 @@ pub fn answers(message: &Value) -> Option<&Value> {
     message.get("method").is_none().then(|| message.get("id"))?
 }
 
+/// The id under which a message wants an answer.
+pub fn asks(message: &Value) -> Option<&Value> {
+    message.get("method")?;
+    message.get("id").filter(|id| !id.is_null())
+}
+
+/// The task that an answer promises, if it holds nothing else (2025-11-25, tasks).
+pub fn promises_task(answer: &Value) -> Option<&str> {
+    let result = answer["result"].as_object()?;
+    let alone = result.keys().all(|key| key == "task" || key == "_meta");
+    let task = result.get("task").filter(|_| alone)?;
+    task["taskId"].as_str()
+}
+
+/// The task whose result a request asks for.
+pub fn asks_for_task(message: &Value) -> Option<&str> {
+    let asks = message["method"] == "tasks/result";
+    let task = asks.then(|| &message["params"]["taskId"])?;
+    task.as_str()
+}
+
+/// A message, or all that a batch holds.
+pub fn each(message: &Value) -> &[Value] {
+    match message {
+        Value::Array(batch) => batch,
+        one => std::slice::from_ref(one),
+    }
+}
+
 /// As Claude Code names servers, so that one rule holds for both.
 pub fn is_name(name: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_".contains(&b);
@@ -130,10 +225,10 @@ pub fn is_name(name: &str) -> bool {
 }
 
 /// The next line that is not empty, without its end; `None` at the end of all.
-pub fn next_line(from: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
+pub async fn next_line(from: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Option<Vec<u8>>> {
     loop {
         let mut line = Vec::new();
-        if from.take(MOST_BYTES).read_until(b'\n', &mut line)? == 0 {
+        if from.take(MOST_BYTES).read_until(b'\n', &mut line).await? == 0 {
             return Ok(None);
         }
         if line.len() as u64 == MOST_BYTES {
@@ -181,6 +276,16 @@ mod tests {
             Message::Other(sent) => assert_eq!(sent.to_string().matches("method").count(), 1),
             Message::Call(_) | Message::Unsound(_) => panic!("a ping"),
         }
+    }
+
+    #[test]
+    fn an_answer_that_holds_more_than_a_task_is_a_result() {
+        let task = json!({ "result": { "task": { "taskId": "t" }, "_meta": {} } });
+        assert_eq!(promises_task(&task), Some("t"));
+        let more = json!({ "result": { "task": { "taskId": "t" }, "content": [] } });
+        assert_eq!(promises_task(&more), None);
+        let asked = json!({ "id": 1, "method": "tasks/result", "params": { "taskId": "t" } });
+        assert_eq!(asks_for_task(&asked), Some("t"));
     }
 
     #[test]

@@ -1,0 +1,418 @@
+//! `/mcp/{server}`: the official clients, and requests that no official client makes.
+
+use super::{CARD, EVERYTHING, FILES, World, lacks, seen, server_path, tools};
+use crate::world::{cannot_run, has, run, wait_for, walk};
+use reqwest::StatusCode;
+use reqwest::blocking::{RequestBuilder, Response};
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+/// The everything server over HTTP. Killed when dropped.
+struct Remote {
+    child: Child,
+    url: String,
+}
+
+impl Remote {
+    fn start() -> Remote {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = port.local_addr().unwrap().port();
+        let mut command = Command::new("node");
+        command.arg(server_path(EVERYTHING)).arg("streamableHttp");
+        command.env("PORT", port.to_string()).stdin(Stdio::null());
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        let remote = Remote {
+            child: command.spawn().unwrap(),
+            url: format!("http://127.0.0.1:{port}/mcp"),
+        };
+        let there = || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok();
+        wait_for("the everything server", there);
+        remote
+    }
+}
+
+impl Drop for Remote {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn table(name: &str, settings: &str) -> String {
+    format!("\n[mcp.{name}]\n{settings}\n")
+}
+
+fn node(server: &str, arguments: &[&str]) -> String {
+    let path = server_path(server).display().to_string();
+    let command = [&["node", &path][..], arguments].concat();
+    format!("command = {}", json!(command))
+}
+
+const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{
+    "protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"test","version":"1"}}}"#;
+
+impl World {
+    fn over_http(&self, client: &str, calls: &Value, server: &str) -> Vec<(bool, String)> {
+        let mut command = self.caller(client, calls);
+        command.arg(self.server.url(&format!("/mcp/{server}")));
+        seen(command)
+    }
+
+    /// A request as this transport wants it, with this agent's token.
+    fn post(&self, server: &str, body: &str) -> RequestBuilder {
+        let path = format!("/mcp/{server}");
+        let request = self.server.client.post(self.server.url(&path));
+        let request = request.bearer_auth(&self.token);
+        let request = request.header("accept", "application/json, text/event-stream");
+        let request = request.header("content-type", "application/json");
+        request.body(body.to_owned())
+    }
+
+    #[track_caller]
+    fn begin(&self, server: &str) -> String {
+        let begun = self.post(server, INITIALIZE).send().unwrap();
+        assert_eq!(begun.status(), StatusCode::OK);
+        let session = begun.headers()["mcp-session-id"]
+            .to_str()
+            .unwrap()
+            .to_owned();
+        assert_eq!(answer_in(begun)["result"]["protocolVersion"], "2025-11-25");
+        let ready = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
+        let taken = self.post(server, ready).header("mcp-session-id", &session);
+        assert_eq!(taken.send().unwrap().status(), StatusCode::ACCEPTED);
+        session
+    }
+
+    fn call(&self, server: &str, session: &str, tool: &str, arguments: &Value) -> RequestBuilder {
+        let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call",
+                           "params": { "name": tool, "arguments": arguments } });
+        let request = self.post(server, &call.to_string());
+        request.header("mcp-session-id", session)
+    }
+
+    fn told(&self, event: &str) -> Vec<Value> {
+        let mut told = self.events("hook.reported");
+        told.retain(|told| told["data"]["event"] == event);
+        told
+    }
+}
+
+/// The answer in a stream, after what the server says by itself.
+#[track_caller]
+fn answer_in(response: Response) -> Value {
+    assert_eq!(response.headers()["content-type"], "text/event-stream");
+    let lines = BufReader::new(response).lines().map_while(Result::ok);
+    let data = lines.filter_map(|line| Some(line.strip_prefix("data: ")?.to_owned()));
+    let mut messages = data.map(|data| serde_json::from_str::<Value>(&data).unwrap());
+    let answer = messages.find(|message| message["method"].is_null());
+    answer.expect("an answer")
+}
+
+#[test]
+fn official_clients_reach_either_kind_of_server_and_each_call_is_recorded() {
+    if let Some(why) = lacks() {
+        return cannot_run("mcp over http", why);
+    }
+    let remote = Remote::start();
+    let of_a_url = format!("url = \"{}\"", remote.url);
+    for settings in [node(EVERYTHING, &[]), of_a_url] {
+        let world = World::new(&table("all", &settings));
+        let calls = json!([
+            ["echo", { "message": "好天" }],
+            ["echo", { "message": "担当は山田太郎さんです。" }],
+            ["echo", { "message": format!("カード番号は {CARD}") }],
+            ["trigger-long-running-operation", { "duration": 1, "steps": 4 }],
+            // The server asks the client before it answers.
+            ["trigger-sampling-request", { "prompt": "x", "maxTokens": 5 }],
+        ]);
+        for (round, client) in ["python", "node"].into_iter().enumerate() {
+            let mut command = world.caller(client, &calls);
+            command.arg(world.server.url("/mcp/all"));
+            let ran = run(command, b"");
+            assert_eq!(ran.code, 0, "{client}: {ran:?}");
+            let seen = ran.lines();
+            let text = |call: usize| seen[call]["text"].as_str().unwrap();
+            assert!(text(0).contains("好天"), "{seen:?}");
+            assert!(text(1).contains("担当はY.T.さんです。"), "{seen:?}");
+            assert!(
+                seen[2]["failed"] == true && text(2).contains("card"),
+                "{seen:?}"
+            );
+            assert!(!text(2).contains("5555"), "{seen:?}");
+            assert!(seen[3]["progress"].as_u64().unwrap() > 0, "{seen:?}");
+            assert!(text(4).contains("sampled"), "{seen:?}");
+
+            let before = world.told("pre_tool_use");
+            let after = world.told("post_tool_use");
+            let rounds = round + 1;
+            assert_eq!((before.len(), after.len()), (5 * rounds, 4 * rounds));
+            assert_eq!(before[0]["data"]["tool"], "mcp__all__echo");
+            // The client ended its session, which is recorded a moment later.
+            wait_for("the session's end", || {
+                world.events("session.ended").len() == rounds
+            });
+        }
+        assert_eq!(world.server.stop(), 0);
+        world.ledger.verify();
+        for path in walk(&world.ledger.dir) {
+            let bytes = std::fs::read(&path).unwrap();
+            assert!(!String::from_utf8_lossy(&bytes).contains(CARD));
+        }
+    }
+}
+
+#[test]
+fn a_draft_over_http_runs_once_it_is_granted() {
+    if let Some(why) = lacks().or((!has("ssh-keygen", "-?")).then_some("ssh-keygen is not there")) {
+        return cannot_run("mcp drafts over http", why);
+    }
+    let place = tempfile::tempdir().unwrap();
+    let shared = place.path().display().to_string();
+    let files = node(FILES, &[&shared]);
+    let rule = "\n[[tools.rule]]\ntool = \"mcp__*__write_file\"\nthen = \"draft\"\n";
+    let patient = table("patient", &format!("{files}\nwait_seconds = 60"));
+    let world = World::new(&(rule.to_owned() + &table("files", &files) + &patient));
+    let key = world.ledger.approver("s002");
+    let target = format!("{shared}/notice.txt");
+    let write = |text: &str| json!([["write_file", { "path": target, "content": text }]]);
+
+    let letter = write("山田太郎さんへ");
+    let held = world.over_http("node", &letter, "files");
+    let approval = world.waiting().unwrap();
+    assert!(held[0].0 && held[0].1.contains(&approval), "{held:?}");
+    assert!(!Path::new(&target).exists());
+    world.approve(&approval, &key);
+    // Exactly what was granted, unmasked; and once.
+    let done = world.over_http("node", &letter, "files");
+    assert!(!done[0].0, "{done:?}");
+    assert_eq!(std::fs::read_to_string(&target).unwrap(), "山田太郎さんへ");
+    assert!(world.over_http("node", &letter, "files")[0].0);
+
+    let other = write("別の知らせ");
+    std::thread::scope(|scope| {
+        let before = world.waiting();
+        let waits = scope.spawn(|| world.over_http("python", &other, "patient"));
+        wait_for("the draft", || world.waiting() != before);
+        world.approve(&world.waiting().unwrap(), &key);
+        let done = waits.join().unwrap();
+        assert!(!done[0].0, "{done:?}");
+    });
+    assert_eq!(std::fs::read_to_string(&target).unwrap(), "別の知らせ");
+    assert_eq!(world.events("action.released").len(), 2);
+    assert_eq!(world.events("action.executed").len(), 2);
+}
+
+#[test]
+fn strangers_web_pages_and_unsound_requests_are_refused() {
+    if let Some(why) = lacks() {
+        return cannot_run("mcp refusals", why);
+    }
+    let world = World::new(&table("all", &node(EVERYTHING, &[])));
+    let other = world.ledger.register("other");
+    #[track_caller]
+    fn refused(request: RequestBuilder, status: u16) {
+        let answer = request.send().unwrap();
+        let found = answer.status().as_u16();
+        let body: Value = answer.json().unwrap();
+        assert!(body["error"]["message"].is_string(), "{body}");
+        assert_eq!(found, status, "{body}");
+    }
+    let client = &world.server.client;
+    let at = |server: &str| world.server.url(&format!("/mcp/{server}"));
+    let own = format!("http://{}", world.server.address);
+
+    // Nobody, and somebody else's key.
+    let bare = |token: Option<&str>| {
+        let request = client.post(at("all")).body(INITIALIZE);
+        let request = request.header("accept", "application/json, text/event-stream");
+        let request = request.header("content-type", "application/json");
+        match token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    };
+    refused(bare(None), 401);
+    refused(
+        bare(Some("dca_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")),
+        401,
+    );
+    assert_eq!(world.events("auth.failed").len(), 2);
+
+    // A page of another site, whatever it knows.
+    for origin in ["http://evil.example", "null", "http://127.0.0.1:1"] {
+        refused(world.post("all", INITIALIZE).header("origin", origin), 403);
+    }
+    let answer = world.post("all", INITIALIZE).header("origin", &own).send();
+    assert_eq!(answer.unwrap().status(), StatusCode::OK);
+
+    refused(world.post("none", INITIALIZE), 404);
+    refused(
+        client.post(at("all")).bearer_auth(&world.token).body("{}"),
+        415,
+    );
+    let plain = client.post(at("all")).bearer_auth(&world.token);
+    let plain = plain.header("content-type", "application/json").body("{}");
+    refused(plain.header("accept", "application/json"), 406);
+    refused(world.post("all", "{"), 400);
+    // What there is no session for; a client that asks first falls back to `initialize`.
+    let list = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
+    refused(world.post("all", list), 400);
+
+    let session = world.begin("all");
+    let within = |body: &str| world.post("all", body).header("mcp-session-id", &session);
+    assert_eq!(answer_in(within(list).send().unwrap())["id"], 1);
+    refused(
+        within(list).header("mcp-protocol-version", "1999-01-01"),
+        400,
+    );
+    refused(within(&format!("[{list}]")), 400);
+    refused(within(INITIALIZE), 400);
+    refused(
+        world.post("all", list).header("mcp-session-id", "mcp-0"),
+        404,
+    );
+    let theirs = client
+        .post(at("all"))
+        .bearer_auth(&other)
+        .body(list.to_owned());
+    let theirs = theirs.header("accept", "application/json, text/event-stream");
+    let theirs = theirs.header("content-type", "application/json");
+    refused(theirs.header("mcp-session-id", &session), 404);
+
+    let listen = |id: &str| {
+        let request = client.get(at("all")).bearer_auth(&world.token);
+        let request = request.header("accept", "text/event-stream");
+        request.header("mcp-session-id", id.to_owned())
+    };
+    let stream = listen(&session).send().unwrap();
+    assert_eq!(stream.headers()["content-type"], "text/event-stream");
+    let leave = client.delete(at("all")).bearer_auth(&world.token);
+    let leave = leave.header("mcp-session-id", &session).send().unwrap();
+    assert_eq!(leave.status(), StatusCode::NO_CONTENT);
+    // Its streams end with it, and it is found no more.
+    assert!(stream.text().is_ok());
+    wait_for("the session's end", || {
+        within(list).send().unwrap().status() == StatusCode::NOT_FOUND
+    });
+    refused(listen(&session), 404);
+}
+
+#[test]
+fn a_server_that_dies_leaves_no_call_open_and_its_environment_is_bare() {
+    let python = tools("venv/bin/python");
+    if let Some(why) = lacks().or((!python.exists()).then_some("tests/run was not run")) {
+        return cannot_run("mcp servers that die", why);
+    }
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sdk/mcp_server.py");
+    let command = json!([python, script]);
+    let mut remote = Remote::start();
+    let rules = table("mortal", &format!("command = {command}"))
+        + &table("far", &format!("url = \"{}\"", remote.url))
+        + &table("missing", "command = [\"/nowhere/at-all\"]");
+    let world = World::new(&rules);
+    // Not one variable of ours that it was not promised.
+    let variables = json!([
+        ["variable", { "name": "AGENT_TOKEN" }],
+        ["variable", { "name": "CARGO_MANIFEST_DIR" }],
+        ["variable", { "name": "PATH" }],
+    ]);
+    let seen = world.over_http("python", &variables, "mortal");
+    assert_eq!((&*seen[0].1, &*seen[1].1), ("absent", "absent"), "{seen:?}");
+    assert_ne!(seen[2].1, "absent");
+
+    let answer = world.post("missing", INITIALIZE).send().unwrap();
+    assert_eq!(answer.status(), StatusCode::BAD_GATEWAY);
+    assert!(!answer.text().unwrap().contains("nowhere"));
+
+    for (server, tool, arguments) in [
+        ("mortal", "die", json!({})),
+        (
+            "far",
+            "trigger-long-running-operation",
+            json!({ "duration": 50, "steps": 1 }),
+        ),
+    ] {
+        let session = world.begin(server);
+        let failed = world.told("post_tool_use_failure").len();
+        let called = world
+            .call(server, &session, tool, &arguments)
+            .send()
+            .unwrap();
+        if server == "far" {
+            remote.child.kill().unwrap();
+        }
+        let answer = answer_in(called);
+        assert_eq!(answer["id"], 1, "{answer}");
+        let told = answer["result"]["isError"] == true || answer["error"].is_object();
+        assert!(told, "{answer}");
+        assert_eq!(world.told("post_tool_use_failure").len(), failed + 1);
+        let again = world.call(server, &session, tool, &arguments);
+        match server {
+            // Its session is over; a client begins another.
+            "mortal" => wait_for("the session's end", || {
+                let answer = again.try_clone().unwrap().send().unwrap();
+                answer.status() == StatusCode::NOT_FOUND
+            }),
+            _ => assert!(answer_in(again.send().unwrap())["error"].is_object()),
+        }
+    }
+}
+
+#[test]
+fn a_stop_ends_every_session_and_what_ran_is_recorded() {
+    if let Some(why) = lacks() {
+        return cannot_run("mcp and a stop", why);
+    }
+    let world = World::new(&table("all", &node(EVERYTHING, &[])));
+    let (session, idle) = (world.begin("all"), world.begin("all"));
+    let at = world.server.url("/mcp/all");
+    let listen = world.server.client.get(at).bearer_auth(&world.token);
+    let listen = listen.header("accept", "text/event-stream");
+    let listening = listen.header("mcp-session-id", &idle).send().unwrap();
+    let slow = json!({ "duration": 50, "steps": 1 });
+    let call = world.call("all", &session, "trigger-long-running-operation", &slow);
+    let call = call.send().unwrap();
+    assert_eq!(world.server.stop(), 0);
+    // The streams end; the call's with an answer.
+    assert!(answer_in(call)["result"]["isError"] == true && listening.text().is_ok());
+    let of = |kind: &str| {
+        let mut all = world.ledger.run(&["--json", "events"]).lines();
+        all.retain(|entry| entry["kind"] == kind);
+        all
+    };
+    assert_eq!(of("session.started").len(), 2);
+    assert_eq!(of("session.ended").len(), 2);
+    let failed = |told: &&Value| told["data"]["event"] == "post_tool_use_failure";
+    assert_eq!(of("hook.reported").iter().filter(failed).count(), 1);
+    world.ledger.verify();
+}
+
+#[test]
+fn a_result_that_is_asked_for_later_is_recorded_then() {
+    if let Some(why) = lacks() {
+        return cannot_run("mcp tasks", why);
+    }
+    let world = World::new(&table("all", &node(EVERYTHING, &[])));
+    let session = world.begin("all");
+    let ask = |id: u64, method: &str, params: Value| {
+        let body = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
+        let request = world.post("all", &body.to_string());
+        answer_in(request.header("mcp-session-id", &session).send().unwrap())
+    };
+    let call = json!({
+        "name": "simulate-research-query", "arguments": { "topic": "台帳" }, "task": { "ttl": 60_000 },
+    });
+    let promised = ask(1, "tools/call", call);
+    let task = &promised["result"]["task"]["taskId"];
+    assert!(task.is_string(), "{promised}");
+    assert_eq!(world.told("post_tool_use").len(), 0);
+    let result = ask(2, "tasks/result", json!({ "taskId": task }));
+    let text = result["result"]["content"][0]["text"].as_str().unwrap();
+    assert!(text.contains("台帳"), "{result}");
+    let after = world.told("post_tool_use");
+    assert_eq!(after.len(), 1);
+    let uses = world.told("pre_tool_use");
+    assert_eq!(uses[0]["data"]["tool_use"], after[0]["data"]["tool_use"]);
+}
