@@ -63,6 +63,9 @@ pub struct Chain {
     pub entries: u64,
     /// Reduced on purpose: the ledger is asked for the body.
     pub reduced: u64,
+    /// In another format: their chain and signature are checked, and that the text is whole, but
+    /// not that it says what the entry does.
+    pub translated: u64,
     /// Copies with the same bytes: no fault.
     pub duplicates: u64,
     pub vouched: Vouched,
@@ -280,7 +283,10 @@ impl Checker<'_> {
                 .add(place("its hash is not prev of the entry after"));
         }
         match chain.seen.insert(stored.seq) {
-            true => chain.reduced += u64::from(stored.reduced),
+            true => {
+                chain.reduced += u64::from(stored.reduced);
+                chain.translated += u64::from(stored.translated);
+            }
             false => chain.duplicates += 1,
         }
         let kept = Kept {

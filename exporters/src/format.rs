@@ -1,9 +1,17 @@
 //! Wire formats: an entry as the bytes that a receiver stores.
 //!
-//! A format is pure. The same entry under the same [`Form`](rfc5424::Form) is the same bytes
-//! for ever, so that what is sent twice can be recognised as one.
+//! A format is pure. The same entry under the same [`Form`] is the same bytes for ever, so
+//! that what is sent twice can be recognised as one.
 
+mod fields;
+mod form;
+pub mod json;
+pub mod ocsf;
 pub mod rfc5424;
+mod withhold;
+
+pub use form::{DEFAULT_MAX_OCTETS, Form, FormError, Format, MIN_MAX_OCTETS};
+pub use withhold::{Withhold, WithholdError};
 
 use schemas::kinds::defence::IncidentSeverity;
 use schemas::kinds::scanner;
@@ -101,6 +109,30 @@ impl Severity {
             | Data::LedgerCreated(_) => Severity::Low,
             // A new kind is told, not shouted, until someone decides otherwise.
             _ => Severity::Informational,
+        }
+    }
+
+    /// OCSF's severity_id: 1 is informational, 6 fatal.
+    pub fn ocsf(self) -> u8 {
+        match self {
+            Severity::Informational => 1,
+            Severity::Low => 2,
+            Severity::Medium => 3,
+            Severity::High => 4,
+            Severity::Critical => 5,
+            Severity::Fatal => 6,
+        }
+    }
+
+    /// CEF and LEEF: 0 to 3 are low, 4 to 6 medium, 7 and 8 high, 9 and 10 very high.
+    pub fn cef(self) -> u8 {
+        match self {
+            Severity::Informational => 1,
+            Severity::Low => 3,
+            Severity::Medium => 5,
+            Severity::High => 7,
+            Severity::Critical => 9,
+            Severity::Fatal => 10,
         }
     }
 

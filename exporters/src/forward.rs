@@ -12,6 +12,9 @@
 //! entry at which the receiver broke three connections one after another, or refused it three
 //! times, the reduced form goes out instead and an `export.degraded` is recorded.
 //!
+//! **Files** say themselves how far they have come: nothing is written twice, and what a crash
+//! tore of a line is cut and written again, the same bytes.
+//!
 //! **Plain TCP and TLS** have no answers: after every break, graceful or not, the last
 //! `rewind_bytes` (16 MiB) and at least the last 30 seconds are sent again. They cannot promise
 //! that the receiver stored what it read: one that loses its own queue more than a window later
@@ -21,13 +24,15 @@
 mod backoff;
 mod cursor;
 mod destination;
+mod replay;
 mod window;
 mod worker;
 
 pub use cursor::CursorError;
 pub use destination::{Destination, DestinationError};
+pub use replay::{ReplayError, Replayed, replay};
 
-use crate::format::rfc5424::FormError;
+use crate::format::FormError;
 use cursor::Cursor;
 use ledger::Reader;
 use schemas::kinds::ledger::ExportDegraded;
@@ -90,6 +95,14 @@ pub struct Status {
     /// The newest fault, until the connection after it has sent something.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
+}
+
+impl Status {
+    /// How long the oldest entry that is not handed over has been waiting.
+    pub fn lag_seconds(&self, now: Timestamp) -> u64 {
+        let since = self.lag_since.unwrap_or(now);
+        u64::try_from((now.micros() - since.micros()) / 1_000_000).unwrap_or_default()
+    }
 }
 
 /// Records what a destination could not be given as it is. Called before that is sent.

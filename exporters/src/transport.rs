@@ -7,28 +7,48 @@
 //! that (a window that is sent again after every break) is [`crate::forward`]'s business; here
 //! a break is noticed as early as it can be: what a receiver says is read before every write.
 //!
+//! A file on this machine is a third way: what is in it and synced is there.
+//!
 //! There is no UDP, which loses without telling anyone, and no framing by line ends, which
 //! is one unescaped line feed away from a forged message.
 
+mod file;
 mod framed;
 mod relp;
 mod tcp;
 mod tls;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+/// How the messages get to where they are read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Route {
+    Peer(Peer),
+    Files(Files),
+}
+
 /// Where a receiver is and how it is spoken to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Route {
+pub struct Peer {
     /// A name or an address, IPv6 without brackets.
     pub host: String,
     pub port: u16,
     /// `None` is plain TCP: for a receiver on this machine or behind a tunnel.
     pub tls: Option<Tls>,
     pub protocol: Protocol,
+}
+
+/// Files that someone else reads and takes away: one message a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Files {
+    pub directory: PathBuf,
+    /// With which their names begin: the destination's.
+    pub prefix: String,
+    /// The next file begins before one grows beyond this.
+    pub max_bytes: u64,
 }
 
 /// What is said to the receiver.
@@ -52,8 +72,27 @@ pub struct Tls {
     pub client: Option<(PathBuf, PathBuf)>,
 }
 
+/// What a receiver shows to hold already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// The entry after the last that is there.
+    pub position: u64,
+    /// The last message, which has to be the log's.
+    pub last: Vec<u8>,
+}
+
 /// One connection, used by one thread.
 pub trait Connection: Send {
+    /// What is there already, where that can be seen.
+    fn held(&self) -> Option<Held> {
+        None
+    }
+
+    /// The next message is that of the entry at `position`. Called once, before any other.
+    fn begin(&mut self, _position: u64) -> Result<(), TransportError> {
+        Ok(())
+    }
+
     /// Appends a message in this protocol's frame, which is sent next.
     fn frame(&mut self, message: &[u8], out: &mut Vec<u8>);
 
@@ -71,6 +110,17 @@ pub trait Connection: Send {
     /// How many of this connection's messages the receiver has answered for, from the first
     /// on without a hole; `None` where the protocol has no answers. Holds after a fault too.
     fn answered(&self) -> Option<u64>;
+
+    /// Whether a fault of this connection says something about the first message that is not
+    /// answered for, rather than about the receiver.
+    fn blames(&self, _fault: &TransportError) -> bool {
+        self.answered().is_some()
+    }
+
+    /// What the receiver said to a message, where it answers.
+    fn answer(&self) -> Option<String> {
+        None
+    }
 
     /// Takes leave as the protocol wants it. What was sent and not answered may still be lost.
     fn close(&mut self);
@@ -142,6 +192,11 @@ pub enum TransportError {
     Rejected { to: String, answer: String },
     #[error("{to}: no answer for {seconds} s; check that the receiver is not stuck")]
     Unanswered { to: String, seconds: u64 },
+    #[error("{path}: cannot be written; check the place, its owner and its free space", path = path.display())]
+    Disk {
+        path: PathBuf,
+        source: std::io::Error,
+    },
     /// The forwarder is being stopped; no fault.
     #[error("stopped")]
     Stopped,
@@ -158,8 +213,46 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const TICK: Duration = Duration::from_millis(250);
 
 impl Route {
-    /// Opens a connection. `stop` makes this and every later call on it return early.
-    pub fn connect(&self, stop: &Arc<AtomicBool>) -> Result<Box<dyn Connection>, TransportError> {
+    /// Opens a connection. `stop` makes this and every later call on it return early; `epoch`
+    /// counts the forms that the destination has seen.
+    pub fn connect(
+        &self,
+        stop: &Arc<AtomicBool>,
+        epoch: u64,
+    ) -> Result<Box<dyn Connection>, TransportError> {
+        match self {
+            Route::Peer(peer) => peer.connect(stop),
+            Route::Files(files) => Ok(Box::new(file::Writer::open(files, epoch)?)),
+        }
+    }
+
+    /// The same for a second sender: files that are being written get others beside them.
+    pub fn aside(mut self) -> Route {
+        if let Route::Files(files) = &mut self {
+            files.prefix = format!("{}.again-{}", files.prefix, std::process::id());
+        }
+        self
+    }
+
+    /// The same, with relative paths under `dir`.
+    pub fn under(&self, dir: &Path) -> Route {
+        let mut route = self.clone();
+        match &mut route {
+            Route::Peer(peer) => {
+                if let Some(tls) = &mut peer.tls {
+                    tls.authority = tls.authority.as_ref().map(|file| dir.join(file));
+                    let client = tls.client.as_ref();
+                    tls.client = client.map(|(chain, key)| (dir.join(chain), dir.join(key)));
+                }
+            }
+            Route::Files(files) => files.directory = dir.join(&files.directory),
+        }
+        route
+    }
+}
+
+impl Peer {
+    fn connect(&self, stop: &Arc<AtomicBool>) -> Result<Box<dyn Connection>, TransportError> {
         let socket = tcp::Socket::dial(self, stop)?;
         let wire: Box<dyn Wire> = match &self.tls {
             None => Box::new(tcp::Tcp::new(socket)),

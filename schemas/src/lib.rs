@@ -24,3 +24,8 @@ pub use envelope::{Envelope, EnvelopeError, FORMAT_VERSION, MAX_BODY_BYTES, Unpl
 pub use event::{Event, EventId};
 pub use time::{Month, Period, Timestamp};
 pub use values::{Hash, Label, Name, ValueError};
+
+/// What each kind is to the Open Cybersecurity Schema Framework 1.8: a JSON object of
+/// `kind: [name, class_uid, activity_id, {attribute: value}]`. `$x` in a value is the field `x`
+/// of the event's data; the reader (`exporters::format`) has the rest of that language.
+pub const OCSF: &str = include_str!("../ocsf.json");

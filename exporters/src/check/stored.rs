@@ -1,12 +1,16 @@
 //! One line of what a receiver stored, as far as it can be trusted to be ours.
 //!
-//! Receivers write the header in their own way, so only what stands from our structured data
-//! on is read: `[daicho@PEN chain="…" seq="…" …] MSG`.
+//! Receivers write a syslog header in their own way, so only what stands from our structured
+//! data on is read: `[daicho@PEN chain="…" seq="…" …] MSG`. A line of a file or request is read
+//! as it was written: `{"chain":"…","hash":"…","sig":"…","entry":{…}}`.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use schemas::{Envelope, Event, Hash};
+use schemas::{Envelope, Event, EventId, Hash};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// What a stored line is.
@@ -27,6 +31,8 @@ pub(super) struct Stored {
     pub prev: Hash,
     pub sig: [u8; 64],
     pub reduced: bool,
+    /// MSG is in another format than the entry's own: only `sha` speaks for it.
+    pub translated: bool,
     /// SHA-256 of all that was read, which is alike in each copy.
     pub digest: Hash,
     /// In a whole message that agrees with its params.
@@ -43,6 +49,12 @@ pub(super) enum Fault {
 
 impl Line {
     pub fn parse(line: &str) -> Line {
+        if line.starts_with(NDJSON) {
+            return match ndjson(line) {
+                Some(stored) => Line::Stored(Box::new(stored)),
+                None => Line::Torn("it is cut, or no line of this format"),
+            };
+        }
         let Some(start) = line.find("[daicho@") else {
             return Line::Other;
         };
@@ -55,6 +67,57 @@ impl Line {
             None => Line::Torn("its structured data lacks params, or they have no sense"),
         }
     }
+}
+
+/// How every line of a file begins.
+const NDJSON: &str = "{\"chain\":";
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written<'a> {
+    chain: Cow<'a, str>,
+    hash: Hash,
+    sig: Cow<'a, str>,
+    #[serde(default)]
+    reduced: bool,
+    #[serde(borrow)]
+    entry: &'a RawValue,
+}
+
+/// What of an entry is there however much it leaves out.
+#[derive(Deserialize)]
+struct Frame {
+    seq: u64,
+    id: EventId,
+    prev: Hash,
+}
+
+fn ndjson(line: &str) -> Option<Stored> {
+    let written: Written = serde_json::from_str(line).ok()?;
+    let frame: Frame = serde_json::from_str(written.entry.get()).ok()?;
+    let mut stored = Stored {
+        chain: written.chain.into_owned(),
+        seq: frame.seq,
+        hash: written.hash,
+        prev: frame.prev,
+        sig: BASE64_STANDARD
+            .decode(written.sig.as_bytes())
+            .ok()?
+            .try_into()
+            .ok()?,
+        reduced: written.reduced,
+        translated: false,
+        digest: Hash(Sha256::digest(line).into()),
+        event: None,
+        fault: None,
+    };
+    if !stored.reduced {
+        match whole(written.entry.get(), &stored, frame.id) {
+            Ok(event) => stored.event = Some(event),
+            Err(what) => stored.fault = Some(Fault::Altered(what)),
+        }
+    }
+    Some(stored)
 }
 
 fn stored(element: &str, params: &BTreeMap<&str, String>, rest: &str) -> Option<Stored> {
@@ -71,6 +134,7 @@ fn stored(element: &str, params: &BTreeMap<&str, String>, rest: &str) -> Option<
             .try_into()
             .ok()?,
         reduced: param("reduced") == Some("1"),
+        translated: param("format").is_some(),
         digest: Hash(Sha256::digest(element).into()),
         event: None,
         fault: None,
@@ -80,8 +144,8 @@ fn stored(element: &str, params: &BTreeMap<&str, String>, rest: &str) -> Option<
     stored.fault = match msg.len() {
         shorter if shorter < len => Some(Fault::Truncated),
         _ if hex::encode(Sha256::digest(msg)) != sha => Some(Fault::Altered("sha")),
-        _ if stored.reduced => None,
-        _ => match whole(msg, &stored, id) {
+        _ if stored.reduced || stored.translated => None,
+        _ => match whole(msg, &stored, id.parse().ok()?) {
             Ok(event) => {
                 stored.event = Some(event);
                 None
@@ -93,7 +157,7 @@ fn stored(element: &str, params: &BTreeMap<&str, String>, rest: &str) -> Option<
 }
 
 /// The event of a whole message, or which param it contradicts.
-fn whole(msg: &str, stored: &Stored, id: &str) -> Result<Event, &'static str> {
+fn whole(msg: &str, stored: &Stored, id: EventId) -> Result<Event, &'static str> {
     let body = restored(msg).ok_or("hash")?;
     let leaf = Sha256::new_with_prefix([0]).chain_update(&body).finalize();
     if stored.hash != Hash(leaf.into()) {
@@ -106,7 +170,7 @@ fn whole(msg: &str, stored: &Stored, id: &str) -> Result<Event, &'static str> {
     if envelope.prev != stored.prev {
         return Err("prev");
     }
-    match envelope.event.id.to_string() == id {
+    match envelope.event.id == id {
         true => Ok(envelope.event),
         false => Err("id"),
     }

@@ -1,6 +1,7 @@
 use super::*;
 use crate::format::EntryView;
-use crate::format::rfc5424::Form;
+use crate::format::rfc5424::Header;
+use crate::format::{Form, Format};
 use ledger::clock::SystemClock;
 use ledger::{Options, Reader};
 use schemas::kinds::people::AuthSucceeded;
@@ -64,7 +65,8 @@ impl Sent {
 }
 
 fn line(reader: &Reader, seq: u64) -> String {
-    let form = Form::new(None, 32_473, 8_000).expect("sound");
+    let header = Header::new(None, 32_473).expect("sound");
+    let form = Form::syslog(Format::Json, header, 8_000).expect("sound");
     let entry = reader.entry(seq).expect("reads");
     let message = form.message(&EntryView::of(reader.origin(), &entry), 1);
     String::from_utf8(message).expect("ASCII")

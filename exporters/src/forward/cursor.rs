@@ -149,6 +149,24 @@ impl Cursor {
     }
 }
 
+/// The epoch under which messages of this form are sent, without taking the cursor.
+pub(super) fn epoch_under(data_dir: &Path, name: &Name, form: Hash) -> Result<u64, CursorError> {
+    let path = data_dir.join("export").join(format!("{name}.cursor"));
+    match fs::read(&path) {
+        Ok(bytes) => {
+            let state: State =
+                serde_json::from_slice(&bytes).map_err(|e| CursorError::Malformed {
+                    path,
+                    reason: e.to_string(),
+                })?;
+            let next = u64::from(state.form != form);
+            Ok(state.epoch.saturating_add(next))
+        }
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(1),
+        Err(source) => Err(CursorError::File { path, source }),
+    }
+}
+
 /// Two senders at one cursor would each move it past what the other has not sent.
 fn lock(cursor: &Path) -> Result<File, CursorError> {
     let path = cursor.with_extension("lock");

@@ -14,7 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// Frames handed to the kernel at once; a mark of the window is this coarse.
-const BATCH_BYTES: usize = 64 << 10;
+pub(super) const BATCH_BYTES: usize = 64 << 10;
 
 /// How long an idle connection goes without a look at its read side and at the stop flag.
 const TICK: Duration = Duration::from_millis(200);
@@ -32,6 +32,10 @@ enum Fault {
     Transport(#[from] TransportError),
     #[error("the log could not be read for export")]
     Read(#[from] ReadError),
+    #[error(
+        "what is there ends at position {0} with another message than this log's; move it away, or name another destination"
+    )]
+    Foreign(u64),
 }
 
 /// What a destination's thread owns.
@@ -81,17 +85,19 @@ impl Worker {
 
     /// `Ok` when it was stopped.
     fn connect_and_follow(&mut self) -> Result<(), Fault> {
-        let mut connection = match self.route.connect(&self.shared.stop) {
+        let epoch = self.cursor.epoch();
+        let mut connection = match self.route.connect(&self.shared.stop, epoch) {
             Err(TransportError::Stopped) => return Ok(()),
             connected => connected?,
         };
+        let first = self.first(connection.as_ref())?;
+        connection.begin(first)?;
         self.connected_at = Some(Instant::now());
         {
             let mut status = self.shared.status();
             status.connected = true;
             status.connections += 1;
         }
-        let first = self.cursor.place().position;
         let mut sent = Sent {
             first,
             next: first,
@@ -111,8 +117,43 @@ impl Worker {
         if stopped {
             return Ok(());
         }
-        self.count_break(connection.as_ref(), &sent);
+        if let Err(Fault::Transport(fault)) = &ended
+            && connection.blames(fault)
+        {
+            self.count_break(&sent);
+        }
         ended
+    }
+
+    /// Where to go on: at the cursor, or behind what the receiver shows to hold. That has to be
+    /// what would be sent.
+    fn first(&mut self, connection: &dyn Connection) -> Result<u64, Fault> {
+        let cursor = self.cursor.place().position;
+        let Some(held) = connection.held().filter(|held| held.position > cursor) else {
+            return Ok(cursor);
+        };
+        let foreign = || Fault::Foreign(held.position);
+        let last = held.position.checked_sub(1).ok_or_else(foreign)?;
+        if held.position > self.reader.size() {
+            return Err(foreign());
+        }
+        let entry = self.reader.entry(last)?;
+        let view = EntryView::of(&self.chain, &entry);
+        let (form, epoch) = (self.destination.form(), self.cursor.epoch());
+        if ![form.message(&view, epoch), form.reduced(&view, epoch)].contains(&held.last) {
+            return Err(foreign());
+        }
+        self.advance(Place {
+            position: held.position,
+            leaf: entry.leaf(),
+        });
+        self.furthest = self.furthest.max(held.position);
+        Ok(held.position)
+    }
+
+    fn advance(&mut self, place: Place) {
+        self.cursor.advance(place);
+        self.shared.status().confirmed = place.position;
     }
 
     /// Sends from the cursor on, and then whatever the log grows by.
@@ -183,8 +224,7 @@ impl Worker {
             }
         };
         if let Some(place) = confirmed {
-            self.cursor.advance(place);
-            self.shared.status().confirmed = place.position;
+            self.advance(place);
         }
         if let Err(fault) = self.cursor.flush_if_due(now) {
             self.note(&fault);
@@ -193,9 +233,9 @@ impl Worker {
 
     /// A receiver that answers shows at which entry it breaks. When it does so again and
     /// again the entry goes out reduced: not passed over, and nothing waits behind it.
-    fn count_break(&mut self, connection: &dyn Connection, sent: &Sent) {
+    fn count_break(&mut self, sent: &Sent) {
         let at = self.cursor.place().position;
-        if connection.answered().is_none() || at >= sent.next {
+        if at >= sent.next {
             return;
         }
         let before = match self.breaks_at {

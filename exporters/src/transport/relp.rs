@@ -51,6 +51,8 @@ pub(super) struct Relp {
     answered: u64,
     /// The number of our `close`, whose answer is empty.
     leaving: Option<u32>,
+    /// What the receiver said to the first message.
+    said: String,
 }
 
 impl Relp {
@@ -67,6 +69,7 @@ impl Relp {
             waiting: VecDeque::with_capacity(window),
             answered: 0,
             leaving: None,
+            said: String::new(),
         };
         let offers = concat!(
             "relp_version=0\nrelp_software=daicho,",
@@ -175,6 +178,9 @@ impl Relp {
         if !frame.is_ok() {
             return Err(self.rejected(frame));
         }
+        if self.said.is_empty() {
+            self.said = shown(frame);
+        }
         self.waiting[place] = true;
         while self.waiting.front() == Some(&true) {
             self.waiting.pop_front();
@@ -202,10 +208,9 @@ impl Relp {
     }
 
     fn rejected(&self, frame: &Frame) -> TransportError {
-        let text = String::from_utf8_lossy(&frame.data);
         TransportError::Rejected {
             to: self.wire.to().to_owned(),
-            answer: text.chars().take(MAX_SHOWN_CHARS).collect(),
+            answer: shown(frame),
         }
     }
 }
@@ -249,6 +254,10 @@ impl Connection for Relp {
         Some(self.answered)
     }
 
+    fn answer(&self) -> Option<String> {
+        Some(self.said.clone())
+    }
+
     fn close(&mut self) {
         let mut leave = Vec::new();
         frame::put(self.next, "close", b"", &mut leave);
@@ -262,6 +271,11 @@ impl Connection for Relp {
         }
         self.wire.close();
     }
+}
+
+fn shown(frame: &Frame) -> String {
+    let text = String::from_utf8_lossy(&frame.data);
+    text.chars().take(MAX_SHOWN_CHARS).collect()
 }
 
 fn after(number: u32) -> u32 {

@@ -1,6 +1,6 @@
 //! A socket that is never silently dead, and plain TCP on it.
 
-use super::{CONNECT_TIMEOUT, PEER_TIMEOUT, Route, TICK, TransportError, Wire};
+use super::{CONNECT_TIMEOUT, PEER_TIMEOUT, Peer, TICK, TransportError, Wire};
 use socket2::{SockRef, TcpKeepalive};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream, ToSocketAddrs};
@@ -20,7 +20,7 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    pub fn dial(route: &Route, stop: &Arc<AtomicBool>) -> Result<Socket, TransportError> {
+    pub fn dial(route: &Peer, stop: &Arc<AtomicBool>) -> Result<Socket, TransportError> {
         let to = match route.host.contains(':') {
             true => format!("[{}]:{}", route.host, route.port),
             false => format!("{}:{}", route.host, route.port),

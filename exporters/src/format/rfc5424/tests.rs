@@ -1,8 +1,10 @@
 use super::*;
+use crate::format::{Form, MIN_MAX_OCTETS};
 use proptest::prelude::*;
 use schemas::kinds::ledger::LedgerCreated;
 use schemas::kinds::people::AuthSucceeded;
 use schemas::kinds::traffic::PromptSubmitted;
+use schemas::{Actor, EventId, Hash, Timestamp};
 use schemas::{Data, Envelope, Event};
 use std::str::FromStr;
 
@@ -64,7 +66,17 @@ fn prompt(model: &str) -> PromptSubmitted {
 }
 
 fn form(max_octets: usize) -> Form {
-    Form::new(Some("ledger.example".to_owned()), 32_473, max_octets).expect("sound")
+    told(Format::Json, Some("ledger.example"), 32_473, max_octets).expect("sound")
+}
+
+fn told(
+    format: Format,
+    host: Option<&str>,
+    number: u32,
+    max_octets: usize,
+) -> Result<Form, FormError> {
+    let header = Header::new(host.map(str::to_owned), number)?;
+    Form::syslog(format, header, max_octets)
 }
 
 fn text(message: Vec<u8>) -> String {
@@ -147,22 +159,26 @@ fn a_reduced_message_fits_the_smallest_receiver() {
     made.envelope.event.occurred = Some(made.envelope.at);
     made.body = made.envelope.to_body().expect("fits");
     made.chain = "x".repeat(MAX_CHAIN_OCTETS);
-    let form = Form::new(Some("h".repeat(255)), u32::MAX, MIN_MAX_OCTETS).expect("sound");
-    form.check_chain(&made.chain).expect("fits");
-    let message = text(form.message(&made.view(), u64::MAX));
-    assert!(message.len() <= MIN_MAX_OCTETS, "{}", message.len());
-    assert!(message.contains(" reduced=\"1\"] {\"v\":1,"));
+    for format in [Format::Json, Format::Ocsf, Format::Cef, Format::Leef] {
+        let host = "h".repeat(255);
+        let form = told(format, Some(&host), u32::MAX, MIN_MAX_OCTETS).expect("sound");
+        form.check_chain(&made.chain).expect("fits");
+        let message = text(form.message(&made.view(), u64::MAX));
+        assert!(message.len() <= MIN_MAX_OCTETS, "{}", message.len());
+        assert!(message.contains(" reduced=\"1\"] {\"v\":1,"));
+    }
 }
 
 #[test]
 fn a_form_that_would_break_a_header_is_refused() {
     let long = "h".repeat(256);
     for host in ["", "a b", "ホスト", "a\n", &long] {
-        let refused = Form::new(Some(host.to_owned()), 1, 8_000);
+        let refused = told(Format::Json, Some(host), 1, 8_000);
         assert_eq!(refused, Err(FormError::Hostname));
     }
-    assert_eq!(Form::new(None, 0, 8_000), Err(FormError::EnterpriseNumber));
-    assert_eq!(Form::new(None, 1, 480), Err(FormError::MaxOctets(480)));
+    let refused = |number, octets| told(Format::Json, None, number, octets).expect_err("refused");
+    assert_eq!(refused(0, 8_000), FormError::EnterpriseNumber);
+    assert_eq!(refused(1, 480), FormError::MaxOctets(480));
     let refused = form(8_000).check_chain(&"台".repeat(256));
     assert_eq!(refused, Err(FormError::Chain(768)));
 }

@@ -42,6 +42,7 @@ fn session(first: u32, messages: usize, heard: &str) -> Relp {
         waiting: VecDeque::new(),
         answered: 0,
         leaving: None,
+        said: String::new(),
     };
     let mut frames = Vec::new();
     for _ in 0..messages {

@@ -1,0 +1,193 @@
+use super::rfc5424::Header;
+use super::{EntryView, Withhold, fields, json, ocsf};
+use schemas::Hash;
+use serde::Deserialize;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use std::borrow::Cow;
+
+/// Under 8,096, where a receiver of the common kind in its default state cuts.
+pub const DEFAULT_MAX_OCTETS: usize = 8_000;
+
+/// RFC 5425 §4.3.1 obliges receivers to take this much; a reduced message always fits.
+pub const MIN_MAX_OCTETS: usize = 2_048;
+
+/// As much as the largest receivers take.
+pub const MAX_MAX_OCTETS: usize = 65_536;
+
+/// In which words an entry is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// The entry's own body.
+    Json,
+    /// Open Cybersecurity Schema Framework 1.8.
+    Ocsf,
+    /// ArcSight's Common Event Format, version 0.
+    Cef,
+    /// QRadar's Log Event Extended Format, version 2.0.
+    Leef,
+}
+
+impl Format {
+    pub fn word(self) -> &'static str {
+        match self {
+            Format::Json => "json",
+            Format::Ocsf => "ocsf",
+            Format::Cef => "cef",
+            Format::Leef => "leef",
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FormError {
+    #[error(
+        "hostname must be 1 to 255 printable ASCII characters without spaces; give the host's full name, or leave it out"
+    )]
+    Hostname,
+    #[error(
+        "max_octets is {0}; it must be from {MIN_MAX_OCTETS} (what every receiver takes) to {MAX_MAX_OCTETS}"
+    )]
+    MaxOctets(usize),
+    #[error("enterprise_number must not be 0; 32473 is for documentation only, register your own")]
+    EnterpriseNumber,
+    #[error(
+        "the log's origin takes {0} octets in a syslog message; at most 512 fit beside the rest"
+    )]
+    Chain(usize),
+}
+
+/// All that shapes the bytes besides the entry. Two equal forms write equal bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Form {
+    format: Format,
+    /// The syslog message around it, with its largest size; none where a file's line or a
+    /// request holds it.
+    syslog: Option<(Header, usize)>,
+    withhold: Withhold,
+}
+
+impl Form {
+    /// A syslog message of at most `max_octets`, told in `format`.
+    pub fn syslog(format: Format, header: Header, max_octets: usize) -> Result<Form, FormError> {
+        match (MIN_MAX_OCTETS..=MAX_MAX_OCTETS).contains(&max_octets) {
+            false => Err(FormError::MaxOctets(max_octets)),
+            true => Ok(Form {
+                format,
+                syslog: Some((header, max_octets)),
+                withhold: Withhold::default(),
+            }),
+        }
+    }
+
+    /// One line without its end, of any length.
+    pub fn line(format: Format) -> Form {
+        Form {
+            format,
+            syslog: None,
+            withhold: Withhold::default(),
+        }
+    }
+
+    pub fn withholding(mut self, withhold: Withhold) -> Form {
+        self.withhold = withhold;
+        self
+    }
+
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    pub fn header(&self) -> Option<&Header> {
+        self.syslog.as_ref().map(|(header, _)| header)
+    }
+
+    /// Whether messages about this log can always be made to fit.
+    pub fn check_chain(&self, chain: &str) -> Result<(), FormError> {
+        self.header().map_or(Ok(()), |h| h.check_chain(chain))
+    }
+
+    /// A name for these bytes' shape: when it changes, so does the epoch.
+    pub fn digest(&self) -> Hash {
+        let mut digest = Sha256::new();
+        if let Some((header, max_octets)) = &self.syslog {
+            digest.update(b"daicho/rfc5424/v1\n");
+            let (host, number) = (header.host(), header.enterprise_number());
+            digest.update(format!("{host}\n{number}\n{max_octets}\n"));
+        }
+        if self.syslog.is_none() || self.format != Format::Json {
+            digest.update(format!("daicho/{}/v1\n", self.format.word()));
+        }
+        for path in self.withhold.paths() {
+            digest.update(format!("without {path}\n"));
+        }
+        Hash(digest.finalize().into())
+    }
+
+    /// One message, without framing. Never longer than `max_octets`; for no entry nothing.
+    pub fn message(&self, entry: &EntryView, epoch: u64) -> Vec<u8> {
+        let (told, withheld) = self.told(entry, false);
+        let Some((header, max_octets)) = &self.syslog else {
+            return told.into_owned().into_bytes();
+        };
+        let message = header.message(entry, epoch, (self.format, &told, withheld));
+        match message.len() <= *max_octets {
+            true => message,
+            false => self.reduced(entry, epoch),
+        }
+    }
+
+    /// The message without `data` and `content`, for a receiver that cannot take them.
+    pub fn reduced(&self, entry: &EntryView, epoch: u64) -> Vec<u8> {
+        let (told, _) = self.told(entry, true);
+        let Some((header, max_octets)) = &self.syslog else {
+            return told.into_owned().into_bytes();
+        };
+        let message = header.message(entry, epoch, (self.format, &told, true));
+        if message.len() <= *max_octets {
+            return message;
+        }
+        // The name of a session is the one thing in a frame that can be long.
+        let frame = json::frame(entry, false);
+        let frame = json::ascii(&frame);
+        header.message(entry, epoch, (Format::Json, &frame, true))
+    }
+
+    /// What is said of the entry, and whether it leaves out what may not be told here.
+    fn told<'a>(&self, entry: &'a EntryView, reduced: bool) -> (Cow<'a, str>, bool) {
+        let whole = String::from_utf8_lossy(entry.body);
+        let whole = match reduced && self.format == Format::Json {
+            true => Cow::Owned(json::frame(entry, true)),
+            false => whole,
+        };
+        if self.format == Format::Json && self.withhold.is_empty() {
+            return (self.as_json(entry, whole, reduced), false);
+        }
+        // The log's own bodies are JSON.
+        let mut body: Value = serde_json::from_str(&whole).unwrap_or_default();
+        let withheld = match self.format {
+            Format::Json => self.withhold.remove_from(&mut body),
+            _ => self.withhold.blank_in(&mut body),
+        };
+        let told = match self.format {
+            Format::Json => self.as_json(entry, Cow::Owned(body.to_string()), reduced || withheld),
+            Format::Ocsf => {
+                let event = ocsf::event(entry, &body, (reduced, withheld)).to_string();
+                Cow::Owned(json::ascii(&event).into_owned())
+            }
+            Format::Cef => Cow::Owned(fields::cef(entry, &body, reduced)),
+            Format::Leef => Cow::Owned(fields::leef(entry, &body, reduced)),
+        };
+        (told, withheld)
+    }
+
+    /// MSG of a syslog message stays within ASCII, for receivers that rewrite the rest.
+    fn as_json<'a>(&self, entry: &EntryView, body: Cow<'a, str>, reduced: bool) -> Cow<'a, str> {
+        match (&self.syslog, body) {
+            (None, body) => Cow::Owned(json::line(entry, &body, reduced)),
+            (Some(_), Cow::Borrowed(body)) => json::ascii(body),
+            (Some(_), Cow::Owned(body)) => Cow::Owned(json::ascii(&body).into_owned()),
+        }
+    }
+}

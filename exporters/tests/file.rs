@@ -1,0 +1,197 @@
+//! Files as a destination: what is in them after crashes, rotations and a shipper's hand.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::{Ledger, ORIGIN, wait_for, wait_for_error};
+use exporters::check::{self, Trust};
+use exporters::format::EntryView;
+use exporters::forward::{Destination, Forwarder};
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::PathBuf;
+
+fn files(more: &str) -> Destination {
+    let toml = format!("name = 'hq'\ntransport = 'file'\ndirectory = 'out'\n{more}");
+    toml::from_str(&toml).unwrap()
+}
+
+/// The destination's files, oldest first.
+fn there(ledger: &Ledger) -> Vec<PathBuf> {
+    let entries = fs::read_dir(ledger.data_dir().join("out"))
+        .into_iter()
+        .flatten();
+    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths
+}
+
+fn bytes(ledger: &Ledger) -> Vec<u8> {
+    there(ledger)
+        .iter()
+        .flat_map(|path| fs::read(path).unwrap())
+        .collect()
+}
+
+/// What a destination of this form is sent of the whole ledger.
+fn expected(ledger: &Ledger, destination: &Destination) -> Vec<u8> {
+    let mut lines = Vec::new();
+    for seq in 0..ledger.reader.size() {
+        let entry = ledger.reader.entry(seq).unwrap();
+        lines.extend(
+            destination
+                .form()
+                .message(&EntryView::of(ORIGIN, &entry), 1),
+        );
+        lines.push(b'\n');
+    }
+    lines
+}
+
+fn wait_until_confirmed(ledger: &Ledger, forwarder: &Forwarder) {
+    wait_for("all to be on the disk", || {
+        (forwarder.status().confirmed == ledger.reader.size()).then_some(())
+    });
+}
+
+#[test]
+fn every_format_is_one_line_an_entry_in_order() {
+    for format in ["json", "rfc5424", "ocsf", "cef", "leef"] {
+        let ledger = Ledger::with(300);
+        let destination = files(&format!("format = '{format}'"));
+        let forwarder = ledger.follow(destination.clone());
+        ledger.append(30);
+        wait_until_confirmed(&ledger, &forwarder);
+        assert_eq!(bytes(&ledger), expected(&ledger, &destination), "{format}");
+        if ["json", "rfc5424"].contains(&format) {
+            let trust = Trust {
+                vkey: None,
+                ledger: Some(ledger.reader.clone()),
+            };
+            let report = check::check(&bytes(&ledger)[..], &trust).unwrap();
+            assert!(report.is_clean(), "{report:?}");
+            assert_eq!((report.chains[ORIGIN].entries, report.other), (331, 0));
+        }
+    }
+}
+
+#[test]
+fn files_stay_below_their_size_and_are_named_after_their_first_entry() {
+    let ledger = Ledger::with(6_000);
+    let destination = files("file_bytes = 1048576");
+    let forwarder = ledger.follow(destination.clone());
+    wait_until_confirmed(&ledger, &forwarder);
+    let paths = there(&ledger);
+    assert!(paths.len() >= 3, "{paths:?}");
+    let mut first = 0;
+    for path in &paths {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        assert_eq!(name, format!("hq-1-{first:020}.ndjson"));
+        let content = fs::read(path).unwrap();
+        assert!(content.len() <= 1_048_576);
+        first += content.iter().filter(|byte| **byte == b'\n').count();
+    }
+    assert_eq!(bytes(&ledger), expected(&ledger, &destination));
+}
+
+/// The cursor is flushed seldom: a crash leaves it behind what is in the files.
+#[test]
+fn a_crash_leaves_no_torn_line_and_no_line_twice() {
+    let ledger = Ledger::with(200);
+    let destination = files("");
+    let forwarder = ledger.follow(destination.clone());
+    wait_until_confirmed(&ledger, &forwarder);
+    forwarder.stop();
+    let cursor = ledger.data_dir().join("export/hq.cursor");
+    let behind = fs::read(&cursor).unwrap();
+    ledger.append(300);
+    let forwarder = ledger.follow(destination.clone());
+    wait_until_confirmed(&ledger, &forwarder);
+    forwarder.stop();
+    let whole = expected(&ledger, &destination);
+    assert_eq!(bytes(&ledger), whole);
+    let file = there(&ledger).pop().unwrap();
+    // Torn in the last line, in the middle, right behind a line, and in the first line of all.
+    for cut in [whole.len() - 3, whole.len() / 2, whole.len(), 20, 0] {
+        fs::write(
+            &cursor,
+            if cut < 100 {
+                b"".to_vec()
+            } else {
+                behind.clone()
+            },
+        )
+        .unwrap();
+        if cut < 100 {
+            fs::remove_file(&cursor).unwrap();
+        }
+        let torn = OpenOptions::new().write(true).open(&file).unwrap();
+        torn.set_len(cut as u64).unwrap();
+        let forwarder = ledger.follow(destination.clone());
+        wait_until_confirmed(&ledger, &forwarder);
+        assert_eq!(forwarder.status().resent, 0);
+        forwarder.stop();
+        assert_eq!(bytes(&ledger), whole, "cut at {cut}");
+    }
+}
+
+#[test]
+fn a_shipper_may_take_files_away() {
+    let ledger = Ledger::with(100);
+    let destination = files("");
+    let forwarder = ledger.follow(destination.clone());
+    wait_until_confirmed(&ledger, &forwarder);
+    let taken = bytes(&ledger);
+    forwarder.stop();
+    fs::remove_file(there(&ledger).pop().unwrap()).unwrap();
+    ledger.append(50);
+    let forwarder = ledger.follow(destination.clone());
+    wait_until_confirmed(&ledger, &forwarder);
+    let all = [taken, bytes(&ledger)].concat();
+    assert_eq!(all, expected(&ledger, &destination));
+}
+
+#[test]
+fn what_is_there_and_not_the_log_s_stops_the_writing_and_is_shown() {
+    let ledger = Ledger::with(100);
+    let destination = files("");
+    let out = ledger.data_dir().join("out");
+    fs::create_dir(&out).unwrap();
+    let foreign = out.join("hq-1-00000000000000000000.ndjson");
+    let mut file = fs::File::create(&foreign).unwrap();
+    file.write_all(b"{\"chain\":\"another\"}\n").unwrap();
+    let forwarder = ledger.follow(destination.clone());
+    wait_for_error(&forwarder, "another message than this log's");
+    assert_eq!(forwarder.status().sent, 0);
+    fs::remove_file(&foreign).unwrap();
+    wait_until_confirmed(&ledger, &forwarder);
+    assert_eq!(bytes(&ledger), expected(&ledger, &destination));
+}
+
+/// Another form is another epoch, and its bytes are in files of their own.
+#[test]
+fn another_format_begins_another_file() {
+    let ledger = Ledger::with(50);
+    let json = ledger.follow(files(""));
+    wait_until_confirmed(&ledger, &json);
+    json.stop();
+    ledger.append(50);
+    let cef = ledger.follow(files("format = 'cef'"));
+    wait_until_confirmed(&ledger, &cef);
+    let names: Vec<_> = there(&ledger)
+        .iter()
+        .map(|path| path.file_name().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "hq-1-00000000000000000000.ndjson",
+            "hq-2-00000000000000000051.ndjson"
+        ]
+    );
+    assert!(
+        fs::read(&there(&ledger)[1])
+            .unwrap()
+            .starts_with(b"CEF:0|daicho|")
+    );
+}
