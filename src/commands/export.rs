@@ -1,10 +1,12 @@
 use crate::cli::{Cli, Export, ExportCheck};
 use crate::commands::open_failed;
 use crate::commands::verify;
+use crate::config::Config;
 use crate::door;
 use crate::outcome::{Done, Failure, Outcome, say};
 use anyhow::Context;
 use exporters::check::{self, Chain, Place, Report, Trust, Vouched};
+use exporters::forward::{self, ReplayError};
 use ledger::{Layout, Reader};
 use std::fs::File;
 use std::io::BufReader;
@@ -12,6 +14,8 @@ use std::io::BufReader;
 pub fn run(cli: &Cli, args: &Export) -> Done {
     match args {
         Export::Status => status(cli),
+        Export::Test(args) => replay(cli, &args.destination, 0, 0),
+        Export::Replay(args) => replay(cli, &args.destination, args.from, args.to),
         Export::Check(args) => check(cli, args),
     }
 }
@@ -49,6 +53,7 @@ fn status(cli: &Cli) -> Done {
             "position",
             "confirmed",
             "lag_entries",
+            "lag_seconds",
             "lag_since",
             "sent",
             "resent",
@@ -59,6 +64,45 @@ fn status(cli: &Cli) -> Done {
                 say!("  {key:<12} {}", text(key));
             }
         }
+    }
+    Ok(Outcome::Well)
+}
+
+fn replay(cli: &Cli, name: &str, from: u64, to: u64) -> Done {
+    let config = Config::load(&Layout::new(&cli.data))?;
+    let mut destinations = config.export.iter();
+    let Some(destination) = destinations.find(|d| d.name().as_str() == name) else {
+        let names: Vec<_> = config.export.iter().map(|d| d.name().as_str()).collect();
+        return Err(Failure::msg(
+            "daicho.toml has no receiver of this name",
+            format!("it names: {}", names.join(", ")),
+        ));
+    };
+    let reader = Reader::open(&cli.data).map_err(open_failed)?;
+    let range = from..to.saturating_add(1);
+    let replayed = forward::replay(destination, &reader, &cli.data, range);
+    let replayed = replayed.map_err(|error| {
+        let help = match &error {
+            ReplayError::Beyond { .. } => "give --from and --to within the ledger",
+            ReplayError::Cursor(_) | ReplayError::Form(_) => "correct it in daicho.toml",
+            ReplayError::Read(_) => "see `daicho verify`",
+            ReplayError::Broken { .. } | ReplayError::Unanswered { .. } => {
+                "see what the receiver's own log says; nothing was skipped, so send it again"
+            }
+        };
+        Failure::new(error, help)
+    })?;
+    if cli.json {
+        say!("{}", serde_json::to_string(&replayed)?);
+        return Ok(Outcome::Well);
+    }
+    say!("sent       {} entries, {from} to {to}", replayed.sent);
+    match (replayed.answered, replayed.answer) {
+        (Some(answered), Some(answer)) => say!("answered   {answered}: {answer}"),
+        (Some(answered), None) => say!("answered   {answered}"),
+        (None, _) => say!(
+            "answered   nothing: this transport has no answers; the receiver took the bytes and did not hang up"
+        ),
     }
     Ok(Outcome::Well)
 }
@@ -136,10 +180,14 @@ fn print_chain(origin: &str, chain: &Chain) {
     };
     say!("  vouched    {vouched}");
     say!(
-        "  copies     {} (not a fault), {} reduced",
+        "  copies     {} (not a fault), {} reduced, {} in another format",
         chain.duplicates,
-        chain.reduced
+        chain.reduced,
+        chain.translated
     );
+    if chain.translated > 0 {
+        say!("             of those in another format, what the text says is not checked");
+    }
     for gap in chain.gaps.first.iter().take(LISTED) {
         say!("  gap        {} to {}", gap.first, gap.last);
     }

@@ -10,6 +10,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use exporters::forward::Status;
+use schemas::Timestamp;
 use std::fmt::Write;
 
 pub fn routes() -> Router<Node> {
@@ -95,29 +96,35 @@ async fn metrics(State(node): State<Node>) -> String {
             u64::try_from(time.micros() / 1_000_000).unwrap_or_default(),
         );
     }
-    type Figure = fn(&Status) -> u64;
-    let rows: [(&str, &str, Figure); 4] = [
+    type Figure = fn(&Status, Timestamp) -> u64;
+    let rows: [(&str, &str, Figure); 5] = [
         (
             "daicho_export_lag_entries",
             "Entries not handed to the receiver yet.",
-            |s| s.lag_entries,
+            |s, _| s.lag_entries,
+        ),
+        (
+            "daicho_export_lag_seconds",
+            "How long the oldest of them has been waiting.",
+            |s, now| s.lag_seconds(now),
         ),
         (
             "daicho_export_connected",
             "1 while the receiver is connected.",
-            |s| s.connected.into(),
+            |s, _| s.connected.into(),
         ),
         (
             "daicho_export_sent",
             "Entries sent, those sent again included.",
-            |s| s.sent,
+            |s, _| s.sent,
         ),
         (
             "daicho_export_resent",
             "Entries sent again after a break.",
-            |s| s.resent,
+            |s, _| s.resent,
         ),
     ];
+    let now = node.appender.now();
     for (name, help, value) in rows {
         let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n");
         for status in node.forwarders.iter().map(|forwarder| forwarder.status()) {
@@ -125,7 +132,7 @@ async fn metrics(State(node): State<Node>) -> String {
                 text,
                 "{name}{{destination=\"{}\"}} {}",
                 status.destination,
-                value(&status)
+                value(&status, now)
             );
         }
     }

@@ -18,6 +18,7 @@
 //! | `backup` | a copy that is not the ledger, or an old one that passes for it |
 //! | `bundle` | a tampered evidence bundle that one of its three verifiers calls proven |
 //! | `doctor` | a fault of the surroundings that an operator is not told of |
+//! | `export` | a receiver that lacks an entry, or one whose loss is not found in what it stored |
 //! | `policy` | rules in force that nobody adopted, or data that leaves against its class |
 //! | `tidy` | an import, a clock or a status code in the wrong room |
 //! | `witness` | a witness that cosigns two histories, or a log that does not notice its absence |
@@ -34,6 +35,7 @@ mod bundle;
 mod cli;
 mod disk;
 mod doctor;
+mod export;
 mod faults;
 mod format;
 mod hooks;

@@ -7,15 +7,28 @@ use agents::scanner::findings::{Filter, Finding};
 use axum::Json;
 use axum::extract::State;
 use exporters::forward::Status;
+use serde::Serialize;
+
+/// A receiver of the log, as of now.
+#[derive(Serialize)]
+pub struct Receiver {
+    #[serde(flatten)]
+    status: Status,
+    lag_seconds: u64,
+}
 
 /// How far each receiver of the log is.
-pub async fn export(State(node): State<Node>) -> Json<Vec<Status>> {
-    Json(
-        node.forwarders
-            .iter()
-            .map(|forwarder| forwarder.status())
-            .collect(),
-    )
+pub async fn export(State(node): State<Node>) -> Json<Vec<Receiver>> {
+    let now = node.appender.now();
+    let forwarders = node.forwarders.iter();
+    let receivers = forwarders.map(|forwarder| {
+        let status = forwarder.status();
+        Receiver {
+            lag_seconds: status.lag_seconds(now),
+            status,
+        }
+    });
+    Json(receivers.collect())
 }
 
 /// Every finding, in the state that it has now.

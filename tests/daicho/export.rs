@@ -1,0 +1,231 @@
+//! Receivers of the log, seen from the command line: what they get through kills, and what
+//! `export check` and `verify --checkpoint` make of what they stored.
+
+use crate::world::{Dice, Ledger, daicho, drill, overwrite, run, wait_for, walk};
+use serde_json::Value;
+use std::path::PathBuf;
+
+/// Adds a receiver to the ledger's configuration.
+fn receiver(ledger: &Ledger, table: &str) {
+    let path = ledger.dir.join("daicho.toml");
+    let config = std::fs::read_to_string(&path).unwrap();
+    overwrite(&path, format!("{config}\n[[export]]\n{table}").as_bytes());
+}
+
+fn files(ledger: &Ledger, name: &str) {
+    let table = format!("name = '{name}'\ntransport = 'file'\ndirectory = '{name}'\n");
+    receiver(ledger, &table);
+}
+
+/// What the files of a receiver hold, oldest first.
+fn written(ledger: &Ledger, name: &str) -> Vec<u8> {
+    let paths = walk(&ledger.dir.join(name));
+    paths
+        .iter()
+        .flat_map(|path| std::fs::read(path).unwrap())
+        .collect()
+}
+
+fn beside(ledger: &Ledger, name: &str, bytes: &[u8]) -> String {
+    let path: PathBuf = ledger.beside(name);
+    std::fs::write(&path, bytes).unwrap();
+    path.display().to_string()
+}
+
+fn events(count: usize) -> String {
+    let lines = (0..count).map(|n| format!("{}\n", drill(&format!("drill-{n}"))));
+    lines.collect()
+}
+
+/// Everything is on the receiver's disk.
+fn wait_until_written(server: &crate::world::Server) {
+    wait_for("the receiver has everything", || {
+        let status = &server.json("/api/v1/export")[0];
+        status["confirmed"].as_u64() == Some(server.size())
+    });
+}
+
+#[test]
+fn files_of_a_server_that_is_killed_hold_every_entry_once_and_whole() {
+    const KILLS: u64 = 15;
+    let mut dice = Dice::thrown("export");
+    let ledger = Ledger::new();
+    files(&ledger, "shipper");
+    for _ in 0..KILLS {
+        let server = ledger.serve();
+        let (load, until) = (events(100), dice.below(12));
+        for _ in 0..=until {
+            let sent = server.post("application/x-ndjson", load.clone()).send();
+            assert!(sent.unwrap().status().is_success());
+        }
+        server.kill();
+    }
+    let server = ledger.serve();
+    wait_until_written(&server);
+    let status = server.json("/api/v1/export");
+    assert_eq!(server.stop(), 0);
+    let stored = beside(&ledger, "stored", &written(&ledger, "shipper"));
+    let args = ["export", "check", &stored, "--ledger", "--json"];
+    let report = &ledger.run(&args).lines()[0];
+    let chain = &report["chains"][crate::world::ORIGIN];
+    assert_eq!(chain["entries"], chain["ledger_entries"], "{report}");
+    assert_eq!(chain["duplicates"], 0, "{report}");
+    assert_eq!(report["other"], 0, "{report}");
+    assert_eq!(status[0]["resent"], 0, "{status}");
+    crate::world::say(&format!(
+        "export: {KILLS} kills, {} lines, none torn, none twice",
+        chain["entries"]
+    ));
+}
+
+/// The counts of a chain's faults.
+fn faults(report: &Value) -> [u64; 4] {
+    let chain = &report["chains"][crate::world::ORIGIN];
+    ["gaps", "truncated", "altered", "forged"].map(|what| chain[what]["count"].as_u64().unwrap())
+}
+
+#[test]
+fn what_a_receiver_stored_is_judged_by_its_own_bytes() {
+    let ledger = Ledger::new();
+    files(&ledger, "shipper");
+    receiver(
+        &ledger,
+        "name = 'lines'\ntransport = 'file'\ndirectory = 'lines'\nformat = 'rfc5424'\n",
+    );
+    let server = ledger.serve();
+    server
+        .post("application/x-ndjson", events(50))
+        .send()
+        .unwrap();
+    wait_for("both receivers have everything", || {
+        let rows = server.json("/api/v1/export");
+        let rows = rows.as_array().unwrap();
+        rows.iter()
+            .all(|row| row["confirmed"].as_u64() == Some(server.size()))
+    });
+    let lag = &server.json("/api/v1/export")[0];
+    assert_eq!(
+        (&lag["lag_entries"], &lag["lag_seconds"]),
+        (&0.into(), &0.into())
+    );
+    let told = ledger.run(&["export", "status"]).ok();
+    for word in ["shipper", "lines", "position", "lag_seconds", "resent"] {
+        assert!(told.contains(word), "{told}");
+    }
+    assert_eq!(server.stop(), 0);
+    ledger
+        .run(&["export", "status"])
+        .refused(&["no server runs"]);
+
+    let vkey = ledger.run(&["key", "show"]).ok();
+    let vkey = vkey
+        .split_whitespace()
+        .find(|word| word.contains('+'))
+        .unwrap();
+    for (name, cut) in [("shipper", "\"sig\":\""), ("lines", "sig=\"")] {
+        let whole = String::from_utf8(written(&ledger, name)).unwrap();
+        let lines: Vec<&str> = whole.lines().collect();
+        let check = |text: String, code: i32| {
+            let file = beside(&ledger, "stored", text.as_bytes());
+            let ran = ledger.run(&["export", "check", &file, "--vkey", vkey, "--json"]);
+            assert_eq!(ran.code, code, "{ran:?}");
+            serde_json::from_str::<Value>(&ran.out).unwrap()
+        };
+        assert_eq!(faults(&check(whole.clone(), 0)), [0; 4]);
+        let copies = check([&lines[..], &lines[20..30]].concat().join("\n"), 0);
+        assert_eq!(copies["chains"][crate::world::ORIGIN]["duplicates"], 10);
+        let gap = check([&lines[..20], &lines[25..]].concat().join("\n"), 1);
+        assert_eq!(faults(&gap), [1, 0, 0, 0]);
+        let altered = check(whole.replace("drill-7\"", "drill-8\""), 1);
+        assert_eq!(faults(&altered)[2], 1, "{altered}");
+        let forged = check(whole.replacen(cut, &format!("{cut}AAAA"), 1), 1);
+        assert!(
+            faults(&forged) != [0; 4] || forged["torn"]["count"] == 1,
+            "{forged}"
+        );
+        let torn = check(whole[..whole.len() - 40].to_owned(), 1);
+        assert!(
+            faults(&torn) != [0; 4] || torn["torn"]["count"] == 1,
+            "{torn}"
+        );
+    }
+    let nothing = beside(&ledger, "stored", b"<13>1 - - - - - - hello\n");
+    ledger
+        .run(&["export", "check", &nothing])
+        .refused(&["no message of daicho"]);
+}
+
+#[test]
+fn the_siem_s_file_finds_a_ledger_that_was_rolled_back() {
+    let ledger = Ledger::new();
+    files(&ledger, "shipper");
+    let server = ledger.serve();
+    // A checkpoint goes out with every 10,000 entries.
+    for _ in 0..11 {
+        server
+            .post("application/x-ndjson", events(1_000))
+            .send()
+            .unwrap();
+    }
+    wait_for("a checkpoint is in the log", || {
+        server
+            .text("/metrics")
+            .contains("kind=\"ledger.checkpoint\"")
+    });
+    wait_until_written(&server);
+    assert_eq!(server.stop(), 0);
+    let stored = beside(&ledger, "stored", &written(&ledger, "shipper"));
+    let verified = ledger.run(&["verify", "--checkpoint", &stored]);
+    assert_eq!(verified.code, 0, "{verified:?}");
+    // The same name and key, and a shorter history.
+    let younger = Ledger::none();
+    for path in walk(&ledger.dir.join("keys"))
+        .into_iter()
+        .chain([ledger.dir.join("daicho.toml")])
+    {
+        let to = younger.dir.join(path.strip_prefix(&ledger.dir).unwrap());
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        std::fs::copy(&path, &to).unwrap();
+    }
+    let log = ledger.logs().remove(0);
+    let lines = std::fs::read_to_string(&log).unwrap();
+    let short: String = lines.split_inclusive('\n').take(5_000).collect();
+    let to = younger.dir.join(log.strip_prefix(&ledger.dir).unwrap());
+    std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+    std::fs::write(to, short).unwrap();
+    let verified = younger.run(&["verify", "--checkpoint", &stored, "--json"]);
+    assert_eq!(verified.code, 1, "{verified:?}");
+}
+
+#[test]
+fn a_receiver_can_be_tried_and_given_a_part_again() {
+    let ledger = Ledger::new();
+    ledger.append(&[drill("one"), drill("two")]);
+    files(&ledger, "shipper");
+    receiver(
+        &ledger,
+        "name = 'gone'\ntransport = 'relp'\nhost = '127.0.0.1'\nport = 9\n",
+    );
+    let told = ledger.run(&["export", "test", "shipper"]).ok();
+    assert!(
+        told.contains("sent       1 entries") && told.contains("written to"),
+        "{told}"
+    );
+    let replayed = ledger.run(&[
+        "--json", "export", "replay", "shipper", "--from", "1", "--to", "2",
+    ]);
+    assert_eq!(replayed.lines()[0]["sent"], 2);
+    let replay = |from, to| {
+        let mut command = daicho(&ledger.dir);
+        command.args(["export", "replay", "shipper", "--from", from, "--to", to]);
+        run(command, b"")
+    };
+    replay("1", "99").refused(&["no entry 99"]);
+    replay("2", "1").refused(&["--from and --to"]);
+    ledger
+        .run(&["export", "test", "gone"])
+        .refused(&["127.0.0.1:9"]);
+    ledger
+        .run(&["export", "test", "none"])
+        .refused(&["shipper, gone"]);
+}
