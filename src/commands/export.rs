@@ -118,16 +118,16 @@ fn check(cli: &Cli, args: &ExportCheck) -> Done {
     let report = File::open(&args.file)
         .and_then(|file| check::check(BufReader::with_capacity(1 << 20, file), &trust))
         .with_context(|| format!("{} cannot be read", args.file.display()))?;
-    if cli.json {
-        say!("{}", serde_json::to_string(&report)?);
-    } else {
-        print(&report);
-    }
     if report.chains.is_empty() && report.torn.count == 0 {
         return Err(Failure::msg(
             "the file holds no message of daicho",
             "have the receiver store the structured data: in rsyslog the template RSYSLOG_SyslogProtocol23Format",
         ));
+    }
+    if cli.json {
+        say!("{}", serde_json::to_string(&report)?);
+    } else {
+        print(&report);
     }
     let asked = args.vkey.is_some() || args.ledger;
     let vouched = |chain: &Chain| chain.vouched != Vouched::Nothing;
