@@ -13,6 +13,7 @@ mod withhold;
 pub use form::{DEFAULT_MAX_OCTETS, Form, FormError, Format, MIN_MAX_OCTETS};
 pub use withhold::{Withhold, WithholdError};
 
+use schemas::kinds::acting::NotifyOutcome;
 use schemas::kinds::defence::IncidentSeverity;
 use schemas::kinds::scanner;
 use schemas::{Data, Event, Hash, Timestamp};
@@ -80,6 +81,8 @@ impl Severity {
             | Data::RuleViolated(_)
             | Data::FindingVerified(_)
             | Data::ExportGap(_) => Severity::High,
+            // Somebody waits for people who do not know.
+            Data::ApprovalNotified(d) if d.outcome == NotifyOutcome::GivenUp => Severity::Medium,
             Data::AgentSuspended(_)
             | Data::ApprovalDenied(_)
             | Data::ActionFailed(_)

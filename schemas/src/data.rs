@@ -101,6 +101,7 @@ kinds! {
         "approval.granted" acting::ApprovalGranted operation,
         "approval.denied" acting::ApprovalDenied operation,
         "approval.expired" acting::ApprovalExpired operation,
+        "approval.notified" acting::ApprovalNotified operation,
         "action.released" acting::ActionReleased operation,
         "action.executed" acting::ActionExecuted operation,
         "action.failed" acting::ActionFailed operation,

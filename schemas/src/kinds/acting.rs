@@ -57,6 +57,8 @@ facts! {
         signature: SignatureText,
     }
     ApprovalExpired { approval: EventId, deadline: Timestamp, }
+    /// Approvers were told that it waits for them, or could not be and nobody goes on trying.
+    ApprovalNotified { approval: EventId, channel: NotifyChannel, outcome: NotifyOutcome, attempts: u64, }
     /// A granted action was let go, once: the event's id follows from the approval.
     ActionReleased { action: EventId, approval: EventId, arguments_sha256: Hash, tool_use: Option<Label>, }
     ActionExecuted { action: EventId, approval: EventId, arguments_sha256: Hash, result_sha256: Option<Hash>, }
@@ -66,6 +68,12 @@ facts! {
 }
 
 words! {
+    NotifyChannel { Webhook, Command, }
+    NotifyOutcome {
+        /// The other side took it.
+        Delivered,
+        GivenUp,
+    }
     SubjectKind { Action, Patch, Policy, Retention, Hold, Phase, }
     ActionFailure { ToolFailed, ApprovalMissing, ArgumentsChanged, DeadlinePassed, Unknown, }
 }
