@@ -7,17 +7,21 @@
 //! entry like any other, and approves nothing.
 
 pub mod draft;
+pub mod notify;
+pub mod preview;
+pub mod rule;
 pub mod signature;
 pub mod statement;
 pub mod view;
 
 use crate::once::once;
 use ledger::Submission;
+use rule::Refused;
 use schemas::kinds::acting::{ApprovalExpired, ApprovalRequested, SignatureText, Subject};
 use schemas::{Actor, Event, EventId, Hash, Timestamp};
 use signature::ApproverKey;
 use statement::{SignedDecision, Statement, Verdict};
-use view::{Approvals, Refused, State};
+use view::{Approvals, State};
 
 /// What someone wants to do, and on whose word it may be done.
 #[derive(Debug, Clone)]
@@ -44,7 +48,7 @@ pub enum RequestError {
     PolicyNotInForce { asked: Hash, in_force: Hash },
 }
 
-const MAX_APPROVERS: u64 = 16;
+pub(crate) const MAX_APPROVERS: u64 = 16;
 
 /// Plans `approval.requested`; the event's id is the approval's.
 pub fn request(
@@ -130,12 +134,22 @@ pub fn decide(
         statement: statement.clone(),
     };
     approvals.counts(&signed, &statement.approver, now)?;
-    let id = once(
-        "approval.decision",
-        &[&statement.approval, &statement.approver],
-    );
+    let id = decision_id(approvals, &statement);
     let actor = statement.approver.clone();
     Ok(Event::new(id, actor, statement.signed(key, signature)).into())
+}
+
+/// One per approver, and one more for each time that their grant was withdrawn.
+fn decision_id(approvals: &Approvals, statement: &Statement) -> EventId {
+    let (approval, approver) = (statement.approval, &statement.approver);
+    let withdrawn = approvals
+        .find(approval)
+        .into_iter()
+        .flat_map(|found| &found.withdrawn);
+    match withdrawn.filter(|d| d.approver == *approver).count() {
+        0 => once("approval.decision", &[&approval, approver]),
+        before => once("approval.decision", &[&approval, approver, &before]),
+    }
 }
 
 /// Plans `approval.expired` for every request whose deadline went by undecided.

@@ -17,7 +17,7 @@ mod tools;
 mod witnesses;
 
 pub use event::{Client, HookCall, HookError};
-pub use tools::{ToolPolicy, ToolRule};
+pub use tools::{ToolPolicy, ToolPolicyError, ToolRule};
 pub use witnesses::Witnesses;
 
 use crate::approvals::draft::{Action, Drafts, Ended, Standing, Terms, conclude, release};
@@ -32,6 +32,7 @@ use schemas::kinds::rules::RuleViolated;
 use schemas::kinds::traffic::RuleCount;
 use schemas::{Actor, Data, Event, EventId, Label, Name, Timestamp};
 use serde_json::Value;
+use tools::Ruled;
 
 /// A call that the rules for texts have looked at.
 pub struct Seen<'m> {
@@ -251,15 +252,16 @@ impl Seen<'_> {
             // What cannot be looked at may hold anything.
             masked.map_or(true, |masked| !masked.masks.is_empty())
         };
-        let (verdict, by) = around.policy.rule((tool, input), directory, personal);
+        let ruled = around.policy.rule((tool, input), directory, personal);
         let nobody_sits_there = self.call.client == Client::Mcp;
-        match verdict {
-            HookVerdict::Draft => return self.draft(by, around),
+        match ruled.verdict {
+            HookVerdict::Draft => return self.draft(ruled, around),
             HookVerdict::Ask | HookVerdict::Defer if nobody_sits_there => {
-                return self.draft(by, around);
+                return self.draft(ruled, around);
             }
             _ => {}
         }
+        let Ruled { verdict, by, .. } = ruled;
         let reason = answer::by_rule(verdict, by.as_ref(), self.call.id);
         Ruling {
             arguments: self.masked.clone(),
@@ -268,7 +270,10 @@ impl Seen<'_> {
     }
 
     /// Held until somebody else has said yes to exactly this.
-    fn draft(&self, by: Option<Name>, around: &Surroundings<'_>) -> Ruling {
+    fn draft(&self, ruled: Ruled, around: &Surroundings<'_>) -> Ruling {
+        let Ruled { by, approvers, .. } = ruled;
+        let mut terms = around.terms.clone();
+        terms.approvers_needed = approvers.unwrap_or(terms.approvers_needed);
         let Some(action) = self.action() else {
             let reason = answer::no_form(self.call.id);
             return Ruling::new(HookVerdict::Deny, by, reason);
@@ -279,40 +284,40 @@ impl Seen<'_> {
             drafts, approvals, ..
         } = around;
         let mut waits = None;
-        let (verdict, id, reason, more) = match drafts
-            .standing(&requester, digest, approvals, around.now)
-        {
-            Standing::Granted(draft, asked) => {
-                let (session, tool_use) = (&self.labels.session, &self.labels.tool_use);
-                let released = release(draft, asked, tool_use.clone(), session.clone());
-                let reason = answer::granted(asked.approval);
-                (HookVerdict::Allow, draft.action, reason, vec![released])
-            }
-            Standing::Waits(draft, asked) => {
-                waits = Some(asked.approval);
-                let reason = answer::waits(&tool, asked.approval, asked.deadline);
-                (HookVerdict::Draft, draft.action, reason, Vec::new())
-            }
-            Standing::Denied(draft, asked) => {
-                let reason = answer::denied(asked.approval);
-                (HookVerdict::Deny, draft.action, reason, Vec::new())
-            }
-            Standing::New => {
-                let (session, policy) = (self.labels.session.clone(), around.policy.digest());
-                let terms = (*approvals, around.terms.clone());
-                match drafts.hold(&requester, session, action, policy, terms, around.now) {
-                    Ok(held) => {
-                        waits = Some(held.approval);
-                        let reason = answer::held(&tool, by.as_ref(), held.approval, held.deadline);
-                        (HookVerdict::Draft, held.action, reason, held.submissions)
-                    }
-                    Err(error) => {
-                        let reason = answer::not_asked(&error, self.call.id);
-                        return Ruling::new(HookVerdict::Deny, by, reason);
+        let (verdict, id, reason, more) =
+            match drafts.standing(&requester, digest, (approvals, &terms), around.now) {
+                Standing::Granted(draft, asked) => {
+                    let (session, tool_use) = (&self.labels.session, &self.labels.tool_use);
+                    let released = release(draft, asked, tool_use.clone(), session.clone());
+                    let reason = answer::granted(asked.approval);
+                    (HookVerdict::Allow, draft.action, reason, vec![released])
+                }
+                Standing::Waits(draft, asked) => {
+                    waits = Some(asked.approval);
+                    let reason = answer::waits(&tool, asked);
+                    (HookVerdict::Draft, draft.action, reason, Vec::new())
+                }
+                Standing::Denied(draft, asked) => {
+                    let reason = answer::denied(asked.approval);
+                    (HookVerdict::Deny, draft.action, reason, Vec::new())
+                }
+                Standing::New => {
+                    let (session, policy) = (self.labels.session.clone(), around.policy.digest());
+                    let needed = terms.approvers_needed;
+                    let terms = (*approvals, terms);
+                    match drafts.hold(&requester, session, action, policy, terms, around.now) {
+                        Ok(held) => {
+                            waits = Some(held.approval);
+                            let reason = answer::held(&tool, by.as_ref(), &held, needed);
+                            (HookVerdict::Draft, held.action, reason, held.submissions)
+                        }
+                        Err(error) => {
+                            let reason = answer::not_asked(&error, self.call.id);
+                            return Ruling::new(HookVerdict::Deny, by, reason);
+                        }
                     }
                 }
-            }
-        };
+            };
         Ruling {
             verdict,
             by,

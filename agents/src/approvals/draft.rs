@@ -44,6 +44,12 @@ impl Action {
     pub fn sha256(&self) -> Hash {
         sha256(&self.canonical)
     }
+
+    /// The bytes that the digest is of, and that an approver reads.
+    #[cfg(test)]
+    pub(crate) fn canonical(&self) -> &[u8] {
+        &self.canonical
+    }
 }
 
 /// Under which rules a draft is decided.
@@ -61,6 +67,8 @@ pub struct Drafts {
     drafts: BTreeMap<EventId, Draft>,
     /// The newest of each requester and digest.
     newest: BTreeMap<(Actor, Hash), EventId>,
+    /// The newest of each requester and tool.
+    last: BTreeMap<(Actor, Label), EventId>,
     /// By the use of a tool that it was let go for.
     uses: BTreeMap<Label, EventId>,
 }
@@ -76,6 +84,8 @@ pub struct Draft {
     pub ended: bool,
     /// Of `action.drafted`, with the sealed arguments.
     pub position: u64,
+    /// The one before it of the same requester and tool.
+    pub last: Option<EventId>,
 }
 
 /// What the log says of an action that is about to be done.
@@ -97,11 +107,12 @@ impl Drafts {
         self.drafts.get(self.uses.get(tool_use)?)
     }
 
+    /// `terms` are those that a new draft would be held under.
     pub fn standing<'v>(
         &'v self,
         requester: &Actor,
         digest: Hash,
-        approvals: &'v Approvals,
+        (approvals, terms): (&'v Approvals, &Terms),
         now: Timestamp,
     ) -> Standing<'v> {
         let newest = self.newest.get(&(requester.clone(), digest));
@@ -112,7 +123,10 @@ impl Drafts {
         let Some(asked) = asked.filter(|asked| now <= asked.deadline) else {
             return Standing::New;
         };
+        // Asked when fewer people were enough, it lets nothing happen now.
+        let enough = asked.approvers_needed >= terms.approvers_needed;
         match asked.state(now) {
+            State::Requested | State::Granted if !enough => Standing::New,
             // Under rules that are no longer in force nobody can decide.
             State::Requested
                 if approvals
@@ -256,11 +270,12 @@ pub fn conclude(
 
 impl Projection for Drafts {
     const NAME: &'static str = "drafts";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
 
     fn fold(&mut self, entry: &Entry) {
         match entry.data() {
             Data::ActionDrafted(fact) => {
+                let of = (entry.actor().clone(), fact.tool.clone());
                 let draft = Draft {
                     action: fact.action,
                     tool: fact.tool.clone(),
@@ -269,10 +284,16 @@ impl Projection for Drafts {
                     released: false,
                     ended: false,
                     position: entry.seq(),
+                    last: self
+                        .last
+                        .get(&of)
+                        .copied()
+                        .filter(|last| *last != fact.action),
                 };
                 let key = (entry.actor().clone(), fact.arguments_sha256);
                 // The first draft has the id; a second one under it changes nothing.
                 self.drafts.entry(fact.action).or_insert(draft);
+                self.last.insert(of, fact.action);
                 self.newest.insert(key, fact.action);
             }
             Data::ApprovalRequested(fact) if fact.subject.kind == SubjectKind::Action => {

@@ -1,10 +1,13 @@
 //! Signatures by the approver's own SSH key (OpenSSH, PROTOCOL.sshsig): made here, or by
 //! `ssh-keygen -Y sign`; checked here, or by `ssh-keygen -Y verify`.
 //!
-//! Only plain Ed25519. Checked strictly: one encoding, no weak key, no second signature that
-//! fits the same statement, so that everyone who checks an entry comes to one answer.
+//! Only Ed25519, in a file, an agent, or FIDO hardware (`sk-ssh-ed25519@openssh.com`, PROTOCOL.u2f;
+//! somebody has to have touched it). Checked strictly: one encoding, no weak key, no second
+//! signature that fits the same statement, so that everyone who checks an entry comes to one
+//! answer. That is why ECDSA, in hardware or not, and RSA are no approver's keys.
 
 use super::statement::{SignedDecision, Statement};
+use crate::once::sha256;
 use ed25519_dalek::VerifyingKey;
 use schemas::Label;
 use schemas::kinds::acting::SignatureText;
@@ -22,13 +25,18 @@ pub const NAMESPACE: &str = "daicho-approval@v1";
 pub struct ApproverKey {
     label: Label,
     bytes: [u8; 32],
+    /// FIDO's name for what the key is for; `None` for a key that is in no hardware.
+    application: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum KeyFault {
     #[error("this is not an OpenSSH public key; give one line as in id_ed25519.pub")]
     Unreadable,
-    #[error("approvers sign with Ed25519 keys only; make one with `ssh-keygen -t ed25519`")]
+    #[error(
+        "approvers sign with Ed25519 keys only; make one with `ssh-keygen -t ed25519`, or \
+         `-t ed25519-sk` in hardware"
+    )]
     NotEd25519,
     #[error("this key is weak: signatures under it prove nothing; make another")]
     Weak,
@@ -42,8 +50,10 @@ impl ApproverKey {
     }
 
     fn from_data(data: &KeyData) -> Result<ApproverKey, KeyFault> {
-        let KeyData::Ed25519(public) = data else {
-            return Err(KeyFault::NotEd25519);
+        let (public, application) = match data {
+            KeyData::Ed25519(public) => (public, None),
+            KeyData::SkEd25519(sk) => (sk.public_key(), Some(sk.application().to_owned())),
+            _ => return Err(KeyFault::NotEd25519),
         };
         let point = VerifyingKey::from_bytes(&public.0).map_err(|_| KeyFault::Weak)?;
         if point.is_weak() {
@@ -55,7 +65,13 @@ impl ApproverKey {
         Ok(ApproverKey {
             label,
             bytes: public.0,
+            application,
         })
+    }
+
+    /// Is the secret in FIDO hardware, which nothing here can make sign?
+    pub fn is_hardware(&self) -> bool {
+        self.application.is_some()
     }
 
     pub fn label(&self) -> &Label {
@@ -70,6 +86,8 @@ pub enum SignError {
     KeyUnreadable,
     #[error("approvers sign with Ed25519 keys only; make one with `ssh-keygen -t ed25519`")]
     KeyNotEd25519,
+    #[error("the key file only names a key in hardware; OpenSSH has to sign with it")]
+    KeyInHardware,
     #[error("the key file is encrypted; its passphrase is needed")]
     PassphraseMissing,
     #[error("the passphrase does not open the key file")]
@@ -89,6 +107,8 @@ pub enum SignatureFault {
     NotEd25519,
     #[error("the signature is of another key than the approver's")]
     OtherKey,
+    #[error("the hardware signed without anybody's touch; make the key without no-touch-required")]
+    Untouched,
     #[error("the signature does not fit the statement")]
     Forged,
     #[error("statement_sha256 is not the digest of the statement that the fields give")]
@@ -103,8 +123,10 @@ pub fn sign(
 ) -> Result<(ApproverKey, SignatureText), SignError> {
     let mut key = PrivateKey::from_openssh(private_key).map_err(|_| SignError::KeyUnreadable)?;
     // Asked before the passphrase: nobody should type one for a key that cannot be used.
-    if key.algorithm() != Algorithm::Ed25519 {
-        return Err(SignError::KeyNotEd25519);
+    match key.algorithm() {
+        Algorithm::Ed25519 => {}
+        Algorithm::SkEd25519 => return Err(SignError::KeyInHardware),
+        _ => return Err(SignError::KeyNotEd25519),
     }
     if key.is_encrypted() {
         let passphrase = passphrase.ok_or(SignError::PassphraseMissing)?;
@@ -156,24 +178,50 @@ pub fn verify(
     if signed.namespace() != NAMESPACE {
         return Err(SignatureFault::WrongNamespace);
     }
-    let KeyData::Ed25519(public) = signed.public_key() else {
-        return Err(SignatureFault::NotEd25519);
-    };
-    if public.0 != key.bytes {
+    let by = ApproverKey::from_data(signed.public_key());
+    if by.map_err(|_| SignatureFault::NotEd25519)? != *key {
         return Err(SignatureFault::OtherKey);
     }
-    if signed.signature().algorithm() != Algorithm::Ed25519 {
+    let expected = match key.application {
+        None => Algorithm::Ed25519,
+        Some(_) => Algorithm::SkEd25519,
+    };
+    if signed.signature().algorithm() != expected {
         return Err(SignatureFault::NotEd25519);
     }
     let message = SshSig::signed_data(NAMESPACE, signed.hash_alg(), statement.text().as_bytes());
     let message = message.map_err(|_| SignatureFault::Malformed)?;
-    let raw = ed25519_dalek::Signature::from_slice(signed.signature_bytes());
+    let (raw, message) = match &key.application {
+        None => (signed.signature_bytes(), message),
+        Some(application) => {
+            let bytes = signed.signature_bytes();
+            let split = bytes.split_at_checked(ed25519_dalek::SIGNATURE_LENGTH);
+            let (raw, said) = split.ok_or(SignatureFault::Malformed)?;
+            (raw, by_hardware(application, said, &message)?)
+        }
+    };
+    let raw = ed25519_dalek::Signature::from_slice(raw);
     let raw = raw.map_err(|_| SignatureFault::Malformed)?;
     // Not `PublicKey::verify` of the same crate, which accepts small-order points.
     let point = VerifyingKey::from_bytes(&key.bytes).map_err(|_| SignatureFault::OtherKey)?;
     point
         .verify_strict(&message, &raw)
         .map_err(|_| SignatureFault::Forged)
+}
+
+/// What FIDO hardware signs (PROTOCOL.u2f): SHA-256 of the application, flags, counter, SHA-256 of
+/// the message. `said` is what it said of itself: one byte of flags, four of the counter.
+fn by_hardware(application: &str, said: &[u8], message: &[u8]) -> Result<Vec<u8>, SignatureFault> {
+    /// Somebody touched it.
+    const USER_PRESENT: u8 = 0x01;
+    let [flags, _, _, _, _] = said else {
+        return Err(SignatureFault::Malformed);
+    };
+    if flags & USER_PRESENT == 0 {
+        return Err(SignatureFault::Untouched);
+    }
+    let (application, message) = (sha256(application.as_bytes()), sha256(message));
+    Ok([&application.0, said, &message.0].concat())
 }
 
 impl SignedDecision {

@@ -1,9 +1,10 @@
+use super::rule::NotGranted;
 use super::statement::StatementFault;
-use super::view::{NotGranted, Row};
+use super::view::Row;
 use super::*;
 use crate::once::sha256;
 use proptest::prelude::*;
-use schemas::kinds::acting::SubjectKind;
+use schemas::kinds::acting::{ActionReleased, SubjectKind};
 use schemas::kinds::ledger::LedgerCreated;
 use schemas::kinds::people::{DeactivationReason, UserActivated, UserDeactivated};
 use schemas::kinds::rules::PolicyAdopted;
@@ -214,10 +215,74 @@ fn only_the_key_registered_at_that_time_decides() {
     world.append("user:admin", UserDeactivated { user, reason });
     let gone = world.decide("user:1042", 1, Verdict::Approve);
     assert!(matches!(gone, Err(Refused::ApproverUnregistered { .. })));
-    // A decision made before the key went away still stands.
-    world.decide("user:1043", 2, Verdict::Approve).unwrap();
-    world.activate("1043", None);
+}
+
+/// What became of one grant after its signer's key went away.
+#[test]
+fn a_grant_counts_no_more_once_its_signer_has_lost_the_key() {
+    let mut world = World::new(1);
+    world.decide("user:1042", 1, Verdict::Approve).unwrap();
     world.granted().unwrap();
+    let first = world.events.last().unwrap().1.id;
+    let own_key = Some(key(1).1.label().clone());
+    world.activate("1042", own_key.clone());
+    world.granted().unwrap();
+    let user: Name = "1042".parse().unwrap();
+    let reason = DeactivationReason::Left;
+    world.append("user:admin", UserDeactivated { user, reason });
+    assert!(matches!(world.granted(), Err(NotGranted::Undecided { .. })));
+    let row = world.row();
+    assert_eq!(
+        (row.state, row.progress()),
+        (State::Requested, "0 of 1".into())
+    );
+    assert_eq!(row.withdrawn, [actor("user:1042")]);
+    // Back again, they decide anew; the log has another id for that.
+    world.activate("1042", own_key);
+    assert!(world.granted().is_err());
+    world.decide("user:1042", 1, Verdict::Approve).unwrap();
+    world.granted().unwrap();
+    assert_ne!(world.events.last().unwrap().1.id, first);
+    // Another key is another trust: the old one's grant goes with it.
+    world.activate("1042", Some(key(5).1.label().clone()));
+    assert!(world.granted().is_err());
+    world.decide("user:1043", 2, Verdict::Approve).unwrap();
+    world.granted().unwrap();
+}
+
+#[test]
+fn of_two_grants_the_withdrawn_one_leaves_one_of_two() {
+    let mut world = World::new(2);
+    world.decide("user:1042", 1, Verdict::Approve).unwrap();
+    assert_eq!(world.row().progress(), "1 of 2");
+    world.activate("1042", None);
+    world.decide("user:1043", 2, Verdict::Approve).unwrap();
+    assert_eq!(world.row().progress(), "1 of 2");
+    assert!(world.granted().is_err());
+    world.decide("user:1044", 3, Verdict::Approve).unwrap();
+    assert_eq!(world.row().progress(), "2 of 2");
+    world.granted().unwrap();
+}
+
+#[test]
+fn what_was_done_on_a_grant_stays_granted_and_a_denial_stands() {
+    let mut world = World::new(1);
+    world.decide("user:1042", 1, Verdict::Approve).unwrap();
+    let released = ActionReleased {
+        action: id(2),
+        approval: id(1),
+        arguments_sha256: Hash(PATCH),
+        tool_use: None,
+    };
+    world.append("agent:fixer", released);
+    world.activate("1042", None);
+    world.granted().unwrap();
+    assert!(world.row().withdrawn.is_empty());
+
+    let mut world = World::new(2);
+    world.decide("user:1042", 1, Verdict::Deny).unwrap();
+    world.activate("1042", None);
+    assert_eq!(world.row().state, State::Denied);
 }
 
 #[test]
@@ -466,6 +531,73 @@ fn a_signature_for_another_purpose_or_of_another_kind_of_key_is_refused() {
     let signed = signature::from_armour(&armoured).unwrap();
     let fault = signature::verify(&stated, &public, &signed).unwrap_err();
     assert_eq!(fault, SignatureFault::NotEd25519);
+}
+
+/// What FIDO hardware would have made, by PROTOCOL.u2f: the armoured signature of a touched key.
+fn signed_by_hardware(stated: &Statement, flags: u8) -> (ApproverKey, SignatureText) {
+    use ed25519_dalek::{Signer, SigningKey};
+    let secret = SigningKey::from_bytes(&[7; 32]);
+    let public = ssh_key::public::Ed25519PublicKey(secret.verifying_key().to_bytes());
+    let data = ssh_key::public::KeyData::SkEd25519(ssh_key::public::SkEd25519::new(public, "ssh:"));
+    let text = stated.text();
+    let hash = ssh_key::HashAlg::Sha512;
+    let message = ssh_key::SshSig::signed_data(NAMESPACE_TEXT, hash, text.as_bytes()).unwrap();
+    let said = [flags, 0, 0, 0, 9];
+    let signed = [&sha256(b"ssh:").0[..], &said, &sha256(&message).0].concat();
+    let raw = [&secret.sign(&signed).to_bytes()[..], &said].concat();
+    let raw = ssh_key::Signature::new(ssh_key::Algorithm::SkEd25519, raw).unwrap();
+    let line = ssh_key::PublicKey::new(data.clone(), "")
+        .to_openssh()
+        .unwrap();
+    let sig = ssh_key::SshSig::new(data, NAMESPACE_TEXT, hash, raw).unwrap();
+    let armoured = sig.to_pem(ssh_key::LineEnding::LF).unwrap();
+    let key = ApproverKey::parse(&line).unwrap();
+    (key, signature::from_armour(&armoured).unwrap())
+}
+
+#[test]
+fn a_key_in_hardware_decides_when_touched_and_openssh_agrees() {
+    let mut world = World::new(1);
+    let (approver, now) = (actor("user:1042"), world.now);
+    let stated = statement(&world.approvals, id(1), &approver, Verdict::Approve, now).unwrap();
+    let (public, signed) = signed_by_hardware(&stated, 0x01);
+    assert!(public.is_hardware());
+    world.activate("1042", Some(public.label().clone()));
+    let planned = decide(&world.approvals, stated.clone(), &public, signed, now).unwrap();
+    world.take(planned.event);
+    world.granted().unwrap();
+
+    let decision = SignedDecision::of(&world.events.last().unwrap().1.data).unwrap();
+    let evidence = decision.evidence().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(directory.path().join(name), text).unwrap();
+    write("allowed_signers", &evidence.allowed_signers);
+    write("statement.sig", &evidence.signature);
+    let shown = evidence.command.strip_prefix("ssh-keygen ").unwrap();
+    let shown = shown.strip_suffix(" < statement").unwrap();
+    let arguments: Vec<&str> = shown.split(' ').collect();
+    let judged = |text: &str| ssh_keygen(directory.path(), &arguments, text);
+    assert!(judged(&evidence.statement));
+    assert!(!judged(&evidence.statement.replace("approve", "deny")));
+
+    let (_, untouched) = signed_by_hardware(&stated, 0x00);
+    let fault = signature::verify(&stated, &public, &untouched).unwrap_err();
+    assert_eq!(fault, SignatureFault::Untouched);
+    // The same point as a plain key is another key.
+    let plain = ssh_key::public::Ed25519PublicKey(
+        ed25519_dalek::SigningKey::from_bytes(&[7; 32])
+            .verifying_key()
+            .to_bytes(),
+    );
+    let plain = ssh_key::PublicKey::new(ssh_key::public::KeyData::Ed25519(plain), "");
+    let plain = ApproverKey::parse(&plain.to_openssh().unwrap()).unwrap();
+    let (_, touched) = signed_by_hardware(&stated, 0x01);
+    let fault = signature::verify(&stated, &plain, &touched).unwrap_err();
+    assert_eq!(fault, SignatureFault::OtherKey);
+    let mut other = stated;
+    other.deadline = Timestamp::from_micros(other.deadline.micros() + 1);
+    let fault = signature::verify(&other, &public, &touched).unwrap_err();
+    assert_eq!(fault, SignatureFault::Forged);
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! The projection of approvals: what waits, what was decided, and which decisions count.
 
-use super::signature::{ApproverKey, SignatureFault};
-use super::statement::{SignedDecision, Statement, Verdict};
+use super::signature::ApproverKey;
+use super::statement::{SignedDecision, Verdict};
 use ledger::{Entry, Projection};
-use schemas::kinds::acting::{ApprovalRequested, Subject};
+use schemas::kinds::acting::{ApprovalRequested, NotifyChannel, NotifyOutcome, Subject};
 use schemas::{Actor, Data, Event, EventId, Hash, Label, Name, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -37,6 +37,12 @@ pub struct Approval {
     pub approvers_needed: u64,
     /// Those that count, in the order of the log.
     pub decisions: Vec<Decision>,
+    /// Grants whose signer lost the key before anything was done on them: they count no more.
+    pub withdrawn: Vec<Decision>,
+    /// Where what it allows was done, or begun.
+    pub used: Option<u64>,
+    /// How approvers were told, or could not be, in the order of the log.
+    pub notified: Vec<(NotifyChannel, NotifyOutcome)>,
     /// `approval.expired` is in the log.
     pub expired: bool,
     /// Positions of decisions in the log that do not count, and why.
@@ -84,72 +90,22 @@ pub struct Row {
     pub approvers_needed: u64,
     pub approved_by: Vec<Actor>,
     pub denied_by: Vec<Actor>,
+    /// Whose grant counts no more, because the key that signed it is no longer theirs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub withdrawn: Vec<Actor>,
     pub positions: Vec<u64>,
 }
 
-/// A decision does not count. The names say on whose side the reason lies.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    #[error("this log does not know approval {approval}; see `daicho approvals list`")]
-    RequestUnknown { approval: EventId },
-    #[error("approval {approval} is {state} already; ask for a new one")]
-    RequestSettled { approval: EventId, state: State },
-    #[error("the deadline of approval {approval} was {deadline}; ask for a new one")]
-    RequestExpired {
-        approval: EventId,
-        deadline: Timestamp,
-    },
-    #[error("approval {approval} was asked under rules that are no longer in force; ask again")]
-    RequestUnderOldPolicy { approval: EventId },
-    #[error("{approver} asked for this approval and cannot decide on it; ask someone else")]
-    ApproverIsRequester { approver: Actor },
-    #[error("{approver} is not a user; only a person approves")]
-    ApproverNotAPerson { approver: Actor },
-    #[error("{approver} has no approver's key in this log; register one with `daicho users`")]
-    ApproverUnregistered { approver: Actor },
-    #[error("the key is not the one registered for {approver}; sign with that one")]
-    ApproverKeyDiffers { approver: Actor },
-    #[error("{approver} has decided on approval {approval} already")]
-    ApproverRepeats { approval: EventId, approver: Actor },
-    #[error("{approver} signs with the key of another user of this approval")]
-    ApproverKeyShared { approver: Actor },
-    #[error("the entry is written by {writer}, but it states the decision of {approver}")]
-    ApproverNotWriter { approver: Actor, writer: Actor },
-    #[error("the statement's {field} is not that of approval {approval}")]
-    StatementDiffers {
-        approval: EventId,
-        field: &'static str,
-    },
-    #[error("this log has no `ledger.created` yet, so no name that a statement can carry")]
-    LogWithoutOrigin,
-    #[error(transparent)]
-    Signature(#[from] SignatureFault),
-}
-
-/// What was approved does not cover what is about to be done.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NotGranted {
-    #[error("this log does not know approval {approval}; see `daicho approvals list`")]
-    Unknown { approval: EventId },
-    #[error("approval {approval} is {state}, not granted")]
-    Undecided { approval: EventId, state: State },
-    #[error("the deadline of approval {approval} was {deadline}; ask for a new one")]
-    DeadlinePassed {
-        approval: EventId,
-        deadline: Timestamp,
-    },
-    #[error("approval {approval} was given under rules no longer in force; ask again")]
-    OldPolicy { approval: EventId },
-    #[error("approval {approval} is about another {what}; ask for one about this")]
-    Differs {
-        approval: EventId,
-        what: &'static str,
-    },
+impl Row {
+    /// How far it has come: `1 of 2` have approved.
+    pub fn progress(&self) -> String {
+        format!("{} of {}", self.approved_by.len(), self.approvers_needed)
+    }
 }
 
 impl Projection for Approvals {
     const NAME: &'static str = "approvals";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
 
     fn fold(&mut self, entry: &Entry) {
         self.take(entry.seq(), entry.at(), entry.event());
@@ -158,16 +114,21 @@ impl Projection for Approvals {
 
 impl Approval {
     pub fn state(&self, now: Timestamp) -> State {
-        let count = |verdict| self.decisions.iter().filter(move |d| d.verdict == verdict);
-        if count(Verdict::Deny).next().is_some() {
+        if self.decisions.iter().any(|d| d.verdict == Verdict::Deny) {
             State::Denied
-        } else if count(Verdict::Approve).count() as u64 >= self.approvers_needed {
+        } else if self.approved() >= self.approvers_needed {
             State::Granted
         } else if self.expired || now > self.deadline {
             State::Expired
         } else {
             State::Requested
         }
+    }
+
+    /// How many have approved: each a person of their own, with a key of their own.
+    pub fn approved(&self) -> u64 {
+        let granted = |d: &&Decision| d.verdict == Verdict::Approve;
+        self.decisions.iter().filter(granted).count() as u64
     }
 
     fn row(&self, now: Timestamp) -> Row {
@@ -188,6 +149,7 @@ impl Approval {
             approvers_needed: self.approvers_needed,
             approved_by: by(Verdict::Approve),
             denied_by: by(Verdict::Deny),
+            withdrawn: self.withdrawn.iter().map(|d| d.approver.clone()).collect(),
             positions: self.positions.clone(),
         }
     }
@@ -224,133 +186,6 @@ impl Approvals {
         self.keys.get(user)
     }
 
-    /// Is exactly this allowed now? Whoever acts asks this last, with what it is about to do.
-    pub fn is_granted(
-        &self,
-        approval: EventId,
-        subject: EventId,
-        arguments_sha256: Hash,
-        base_sha256: Option<Hash>,
-        now: Timestamp,
-    ) -> Result<&Approval, NotGranted> {
-        let found = self.was_granted(approval, subject, arguments_sha256, base_sha256, now)?;
-        if self.policy.is_some_and(|policy| policy != found.policy) {
-            return Err(NotGranted::OldPolicy { approval });
-        }
-        Ok(found)
-    }
-
-    /// Was exactly this allowed at that time, under the rules of that time?
-    pub fn was_granted(
-        &self,
-        approval: EventId,
-        subject: EventId,
-        arguments_sha256: Hash,
-        base_sha256: Option<Hash>,
-        at: Timestamp,
-    ) -> Result<&Approval, NotGranted> {
-        let found = self.find(approval);
-        let found = found.ok_or(NotGranted::Unknown { approval })?;
-        let differs = |what| Err(NotGranted::Differs { approval, what });
-        if found.subject.id != subject {
-            return differs("subject");
-        }
-        if found.arguments_sha256 != arguments_sha256 {
-            return differs("digest of arguments");
-        }
-        if found.base_sha256 != base_sha256 {
-            return differs("base");
-        }
-        match found.state(at) {
-            State::Granted => {}
-            state => return Err(NotGranted::Undecided { approval, state }),
-        }
-        if at > found.deadline {
-            let deadline = found.deadline;
-            return Err(NotGranted::DeadlinePassed { approval, deadline });
-        }
-        Ok(found)
-    }
-
-    /// Everything that can be asked before there is a signature.
-    pub fn may_decide(&self, statement: &Statement, now: Timestamp) -> Result<&Label, Refused> {
-        let approval = statement.approval;
-        let found = self.find(approval);
-        let found = found.ok_or(Refused::RequestUnknown { approval })?;
-        let origin = self.origin.as_ref().ok_or(Refused::LogWithoutOrigin)?;
-        let same = [
-            ("origin", *origin == statement.origin),
-            ("subject", found.subject == statement.subject),
-            (
-                "arguments digest",
-                found.arguments_sha256 == statement.arguments_sha256,
-            ),
-            ("base digest", found.base_sha256 == statement.base_sha256),
-            ("policy", found.policy == statement.policy),
-            ("requester", found.requester == statement.requester),
-            ("deadline", found.deadline == statement.deadline),
-        ];
-        if let Some((field, _)) = same.into_iter().find(|(_, same)| !same) {
-            return Err(Refused::StatementDiffers { approval, field });
-        }
-
-        let approver = statement.approver.clone();
-        let Actor::User(user) = &approver else {
-            return Err(Refused::ApproverNotAPerson { approver });
-        };
-        if approver == found.requester || approver == found.asked_by {
-            return Err(Refused::ApproverIsRequester { approver });
-        }
-        if found.decisions.iter().any(|d| d.approver == approver) {
-            return Err(Refused::ApproverRepeats { approval, approver });
-        }
-        if self.policy.is_some_and(|policy| policy != found.policy) {
-            return Err(Refused::RequestUnderOldPolicy { approval });
-        }
-        match found.state(now) {
-            State::Requested => {}
-            State::Expired => {
-                let deadline = found.deadline;
-                return Err(Refused::RequestExpired { approval, deadline });
-            }
-            state => return Err(Refused::RequestSettled { approval, state }),
-        }
-
-        let Some(key) = self.keys.get(user) else {
-            return Err(Refused::ApproverUnregistered { approver });
-        };
-        // One key under two names is one person: four eyes need two keys.
-        let asking = [&found.requester, &found.asked_by];
-        let of_requester = asking.iter().any(|asker| match asker {
-            Actor::User(user) => self.keys.get(user) == Some(key),
-            Actor::Agent(_) | Actor::Service(_) => false,
-        });
-        if of_requester || found.decisions.iter().any(|d| d.key == *key) {
-            return Err(Refused::ApproverKeyShared { approver });
-        }
-        Ok(key)
-    }
-
-    /// Does this decision count, written by this actor at this time?
-    pub fn counts(
-        &self,
-        signed: &SignedDecision,
-        writer: &Actor,
-        at: Timestamp,
-    ) -> Result<(), Refused> {
-        let approver = signed.statement.approver.clone();
-        let registered = self.may_decide(&signed.statement, at)?;
-        if *writer != approver {
-            let writer = writer.clone();
-            return Err(Refused::ApproverNotWriter { approver, writer });
-        }
-        if *registered != signed.approver_key {
-            return Err(Refused::ApproverKeyDiffers { approver });
-        }
-        signed.verify()?;
-        Ok(())
-    }
-
     /// Takes in one event at its place in the log.
     pub(crate) fn take(&mut self, seq: u64, at: Timestamp, event: &Event) {
         match &event.data {
@@ -364,16 +199,10 @@ impl Approvals {
                 // A key that could not sign an approval is no key, and takes the old one away.
                 let key = activated.approver_key.as_ref();
                 let key = key.and_then(|key| ApproverKey::parse(key.as_str()).ok());
-                match key {
-                    Some(key) => self
-                        .keys
-                        .insert(activated.user.clone(), key.label().clone()),
-                    None => self.keys.remove(&activated.user),
-                };
+                let key = key.map(|key| key.label().clone());
+                self.register(&activated.user, key, (seq, at));
             }
-            Data::UserDeactivated(deactivated) => {
-                self.keys.remove(&deactivated.user);
-            }
+            Data::UserDeactivated(deactivated) => self.register(&deactivated.user, None, (seq, at)),
             Data::ApprovalRequested(requested) => self.request(seq, at, event, requested),
             Data::ApprovalGranted(_) | Data::ApprovalDenied(_) => self.decision(seq, at, event),
             Data::ApprovalExpired(expired) => {
@@ -383,7 +212,56 @@ impl Approvals {
                     approval.expired |= at > approval.deadline;
                 }
             }
+            Data::ApprovalNotified(told) => {
+                if let Some(approval) = self.approvals.get_mut(&told.approval) {
+                    approval.notified.push((told.channel, told.outcome));
+                    approval.positions.push(seq);
+                }
+            }
+            Data::ActionReleased(released) => self.use_up(released.approval, seq, at),
+            Data::PatchApplied(applied) => self.use_up(applied.approval, seq, at),
             _ => {}
+        }
+    }
+
+    /// The key that a user signs with from here on. What another key of theirs granted, and
+    /// nobody has acted on, counts no more: whoever took the key away did not trust it. A
+    /// denial stands, because it lets nothing happen.
+    fn register(&mut self, user: &Name, key: Option<Label>, (seq, at): (u64, Timestamp)) {
+        let approver = Actor::User(user.clone());
+        for approval in self.approvals.values_mut() {
+            let Approval {
+                decisions,
+                withdrawn,
+                positions,
+                ..
+            } = approval;
+            let taken_away = |d: &Decision| {
+                d.approver == approver
+                    && d.verdict == Verdict::Approve
+                    && Some(&d.key) != key.as_ref()
+            };
+            if approval.used.is_some()
+                || at > approval.deadline
+                || !decisions.iter().any(taken_away)
+            {
+                continue;
+            }
+            withdrawn.extend(decisions.extract_if(.., |d| taken_away(d)));
+            positions.push(seq);
+        }
+        match key {
+            Some(key) => self.keys.insert(user.clone(), key),
+            None => self.keys.remove(user),
+        };
+    }
+
+    /// Something was done on a grant: what becomes of its approvers' keys later is no matter.
+    fn use_up(&mut self, approval: EventId, seq: u64, at: Timestamp) {
+        if let Some(approval) = self.approvals.get_mut(&approval)
+            && approval.state(at) == State::Granted
+        {
+            approval.used.get_or_insert(seq);
         }
     }
 
@@ -402,6 +280,9 @@ impl Approvals {
             // Zero would be granted before anyone looked.
             approvers_needed: asked.approvers_needed.max(1),
             decisions: Vec::new(),
+            withdrawn: Vec::new(),
+            used: None,
+            notified: Vec::new(),
             expired: false,
             refused: Vec::new(),
             positions: vec![seq],

@@ -3,9 +3,11 @@
 
 use super::event::{Client, HookCall};
 use crate::approvals::RequestError;
+use crate::approvals::draft::Held;
+use crate::approvals::view::Approval;
 use schemas::kinds::hooks::{HookEvent, HookVerdict};
 use schemas::kinds::traffic::RuleCount;
-use schemas::{EventId, Label, Name, Timestamp};
+use schemas::{EventId, Label, Name};
 use serde_json::{Value, json};
 
 /// Claude Code's JSON for a verdict; `{}` says nothing.
@@ -89,19 +91,29 @@ pub(super) fn by_rule(verdict: HookVerdict, by: Option<&Name>, id: EventId) -> S
     }
 }
 
-pub(super) fn held(tool: &Label, by: Option<&Name>, approval: EventId, until: Timestamp) -> String {
+pub(super) fn held(tool: &Label, by: Option<&Name>, held: &Held, needed: u64) -> String {
+    let (approval, until) = (held.approval, held.deadline);
+    let who = match needed {
+        1 => "somebody else decides".to_owned(),
+        needed => format!("{needed} others decide"),
+    };
     format!(
-        "held as draft {approval}: this use of {tool} reaches outside ({}), so somebody else decides \
+        "held as draft {approval}: this use of {tool} reaches outside ({}), so {who} \
          on it (`daicho approvals show {approval}`). Go on with other work; once it is granted do \
          exactly the same again, before {until}. Anything changed in it is a new draft",
         rule(by)
     )
 }
 
-pub(super) fn waits(tool: &Label, approval: EventId, until: Timestamp) -> String {
+pub(super) fn waits(tool: &Label, asked: &Approval) -> String {
+    let (approval, until) = (asked.approval, asked.deadline);
+    let so_far = match asked.approvers_needed {
+        1 => String::new(),
+        needed => format!(" ({} of {needed} have approved)", asked.approved()),
+    };
     format!(
-        "this use of {tool} still waits as draft {approval} for somebody's decision, until {until}; \
-         go on with other work"
+        "this use of {tool} still waits as draft {approval} for somebody's decision{so_far}, until \
+         {until}; go on with other work"
     )
 }
 

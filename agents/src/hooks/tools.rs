@@ -1,6 +1,7 @@
 //! What a client's tools may do: `[tools]` in daicho.toml.
 
 use super::outward;
+use crate::approvals::MAX_APPROVERS;
 use crate::pattern::fits;
 use schemas::kinds::hooks::HookVerdict;
 use schemas::{Hash, Label, Name};
@@ -15,6 +16,9 @@ use sha2::{Digest, Sha256};
 pub struct ToolPolicy {
     /// What becomes of uses that the program knows as outward (outward.rs).
     pub outward: HookVerdict,
+    /// How many people must approve such a draft; absent: as many as `[approvals]` says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approvers: Option<u64>,
     pub rule: Vec<ToolRule>,
 }
 
@@ -31,12 +35,33 @@ pub struct ToolRule {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub personal: bool,
     pub then: HookVerdict,
+    /// How many people must approve the draft; absent: as many as `[approvals]` says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approvers: Option<u64>,
+}
+
+/// What is said of a use, by which rule, and how many have to approve it where it is held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Ruled {
+    pub verdict: HookVerdict,
+    pub by: Option<Name>,
+    pub approvers: Option<u64>,
+}
+
+/// Rules that cannot be followed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ToolPolicyError {
+    #[error("{at} asks for {approvers} approvers; it can be 1 to {MAX_APPROVERS}")]
+    Approvers { at: String, approvers: u64 },
+    #[error("{at} asks for approvers, and what it says is never held for any: `{then}`")]
+    NeverHeld { at: String, then: String },
 }
 
 impl Default for ToolPolicy {
     fn default() -> ToolPolicy {
         ToolPolicy {
             outward: HookVerdict::Draft,
+            approvers: None,
             rule: Vec::new(),
         }
     }
@@ -53,25 +78,62 @@ impl ToolPolicy {
         Hash(hash.finalize().into())
     }
 
+    /// Whether every rule can be followed.
+    pub fn check(&self) -> Result<(), ToolPolicyError> {
+        let rules = self.rule.iter().map(|rule| (rule.then, rule.approvers));
+        let all = [(self.outward, self.approvers)].into_iter().chain(rules);
+        for (number, (then, approvers)) in all.enumerate() {
+            let Some(approvers) = approvers else {
+                continue;
+            };
+            let at = match number {
+                0 => "[tools]".to_owned(),
+                number => format!("[[tools.rule]] {number}"),
+            };
+            if !(1..=MAX_APPROVERS).contains(&approvers) {
+                return Err(ToolPolicyError::Approvers { at, approvers });
+            }
+            // A tool server's proxy holds these too: nobody sits before it.
+            use HookVerdict::{Ask, Defer, Draft};
+            if !matches!(then, Draft | Ask | Defer) {
+                let then = then.to_string();
+                return Err(ToolPolicyError::NeverHeld { at, then });
+            }
+        }
+        Ok(())
+    }
+
     /// What is said of a use, and by which rule. `personal` is asked where a rule asks it.
     pub(super) fn rule(
         &self,
         (tool, input): (&str, &Value),
         directory: Option<&str>,
         personal: impl Fn() -> bool,
-    ) -> (HookVerdict, Option<Name>) {
+    ) -> Ruled {
         for (number, rule) in (1..).zip(&self.rule) {
             let argument = rule.argument.as_ref();
             if fits(rule.tool.as_str(), tool)
                 && argument.is_none_or(|pattern| any_text(input, &|t| fits(pattern.as_str(), t)))
                 && (!rule.personal || personal())
             {
-                return (rule.then, format!("rule-{number}").parse().ok());
+                return Ruled {
+                    verdict: rule.then,
+                    by: format!("rule-{number}").parse().ok(),
+                    approvers: rule.approvers,
+                };
             }
         }
         match outward::outward(tool, input, directory) {
-            Some(kind) => (self.outward, format!("outward-{kind}").parse().ok()),
-            None => (HookVerdict::Pass, None),
+            Some(kind) => Ruled {
+                verdict: self.outward,
+                by: format!("outward-{kind}").parse().ok(),
+                approvers: self.approvers,
+            },
+            None => Ruled {
+                verdict: HookVerdict::Pass,
+                by: None,
+                approvers: None,
+            },
         }
     }
 }
@@ -93,8 +155,9 @@ mod tests {
 
     fn rule(policy: &str, tool: &str, input: &Value) -> (HookVerdict, String) {
         let policy: ToolPolicy = toml::from_str(policy).unwrap();
-        let (verdict, by) = policy.rule((tool, input), Some("/w"), || tool == "mcp__mail__draft");
-        (verdict, by.map_or(String::new(), |by| by.to_string()))
+        let ruled = policy.rule((tool, input), Some("/w"), || tool == "mcp__mail__draft");
+        let by = ruled.by.map_or(String::new(), |by| by.to_string());
+        (ruled.verdict, by)
     }
 
     #[test]
@@ -122,6 +185,37 @@ mod tests {
             rule(policy, "Read", &none),
             (HookVerdict::Pass, String::new())
         );
+    }
+
+    #[test]
+    fn a_rule_says_how_many_must_approve_and_nonsense_is_refused() {
+        let policy: ToolPolicy = toml::from_str(
+            "approvers = 2\n[[rule]]\ntool = 'mcp__bank__*'\nthen = 'draft'\napprovers = 3\n\
+             [[rule]]\ntool = 'Publish'\nthen = 'draft'\n",
+        )
+        .unwrap();
+        policy.check().unwrap();
+        let asks = |tool: &str, input: Value| policy.rule((tool, &input), None, || false).approvers;
+        assert_eq!(asks("mcp__bank__pay", json!({})), Some(3));
+        assert_eq!(asks("Publish", json!({})), None);
+        let push = json!({ "command": "git push origin main" });
+        assert_eq!(asks("Bash", push), Some(2));
+        for (wrong, fault) in [
+            ("approvers = 0", "[tools] asks for 0 approvers"),
+            ("approvers = 17", "1 to 16"),
+            ("outward = 'deny'\napprovers = 2", "never held"),
+            (
+                "[[rule]]\ntool = 'x'\nthen = 'allow'\napprovers = 2",
+                "[[tools.rule]] 1 asks",
+            ),
+        ] {
+            let policy: ToolPolicy = toml::from_str(wrong).unwrap();
+            let told = policy.check().unwrap_err().to_string();
+            assert!(told.contains(fault), "{told}");
+        }
+        // What was adopted before there was this setting has the digest that it had.
+        let plain = serde_json::to_string(&ToolPolicy::default()).unwrap();
+        assert_eq!(plain, r#"{"outward":"draft","rule":[]}"#);
     }
 
     #[test]

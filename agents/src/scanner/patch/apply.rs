@@ -18,7 +18,8 @@
 use super::diff::{Diff, DiffError};
 use super::journal::{Cause, Halted, Journal};
 use super::tree::{self, Tree, TreeError};
-use crate::approvals::view::{Approval, Approvals, Decision, NotGranted};
+use crate::approvals::rule::NotGranted;
+use crate::approvals::view::{Approval, Approvals, Decision};
 use crate::once::{once, sha256};
 use crate::scanner::findings::{Applied, Findings, Patch};
 use crate::scanner::path::RepoPath;
