@@ -686,15 +686,17 @@ pub struct PatchApply {
 
 #[derive(Subcommand)]
 pub enum Approvals {
-    /// List approvals, oldest first
+    /// List approvals, oldest first; what waits with a masked preview, and what changed since the
+    /// last draft of the same agent and tool
     List {
         /// Only this state: requested, granted, denied, expired
         #[arg(long)]
         state: Option<String>,
     },
-    /// Show one, with what would be approved in full
+    /// Show one, with what would be approved in full, and the difference to the last draft
     Show { approval: String },
     /// Approve, signed with your own SSH Ed25519 key
+    #[command(visible_alias = "grant")]
     Approve(Decide),
     /// Deny, signed with your own SSH Ed25519 key
     Deny(Decide),
@@ -712,10 +714,14 @@ pub struct Decide {
     /// Who decides, as user:s002
     #[arg(long, value_name = "USER")]
     pub by: String,
-    /// The decider's OpenSSH private key; its passphrase is asked for, or taken from
-    /// DAICHO_KEY_PASSPHRASE
+    /// The decider's OpenSSH private key (Ed25519, or Ed25519 in FIDO hardware); its passphrase is
+    /// asked for, or taken from DAICHO_KEY_PASSPHRASE
     #[arg(long, value_name = "FILE")]
-    pub key: PathBuf,
+    pub key: Option<PathBuf>,
+    /// Have the ssh-agent sign with the key that is registered for the decider, which is what
+    /// happens without --key wherever there is an agent
+    #[arg(long, conflicts_with = "key")]
+    pub agent: bool,
     /// Why; sealed, not in the log
     #[arg(long)]
     pub reason: Option<String>,

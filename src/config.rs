@@ -46,6 +46,8 @@ pub struct Config {
     /// Who receives what leaves.
     pub vendors: Vendors,
     pub approvals: Approvals,
+    /// Who is told that something waits for a decision.
+    pub notify: NotifyConfig,
     pub report: Report,
     pub witness: WitnessConfig,
     pub key: KeyConfig,
@@ -76,6 +78,47 @@ impl Default for Approvals {
         Approvals {
             deadline: Period::Days(7),
             approvers_needed: 1,
+        }
+    }
+}
+
+/// How approvers are told. No policy: it changes no decision.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NotifyConfig {
+    /// Where a JSON object is posted to.
+    pub webhook: Option<String>,
+    /// A file that holds that address instead, in the data directory unless absolute: with many
+    /// services whoever knows it may post.
+    pub webhook_file: Option<PathBuf>,
+    /// A program and its arguments, which gets the same object on its standard input.
+    pub command: Vec<String>,
+    pub summary: Summary,
+    /// Before a request is given up.
+    pub attempts: u64,
+    /// Of one attempt.
+    pub timeout_seconds: u64,
+}
+
+/// What of a draft goes out with a notification.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Summary {
+    /// Nothing that is sealed.
+    None,
+    /// One masked line.
+    Masked,
+}
+
+impl Default for NotifyConfig {
+    fn default() -> NotifyConfig {
+        NotifyConfig {
+            webhook: None,
+            webhook_file: None,
+            command: Vec::new(),
+            summary: Summary::None,
+            attempts: 8,
+            timeout_seconds: 10,
         }
     }
 }
@@ -237,6 +280,7 @@ impl Default for Config {
             mcp: BTreeMap::new(),
             vendors: Vendors::default(),
             approvals: Approvals::default(),
+            notify: NotifyConfig::default(),
             report: Report::default(),
             witness: WitnessConfig::default(),
             key: KeyConfig::default(),

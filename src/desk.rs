@@ -1,9 +1,12 @@
 use crate::config::Config;
 use crate::door::{Door, append_failed};
+use crate::masking;
 use crate::outcome::Failure;
 use crate::policies;
 use crate::views::Views;
+use agents::masking::Masker;
 use ledger::{Layout, Reader, Receipt, Submission};
+use schemas::Timestamp;
 use std::path::{Path, PathBuf};
 
 /// Where a command works that reads, concludes and appends.
@@ -37,6 +40,17 @@ impl Desk {
             desk.append(settled.batch)?;
         }
         Ok(desk)
+    }
+
+    /// The log's time: the host's clock, or the newest entry where that is behind. Deadlines are
+    /// measured by it, as every fold does.
+    pub fn now(&self) -> Timestamp {
+        self.door.now().max(self.reader.head().at)
+    }
+
+    /// The masking rules in force, with the roster beside them.
+    pub fn masker(&self) -> Result<Masker, Failure> {
+        masking::in_force(&self.reader, &self.views, &self.config)
     }
 
     /// Appends, and shows the views what was appended.

@@ -1,5 +1,6 @@
 //! `daicho`: the program. Commands, configuration, the HTTP server, the demo.
 
+mod approvals;
 mod bench;
 mod cli;
 mod commands;
@@ -13,6 +14,7 @@ mod intake;
 mod keyring;
 mod masking;
 mod mcp;
+mod openssh;
 mod outcome;
 mod pkcs11;
 mod policies;

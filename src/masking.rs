@@ -2,9 +2,11 @@
 
 use crate::config::{Config, write_private};
 use crate::outcome::Failure;
+use crate::roster;
+use crate::views::Views;
 use agents::masking::{Masker, Policy, TagKey};
 use anyhow::Context;
-use ledger::Layout;
+use ledger::{Layout, Reader};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use zeroize::Zeroizing;
@@ -12,6 +14,20 @@ use zeroize::Zeroizing;
 /// The masker of a ledger under the policy of its configuration.
 pub fn of_ledger(layout: &Layout, config: &Config) -> Result<Masker, Failure> {
     build(config.masking.clone(), tag_key(layout)?)
+}
+
+/// The same, with the roster that is in force beside it.
+pub fn in_force(reader: &Reader, views: &Views, config: &Config) -> Result<Masker, Failure> {
+    let layout = reader.layout();
+    let masker = of_ledger(layout, config)?;
+    let Some(adopted) = views.policies.read(|p| p.in_force(roster::POLICY)) else {
+        return Ok(masker);
+    };
+    let roster = roster::read(reader, adopted, &tag_key(layout)?)?;
+    Ok(match roster {
+        Some(roster) => masker.with_roster(roster),
+        None => masker,
+    })
 }
 
 /// The key that a ledger's tags are made under.

@@ -1,11 +1,13 @@
 //! The one HTTP listener: gateway, ledger API, the log as tiles, console.
 
 mod api;
+mod approvals;
 mod console;
 pub mod gateway;
 mod health;
 mod mcp;
 mod node;
+pub mod notify;
 mod tiles;
 mod timestamps;
 mod witnesses;

@@ -1,23 +1,20 @@
+mod sign;
+
+use crate::approvals::{Line, Whole, WholeError, age, lines, preview, whole};
 use crate::cli::{Approvals, Cli, Decide};
 use crate::commands::{patch, read, word};
 use crate::desk::Desk;
 use crate::door::append_failed;
 use crate::outcome::{Done, Failure, Outcome, say};
 use crate::views::Views;
-use agents::approvals::signature::{SignError, sign};
 use agents::approvals::statement::{SignedDecision, Verdict};
-use agents::approvals::view::Row;
-use agents::approvals::{decide, draft, statement};
-use agents::scanner::patch::diff::visible;
+use agents::approvals::view::State;
+use agents::approvals::{decide, statement};
 use anyhow::Context;
+use ledger::Content;
 use ledger::clock::{Clock, SystemClock};
-use ledger::{Content, Reader};
 use schemas::{Actor, EventId, Label};
 use std::path::Path;
-use zeroize::Zeroizing;
-
-/// Environment variable for the passphrase of an approver's key, where no terminal is at hand.
-const PASSPHRASE: &str = "DAICHO_KEY_PASSPHRASE";
 
 pub fn run(cli: &Cli, args: &Approvals) -> Done {
     match args {
@@ -31,33 +28,59 @@ pub fn run(cli: &Cli, args: &Approvals) -> Done {
 
 fn list(cli: &Cli, state: Option<&str>) -> Done {
     let state = state.map(word).transpose().context("--state")?;
-    let views = Views::open(read(&cli.data)?)?;
-    for row in views
-        .approvals
-        .read(|approvals| approvals.rows(state, SystemClock.now()))
-    {
-        print(cli.json, &row)?;
+    for line in listed(cli, state)? {
+        print(cli.json, &line)?;
     }
-    views.save();
     Ok(Outcome::Well)
 }
 
-fn print(json: bool, row: &Row) -> Result<(), Failure> {
+/// With previews, which are recorded; where nothing can be, without.
+fn listed(cli: &Cli, state: Option<State>) -> Result<Vec<Line>, Failure> {
+    let desk = match Desk::open(&cli.data) {
+        Ok(desk) => desk,
+        Err(failure) => {
+            let views = Views::open(read(&cli.data)?)?;
+            eprintln!(
+                "note: without previews, because that somebody looks cannot be recorded: {:#}",
+                failure.fault
+            );
+            return Ok(lines(&views, state, SystemClock.now()));
+        }
+    };
+    let mut listed = lines(&desk.views, state, desk.now());
+    let masker = desk.masker()?;
+    let at = (&desk.views, &desk.reader);
+    preview(&mut listed, at, &masker, &desk.door).map_err(append_failed)?;
+    Ok(listed)
+}
+
+fn print(json: bool, line: &Line) -> Result<(), Failure> {
     if json {
-        say!("{}", serde_json::to_string(row)?);
+        say!("{}", serde_json::to_string(line)?);
         return Ok(());
     }
-    let hours = row.age_seconds / 3_600;
+    let row = &line.row;
+    let what = match &line.tool {
+        Some(tool) => tool.to_string(),
+        None => row.subject.id.to_string(),
+    };
     say!(
-        "{}  {:<9} {:>4} h  {} {}  asked by {}  sha256 {}",
+        "{}  {:<9}  {}  {:>6}  {} {what}  asked by {}",
         row.approval,
-        format!("{:?}", row.state).to_lowercase(),
-        hours,
+        row.state.to_string(),
+        row.progress(),
+        age(row.age_seconds),
         row.subject.kind,
-        row.subject.id,
         row.requester,
-        &row.arguments_sha256.to_string()[..16]
     );
+    if let Some(preview) = &line.preview {
+        say!("    {preview}");
+    }
+    match line.changed.as_deref() {
+        None => {}
+        Some([]) => say!("    the same as the last of this agent and tool"),
+        Some(paths) => say!("    changed since the last: {}", paths.join(", ")),
+    }
     Ok(())
 }
 
@@ -65,18 +88,25 @@ fn print(json: bool, row: &Row) -> Result<(), Failure> {
 fn show(cli: &Cli, approval: &str) -> Done {
     let approval: EventId = approval.parse().context("APPROVAL")?;
     let desk = Desk::open(&cli.data)?;
-    let rows = desk
-        .views
-        .approvals
-        .read(|approvals| approvals.rows(None, desk.door.now()));
-    let row = rows
-        .into_iter()
-        .find(|row| row.approval == approval)
-        .ok_or_else(|| unknown(approval))?;
-    print(cli.json, &row)?;
+    let mut listed = lines(&desk.views, None, desk.now());
+    listed.retain(|line| line.row.approval == approval);
+    let line = listed.pop().ok_or_else(|| unknown(approval))?;
+    let opened = whole(line, (&desk.views, &desk.reader), &desk.door);
+    let opened = opened.map_err(|error| match error {
+        WholeError::Append(error) => append_failed(error),
+        other => Failure::new(other, "run `daicho verify`"),
+    })?;
     if cli.json {
+        say!("{}", serde_json::to_string(&opened)?);
         return Ok(Outcome::Well);
     }
+    let Whole {
+        line,
+        content,
+        diff,
+    } = opened;
+    let row = &line.row;
+    print(false, &line)?;
     say!("  deadline      {}", row.deadline);
     say!("  sha256        {}", row.arguments_sha256);
     if let Some(base) = row.base_sha256 {
@@ -85,40 +115,22 @@ fn show(cli: &Cli, approval: &str) -> Done {
     for (what, who) in [
         ("approved by", &row.approved_by),
         ("denied by", &row.denied_by),
+        ("withdrawn", &row.withdrawn),
     ] {
         who.iter().for_each(|actor| say!("  {what:<12}  {actor}"));
     }
-    let at = desk
-        .views
-        .findings
-        .read(|findings| findings.patch(row.subject.id)?.positions.first().copied())
-        .map(|at| (at, "patch"));
-    let draft = desk
-        .views
-        .drafts
-        .read(|drafts| Some((drafts.find(row.subject.id)?.position, draft::CONTENT)));
-    if let Some((at, name)) = at.or(draft) {
-        desk.door
-            .record_reveal(&desk.reader.entry(at)?, "approval")
-            .map_err(append_failed)?;
-        say!("\n{}", visible(&content(&desk.reader, at, name)?));
+    if let Some(content) = content {
+        say!("\n{content}");
+    }
+    match diff.as_deref() {
+        None => {}
+        Some("") => say!("\nthe same as the last draft of this agent and tool"),
+        Some(diff) => say!(
+            "\nsince the last draft of this agent and tool:\n{}",
+            diff.trim_end()
+        ),
     }
     Ok(Outcome::Well)
-}
-
-fn content(reader: &Reader, seq: u64, name: &str) -> Result<Vec<u8>, Failure> {
-    let entry = reader.entry(seq)?;
-    match entry
-        .content()
-        .iter()
-        .find(|content| content.name.as_str() == name)
-    {
-        Some(reference) => Ok(reader.content(reference)?),
-        None => Err(Failure::msg(
-            format!("entry {seq} has no content {name}"),
-            "run `daicho verify`",
-        )),
-    }
 }
 
 fn unknown(approval: EventId) -> Failure {
@@ -132,7 +144,7 @@ fn decided(cli: &Cli, args: &Decide, verdict: Verdict) -> Done {
     let approval: EventId = args.approval.parse().context("APPROVAL")?;
     let approver: Actor = args.by.parse().context("--by")?;
     let mut desk = Desk::open(&cli.data)?;
-    let now = desk.door.now();
+    let now = desk.now();
     let refused = "nothing was recorded; `daicho approvals show` tells the state";
     let stated = desk
         .views
@@ -141,18 +153,10 @@ fn decided(cli: &Cli, args: &Decide, verdict: Verdict) -> Done {
     let stated = stated.map_err(|error| Failure::new(error, refused))?;
     // Before the key is opened: nobody signs what was not shown.
     if !cli.json {
-        eprintln!("{}", stated.text());
+        let (approved, needed) = desk.progress(approval);
+        eprintln!("{}\n{approved} of {needed} have approved", stated.text());
     }
-    let private = std::fs::read(&args.key)
-        .with_context(|| format!("{} cannot be read", args.key.display()))?;
-    let private = Zeroizing::new(private);
-    let (key, signature) = match sign(&stated, &private, None) {
-        Err(SignError::PassphraseMissing) => {
-            sign(&stated, &private, Some(passphrase(&args.key)?.as_bytes()))
-        }
-        signed => signed,
-    }
-    .map_err(|error| Failure::new(error, "nothing was recorded"))?;
+    let (key, signature) = sign::signed(&desk, &stated, args)?;
     let decision = desk
         .views
         .approvals
@@ -166,35 +170,46 @@ fn decided(cli: &Cli, args: &Decide, verdict: Verdict) -> Done {
         });
     }
     let receipts = desk.append(vec![decision])?;
+    let seq = receipts[0].seq;
+    // The deadline may have passed on the way, or another decision come first.
+    let ignored = desk.views.approvals.read(|approvals| {
+        let refused = &approvals.find(approval)?.refused;
+        refused
+            .iter()
+            .find(|(at, _)| *at == seq)
+            .map(|(_, why)| why.clone())
+    });
+    if let Some(why) = ignored {
+        let fault = format!("recorded at {seq}, and it counts for nothing: {why}");
+        return Err(Failure::msg(fault, "see `daicho approvals show`"));
+    }
     patch::settle(&mut desk)?;
     let word = if verdict == Verdict::Approve {
         "granted"
     } else {
         "denied"
     };
+    let (approved, needed) = desk.progress(approval);
     if cli.json {
         say!(
             "{}",
-            serde_json::json!({ "approval": approval, "verdict": word, "seq": receipts[0].seq })
+            serde_json::json!({ "approval": approval, "verdict": word, "seq": seq,
+                "approved": approved, "needed": needed })
         );
     } else {
-        say!("{word}, signed and recorded at {}", receipts[0].seq);
+        say!("{word}, signed and recorded at {seq}; {approved} of {needed} have approved");
     }
     Ok(Outcome::Well)
 }
 
-fn passphrase(key: &Path) -> Result<Zeroizing<String>, Failure> {
-    if let Ok(passphrase) = std::env::var(PASSPHRASE) {
-        return Ok(Zeroizing::new(passphrase));
+impl Desk {
+    /// How many have approved, of how many.
+    fn progress(&self, approval: EventId) -> (u64, u64) {
+        self.views.approvals.read(|approvals| {
+            let found = approvals.find(approval);
+            found.map_or((0, 0), |found| (found.approved(), found.approvers_needed))
+        })
     }
-    let asked = rpassword::prompt_password(format!("passphrase of {}: ", key.display()));
-    let help = format!("type it at a terminal, or set {PASSPHRASE}");
-    asked.map(Zeroizing::new).map_err(|error| {
-        Failure::new(
-            anyhow::Error::new(error).context("the key is encrypted"),
-            help,
-        )
-    })
 }
 
 /// Files with which `ssh-keygen -Y verify` checks each decision, without daicho.

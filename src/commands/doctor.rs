@@ -7,11 +7,14 @@ use crate::config::Config;
 use crate::door::address_file;
 use crate::outcome::{Done, Outcome};
 use crate::policies;
+use crate::server::notify::webhook;
 use crate::server::{self, news};
 use crate::timestamp::Client;
 use crate::views::Views;
+use agents::approvals::notify::untold;
 use ledger::clock::{Clock, SystemClock};
 use ledger::{KeyFile, Layout, Reader};
+use schemas::kinds::acting::{NotifyChannel, NotifyOutcome};
 use std::fs::TryLockError;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -55,6 +58,7 @@ pub fn run(cli: &Cli) -> Done {
         checks.push(("provider key", provider_keys(config)));
         if let Ok(reader) = &reader {
             checks.push(("policies", in_force(reader, config)));
+            checks.push(("approvers", approvers(reader, config)));
             checks.push(("time stamps", time_stamps(reader, config)));
         }
         checks.push(("receivers", receivers(&layout, config)));
@@ -315,6 +319,39 @@ fn in_force(reader: &Reader, config: &Config) -> Seen {
         None => Ok("daicho.toml is in force".to_owned()),
         Some(waiting) => Err(waiting),
     }
+}
+
+/// Does anybody wait for people who could not be told?
+fn approvers(reader: &Reader, config: &Config) -> Seen {
+    let webhook = webhook::address(&config.notify, reader.layout().dir());
+    let webhook = webhook.map_err(|failure| format!("{:#}", failure.fault))?;
+    let channels = [
+        (NotifyChannel::Webhook, webhook.is_some()),
+        (NotifyChannel::Command, !config.notify.command.is_empty()),
+    ];
+    let views = Views::open(reader.clone()).map_err(|failure| format!("{:#}", failure.fault))?;
+    let now = SystemClock.now();
+    let mut told = Vec::new();
+    for (channel, _) in channels.into_iter().filter(|(_, configured)| *configured) {
+        let given_up = (channel, NotifyOutcome::GivenUp);
+        let lost = views.approvals.read(|approvals| {
+            let untold = untold(approvals, channel, now);
+            untold
+                .filter(|asked| asked.notified.contains(&given_up))
+                .count()
+        });
+        if lost > 0 {
+            return Err(format!(
+                "{lost} requests wait, and approvers could not be told by {channel}: correct \
+                 [notify] and start the server again; `daicho approvals list --state requested`"
+            ));
+        }
+        told.push(channel.to_string());
+    }
+    Ok(match told.as_slice() {
+        [] => "are told by nothing; see [notify]".to_owned(),
+        told => format!("are told by {}", told.join(" and ")),
+    })
 }
 
 fn receivers(layout: &Layout, config: &Config) -> Seen {

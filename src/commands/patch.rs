@@ -22,7 +22,7 @@ fn run_propose(cli: &Cli, args: &PatchPropose) -> Done {
         .with_context(|| format!("{} cannot be read", args.diff.display()))?;
     let tree = Tree::open(&args.dir)?;
     let mut desk = Desk::open(&cli.data)?;
-    let now = desk.door.now();
+    let now = desk.now();
     let terms = Terms {
         proposer: args.by.parse().context("--by")?,
         policy: desk
@@ -103,7 +103,7 @@ fn run_apply(cli: &Cli, args: &PatchApply) -> Done {
                 findings,
                 approvals,
                 actor: &actor,
-                now: desk.door.now(),
+                now: desk.now(),
             };
             apply(&request, |submission| {
                 Ok(desk.door.append(vec![submission])?[0])
@@ -128,7 +128,7 @@ fn run_apply(cli: &Cli, args: &PatchApply) -> Done {
 
 /// Records what decisions mean for patches.
 pub fn settle(desk: &mut Desk) -> Result<(), Failure> {
-    let now = desk.door.now();
+    let now = desk.now();
     let actor = Door::operator(&desk.door);
     let batch = desk.views.findings.read(|findings| {
         desk.views

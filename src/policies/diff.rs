@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// What a field decides, by the beginning of its path; the first that fits.
-const WORDS: [(&str, &str); 23] = [
+const WORDS: [(&str, &str); 24] = [
     ("masking.email", "what of a mailbox's local part is masked"),
     (
         "masking.insider_keywords",
@@ -32,6 +32,10 @@ const WORDS: [(&str, &str); 23] = [
     ("classes.generated", "how generated data is handled"),
     ("classes", "how classes of data are handled"),
     ("tools.rule", "what becomes of uses of a tool"),
+    (
+        "tools.approvers",
+        "how many people must approve what reaches outside",
+    ),
     (
         "tools.outward",
         "what becomes of actions that reach outside",

@@ -174,12 +174,8 @@ impl InForce {
 
     /// What tools may do: like the classes, what is in force now holds for every session.
     pub fn tools(&self) -> Arc<ToolPolicy> {
-        self.newest(
-            "tools",
-            |held| &mut held.tools,
-            ToolPolicy::digest,
-            |_| Ok(()),
-        )
+        let check = |tools: &ToolPolicy| Ok(tools.check()?);
+        self.newest("tools", |held| &mut held.tools, ToolPolicy::digest, check)
     }
 
     /// How drafts are decided on.

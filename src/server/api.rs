@@ -1,5 +1,6 @@
 //! The ledger API under `/api/v1`.
 
+mod approvals;
 mod events;
 mod fault;
 mod key;
@@ -17,7 +18,8 @@ pub fn routes() -> Router<Node> {
         .route("/key/rotate", post(key::rotate))
         .route("/proofs/{seq}", get(events::proof))
         .route("/findings", get(lists::findings))
-        .route("/approvals", get(lists::approvals))
+        .route("/approvals", get(approvals::list))
+        .route("/approvals/{approval}", get(approvals::one))
         .route("/agents", get(lists::agents))
         .route("/export", get(lists::export))
         .route("/witnesses", get(lists::witnesses))

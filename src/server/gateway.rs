@@ -30,6 +30,7 @@ use crate::policies::InForce;
 use crate::views::Views;
 use agents::capture::Capture;
 use agents::gateway::{Beside, Call, Looked, Operation, Provider};
+use agents::masking::Masker;
 use agents::registry::Failures;
 use axum::Router;
 use axum::body::Body;
@@ -82,6 +83,11 @@ pub struct Side {
 }
 
 impl Gateway {
+    /// The masking rules in force for what belongs to no session.
+    pub fn masker(&self) -> Arc<Masker> {
+        self.rules.masker()
+    }
+
     pub fn new(appender: Appender, rules: InForce, views: Arc<Views>) -> Gateway {
         Gateway {
             appender,

@@ -1,6 +1,7 @@
 //! What operators and their monitors ask.
 
 use super::Node;
+use super::notify;
 use super::witnesses::Quorum;
 use crate::config::Config;
 use crate::policies::{self, Policies};
@@ -96,6 +97,7 @@ async fn metrics(State(node): State<Node>) -> String {
             u64::try_from(time.micros() / 1_000_000).unwrap_or_default(),
         );
     }
+    text += &notifications(&node);
     type Figure = fn(&Status, Timestamp) -> u64;
     let rows: [(&str, &str, Figure); 5] = [
         (
@@ -145,5 +147,36 @@ async fn metrics(State(node): State<Node>) -> String {
             let _ = writeln!(text, "daicho_kind_entries{{kind=\"{kind}\"}} {count}");
         }
     });
+    text
+}
+
+/// How approvers are told that something waits for them, per channel that is configured.
+fn notifications(node: &Node) -> String {
+    type Figure = fn(&notify::Status) -> u64;
+    let rows: [(&str, &str, Figure); 3] = [
+        (
+            "daicho_notify_delivered",
+            "Requests that approvers were told of.",
+            |s| s.delivered,
+        ),
+        (
+            "daicho_notify_failed_attempts",
+            "Attempts to tell them that failed.",
+            |s| s.failed,
+        ),
+        (
+            "daicho_notify_given_up",
+            "Requests that nobody goes on trying to tell them of.",
+            |s| s.given_up,
+        ),
+    ];
+    let status = node.notify.status();
+    let mut text = String::new();
+    for (name, help, value) in rows.iter().filter(|_| !status.is_empty()) {
+        let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n");
+        for (channel, status) in &status {
+            let _ = writeln!(text, "{name}{{channel=\"{channel}\"}} {}", value(status));
+        }
+    }
     text
 }

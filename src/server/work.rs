@@ -46,6 +46,9 @@ pub fn start(node: &Node) -> Work {
     let threads = vec![
         spawn(follow),
         spawn(checkpoint),
+        spawn(super::approvals::run),
+        spawn(super::notify::by_webhook),
+        spawn(super::notify::by_command),
         spawn(super::witnesses::run),
         spawn(super::timestamps::run),
     ];

@@ -12,6 +12,7 @@
 //! | `format` | a log that a second verifier, written from the format, sees otherwise |
 //! | `keys` | a rotation that loses a moment, a key or an auditor; a secret that opens without its own |
 //! | `hooks` | a hook that is not recorded, or lets go what nobody granted |
+//! | `approvals` | a decision that counts and should not, a deadline that nobody hears of, an approver untold |
 //! | `mcp` | a call of a tool that runs unrecorded, ungranted, or with what must not leave |
 //! | `privacy` | a planted name or secret in a file, log line, export, page or report |
 //! | `review` | a finding, patch or approval that bandit or OpenSSH sees otherwise |
@@ -29,6 +30,7 @@
 //! so on one line; where `CI` is set that is a failure.
 #![allow(clippy::unwrap_used)]
 
+mod approvals;
 mod backup;
 mod bad_input;
 mod bundle;

@@ -33,6 +33,7 @@ pub fn clean(command: &mut Command) {
     for name in [
         "DAICHO_LOG",
         "ANTHROPIC_API_KEY",
+        "SSH_AUTH_SOCK",
         "COLUMNS",
         "RUST_BACKTRACE",
     ] {

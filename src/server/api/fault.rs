@@ -1,4 +1,5 @@
 use super::events::MAX_BODY_BYTES;
+use crate::approvals::WholeError;
 use crate::door::append_remedy;
 use crate::intake::IntakeError;
 use axum::Json;
@@ -6,7 +7,7 @@ use axum::extract::{OriginalUri, Request};
 use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use ledger::{AppendError, ReadError};
+use ledger::{AppendError, ContentError, ReadError};
 use schemas::EventId;
 
 /// What went wrong with a request: whose fault, what, and what to do.
@@ -99,6 +100,23 @@ impl From<AppendError> for Fault {
         Fault {
             conflict,
             ..Fault::new(status, anyhow::Error::new(error), help)
+        }
+    }
+}
+
+impl From<WholeError> for Fault {
+    fn from(error: WholeError) -> Fault {
+        match error {
+            WholeError::Append(error) => error.into(),
+            WholeError::Read(error) => error.into(),
+            WholeError::Content(error) => {
+                let status = match error {
+                    ContentError::NoKey { .. } => StatusCode::GONE,
+                    _ => StatusCode::INTERNAL_SERVER_ERROR,
+                };
+                let help = "its retention may have ended; run `daicho verify`";
+                Fault::new(status, anyhow::Error::new(error), help)
+            }
         }
     }
 }

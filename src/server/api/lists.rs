@@ -1,7 +1,6 @@
 //! What the views hold, as JSON.
 
 use crate::server::Node;
-use agents::approvals::view::Row;
 use agents::registry::Agent;
 use agents::scanner::findings::{Filter, Finding};
 use axum::Json;
@@ -38,16 +37,6 @@ pub async fn findings(State(node): State<Node>) -> Json<Vec<Finding>> {
         node.views
             .findings
             .read(|findings| findings.rows(&Filter::default(), now)),
-    )
-}
-
-/// Every approval, oldest request first.
-pub async fn approvals(State(node): State<Node>) -> Json<Vec<Row>> {
-    let now = node.appender.now();
-    Json(
-        node.views
-            .approvals
-            .read(|approvals| approvals.rows(None, now)),
     )
 }
 

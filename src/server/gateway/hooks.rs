@@ -78,7 +78,7 @@ pub async fn tell(node: Node, agent: Name, told: Value) -> Result<Value, String>
 
 /// The state of a draft that this agent asked for.
 pub fn state(node: &Node, agent: &Name, approval: &str) -> Option<State> {
-    let now = node.appender.now();
+    let now = node.now();
     node.views.approvals.read(|approvals| {
         let asked = approvals.find(approval.parse().ok()?)?;
         (asked.requester == Actor::Agent(agent.clone())).then(|| asked.state(now))
@@ -199,7 +199,7 @@ fn record(node: &Node, call: HookCall, body: &Capture) -> Result<Value, Unrecord
 
 fn decide(node: &Node, gateway: &Gateway, seen: &Seen<'_>) -> agents::hooks::Decided {
     let (tools, approvals) = (gateway.rules.tools(), gateway.rules.approvals());
-    let now = node.appender.now();
+    let now = node.now();
     let calls = node.views.agents.read(|agents| {
         let agent = agents.agent(seen.agent())?;
         agent.sessions.get(seen.session()?).copied()

@@ -1,0 +1,208 @@
+//! What approvers see of what waits: rows, the masked preview of each, what changed since the last.
+//! Nothing sealed is read before the log says that it is shown.
+
+use crate::door::Door;
+use crate::views::Views;
+use agents::approvals::draft::CONTENT;
+use agents::approvals::preview::{Reading, previewed};
+use agents::approvals::view::{Row, State};
+use agents::masking::Masker;
+use agents::scanner::patch::diff::visible;
+use ledger::{AppendError, ContentError, ReadError, Reader, Submission};
+use schemas::{Actor, EventId, Label, Name, Timestamp};
+use serde::Serialize;
+
+/// A row with what an approver wants to know at once.
+#[derive(Serialize)]
+pub struct Line {
+    #[serde(flatten)]
+    pub row: Row,
+    /// What the action would be done with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool: Option<Label>,
+    /// What it would do, masked and cut to a line; a patch's paths.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preview: Option<String>,
+    /// Which arguments differ from the last draft of the same agent and tool, if there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub changed: Option<Vec<String>>,
+}
+
+/// Oldest request first, without anything that is sealed; `None` for every state.
+pub fn lines(views: &Views, state: Option<State>, now: Timestamp) -> Vec<Line> {
+    let rows = views.approvals.read(|approvals| approvals.rows(state, now));
+    views.drafts.read(|drafts| {
+        views.findings.read(|findings| {
+            let line = |row: Row| {
+                let subject = row.subject.id;
+                let paths = findings.patch(subject).map(|patch| {
+                    let paths: Vec<&str> = patch.paths.iter().map(Label::as_str).collect();
+                    paths.join(" · ")
+                });
+                Line {
+                    tool: drafts.find(subject).map(|draft| draft.tool.clone()),
+                    preview: paths,
+                    changed: None,
+                    row,
+                }
+            };
+            rows.into_iter().map(line).collect()
+        })
+    })
+}
+
+/// Adds to each draft that waits what it would do; that somebody looks is recorded first.
+pub fn preview(
+    lines: &mut [Line],
+    (views, reader): (&Views, &Reader),
+    masker: &Masker,
+    door: &Door,
+) -> Result<(), AppendError> {
+    let waiting: Vec<(&mut Line, Pair)> = lines
+        .iter_mut()
+        .filter(|line| line.row.state == State::Requested)
+        .filter_map(|line| {
+            let pair = pair(views, line.row.subject.id)?;
+            Some((line, pair))
+        })
+        .collect();
+    let mut positions: Vec<u64> = waiting
+        .iter()
+        .flat_map(|(_, pair)| [Some(pair.at), pair.last])
+        .flatten()
+        .collect();
+    positions.sort_unstable();
+    positions.dedup();
+    if positions.is_empty() {
+        return Ok(());
+    }
+    let viewer = door.operator();
+    let looks = positions.iter().map(|at| previewed(*at, &viewer));
+    door.append(looks.collect())?;
+    for (line, pair) in waiting {
+        // What has ended by its retention cannot be shown; the row stands without it.
+        let Some(draft) = sealed(reader, pair.at) else {
+            continue;
+        };
+        line.preview = Some(draft.line(masker));
+        let last = pair.last.and_then(|at| sealed(reader, at));
+        line.changed = last.map(|last| draft.changed(&last, masker));
+    }
+    Ok(())
+}
+
+/// What an action would be done with.
+pub fn tool(views: &Views, action: EventId) -> Option<Label> {
+    views
+        .drafts
+        .read(|drafts| Some(drafts.find(action)?.tool.clone()))
+}
+
+/// One draft's preview for whoever is told that it waits; that it leaves is recorded first.
+pub fn summary(
+    action: EventId,
+    (views, reader): (&Views, &Reader),
+    masker: &Masker,
+    viewer: &Actor,
+    record: impl FnOnce(Vec<Submission>) -> Result<(), AppendError>,
+) -> Result<Option<String>, AppendError> {
+    let Some(pair) = pair(views, action) else {
+        return Ok(None);
+    };
+    record(vec![previewed(pair.at, viewer)])?;
+    Ok(sealed(reader, pair.at).map(|draft| draft.line(masker)))
+}
+
+/// A line with all that would be approved.
+#[derive(Serialize)]
+pub struct Whole {
+    #[serde(flatten)]
+    pub line: Line,
+    /// What the digest is of, as a terminal can show it. Absent where the log holds nothing of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content: Option<String>,
+    /// What changed since the last draft of the same agent and tool, if there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub diff: Option<String>,
+}
+
+/// Opens what a line is about; that it is shown is recorded first.
+pub fn whole(
+    line: Line,
+    (views, reader): (&Views, &Reader),
+    door: &Door,
+) -> Result<Whole, WholeError> {
+    let subject = line.row.subject.id;
+    let draft = pair(views, subject);
+    let patch = views
+        .findings
+        .read(|findings| findings.patch(subject)?.positions.first().copied());
+    let (at, name) = match (patch, draft) {
+        (Some(at), _) => (Some(at), "patch"),
+        (None, draft) => (draft.map(|pair| pair.at), CONTENT),
+    };
+    let last = draft.and_then(|pair| pair.last);
+    let name: Name = name.parse().expect("a literal name is sound");
+    let shown = at.into_iter().chain(last).map(|at| (at, &name));
+    door.record_reveals(shown, "approval")?;
+    let content = at.and_then(|at| content(reader, at, name.as_str()).transpose());
+    let content = content.transpose()?;
+    // The last one's content may have ended since.
+    let last = last.and_then(|at| sealed(reader, at));
+    let both = content.as_deref().and_then(Reading::of).zip(last);
+    Ok(Whole {
+        line,
+        content: content.map(|bytes| visible(&bytes)),
+        diff: both.map(|(draft, last)| draft.diff(&last)),
+    })
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum WholeError {
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error(transparent)]
+    Content(#[from] ContentError),
+}
+
+/// Where a draft's arguments lie, and those of the last one of the same agent and tool.
+#[derive(Clone, Copy)]
+struct Pair {
+    at: u64,
+    last: Option<u64>,
+}
+
+fn pair(views: &Views, action: EventId) -> Option<Pair> {
+    views.drafts.read(|drafts| {
+        let draft = drafts.find(action)?;
+        let last = draft.last.and_then(|last| drafts.find(last));
+        Some(Pair {
+            at: draft.position,
+            last: last.map(|last| last.position),
+        })
+    })
+}
+
+fn sealed(reader: &Reader, at: u64) -> Option<Reading> {
+    Reading::of(&content(reader, at, CONTENT).ok()??)
+}
+
+/// `None` where the entry has no such content.
+fn content(reader: &Reader, at: u64, name: &str) -> Result<Option<Vec<u8>>, WholeError> {
+    let entry = reader.entry(at)?;
+    let reference = entry.content().iter().find(|c| c.name.as_str() == name);
+    let opened = reference.map(|reference| reader.content(reference));
+    Ok(opened.transpose()?)
+}
+
+/// How long ago, in the largest unit of which there is one.
+pub fn age(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3_600 => format!("{} min", seconds / 60),
+        3_600..86_400 => format!("{} h", seconds / 3_600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}

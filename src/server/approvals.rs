@@ -1,0 +1,87 @@
+//! What a server does about requests: it shows them to approvers, and says when they are over.
+
+use super::Node;
+use crate::approvals::{self, Line, Whole, WholeError};
+use crate::door::Door;
+use agents::approvals::expire;
+use agents::approvals::view::State;
+use ledger::AppendError;
+use schemas::{Actor, EventId};
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long the thread may not notice that it should stop.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Between two looks. The time is looked at, never slept away: a clock that was set, or a host
+/// that was suspended, is noticed at the next look.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// In one commit: a server may have been down while thousands went by.
+const MOST_AT_ONCE: usize = 256;
+
+/// Records `approval.expired` for each request whose deadline went by undecided, those that did
+/// while no server ran among them.
+///
+/// Time is the log's own ([`Node::now`]), which never runs back: what was over once stays over. A
+/// host's clock that jumps ahead ends requests early, and approves nothing.
+pub fn run(node: &Node, stop: &AtomicBool) {
+    let actor = Actor::Service("approvals".parse().expect("a literal name is sound"));
+    let (mut told, mut failing) = (HashSet::<EventId>::new(), false);
+    while !stop.load(Ordering::Relaxed) {
+        let now = node.now();
+        let mut over = node.views.approvals.read(|a| expire(a, &actor, now));
+        // The view may not know yet what the log does.
+        over.retain(|submission| !told.contains(&submission.event.id));
+        for batch in over.chunks(MOST_AT_ONCE) {
+            let ids = batch.iter().map(|submission| submission.event.id);
+            match node.appender.append(batch.to_vec()) {
+                Ok(_) => {
+                    told.extend(ids);
+                    failing = false;
+                }
+                // Somebody else has said it in other words; what that counts for, the fold says.
+                Err(AppendError::Conflict { id, .. }) => {
+                    told.insert(id);
+                    break;
+                }
+                Err(error) => {
+                    if !failing {
+                        tracing::error!(%error, "the end of a request could not be recorded");
+                    }
+                    failing = true; // once per outage
+                    break;
+                }
+            }
+        }
+        pause(stop);
+    }
+}
+
+/// With previews of what waits, for who has shown the operator's token.
+pub fn shown(node: &Node, state: Option<State>) -> Result<Vec<Line>, AppendError> {
+    let mut lines = approvals::lines(&node.views, state, node.now());
+    let masker = node.gateway.masker();
+    let door = Door::Here(node.appender.clone());
+    approvals::preview(&mut lines, (&node.views, &node.reader), &masker, &door)?;
+    Ok(lines)
+}
+
+/// One in full; `None` where the log does not know it.
+pub fn whole(node: &Node, approval: EventId) -> Result<Option<Whole>, WholeError> {
+    let mut lines = approvals::lines(&node.views, None, node.now());
+    lines.retain(|line| line.row.approval == approval);
+    let door = Door::Here(node.appender.clone());
+    let opened = lines
+        .pop()
+        .map(|line| approvals::whole(line, (&node.views, &node.reader), &door));
+    opened.transpose()
+}
+
+fn pause(stop: &AtomicBool) {
+    let until = Instant::now() + LOOK_AGAIN;
+    while Instant::now() < until && !stop.load(Ordering::Relaxed) {
+        std::thread::sleep(TICK);
+    }
+}
