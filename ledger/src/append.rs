@@ -7,7 +7,7 @@ mod commit;
 mod outliner;
 
 use crate::clock::Clock;
-use crate::content::{ContentError, Sealed};
+use crate::content::{Ahead, ContentError, Sealed};
 use crate::disk::Disk;
 use crate::fresh_id::fresh_id;
 use crate::ids::Ids;
@@ -21,8 +21,8 @@ use commit::Committer;
 use outliner::Outliner;
 use schemas::kinds::ledger::{KeyRotated, LedgerCheckpoint, RotationReason};
 use schemas::{
-    Actor, BucketId, Data, EnvelopeError, Event, EventId, Hash, Label, Month, Name, Timestamp,
-    Unplaced,
+    Actor, BucketId, Class, Data, EnvelopeError, Event, EventId, Hash, Label, Month, Name,
+    Timestamp, Unplaced,
 };
 use std::io;
 use std::panic::AssertUnwindSafe;
@@ -315,6 +315,25 @@ impl Appender {
                 id: event.id,
                 reason: Arc::new(reason),
             }),
+        }
+    }
+
+    /// Compresses and seals what a batch may hold soon as the content of an event of this class.
+    /// A batch that holds it while the answer lives takes it as it is; another knows nothing of it.
+    pub fn seal_ahead(&self, class: &Class, bytes: &[u8]) -> Option<Ahead> {
+        let shared = &self.inner.shared;
+        let bucket = BucketId {
+            class: class.clone(),
+            month: self.now().month(),
+        };
+        match shared.content.seal_ahead(&bucket, bytes) {
+            Ok(tag) => Some(Ahead::new(Arc::clone(shared), tag?)),
+            Err(error @ ContentError::Unsynced { .. }) => {
+                shared.stop(stopped_with(&error));
+                None
+            }
+            // The batch will meet it again, and its producer is told.
+            Err(_) => None,
         }
     }
 

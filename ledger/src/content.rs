@@ -1,6 +1,7 @@
 //! Content: what is large, private, and must be able to end. Kept beside the log in
 //! buckets of one class and one month, sealed under the bucket's own key.
 
+mod ahead;
 mod choose;
 mod delta;
 mod edits;
@@ -11,12 +12,14 @@ mod seal;
 mod varint;
 mod walk;
 
+pub use ahead::Ahead;
 pub(crate) use pack::{pack_header, pack_number};
 pub(crate) use walk::Walk;
 
 use crate::append::Content;
 use crate::disk::Disk;
 use crate::layout::Layout;
+use ahead::Waiting;
 use pack::{Against, BucketPacks, Frame, MOST_BOX_BYTES, OpenPack};
 use read::Text;
 use recent::{MOST_BASE_BYTES, Reading, Recent, Sent, Tip};
@@ -79,6 +82,7 @@ pub(crate) struct ContentStore {
     /// Buckets that this run has settled, and the pack that it has begun in each.
     open: Mutex<HashMap<BucketId, Option<OpenPack>>>,
     recent: Mutex<Recent>,
+    ahead: Mutex<Waiting>,
     /// Buckets whose packs this run has read before it seals into them.
     recalled: Mutex<HashSet<BucketId>>,
     /// A pack is closed when it has grown to this.
@@ -100,6 +104,7 @@ impl ContentStore {
             packs: Mutex::default(),
             open: Mutex::default(),
             recent: Mutex::default(),
+            ahead: Mutex::default(),
             recalled: Mutex::default(),
             pack_bytes: PACK_BYTES,
         }
@@ -116,7 +121,18 @@ impl ContentStore {
         let equal = equal.and_then(|sent| Some((self.written(bucket, &sent)?, sent)));
         let (frame, sent) = match equal {
             Some(known) => known,
-            None => self.seal_new(bucket, &key, tag, plain)?,
+            None => {
+                let ahead = lock(&self.ahead).remove(&tag);
+                let (frame, tip) = match ahead {
+                    Some(sealed) => sealed,
+                    None => self.seal_new(bucket, &key, plain)?,
+                };
+                let sent = tip.sent.clone();
+                let mut recent = lock(&self.recent);
+                recent.add_tag(tag, sent.clone());
+                recent.add_tip(tip);
+                (Some(frame), sent)
+            }
         };
         Ok(Sealed {
             reference: ContentRef {
@@ -136,9 +152,8 @@ impl ContentStore {
         &self,
         bucket: &BucketId,
         key: &BucketKey,
-        tag: [u8; 32],
         plain: &[u8],
-    ) -> Result<(Option<Arc<Frame>>, Sent), ContentError> {
+    ) -> Result<(Arc<Frame>, Tip), ContentError> {
         let tips = lock(&self.recent).tips(bucket, plain.len());
         let tips: Vec<_> = tips
             .iter()
@@ -162,14 +177,13 @@ impl ContentStore {
             })?;
         let before = choice.as_ref().map_or(Vec::new(), |c| c.before.clone());
         let frame = Arc::new(Frame::new(against, boxed, before));
-        let sent = Sent::of(&frame);
         let whole = Reading {
             steps: 1,
             work: plain.len() as u64,
         };
         let tip = Tip {
             bucket: bucket.clone(),
-            sent: sent.clone(),
+            sent: Sent::of(&frame),
             plain: Zeroizing::new(plain.to_vec()),
             reading: choice.as_ref().map_or(whole, |c| c.reading),
             last_step: choice.as_ref().map_or(whole, |c| c.step),
@@ -177,10 +191,7 @@ impl ContentStore {
             beside: choice.as_ref().map_or(Hash::ZERO, |c| c.beside),
             goes_on: choice.as_ref().is_some_and(|c| c.delta.goes_on()),
         };
-        let mut recent = lock(&self.recent);
-        recent.add_tag(tag, sent.clone());
-        recent.add_tip(tip);
-        Ok((Some(frame), sent))
+        Ok((frame, tip))
     }
 
     /// Can an entry rely on what was sealed earlier? It is in a pack (`None`), or whoever has
@@ -301,6 +312,7 @@ impl ContentStore {
     /// A bucket has ended.
     pub fn forget(&self, bucket: &BucketId) {
         lock(&self.recent).forget(bucket);
+        lock(&self.ahead).retain(|_, (_, tip)| tip.bucket != *bucket);
         lock(&self.recalled).remove(bucket);
         lock(&self.open).remove(bucket);
         lock(&self.packs).remove(bucket);

@@ -43,7 +43,7 @@ pub const FORMAT: &str = include_str!("../FORMAT.md");
 
 pub use append::{AppendError, Appender, Content, Receipt, Submission};
 pub use checkpoint::Checkpoint;
-pub use content::ContentError;
+pub use content::{Ahead, ContentError};
 pub use create::{CreateError, create, create_under};
 pub use entry::Entry;
 pub use expire::ExpireError;

@@ -17,7 +17,26 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 
-const SIZES: [(&str, usize); 2] = [("4 KiB", 4 << 10), ("128 KiB", 128 << 10)];
+/// What is asked, and until when it is waited for.
+const ASKED: [(&str, Asked); 4] = [
+    ("4 KiB", Asked::New(4 << 10)),
+    ("128 KiB", Asked::New(128 << 10)),
+    (
+        "128 KiB, only the last message new",
+        Asked::Grown(128 << 10),
+    ),
+    ("4 KiB, to the first token", Asked::Streamed(4 << 10)),
+];
+
+#[derive(Clone, Copy)]
+enum Asked {
+    /// A text that nobody sent before.
+    New(usize),
+    /// A conversation of so many bytes, each call with one message more.
+    Grown(usize),
+    /// A new text whose answer is streamed, until its first piece.
+    Streamed(usize),
+}
 
 pub fn run(scratch: &Path, seconds: u64, figures: &mut Figures) -> Result<(), Failure> {
     figures.heading(
@@ -54,8 +73,9 @@ pub fn run(scratch: &Path, seconds: u64, figures: &mut Figures) -> Result<(), Fa
     let routes = upstream::routes(Arc::new(Scripted::default()));
     runtime.spawn(async move { axum::serve(provider, routes).await });
     let serving = node.clone();
-    runtime.spawn(async move { axum::serve(listener, server::app(serving)).await });
-    for (name, bytes) in SIZES {
+    runtime
+        .spawn(async move { axum::serve(server::at_once(listener), server::app(serving)).await });
+    for (name, asked) in ASKED {
         for (what, url) in [
             ("upstream directly", format!("http://{direct}/v1/messages")),
             (
@@ -63,7 +83,7 @@ pub fn run(scratch: &Path, seconds: u64, figures: &mut Figures) -> Result<(), Fa
                 format!("http://{through}/anthropic/v1/messages"),
             ),
         ] {
-            let run = runtime.block_on(calls(&url, token.reveal(), bytes, seconds))?;
+            let run = runtime.block_on(calls(&url, token.reveal(), asked, seconds))?;
             figures.run(&format!("{name}, {what}"), run);
         }
     }
@@ -72,25 +92,37 @@ pub fn run(scratch: &Path, seconds: u64, figures: &mut Figures) -> Result<(), Fa
     Ok(())
 }
 
-async fn calls(url: &str, token: &str, bytes: usize, seconds: u64) -> anyhow::Result<Run> {
+async fn calls(url: &str, token: &str, asked: Asked, seconds: u64) -> anyhow::Result<Run> {
     let client = reqwest::Client::builder().no_proxy().build()?;
     let (start, mut latencies) = (Instant::now(), Vec::new());
+    let mut conversation = match asked {
+        Asked::Grown(bytes) => messages(bytes),
+        _ => Vec::new(),
+    };
     let end = start + Duration::from_secs(seconds);
     while Instant::now() < end {
-        let body = body(latencies.len(), bytes);
+        let number = latencies.len();
+        let body = match asked {
+            Asked::New(bytes) => body(&[text(number, bytes)], false),
+            Asked::Streamed(bytes) => body(&[text(number, bytes)], true),
+            Asked::Grown(_) => {
+                conversation.push(text(number, 400));
+                body(&conversation, false)
+            }
+        };
         let request = client
             .post(url)
             .header("x-api-key", token)
-            .header("content-type", "application/json");
-        let asked = Instant::now();
-        request
-            .body(body)
-            .send()
-            .await?
-            .error_for_status()?
-            .bytes()
-            .await?;
-        latencies.push(asked.elapsed());
+            .header("content-type", "application/json")
+            .body(body);
+        let begun = Instant::now();
+        let mut answer = request.send().await?.error_for_status()?;
+        let first = answer.chunk().await?.map(|_| begun.elapsed());
+        while answer.chunk().await?.is_some() {}
+        latencies.push(match (asked, first) {
+            (Asked::Streamed(_), Some(first)) => first,
+            _ => begun.elapsed(),
+        });
     }
     Ok(Run {
         events: latencies.len() as u64,
@@ -99,8 +131,25 @@ async fn calls(url: &str, token: &str, bytes: usize, seconds: u64) -> anyhow::Re
     })
 }
 
-/// A request of business Japanese with some people in it; no two are alike.
-fn body(number: usize, bytes: usize) -> String {
+/// Messages of 4 KiB, so many bytes in all.
+fn messages(bytes: usize) -> Vec<String> {
+    let count = bytes / (4 << 10);
+    (0..count).map(|at| text(at * 1_000, 4 << 10)).collect()
+}
+
+fn body(texts: &[String], stream: bool) -> String {
+    let roles = ["user", "assistant"].into_iter().cycle();
+    let message =
+        |(role, text): (&str, &String)| serde_json::json!({ "role": role, "content": text });
+    let messages: Vec<_> = roles.zip(texts).map(message).collect();
+    serde_json::json!({
+        "model": "claude-scripted", "max_tokens": 64, "messages": messages, "stream": stream,
+    })
+    .to_string()
+}
+
+/// Business Japanese with some people in it; no two are alike.
+fn text(number: usize, bytes: usize) -> String {
     const SENTENCES: [&str; 6] = [
         "先週の会議で決まった納期の変更について、関係する部署に連絡をお願いします。",
         "見積書は金曜日までに提出し、単価の根拠を別紙に書き添えてください。",
@@ -117,7 +166,5 @@ fn body(number: usize, bytes: usize) -> String {
         text.push_str(&format!("（{i}）"));
         text.push_str(SENTENCES[i % SENTENCES.len()]);
     }
-    let messages = serde_json::json!([{ "role": "user", "content": text }]);
-    serde_json::json!({ "model": "claude-scripted", "max_tokens": 64, "messages": messages })
-        .to_string()
+    text
 }

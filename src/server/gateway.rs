@@ -105,12 +105,16 @@ impl Gateway {
         let _all = self.calls.acquire_many(MOST_CALLS).await;
     }
 
-    /// Appends without holding up the runtime: sealing is work, and the queue may be full.
-    async fn append(&self, batch: Vec<Submission>) -> Result<(), AppendError> {
+    /// Appends without holding up the runtime: to make a batch and to seal it is work, and the
+    /// queue may be full.
+    async fn append(
+        &self,
+        batch: impl FnOnce() -> Vec<Submission> + Send + 'static,
+    ) -> Result<(), AppendError> {
         let appender = self.appender.clone();
         let (sender, receiver) = oneshot::channel();
         tokio::task::spawn_blocking(move || {
-            appender.append_then(batch, move |result| {
+            appender.append_then(batch(), move |result| {
                 let _ = sender.send(result.map(|_receipts| ()));
             });
         });
@@ -324,7 +328,7 @@ impl Side {
         };
         let gateway = Actor::Service("gateway".parse().expect("a literal name is sound"));
         let event = Event::new(self.gateway.appender.new_id(), gateway, denied);
-        match self.gateway.append(vec![event.into()]).await {
+        match self.gateway.append(move || vec![event.into()]).await {
             Ok(()) => Fault::unlisted(path, self.provider()),
             Err(error) => Fault::unrecorded(&error),
         }
@@ -372,10 +376,8 @@ impl Gateway {
             let id = self.appender.new_id();
             Event::new(id, Actor::Agent(agent.clone()), violated).into()
         };
-        match self
-            .append(blocks.into_iter().map(violated).collect())
-            .await
-        {
+        let batch: Vec<_> = blocks.into_iter().map(violated).collect();
+        match self.append(move || batch).await {
             Ok(()) => Fault::prohibited(),
             Err(error) => Fault::unrecorded(&error),
         }

@@ -7,13 +7,14 @@ use crate::capture::Capture;
 use crate::classes::{Asked, Ruled};
 use crate::limits::Models;
 use crate::masking::{BodyError, Dialect, MaskedBody, Masker};
-use ledger::{AppendError, Appender, Content, Submission};
+use ledger::{Ahead, AppendError, Appender, Content, Submission};
 use schemas::kinds::traffic::{
     ClassRuling, LimitReached, MaskTag, PayloadBlocked, PayloadMasked, PromptSubmitted, RuleCount,
     ToolReturned,
 };
-use schemas::{Actor, Data, Event, EventId, Hash, Label, Name};
+use schemas::{Actor, Class, Data, Event, EventId, Hash, Label, Name};
 use sha2::{Digest, Sha256};
+use std::thread;
 
 /// A request as it came: who asks, what for, and where it would go.
 #[derive(Debug, Clone)]
@@ -54,6 +55,8 @@ pub struct Admission {
     call: Call,
     batch: Vec<Submission>,
     decision: Decision,
+    /// The request as it came, sealed; only recording takes anything of it.
+    ahead: Option<Ahead>,
 }
 
 enum Decision {
@@ -249,6 +252,30 @@ impl Call {
             call: self,
             batch,
             decision,
+            ahead: None,
+        })
+    }
+
+    /// The same, and beside it the request is sealed as it came: mostly nothing is cut from it.
+    pub fn admit_to(
+        self,
+        body: &Capture,
+        masker: &Masker,
+        appender: &Appender,
+    ) -> Result<Admission, AdmitError> {
+        if body.len_bytes() < LONG {
+            return self.admit(body, masker);
+        }
+        thread::scope(|scope| {
+            // The class that `prompt.submitted` has; in another bucket nobody would ask for it.
+            let seal = || appender.seal_ahead(&Class::operation(), body.raw());
+            let sealing = thread::Builder::new().spawn_scoped(scope, seal);
+            let admission = self.admit(body, masker);
+            let ahead = sealing.ok().and_then(|sealing| sealing.join().ok()?);
+            Ok(Admission {
+                ahead,
+                ..admission?
+            })
         })
     }
 
@@ -305,6 +332,9 @@ impl Call {
     }
 }
 
+/// Bytes of a request that are worth another thread.
+const LONG: u64 = 4 << 10;
+
 /// Bytes of a body (65,535 at most) that its list of tags may fill; masks, names and the
 /// envelope need the rest.
 const TAG_BYTES: usize = 40_000;
@@ -334,6 +364,7 @@ impl Admission {
             call,
             batch,
             decision,
+            ahead,
         } = self;
         appender.append_then(batch, move |result| {
             done(result.map(|_receipts| match decision {
@@ -349,6 +380,7 @@ impl Admission {
                 }),
             }))
         });
+        drop(ahead); // taken or not: all is sealed
     }
 }
 

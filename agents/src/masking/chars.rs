@@ -31,13 +31,14 @@ pub(super) fn text(chars: &[char]) -> String {
 pub(super) fn push(text: &mut String, chars: &[char]) {
     const BLOCK: usize = 64;
     for block in chars.chunks(BLOCK) {
+        if !block.iter().all(char::is_ascii) {
+            text.extend(block);
+            continue;
+        }
         let mut ascii = [0; BLOCK];
-        let all = block.iter().all(char::is_ascii);
         let bytes = ascii.iter_mut().zip(block);
         bytes.for_each(|(byte, c)| *byte = *c as u8);
-        match std::str::from_utf8(&ascii[..block.len()]) {
-            Ok(letters) if all => text.push_str(letters),
-            _ => text.extend(block),
-        }
+        let letters = std::str::from_utf8(&ascii[..block.len()]);
+        text.push_str(letters.expect("ASCII is UTF-8"));
     }
 }

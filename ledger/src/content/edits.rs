@@ -40,11 +40,16 @@ pub fn edits(base: &[u8], plain: &[u8], most: usize) -> Vec<Edit> {
 
 /// Where two texts that differ at their beginning are alike again, not far on.
 fn resume(base: &[u8], plain: &[u8]) -> Option<(usize, usize)> {
+    let again = |ahead| alike_within(base, plain, ahead);
+    AHEAD.into_iter().find_map(again)
+}
+
+fn alike_within(base: &[u8], plain: &[u8], ahead: usize) -> Option<(usize, usize)> {
     let mut places = HashMap::new();
-    for (mark, at) in marks(&base[..base.len().min(AHEAD)]) {
+    for (mark, at) in marks(&base[..base.len().min(ahead)]) {
         places.entry(mark).or_insert(at);
     }
-    marks(&plain[..plain.len().min(AHEAD)]).find_map(|(mark, j)| {
+    marks(&plain[..plain.len().min(ahead)]).find_map(|(mark, j)| {
         let i = *places.get(&mark)?;
         let back = common_end(&base[..i], &plain[..j]);
         let (i, j) = (i - back, j - back);
@@ -55,8 +60,9 @@ fn resume(base: &[u8], plain: &[u8]) -> Option<(usize, usize)> {
 /// Less in common than this is chance.
 const ALIKE: usize = 64;
 
-/// How far on `resume` looks.
-const AHEAD: usize = 16 << 10;
+/// How far on `resume` looks: behind a mask texts are alike at once, and looking far for each of
+/// hundreds of masks took most of the time that storing takes.
+const AHEAD: [usize; 2] = [1 << 10, 16 << 10];
 
 /// Places that follow from the bytes before them, one in 32: the same in both texts.
 pub fn marks(text: &[u8]) -> impl Iterator<Item = (u32, usize)> {

@@ -213,6 +213,35 @@ fn what_is_masked_is_packed_beside_what_it_was() {
 }
 
 #[test]
+fn what_is_sealed_ahead_is_taken_by_its_batch_and_known_to_nobody_before() {
+    let dir = tempfile::TempDir::new().expect("a directory");
+    let store = store(dir.path());
+    let (taken, refused) = (turn(1, 0), turn(1, 1));
+    let ahead = |text: &str| store.seal_ahead(&bucket(), text.as_bytes()).expect("seals");
+    let waiting = || {
+        lock(&store.ahead)
+            .values()
+            .map(|w| w.0.clone())
+            .collect::<Vec<_>>()
+    };
+    assert!(ahead(&refused).is_some());
+    let tag = ahead(&taken).expect("is new");
+    let frame = lock(&store.ahead)[&tag].0.clone();
+    // Not even the other is packed against what nobody recorded.
+    let whole = |frame: &Arc<Frame>| frame.against == Against::NOTHING;
+    assert!(waiting().len() == 2 && waiting().iter().all(whole));
+    let sealed = sealed(&store, &taken);
+    assert!(
+        sealed
+            .frame
+            .is_some_and(|sealed| Arc::ptr_eq(&sealed, &frame))
+    );
+    assert!(waiting().len() == 1 && ahead(&taken).is_none());
+    store.forget(&bucket());
+    assert!(waiting().is_empty() && packs(dir.path()).is_empty());
+}
+
+#[test]
 fn nothing_is_packed_against_another_bucket() {
     let dir = tempfile::TempDir::new().expect("a directory");
     let store = store(dir.path());

@@ -86,7 +86,7 @@ impl Gateway {
         };
         let gateway = Actor::Service("gateway".parse().expect("a literal name is sound"));
         let event = Event::new(self.appender.new_id(), gateway, failed);
-        if let Err(error) = self.append(vec![event.into()]).await {
+        if let Err(error) = self.append(move || vec![event.into()]).await {
             tracing::error!(%error, "a failed attempt could not be recorded");
         }
     }

@@ -256,7 +256,7 @@ impl Gateway {
         let (sender, receiver) = oneshot::channel();
         let work = tokio::task::spawn_blocking(move || {
             let Under { masker, call } = rules.under(call, appender.now());
-            match call.admit(&body, &masker) {
+            match call.admit_to(&body, &masker, &appender) {
                 Err(error) => drop(sender.send(Err(NotAdmitted::Unsound(error)))),
                 Ok(admission) => admission.record(&appender, move |result| {
                     let _ = sender.send(result.map_err(NotAdmitted::Unrecorded));
@@ -275,7 +275,7 @@ impl Gateway {
     async fn close(&self, recorder: Recorder, end: End, left: Instant) -> Result<(), AppendError> {
         let micros = micros(left);
         let rules = Arc::clone(&self.rules);
-        let batch = tokio::task::spawn_blocking(move || recorder.end(end, micros, &rules.masker()));
-        self.append(batch.await.map_err(|_| ended())?).await
+        self.append(move || recorder.end(end, micros, &rules.masker()))
+            .await
     }
 }

@@ -120,7 +120,7 @@ impl Gateway {
     pub(super) async fn limited(&self, agent: &Name, reached: LimitReached) -> Fault {
         let fault = Fault::limited(&reached);
         let event = Event::new(reached.call, Actor::Agent(agent.clone()), reached);
-        match self.append(vec![event.into()]).await {
+        match self.append(move || vec![event.into()]).await {
             Ok(()) => fault,
             Err(error) => Fault::unrecorded(&error),
         }

@@ -18,33 +18,37 @@ pub(in crate::masking) fn decode(text: &str, start: usize, end: usize) -> Decode
         escaped: false,
     };
     let mut raw_wide = false;
-    let mut rest = body.char_indices();
-    while let Some((at, c)) = rest.next() {
-        decoded.places.push(start + 1 + at);
-        if c != '\\' {
-            raw_wide |= !c.is_ascii();
-            decoded.chars.push(c);
-            continue;
+    let mut at = 0;
+    while at < body.len() {
+        let rest = &body[at..];
+        let run = memchr::memchr(b'\\', rest.as_bytes()).unwrap_or(rest.len());
+        let place = start + 1 + at;
+        let chars = rest[..run].char_indices();
+        decoded.places.extend(chars.map(|(at, _)| place + at));
+        decoded.chars.extend(rest[..run].chars());
+        raw_wide |= !rest[..run].is_ascii();
+        at += run;
+        if run == rest.len() {
+            break;
         }
-        let c = match rest.next().map(|(_, c)| c) {
-            Some('b') => '\u{8}',
-            Some('f') => '\u{C}',
-            Some('n') => '\n',
-            Some('r') => '\r',
-            Some('t') => '\t',
+        let mut escape = rest[run + 1..].chars();
+        let (c, length) = match escape.next() {
+            Some('b') => ('\u{8}', 2),
+            Some('f') => ('\u{C}', 2),
+            Some('n') => ('\n', 2),
+            Some('r') => ('\r', 2),
+            Some('t') => ('\t', 2),
             Some('u') => {
-                let (c, length) = unicode(&body[at..]);
-                // The escape's first two characters are read; the rest of it follows.
-                for _ in 2..length {
-                    rest.next();
-                }
+                let (c, length) = unicode(&rest[run..]);
                 decoded.escaped |= !c.is_ascii();
-                c
+                (c, length)
             }
-            Some(c) => c,
-            None => '\\',
+            Some(c) => (c, 1 + c.len_utf8()),
+            None => ('\\', 1),
         };
+        decoded.places.push(start + 1 + at);
         decoded.chars.push(c);
+        at += length;
     }
     decoded.places.push(end - 1);
     decoded.escaped &= !raw_wide;

@@ -4,6 +4,7 @@ use crate::masking::chars::{is_han, is_hiragana, is_katakana};
 use crate::masking::lexicon::{is_prefecture, lexicon};
 use crate::masking::normal::View;
 use regex::Regex;
+use rustc_hash::FxHashSet;
 use std::sync::LazyLock;
 
 /// Longest name in characters, with the space inside.
@@ -257,10 +258,11 @@ fn is_given_like(text: &str) -> bool {
 
 /// Two neighbouring kanji of it are a common noun: 勤務 in 勤務可.
 pub(super) fn has_word(text: &str) -> bool {
-    let chars: Vec<char> = text.chars().collect();
-    chars
-        .windows(2)
-        .any(|pair| lexicon().is_word(&pair.iter().collect::<String>()))
+    let starts = text.char_indices().map(|(at, _)| at);
+    let ends = text.char_indices().skip(1).map(|(at, c)| at + c.len_utf8());
+    starts
+        .zip(ends)
+        .any(|(start, end)| lexicon().is_word(&text[start..end]))
 }
 
 /// Hiragana that no list has, closed by an honorific or the value's end: いろは in 田中いろは様.
@@ -513,9 +515,9 @@ pub(super) fn is_role(text: &str) -> bool {
     const ROLES: &str = "ユーザ ユーザー オーナー スタッフ ドライバー クライアント パートナー サポーター マネージャー マネジャー ゲスト ベンダー メンバー オペレーター バイヤー キャスト \
         リーダー メーカー サプライヤー デザイナー エンジニア プログラマー コンサルタント アルバイト パート ママ パパ エンドユーザー ライター モデル ナース ヘルパー トレーナー コーチ キャプテン ディレクター プロデューサー \
         セミナー エージェント テナント ホスト シェフ バイト リスナー ファン ホルダー モニター インストラクター アドバイザー オフィス ホテル カフェ チーム クリニック センター サービス グループ エリア システム サポート ショップ メール デスク ホーム リハビリ スクール カード データ";
-    ROLES.split_ascii_whitespace().any(|role| text == role)
-        || text.ends_with("ユーザー")
-        || text.ends_with("メーカー")
+    static ROLE: LazyLock<FxHashSet<&str>> =
+        LazyLock::new(|| ROLES.split_ascii_whitespace().collect());
+    ROLE.contains(text) || text.ends_with("ユーザー") || text.ends_with("メーカー")
 }
 
 /// A surname of one character that hangs on what stands before it is the end of that: 品質保証室.
