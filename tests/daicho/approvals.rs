@@ -1,8 +1,12 @@
 //! What waits for people: until when, for how many of them, what they see of it, how they hear.
 
-use crate::world::{Ledger, Server, cannot_run, daicho, has, run, ssh_key, wait_for};
+#[cfg(unix)]
+mod agent;
+#[cfg(unix)]
+mod told;
+
+use crate::world::{Ledger, Ran, Server, cannot_run, has, wait_for};
 use serde_json::{Value, json};
-use std::process::{Child, Command, Stdio};
 
 const FAR: &str = "2099-01-01T00:00:00.000000Z";
 
@@ -51,7 +55,15 @@ impl Office {
         self.ledger.run(&listed).lines()
     }
 
-    fn decide(&self, verb: &str, approval: &str, user: &str, key: &str) -> crate::world::Ran {
+    /// The digest of the rules that decisions are made under.
+    fn policy(&self) -> String {
+        let adopted = self.entries("policy.adopted");
+        let approvals = |entry: &&Value| entry["data"]["policy"] == "approvals";
+        let adopted = adopted.iter().find(approvals).unwrap();
+        adopted["data"]["digest"].as_str().unwrap().to_owned()
+    }
+
+    fn decide(&self, verb: &str, approval: &str, user: &str, key: &str) -> Ran {
         let by = format!("user:{user}");
         let args = ["approvals", verb, approval, "--by", &by, "--key", key];
         self.ledger.run(&args)
@@ -81,14 +93,7 @@ fn a_deadline_that_passes_is_recorded_also_one_that_passed_while_nobody_served()
         return cannot_run("approvals", "ssh-keygen is not there");
     }
     let office = Office::new("", &["s002"]);
-    let adopted = office.entries("policy.adopted");
-    let policy = adopted
-        .iter()
-        .find(|entry| entry["data"]["policy"] == "approvals");
-    let policy = policy.unwrap()["data"]["digest"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let policy = office.policy();
     office.ledger.append(&[
         requested(1, &policy, "2026-01-01T00:00:00.000000Z"),
         requested(2, &policy, FAR),
@@ -291,272 +296,4 @@ fn approvers_see_one_masked_line_and_what_changed_and_the_log_says_that_they_loo
     );
     assert_eq!(server.stop(), 0);
     office.ledger.verify();
-}
-
-/// An HTTP server that others wrote: keeps each body as a line of a file, answers as told.
-fn receiver(office: &Office, status: u16) -> Option<(Child, u16)> {
-    if !has("python3", "-V") {
-        return None;
-    }
-    const SERVER: &str = "\
-import http.server, sys
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers['content-length']))
-        with open(sys.argv[1], 'ab') as kept: kept.write(body + b'\\n')
-        self.send_response(int(sys.argv[2])); self.end_headers()
-    def log_message(self, *_): pass
-server = http.server.HTTPServer(('127.0.0.1', 0), Handler)
-print(server.server_port, flush=True)
-server.serve_forever()
-";
-    let mut child = Command::new("python3")
-        .args(["-c", SERVER])
-        .arg(office.ledger.beside("posted"))
-        .arg(status.to_string())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    let out = child.stdout.take().unwrap();
-    std::io::BufRead::read_line(&mut std::io::BufReader::new(out), &mut line).unwrap();
-    Some((child, line.trim().parse().unwrap()))
-}
-
-fn lines(path: &std::path::Path) -> Vec<Value> {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    let whole = text.lines().map(serde_json::from_str);
-    whole.map_while(Result::ok).collect()
-}
-
-#[cfg(unix)]
-#[test]
-fn approvers_are_told_by_webhook_and_command_once_and_again_where_that_failed() {
-    let office = Office::new("", &[]);
-    let Some((mut refusing, port)) = receiver(&office, 503) else {
-        return cannot_run("approvals", "python3 is not there");
-    };
-    let kept = office.ledger.beside("kept");
-    let config = |port: u16, summary: &str| {
-        let settings = format!(
-            "[notify]\nwebhook_file = 'approvals.url'\nattempts = 2\nsummary = '{summary}'\n\
-             command = ['sh', '-c', 'cat >> \"$0\"; echo >> \"$0\"; env > \"$0.env\"', '{}']\n",
-            kept.display()
-        );
-        std::fs::write(office.ledger.dir.join("daicho.toml"), settings).unwrap();
-        let url = format!("http://127.0.0.1:{port}/hooks/s3cret\n");
-        std::fs::write(office.ledger.dir.join("approvals.url"), url).unwrap();
-    };
-    config(port, "none");
-    let mut command = daicho(&office.ledger.dir);
-    command.env("ANTHROPIC_API_KEY", "sk-invented");
-    let server = Server::start(&office.ledger.dir, command);
-    let mail = json!({ "to": "山田太郎 <taro@example.co.jp>", "body": "山田太郎様" });
-    let (verdict, _) = office.asks(&server, "mcp__mail__send", mail.clone());
-    assert_eq!(verdict, "deny");
-    let told = || office.entries("approval.notified");
-    wait_for("both channels have come to an end", || told().len() == 2);
-    let by = |channel: &str| {
-        let told = told();
-        let of = |entry: &&Value| entry["data"]["channel"] == channel;
-        told.iter()
-            .rfind(of)
-            .map(|entry| entry["data"].clone())
-            .unwrap()
-    };
-    assert_eq!(by("command")["outcome"], "delivered");
-    assert_eq!(
-        (&by("webhook")["outcome"], &by("webhook")["attempts"]),
-        (&json!("given_up"), &json!(2))
-    );
-    let posted = office.ledger.beside("posted");
-    assert_eq!(
-        (lines(&posted).len(), lines(&kept).len()),
-        (2, 1),
-        "as often as was tried"
-    );
-    let message = &lines(&kept)[0];
-    assert_eq!(message["approval"], by("command")["approval"]);
-    assert_eq!(
-        (&message["tool"], &message["requester"]),
-        (&json!("mcp__mail__send"), &json!("agent:dev"))
-    );
-    assert!(message.get("summary").is_none(), "{message}");
-    let surroundings = std::fs::read_to_string(office.ledger.beside("kept.env")).unwrap();
-    assert!(!surroundings.contains("sk-invented"), "{surroundings}");
-
-    let metrics = server.text("/metrics");
-    for line in [
-        "daicho_notify_delivered{channel=\"command\"} 1",
-        "daicho_notify_failed_attempts{channel=\"webhook\"} 2",
-        "daicho_notify_given_up{channel=\"webhook\"} 1",
-    ] {
-        assert!(metrics.contains(line), "no {line} in {metrics}");
-    }
-    let doctor = office.ledger.run(&["doctor"]).out;
-    let wrong = doctor
-        .lines()
-        .find(|line| line.contains("approvers"))
-        .unwrap();
-    assert!(
-        wrong.starts_with("WRONG") && wrong.contains("by webhook"),
-        "{wrong}"
-    );
-    assert!(!metrics.contains("s3cret") && !doctor.contains("s3cret"));
-    assert_eq!(server.stop(), 0);
-    refusing.kill().unwrap();
-    refusing.wait().unwrap();
-
-    // Asked while nobody served; and the channel that failed works again.
-    std::fs::remove_file(&posted).unwrap();
-    let (mut taking, port) = receiver(&office, 204).unwrap();
-    config(port, "masked");
-    office.ledger.append(&[requested(1, &"22".repeat(32), FAR)]);
-    let server = office.ledger.serve();
-    wait_for("each is told what it does not know", || told().len() == 5);
-    let posted = lines(&posted);
-    assert_eq!(
-        (posted.len(), lines(&kept).len()),
-        (2, 2),
-        "the command was told of one already"
-    );
-    let summary = posted
-        .iter()
-        .find_map(|message| message["summary"].as_str());
-    assert!(summary.unwrap().contains("Y.T.様"), "{posted:?}");
-    assert!(
-        posted
-            .iter()
-            .all(|message| !message.to_string().contains("山田"))
-    );
-    assert_eq!(server.stop(), 0);
-    let server = office.ledger.serve();
-    assert_eq!(
-        office
-            .asks(&server, "mcp__mail__send", json!({ "to": "x" }))
-            .0,
-        "deny"
-    );
-    wait_for("only what is new is told", || told().len() == 7);
-    assert_eq!(server.stop(), 0);
-    taking.kill().unwrap();
-    taking.wait().unwrap();
-    office.ledger.verify();
-}
-
-/// OpenSSH's own agent. Killed when dropped.
-#[cfg(unix)]
-struct Agent {
-    child: Child,
-    socket: std::path::PathBuf,
-}
-
-#[cfg(unix)]
-impl Agent {
-    fn start(office: &Office) -> Agent {
-        let socket = office.ledger.beside("agent");
-        let mut command = Command::new("ssh-agent");
-        let child = command
-            .arg("-D")
-            .arg("-a")
-            .arg(&socket)
-            .stdout(Stdio::null())
-            .spawn();
-        let agent = Agent {
-            child: child.unwrap(),
-            socket,
-        };
-        wait_for("the agent listens", || agent.socket.exists());
-        agent
-    }
-
-    fn add(&self, args: &[&str]) {
-        let mut command = Command::new("ssh-add");
-        command.args(args).env("SSH_AUTH_SOCK", &self.socket);
-        assert!(command.stderr(Stdio::null()).status().unwrap().success());
-    }
-}
-
-#[cfg(unix)]
-impl Drop for Agent {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-#[cfg(unix)]
-#[test]
-fn the_ssh_agent_signs_with_the_registered_key_and_no_other() {
-    if !has("ssh-agent", "-?") || !has("ssh-keygen", "-?") || !has("ssh-add", "-?") {
-        return cannot_run("approvals", "OpenSSH's agent is not there");
-    }
-    let office = Office::new("", &["s002", "s003"]);
-    let adopted = office.entries("policy.adopted");
-    let policy = adopted
-        .iter()
-        .find(|entry| entry["data"]["policy"] == "approvals");
-    let policy = policy.unwrap()["data"]["digest"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    let asked = [requested(1, &policy, FAR), requested(2, &policy, FAR)];
-    office.ledger.append(&asked);
-    let ids: Vec<String> = office.waiting().iter().map(id).collect();
-    let agent = Agent::start(&office);
-    let decide = |verb: &str, approval: &str, more: &[&str]| {
-        let mut command = daicho(&office.ledger.dir);
-        command.env("SSH_AUTH_SOCK", &agent.socket);
-        command.args(["approvals", verb, approval, "--by", "user:s002"]);
-        command.args(more);
-        run(command, b"")
-    };
-    decide("grant", &ids[0], &["--agent"]).refused(&["the ssh-agent did not sign"]);
-    let other = ssh_key(&office.ledger.beside("other"));
-    agent.add(&[&other]);
-    agent.add(&[&office.keys[1]]);
-    decide("grant", &ids[0], &[]).refused(&["the ssh-agent did not sign"]);
-    agent.add(&[&office.keys[0]]);
-    // From here on only the agent has the secret.
-    std::fs::remove_file(&office.keys[0]).unwrap();
-    decide("grant", &ids[0], &["--agent"]).ok();
-    decide("deny", &ids[1], &[]).ok();
-    let evidence = office.ledger.beside("evidence").display().to_string();
-    let command = ["approvals", "evidence", &ids[0], "--output", &evidence];
-    let command = office.ledger.run(&command).ok();
-    let judged = Command::new("sh")
-        .args(["-c", command.trim()])
-        .output()
-        .unwrap();
-    assert!(
-        judged.status.success(),
-        "OpenSSH accepts what its agent signed"
-    );
-    office.ledger.verify();
-}
-
-#[test]
-fn without_a_key_and_an_agent_nobody_decides() {
-    if !has("ssh-keygen", "-?") || cfg!(windows) {
-        return cannot_run(
-            "approvals",
-            "ssh-keygen is not there, or there is an agent always",
-        );
-    }
-    let office = Office::new("", &["s002"]);
-    let adopted = office.entries("policy.adopted");
-    let policy = adopted
-        .iter()
-        .find(|entry| entry["data"]["policy"] == "approvals");
-    let policy = policy.unwrap()["data"]["digest"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    office.ledger.append(&[requested(1, &policy, FAR)]);
-    let approval = id(&office.waiting()[0]);
-    let decide = ["approvals", "approve", &approval, "--by", "user:s002"];
-    office
-        .ledger
-        .run(&decide)
-        .refused(&["there is no key to sign with"]);
 }

@@ -307,6 +307,23 @@ fn a_deadline_ends_both_the_deciding_and_the_acting() {
 }
 
 #[test]
+fn nobody_ends_a_request_early_and_a_clock_set_back_revives_none() {
+    let mut world = World::new(1);
+    let (approval, deadline) = (id(1), world.later(7_200));
+    let over = ApprovalExpired { approval, deadline };
+    world.append("service:approvals", over);
+    assert_eq!(world.row().state, State::Requested);
+    let start = world.now;
+    world.now = world.later(7_201);
+    let planned = expire(&world.approvals, &actor("service:approvals"), world.now);
+    planned.into_iter().for_each(|p| world.take(p.event));
+    world.now = start;
+    assert_eq!(world.row().state, State::Expired);
+    let late = world.decide("user:1042", 1, Verdict::Approve);
+    assert!(matches!(late, Err(Refused::RequestExpired { .. })));
+}
+
+#[test]
 fn an_approval_covers_one_subject_one_digest_and_one_base() {
     let mut world = World::new(1);
     world.decide("user:1042", 1, Verdict::Approve).unwrap();
