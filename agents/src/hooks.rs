@@ -104,6 +104,20 @@ impl Ruling {
     }
 }
 
+impl Ruling {
+    /// The same draft, and the client's session stops with it: resumed, it asks again.
+    fn deferred(self, labels: &Labels) -> Ruling {
+        if self.verdict != HookVerdict::Draft {
+            return self;
+        }
+        Ruling {
+            verdict: HookVerdict::Defer,
+            reason: answer::deferred(&self.reason, labels.session.as_ref()),
+            ..self
+        }
+    }
+}
+
 impl HookCall {
     /// Applies the rules for texts, as to a prompt.
     pub fn look<'m>(self, body: &Capture, masker: &'m Masker) -> Result<Seen<'m>, HookError> {
@@ -259,6 +273,7 @@ impl Seen<'_> {
             HookVerdict::Ask | HookVerdict::Defer if nobody_sits_there => {
                 return self.draft(ruled, around);
             }
+            HookVerdict::Defer => return self.draft(ruled, around).deferred(&self.labels),
             _ => {}
         }
         let Ruled { verdict, by, .. } = ruled;
@@ -381,7 +396,7 @@ impl Seen<'_> {
         };
         let tool_use = self.labels.tool_use.as_ref();
         let Some(draft) = tool_use.and_then(|id| around.drafts.released_for(id)) else {
-            return Vec::new();
+            return self.ran_although_held(around).into_iter().collect();
         };
         let changed = self
             .action()
@@ -402,6 +417,24 @@ impl Seen<'_> {
             batch.push(self.event(id, violated).into());
         }
         batch
+    }
+}
+
+impl Seen<'_> {
+    /// The client did what it was told to hold: it knows no such answer, or was changed.
+    fn ran_although_held(&self, around: &Surroundings<'_>) -> Option<Submission> {
+        let held = around.drafts.held_for(self.labels.tool_use.as_ref()?)?;
+        let violated = RuleViolated {
+            rule: name("approval.missing"),
+            call: None,
+            position: Some(held.position),
+            count: 1,
+        };
+        let id = once(
+            "approval.missing",
+            &[self.labels.tool_use.as_ref()?, &held.action],
+        );
+        Some(self.event(id, violated).into())
     }
 }
 

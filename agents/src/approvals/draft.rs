@@ -17,6 +17,7 @@ use schemas::kinds::acting::{
     ActionDrafted, ActionExecuted, ActionFailed, ActionFailure, ActionReleased, Subject,
     SubjectKind,
 };
+use schemas::kinds::hooks::HookVerdict;
 use schemas::{Actor, Data, Event, EventId, Hash, Label, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -71,6 +72,8 @@ pub struct Drafts {
     last: BTreeMap<(Actor, Label), EventId>,
     /// By the use of a tool that it was let go for.
     uses: BTreeMap<Label, EventId>,
+    /// By a use of a tool that was not let go.
+    held: BTreeMap<Label, EventId>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -105,6 +108,11 @@ impl Drafts {
     /// The draft that a use of a tool was let go by.
     pub fn released_for(&self, tool_use: &Label) -> Option<&Draft> {
         self.drafts.get(self.uses.get(tool_use)?)
+    }
+
+    /// The draft that a use of a tool was held as.
+    pub fn held_for(&self, tool_use: &Label) -> Option<&Draft> {
+        self.drafts.get(self.held.get(tool_use)?)
     }
 
     /// `terms` are those that a new draft would be held under.
@@ -270,7 +278,7 @@ pub fn conclude(
 
 impl Projection for Drafts {
     const NAME: &'static str = "drafts";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
 
     fn fold(&mut self, entry: &Entry) {
         match entry.data() {
@@ -299,6 +307,18 @@ impl Projection for Drafts {
             Data::ApprovalRequested(fact) if fact.subject.kind == SubjectKind::Action => {
                 if let Some(draft) = self.drafts.get_mut(&fact.subject.id) {
                     draft.approval.get_or_insert(fact.approval);
+                }
+            }
+            Data::HookReported(fact) => {
+                use HookVerdict::{Defer, Deny, Draft};
+                let stopped = matches!(fact.verdict, Defer | Deny | Draft);
+                match (&fact.tool_use, fact.action) {
+                    (Some(tool_use), Some(action)) if stopped => {
+                        self.held.insert(tool_use.clone(), action);
+                    }
+                    // Resumed, the same use is let go; done, nobody asks for it any more.
+                    (Some(tool_use), _) => drop(self.held.remove(tool_use)),
+                    (None, _) => {}
                 }
             }
             Data::ActionReleased(fact) => {

@@ -105,6 +105,12 @@ pub(super) fn held(tool: &Label, by: Option<&Name>, held: &Held, needed: u64) ->
     )
 }
 
+/// Told to whoever runs the client: the agent has been stopped.
+pub(super) fn deferred(held: &str, session: Option<&Label>) -> String {
+    let session = session.map_or("<session>", Label::as_str);
+    format!("{held}. This session stops here: once it is granted, `claude -p --resume {session}`")
+}
+
 pub(super) fn waits(tool: &Label, asked: &Approval) -> String {
     let (approval, until) = (asked.approval, asked.deadline);
     let so_far = match asked.approvers_needed {

@@ -372,6 +372,56 @@ fn rules_of_the_operator_decide_in_the_client_s_words() {
 }
 
 #[test]
+fn a_deferred_use_is_a_draft_that_a_resumed_session_goes_on_with() {
+    let mut world = World::new();
+    world.policy = toml::from_str("outward = 'defer'").unwrap();
+    let push = bash("git push", "toolu_1");
+    let deferred = world.tell(&push);
+    let (word, reason) = verdict(&deferred);
+    assert_eq!(word, "defer");
+    assert!(reason.contains("held as draft"), "{reason}");
+    let resume = "claude -p --resume 7f3c1c8e-5a0f-4a6e-9a53-0c2d6a3f0b11";
+    assert!(reason.contains(resume), "{reason}");
+    // Resumed too early it stops again, and nobody is asked twice.
+    assert_eq!(verdict(&world.tell(&push)).0, "defer");
+    let kinds = world.kinds();
+    let drafts = kinds.iter().filter(|kind| **kind == "action.drafted");
+    assert_eq!(drafts.count(), 1);
+    world.signed(Verdict::Approve);
+    assert_eq!(verdict(&world.tell(&push)).0, "allow");
+    world.tell(&after("git push", "toolu_1"));
+    assert_eq!(world.kinds().last(), Some(&"action.executed"));
+    // Denied, it does not stop again: the agent hears why.
+    world.tell(&bash("git push --tags", "toolu_2"));
+    world.signed(Verdict::Deny);
+    let (word, reason) = (
+        world.tell(&bash("git push --tags", "toolu_2")),
+        "was denied",
+    );
+    assert_eq!(verdict(&word).0, "deny");
+    assert!(verdict(&word).1.contains(reason));
+}
+
+#[test]
+fn a_client_that_does_what_it_was_told_to_hold_is_a_violation() {
+    let mut world = World::new();
+    world.policy = toml::from_str("outward = 'defer'").unwrap();
+    world.tell(&bash("git push", "toolu_1"));
+    world.tell(&after("git push", "toolu_1"));
+    let Data::RuleViolated(violated) = world.newest() else {
+        panic!("{:?}", world.kinds())
+    };
+    assert_eq!(violated.rule.as_str(), "approval.missing");
+    let size = world.reader.size();
+    world.tell(&after("git push", "toolu_1"));
+    assert_eq!(world.reader.size(), size + 1, "told of once");
+    // What was never held is nobody's violation.
+    world.tell(&bash("git status", "toolu_2"));
+    world.tell(&after("git status", "toolu_2"));
+    assert_eq!(world.kinds().last(), Some(&"hook.reported"));
+}
+
+#[test]
 fn what_is_no_call_of_a_hook_is_refused() {
     let read = |text: &str| {
         let body = Capture::new(text.as_bytes().to_vec());

@@ -57,7 +57,7 @@ words! {
         Allow,
         /// Ask whoever sits before it.
         Ask,
-        /// Stop until somebody resumes the session.
+        /// Held as a draft, and stopped until somebody resumes the session.
         Defer,
         Deny,
         /// Held as a draft, and denied for now.
