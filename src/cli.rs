@@ -328,7 +328,8 @@ pub struct Bundle {
     pub output: PathBuf,
     #[command(flatten)]
     pub filter: Filter,
-    /// A checkpoint that the auditor has kept: the bundle proves that the log has only grown since
+    /// A checkpoint that the auditor has kept: the bundle proves the entries by it, instead of by
+    /// the one for which the most witnesses and authorities stand
     #[arg(long, value_name = "FILE")]
     pub checkpoint: Option<PathBuf>,
     /// Content to give away in the clear, as 41:request; that it is revealed is recorded first
@@ -344,7 +345,7 @@ pub struct VerifyBundle {
     /// The log's key as it was published elsewhere
     #[arg(long)]
     pub vkey: Option<String>,
-    /// A checkpoint kept elsewhere (repeatable)
+    /// A checkpoint kept elsewhere, or what a SIEM stored: the bundle's is among them (repeatable)
     #[arg(long, value_name = "FILE")]
     pub checkpoint: Vec<PathBuf>,
     /// Key of a witness that must have cosigned (repeatable)

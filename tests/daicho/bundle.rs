@@ -6,8 +6,9 @@ mod judges;
 mod tamper;
 
 use crate::timestamp::tsa::{HONEST, Tsa};
-use crate::world::{Dice, Ledger, ORIGIN, Ran, cannot_run, drill, has, run, say, with_content};
+use crate::world::{Dice, Ledger, ORIGIN, cannot_run, drill, has, run, say, with_content};
 use base64::{Engine, engine::general_purpose::STANDARD};
+use ed25519_dalek::Signer;
 use exporters::bundle::{Trust, check, zip};
 use forge::{Forged, Forger, Members};
 use judges::{Python, Question, all_say, ask_page};
@@ -28,6 +29,8 @@ struct Sample {
     witness: Cosigner,
     /// The checkpoint that an auditor has kept, of size 11.
     kept: PathBuf,
+    /// The one of size 21, as the witness cosigned it.
+    cosigned: Vec<u8>,
 }
 
 impl Sample {
@@ -52,7 +55,8 @@ impl Sample {
         let note = checkpoint();
         let text = &note[..note.find("\n\n").unwrap() + 1];
         let cosigned = format!("{note}{}", witness.cosign(text, 1_790_000_000));
-        std::fs::write(ledger.dir.join("checkpoint.cosigned"), cosigned).unwrap();
+        let cosigned = cosigned.into_bytes();
+        std::fs::write(ledger.dir.join("checkpoint.cosigned"), &cosigned).unwrap();
         grow(2);
         grow(3);
         let vkey = ledger.run(&["key", "show"]).ok().trim().to_owned();
@@ -61,7 +65,12 @@ impl Sample {
             vkey,
             witness,
             kept,
+            cosigned,
         }
+    }
+
+    fn head(&self) -> PathBuf {
+        self.ledger.dir.join("checkpoint")
     }
 
     /// Writes a bundle with more arguments; gives its path.
@@ -73,22 +82,10 @@ impl Sample {
         path
     }
 
-    /// With everything that a bundle can hold.
+    /// Under the checkpoint that the witness cosigned, and with a content.
     fn full(&self) -> PathBuf {
-        let kept = self.kept.to_str().unwrap();
-        self.bundle(
-            "full.zip",
-            &[
-                "--from",
-                "3",
-                "--to",
-                "14",
-                "--release",
-                "5:note",
-                "--checkpoint",
-                kept,
-            ],
-        )
+        let args = ["--from", "3", "--to", "14", "--release", "5:note"];
+        self.bundle("full.zip", &args)
     }
 
     fn ask(&self, name: &str, bundle: &Path) -> Question {
@@ -124,8 +121,13 @@ fn three_verifiers_see_what_a_bundle_proves_and_what_it_does_not() {
     let full = sample.full();
     let session = sample.bundle("session.zip", &["--session", MARKUP]);
     let whole = sample.bundle("whole.zip", &[]);
-    let head = sample.ledger.dir.join("checkpoint");
-    let now = sample.bundle("now.zip", &["--checkpoint", head.to_str().unwrap()]);
+    let head = sample.head();
+    let under = |name: &str, to: &str, checkpoint: &Path| {
+        let args = ["--to", to, "--checkpoint", checkpoint.to_str().unwrap()];
+        sample.bundle(name, &args)
+    };
+    let now = under("now.zip", "40", &head);
+    let old = under("old.zip", "9", &sample.kept);
     let stranger = Ledger::new();
     let foreign = stranger.run(&["key", "show"]).ok().trim().to_owned();
     let mine = sample.witness.key().to_string();
@@ -146,6 +148,8 @@ fn three_verifiers_see_what_a_bundle_proves_and_what_it_does_not() {
     };
     let all = |name: &str| sample.ask(name, &full);
     let part = |name: &str| sample.ask(name, &session);
+    let now = |name: &str| sample.ask(name, &now);
+    let old = |name: &str| sample.ask(name, &old);
     let (vkey, kept) = (&sample.vkey, &sample.kept);
     let config = sample.ledger.dir.join("daicho.toml");
     let strange = stranger.dir.join("checkpoint");
@@ -153,50 +157,57 @@ fn three_verifiers_see_what_a_bundle_proves_and_what_it_does_not() {
         (all("all"), 0),
         (part("a session"), 0),
         (sample.ask("the whole log", &whole), 0),
-        (
-            sample.ask("the newest checkpoint kept", &now).kept(&head),
-            0,
-        ),
+        (now("the newest checkpoint kept").kept(&head), 0),
         (all("the key").vkey(vkey), 0),
         (all("another key").vkey(&foreign), 1),
-        (all("a kept checkpoint").vkey(vkey).kept(kept), 0),
-        (
-            part("a kept checkpoint that ends with an entry").kept(kept),
-            0,
-        ),
-        (part("one that no proof is for").kept(&fork(12)), 2),
-        (all("a newer checkpoint").kept(&fork(99)), 2),
-        (all("a fork at a kept size").kept(&fork(11)), 1),
-        (all("a fork at the bundle's size").kept(&fork(41)), 1),
+        (old("a kept checkpoint").vkey(vkey).kept(kept), 0),
+        (old("two kept").kept(&head).kept(kept), 0),
+        (now("one that it was not made with").kept(kept), 1),
+        (old("a newer checkpoint").kept(&head), 1),
+        (old("one of nearly the same size").kept(&fork(12)), 1),
+        (old("a fork at the bundle's size").kept(&fork(11)), 1),
+        (now("a fork at the size of now").kept(&fork(41)), 1),
+        (now("a fork of more").kept(&fork(99)), 1),
         (all("a stranger's checkpoint").kept(&strange), 1),
         (all("no checkpoint").kept(&config), 1),
         (all("a witness").vkey(vkey).witness(&mine), 0),
-        (part("a witness of a part").vkey(vkey).witness(&mine), 0),
+        (part("a witness of less").vkey(vkey).witness(&mine), 1),
         (all("a witness that was not there").witness(&other), 1),
     ]);
     // What is said, and what is shown.
-    for (question, lines) in [
+    for (question, ours, theirs) in [
         (
             all("all"),
             &[
                 "PROVEN       13 entries (0, 3-14) are in the log example.com/daicho",
-                "PROVEN       nothing is missing from entry 3 to entry 14",
                 "PROVEN       the sealed bytes of note of entry 5 are the ones that were recorded",
                 "NOT PROVEN   that the key is that of the log's owner",
                 "NOT PROVEN   that released/00000000000000000005/note is what was sealed",
             ][..],
+            &[
+                "PROVEN       entries 0, 3-14 are in the log example.com/daicho",
+                "PROVEN       sealed/00000000000000000005/note is what was recorded",
+                "NOT PROVEN   whose the log is (save by --vkey)",
+            ][..],
         ),
         (
-            part("a witness of a part").witness(&mine),
-            &[
-                "saw the first 21 entries of this log at 2026-09-21T14:13:20.000000Z: 11 of the entries",
-                "NOT PROVEN   that these are all entries of: positions 0 to 41, session <img",
-            ],
+            all("a witness").witness(&mine),
+            &["saw the first 21 entries of this log at 2026-09-21T14:13:20.000000Z"],
+            &["saw the first 21 entries at 2026-09-21 14:13:20 UTC"],
+        ),
+        (
+            old("a kept checkpoint").kept(kept),
+            &["PROVEN       the log is the one whose checkpoint of size 11 you have kept"],
+            &["its keys signed each, and its first 11"],
         ),
     ] {
         let told = question.ask_daicho().ok();
-        for line in lines {
-            assert!(told.contains(line), "{line}: {told}");
+        let python = Python::with_cryptography();
+        let python = python.map(|python| (question.ask_python(&python).ok(), theirs));
+        for (told, lines) in [(told, ours)].into_iter().chain(python) {
+            for line in lines {
+                assert!(told.contains(line), "{line}: {told}");
+            }
         }
     }
     for shown in ask_page(&[part("markup")]).into_iter().flatten() {
@@ -232,10 +243,13 @@ fn a_bundle_has_one_form_and_is_never_written_over() {
     sample.ledger.run(&again).refused(&["1.zip exists already"]);
     let out = sample.ledger.beside("3.zip");
     let out = out.to_str().unwrap();
+    let kept = sample.kept.to_str().unwrap();
+    let stranger = Ledger::new();
+    let strange = stranger.dir.join("checkpoint");
     for (args, parts) in [
         (
             &["--session", "nobody"][..],
-            &["no entry with", "session nobody"][..],
+            &["no entry below 41 has all that was asked for"][..],
         ),
         (&["--to", "99"], &["--to 99", "below 41"]),
         (&["--release", "5"], &["\"5\" is not SEQ:NAME"]),
@@ -249,7 +263,19 @@ fn a_bundle_has_one_form_and_is_never_written_over() {
         ),
         (
             &["--checkpoint", one.to_str().unwrap()],
-            &["1.zip is no checkpoint"],
+            &["1.zip is no checkpoint of this log"],
+        ),
+        (
+            &["--checkpoint", strange.to_str().unwrap()],
+            &["is no checkpoint of this log"],
+        ),
+        (
+            &["--to", "14", "--checkpoint", kept],
+            &["--to 14", "below 11"],
+        ),
+        (
+            &["--from", "14", "--checkpoint", kept],
+            &["no entry below 11"],
         ),
     ] {
         let before = sample.ledger.state();
@@ -262,22 +288,25 @@ fn a_bundle_has_one_form_and_is_never_written_over() {
             "{args:?}"
         );
     }
-    // A span of time is a range, and that nothing of it is missing is proven.
-    for (name, more, said) in [
+    // A span of time is a range, and so is everything.
+    for (name, args, said) in [
         (
             "time.zip",
-            &[][..],
-            "PROVEN       nothing is missing from entry 0 to entry 40",
+            &["--since", "2020-01-01T00:00:00Z"][..],
+            "41 entries (0-40)",
         ),
+        ("kind.zip", &["--kind", "ledger.created"], "1 entries (0)"),
         (
             "some.zip",
-            &["--kind", "ledger.created"],
-            "NOT PROVEN   that these are all entries of: positions 0 to 40, kind ledger.created, since 2020-",
+            &["--from", "3", "--to", "9"],
+            "8 entries (0, 3-9)",
         ),
     ] {
-        let time = sample.bundle(name, &[&["--since", "2020-01-01T00:00:00Z"], more].concat());
-        let told = sample.ask(name, &time).ask_daicho().ok();
-        assert!(told.contains(said), "{told}");
+        let told = sample
+            .ask(name, &sample.bundle(name, args))
+            .ask_daicho()
+            .ok();
+        assert!(told.contains(&format!("PROVEN       {said}")), "{told}");
     }
     // A zip as any other program has it, and proofs as C2SP has them.
     let mut unzip = Command::new("python3");
@@ -287,12 +316,15 @@ fn a_bundle_has_one_form_and_is_never_written_over() {
         true => assert_eq!(run(unzip, b"").ok().trim(), names),
         false => cannot_run("bundle", "no python3"),
     }
-    let members = members(&one);
+    let head = sample.head();
+    let under = ["--checkpoint", head.to_str().unwrap()];
+    let members = members(&sample.bundle("now.zip", &under));
     let text = |name: &str| String::from_utf8(members[name].clone()).unwrap();
     for (seq, line) in (0..).zip(text("entries").lines()) {
-        let path = line.rsplit('\t').next().unwrap().replace(' ', "\n");
+        let path: Vec<&str> = line.split('\t').skip(2).collect();
         let proof = format!(
-            "c2sp.org/tlog-proof@v1\nindex {seq}\n{path}\n\n{}",
+            "c2sp.org/tlog-proof@v1\nindex {seq}\n{}\n\n{}",
+            path.join("\n"),
             text("checkpoint")
         );
         let proven = sample.ledger.run(&["prove", &format!("{seq}")]).ok();
@@ -359,13 +391,39 @@ fn an_authority_s_token_is_carried_and_checked_by_whoever_can() {
             assert_eq!(proven, code == 0, "{ran:?}");
         }
     }
+    // Whoever asks for a time stamp is told that none is here.
+    let (ca, plain) = (tsa.ca(), sample.bundle("plain.zip", &["--from", "30"]));
+    let (ca, at) = (ca.to_str().unwrap(), plain.to_str().unwrap());
+    let ours = sample.ledger.run(&["verify-bundle", at, "--tsa-ca", ca]);
+    let plain = sample.ask("plain", &plain);
+    let theirs = plain.ask_python(&python.with("--tsa-ca", Path::new(ca)));
+    assert_eq!((ours.code, theirs.code), (1, 1), "{ours:?} {theirs:?}");
+    assert!(theirs.out.contains("no time stamp is here"), "{theirs:?}");
+    // What a witness and an authority have both signed is what a bundle is made with.
+    let both = &sample.cosigned;
+    std::fs::write(tokens.join("00000000000000000021.checkpoint"), both).unwrap();
+    std::fs::write(tokens.join("00000000000000000021.tsr"), stamp(&tsa, both)).unwrap();
+    let both = sample.bundle("both.zip", &["--to", "9"]);
+    let witness = sample.witness.key().to_string();
+    let asked = sample.ask("both", &both).witness(&witness);
+    let at = both.to_str().unwrap();
+    let ours = ["verify-bundle", at, "--tsa-ca", ca, "--witness", &witness];
+    let ours = sample.ledger.run(&ours);
+    let theirs = asked.ask_python(&python.with("--tsa-ca", Path::new(ca)));
+    for told in [ours.ok(), theirs.ok()] {
+        assert!(
+            told.contains("PROVEN       the first 21 entries existed"),
+            "{told}"
+        );
+        assert!(told.contains("saw the first 21 entries"), "{told}");
+    }
     let told = question.ask_daicho().ok();
     assert!(
         told.contains("NOT PROVEN   that the first 11 entries existed at"),
         "{told}"
     );
     let mut other = members(&stamped);
-    other.insert("older/stamped.tsr".to_owned(), stamp(&tsa, b"another note"));
+    other.insert("checkpoint.tsr".to_owned(), stamp(&tsa, b"another note"));
     let other = keep(
         &sample.ledger,
         "another token",
@@ -380,7 +438,7 @@ fn one_flipped_bit_anywhere_is_found() {
     assert!(check(&bytes, &Trust::default()).is_sound());
     let mut dice = Dice::thrown("bundle");
     // Of the papers a part; of all else every byte.
-    let papers = zip::read(&bytes).unwrap()["verify.py"].as_ptr();
+    let papers = zip::read(&bytes).unwrap()["verify.html"].as_ptr();
     let rare = |at: usize| (bytes[at..].as_ptr() >= papers) || at < 20_000;
     let mut flips = 0;
     for at in 0..bytes.len() {
@@ -414,38 +472,81 @@ fn whatever_is_done_to_a_bundle_is_found_by_all_three() {
     for (name, zip) in tamper::damaged(&bytes, &whole) {
         wrong(&name, &zip);
     }
-    for (name, changed) in tamper::changed(&whole) {
+    let other = std::fs::read(sample.head()).unwrap();
+    for (name, changed) in tamper::changed(&whole, &other) {
         assert!(changed != whole, "{name} changed nothing");
         wrong(&name, &zip::write(&changed).unwrap());
     }
-    let mut less = whole.clone();
-    less.remove(tamper::COSIGNED);
-    let less = keep(&sample.ledger, "less", &zip::write(&less).unwrap());
+    // One that is left out, as whoever chooses may, shows as a gap.
+    let mut gap = whole.clone();
+    let text = String::from_utf8(whole["entries"].clone()).unwrap();
+    let lines = text.split_inclusive('\n').enumerate();
+    let left = lines.filter(|(line, _)| *line != 5).map(|(_, line)| line);
+    gap.insert("entries".to_owned(), left.collect::<String>().into_bytes());
+    let gap = keep(&sample.ledger, "gap", &zip::write(&gap).unwrap());
+    let gap = sample.ask("an entry left out", &gap);
+    let python = Python::with_cryptography();
+    let python = python.map(|python| gap.ask_python(&python).ok());
+    let page = ask_page(std::slice::from_ref(&gap)).map(|shown| shown[0]["proven"].to_string());
+    for told in [Some(gap.ask_daicho().ok()), python, page]
+        .into_iter()
+        .flatten()
+    {
+        assert!(told.contains("0, 3-6, 8-14"), "{told}");
+    }
+    questions.push((gap, 0));
+    // What a witness signed is for whoever names the witness.
+    let with = |name: &str, note: &str| {
+        let mut changed = whole.clone();
+        changed.insert("checkpoint".to_owned(), note.as_bytes().to_vec());
+        let path = keep(&sample.ledger, name, &zip::write(&changed).unwrap());
+        sample.ask(name, &path)
+    };
     let witness = sample.witness.key().to_string();
-    let less = |name: &str| sample.ask(name, &less);
-    questions.push((less("what a witness signed left out").witness(&witness), 1));
-    questions.push((less("and nobody asks for it"), 0));
+    let note = String::from_utf8(sample.cosigned.clone()).unwrap();
+    let (less, line) = note.trim_end().rsplit_once('\n').unwrap();
+    let less = with("a cosignature left out", &format!("{less}\n"));
+    questions.push((less.clone().witness(&witness), 1));
+    questions.push((less, 0));
+    let (front, raw) = line.rsplit_once(' ').unwrap();
+    let raw = STANDARD.decode(raw).unwrap();
+    for (what, at) in [("its time", 9), ("its R", 20), ("its S", 60)] {
+        let mut raw = raw.clone();
+        raw[at] ^= 1;
+        let other = note.replace(line, &format!("{front} {}", STANDARD.encode(raw)));
+        let name = format!("a cosignature changed in {what}");
+        questions.push((with(&name, &other).witness(&witness), 1));
+    }
+    let cut = note.replace(line, &format!("{front} {}", STANDARD.encode(&raw[..75])));
+    questions.push((with("a cosignature cut", &cut).witness(&witness), 1));
+    // The witness's own key signs what a witness must not say.
+    let text = &note[..note.find("\n\n").unwrap() + 1];
+    let key = ed25519_dalek::SigningKey::from_bytes(&[9; 32]);
+    for (name, seconds) in [
+        ("no time", 0_u64),
+        ("the year 10000", 253_402_300_800),
+        ("a time beyond 2^63", 1 << 63),
+    ] {
+        let signature = key.sign(format!("cosignature/v1\ntime {seconds}\n{text}").as_bytes());
+        let raw = [&raw[..4], &seconds.to_be_bytes(), &signature.to_bytes()].concat();
+        let other = note.replace(line, &format!("{front} {}", STANDARD.encode(raw)));
+        questions.push((with(name, &other).witness(&witness), 1));
+    }
     say(&format!(
         "bundle: three verifiers find each of {} tampered bundles",
         questions.len()
     ));
     all_say(&questions);
-    // And with nothing but Python and OpenSSL.
+    // Without the package that checks signatures nothing is proven, and nothing called wrong.
     let Some(bare) = Python::bare() else {
-        return cannot_run("bundle", "no python3 or openssl");
+        return cannot_run("bundle", "no python3");
     };
-    let some = questions
-        .iter()
-        .filter(|(question, _)| question.name.contains("signature"))
-        .take(3);
-    for (question, code) in some.chain([&(sample.ask("sound", &full), 0)]) {
-        let Ran {
-            code: found,
-            out,
-            err,
-        } = question.ask_python(&bare);
-        assert_eq!(found, *code, "{}: {out} {err}", question.name);
-    }
+    let ran = sample.ask("sound", &full).ask_python(&bare);
+    let said = ran.out.contains("NOT DONE") && ran.out.contains("cryptography");
+    assert!(
+        ran.code == 2 && said && !ran.out.contains("PROVEN"),
+        "{ran:?}"
+    );
 }
 
 #[test]
@@ -534,6 +635,7 @@ fn keys_are_followed_and_none_signs_out_of_its_span() {
         rotations: vec![(4, b), (6, a)],
         last: a,
         signers: vec![a, a, a, a, a, b, b, a],
+        ..rotated()
     };
     ask(
         "a key that comes back",
@@ -564,16 +666,59 @@ fn keys_are_followed_and_none_signs_out_of_its_span() {
         1,
         None,
     );
+    // Its own keys sign what a log must not say.
+    type Twist = fn(u64, String) -> String;
+    let twists: [(&str, Twist); 6] = [
+        ("a prev of another entry", |seq, body| match seq {
+            3 => body.replace(&body[body.len() - 20..], &format!("{}\"}}", "1".repeat(18))),
+            _ => body,
+        }),
+        ("an entry 0 that follows something", |seq, body| match seq {
+            0 => body.replace(&"0".repeat(64), &"1".repeat(64)),
+            _ => body,
+        }),
+        ("a time that runs back", |seq, body| match seq {
+            3 => body.replacen("\"at\":\"20", "\"at\":\"19", 1),
+            _ => body,
+        }),
+        ("a key twice in a body", |seq, body| match seq {
+            3 => body.replacen("\"kind\":", "\"kind\":\"agent.retired\",\"kind\":", 1),
+            _ => body,
+        }),
+        ("white space in a body", |seq, body| match seq {
+            3 => body.replacen(':', ": ", 1),
+            _ => body,
+        }),
+        ("a position of another entry", |seq, body| match seq {
+            3 => body.replacen("\"seq\":3", "\"seq\":4", 1),
+            _ => body,
+        }),
+    ];
+    for (name, twist) in twists {
+        let twisted = Forged {
+            twist,
+            ..Forged::of(a)
+        };
+        ask(name, twisted.bundle(&template, &[0, 1, 2, 3]), 1, None);
+    }
+    let longer = Forged {
+        more: "more\n",
+        ..Forged::of(a)
+    };
+    ask(
+        "a checkpoint of four lines",
+        longer.bundle(&template, &[0, 3]),
+        1,
+        None,
+    );
     // And by daicho's own hand: both keys are the log's, the old one no longer signs.
     sample.ledger.run(&["key", "rotate"]).ok();
     let new = sample.ledger.run(&["key", "show"]).ok().trim().to_owned();
     sample.ledger.append(&[drill("failover")]);
-    let kept = sample.kept.to_str().unwrap();
-    let own = ["--kind", "drill.completed", "--checkpoint", kept];
-    let own = sample.bundle("own.zip", &own);
+    let own = sample.bundle("own.zip", &["--kind", "drill.completed"]);
     let own = |name: &str| sample.ask(name, &own);
     questions.push((own("the key before daicho rotated").vkey(&sample.vkey), 0));
-    questions.push((own("the key after it").vkey(&new).kept(&sample.kept), 0));
+    questions.push((own("the key after it").vkey(&new).kept(&sample.head()), 0));
     questions.push((own("no key of it").vkey(&a.vkey()), 1));
     all_say(&questions);
 }

@@ -2,26 +2,25 @@
 
 mod others;
 
-use super::evidence::{Evidence, Proof, Signed};
+use super::evidence::{Evidence, Signed};
 use super::report::Report;
 use super::{PAPERS, content_member};
 use ledger::Checkpoint;
 use ledger::note::VerifierKey;
 use ledger::timestamp::Authority;
-use ledger::tree::roots;
+use ledger::tree::check_inclusion;
 use ledger::witness::{CosignerKey, Policy};
 use schemas::{ContentRef, Hash};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
 
-/// What the auditor brings. Where nothing is brought the bundle vouches for itself, and the
-/// report says so.
+/// What the auditor brings, each of which the bundle has to bear out. Where nothing is brought
+/// the bundle vouches for itself, and the report says so.
 #[derive(Default)]
 pub struct Trust {
     /// The log's key as it was published elsewhere.
     pub vkey: Option<VerifierKey>,
-    /// Checkpoints kept elsewhere: where each is from, and the signed note.
-    pub checkpoints: Vec<(String, Vec<u8>)>,
+    /// Checkpoints kept elsewhere, as signed notes: the bundle's is one of them.
+    pub checkpoints: Vec<Vec<u8>>,
     /// Witnesses that must have cosigned.
     pub witnesses: Vec<CosignerKey>,
     pub policy: Option<Policy>,
@@ -48,16 +47,13 @@ fn examine(zip: &[u8], trust: &Trust, report: &mut Report) -> Result<(), String>
     report.keys = evidence.keys.spans();
     report.positions = evidence.entries.iter().map(Signed::seq).collect();
     report.entries = report.positions.len();
-    let head = evidence.open(evidence.checkpoint);
-    let head = head.map_err(|fault| format!("checkpoint: {fault}"))?;
+    let head = evidence.open()?;
     report.size = head.size;
     report.root = Some(head.root);
 
-    let mut known = BTreeMap::from([(head.size, head.root)]);
-    entries(&evidence, &head, &mut known, report);
+    entries(&evidence, &head, report);
     keys(&evidence, trust, report);
-    completeness(&evidence, report);
-    others::check(&evidence, &head, known, trust, report)?;
+    others::check(&evidence, &head, trust, report);
     contents(&evidence, report);
     papers(&evidence, report);
     report.leaves_open(
@@ -67,51 +63,31 @@ fn examine(zip: &[u8], trust: &Trust, report: &mut Report) -> Result<(), String>
     Ok(())
 }
 
-/// The roots that the log had, by its size then.
-type Known = BTreeMap<u64, Hash>;
-
-/// Does the proof lead to the checkpoint? Then it shows what the root was when its entry was
-/// the last.
-fn proves(proof: &Proof, head: &Checkpoint, known: &mut Known) -> bool {
-    match roots(proof.leaf, proof.seq, head.size, &proof.path) {
-        Some((then, whole)) if whole == head.root => {
-            known.insert(proof.seq + 1, then);
-            true
-        }
-        _ => false,
-    }
-}
-
-fn entries(evidence: &Evidence, head: &Checkpoint, known: &mut Known, report: &mut Report) {
-    let mut before: Option<&Signed> = None;
+fn entries(evidence: &Evidence, head: &Checkpoint, report: &mut Report) {
+    // What entry 0 follows: nothing, at no time.
+    let (mut next, mut prev, mut earliest) = (0, Hash::ZERO, None);
     for entry in &evidence.entries {
-        let (seq, leaf) = (entry.seq(), entry.proof.leaf);
+        let (seq, leaf, at) = (entry.seq(), entry.leaf, entry.envelope.at);
         let mut wrong = |fault: &str| report.wrong(format!("entry {seq}: {fault}"));
-        if !proves(&entry.proof, head, known) {
-            wrong("its proof does not lead to the checkpoint's root");
+        if !check_inclusion(leaf, seq, head.size, &entry.path, &head.root) {
+            wrong("its path does not lead to the checkpoint's root");
         }
         if !ledger::signature::holds(evidence.keys.at(seq), &leaf, &entry.signature) {
             wrong("its signature does not hold under the key of its position");
         }
-        if let Some(before) = before {
-            if before.seq() + 1 == seq && entry.envelope.prev != before.proof.leaf {
-                wrong("`prev` is not the hash of the entry before");
-            }
-            if entry.envelope.at < before.envelope.at {
-                wrong("its time is before that of the entry before");
-            }
+        if seq == next && entry.envelope.prev != prev {
+            wrong("`prev` is not the hash of the entry before");
         }
-        let chosen = evidence.chosen.from..=evidence.chosen.to;
-        if !chosen.contains(&seq) && !entry.introduces_a_key() {
-            wrong("it is not what the manifest says was chosen");
+        if earliest.is_some_and(|earliest| at < earliest) {
+            wrong("its time is before that of the entry before");
         }
-        before = Some(entry);
+        (next, prev, earliest) = (seq.saturating_add(1), leaf, Some(at));
     }
     let (count, positions) = (report.entries, report.brief_positions());
-    let (log, size, key) = (&report.origin, head.size, evidence.keys.at(head.size));
+    let (log, size, key) = (&report.origin, head.size, evidence.keys.newest());
     let what = format!(
         "{count} entries ({positions}) are in the log {log} at these positions, exactly as they \
-         are here"
+         are here, and none is missing from one end of a range to the other"
     );
     let why = format!(
         "their hashes lead to the root of its first {size} entries; the log's key signed that \
@@ -137,7 +113,7 @@ fn keys(evidence: &Evidence, trust: &Trust, report: &mut Report) {
             None => report.wrong(format!("the key that you gave was never the log's: {key}")),
         },
         None => {
-            let key = evidence.keys.at(report.size);
+            let key = evidence.keys.newest();
             report.leaves_open(
                 "that the key is that of the log's owner",
                 format!(
@@ -145,31 +121,6 @@ fn keys(evidence: &Evidence, trust: &Trust, report: &mut Report) {
                 ),
             );
         }
-    }
-}
-
-fn completeness(evidence: &Evidence, report: &mut Report) {
-    let (chosen, runs) = (
-        &evidence.chosen,
-        report.positions.ranges().collect::<Vec<_>>(),
-    );
-    for (first, last) in runs.iter().filter(|(first, last)| first < last) {
-        report.proves(
-            format!("nothing is missing from entry {first} to entry {last}"),
-            "every position between them is here",
-        );
-    }
-    let positions = evidence.entries.iter().map(Signed::seq);
-    match (chosen.missing(positions), &chosen.only) {
-        (0, _) => {}
-        (_, Some(_)) => report.leaves_open(
-            format!("that these are all entries of: {chosen}"),
-            "that is the sender's statement, which nobody signed; only a range without a gap \
-             shows that nothing was left out",
-        ),
-        (count, None) => report.wrong(format!(
-            "{count} entries are missing: the manifest says {chosen}"
-        )),
     }
 }
 

@@ -2,8 +2,8 @@ use ledger::note::VerifierKey;
 use schemas::{Data, Envelope};
 use serde::Serialize;
 
-/// The log's keys, each with the first entry and the first size that it signs. Entry 0 names
-/// the first; a `key.rotated` entry, still signed by the key before, names the next.
+/// The log's keys, each with the first entry that it signs. Entry 0 names the first; a
+/// `key.rotated` entry, still signed by the key before, names the next.
 pub struct Keys(Vec<(u64, VerifierKey)>);
 
 /// A key and the entry from which on it signs.
@@ -52,7 +52,12 @@ impl Keys {
         }
     }
 
-    /// The key of the entry at this position, and of a checkpoint of this size.
+    /// The key of a checkpoint of which all entries that introduce one are known.
+    pub fn newest(&self) -> &VerifierKey {
+        &self.0[self.0.len() - 1].1
+    }
+
+    /// The key of the entry at this position.
     pub fn at(&self, position: u64) -> &VerifierKey {
         let after = self.0.partition_point(|(from, _)| *from <= position);
         &self.0[after - 1].1

@@ -16,8 +16,6 @@ pub struct Report {
     pub proven: Vec<Statement>,
     pub not_proven: Vec<Statement>,
     pub wrong: Vec<String>,
-    /// What the auditor asked for and this bundle does not allow to tell.
-    pub not_done: Vec<String>,
 }
 
 /// Something that is so, or that nothing here shows to be so.
@@ -56,9 +54,5 @@ impl Report {
 
     pub(super) fn wrong(&mut self, what: impl Into<String>) {
         self.wrong.push(what.into());
-    }
-
-    pub(super) fn not_done(&mut self, what: impl Into<String>) {
-        self.not_done.push(what.into());
     }
 }

@@ -89,6 +89,10 @@ pub struct Forged {
     pub last: Forger,
     /// Positions of key.rotated entries and the keys that they name.
     pub rotations: Vec<(u64, Forger)>,
+    /// What the log says instead, at this position and in this body.
+    pub twist: fn(u64, String) -> String,
+    /// What its checkpoint says beyond three lines.
+    pub more: &'static str,
 }
 
 impl Forged {
@@ -98,6 +102,7 @@ impl Forged {
             signers: vec![a, a, a, a, a, b, b, b],
             last: b,
             rotations: vec![(4, b)],
+            ..Forged::of(a)
         }
     }
 
@@ -106,6 +111,8 @@ impl Forged {
             signers: vec![one; 6],
             last: one,
             rotations: Vec::new(),
+            twist: |_, body| body,
+            more: "",
         }
     }
 
@@ -147,35 +154,36 @@ impl Forged {
             }
             .to_body()
             .unwrap();
+            let body = (self.twist)(seq, String::from_utf8(body).unwrap()).into_bytes();
             prev = leaf_hash(&body);
             tree.push(prev);
             let message = [format!("daicho/entry/v1\n{ORIGIN}\n").as_bytes(), &prev.0].concat();
             let signature = STANDARD.encode(signer.sign(&message));
-            lines.push([&body, &b"\t"[..], signature.as_bytes(), b"\t"].concat());
+            lines.push([&body, &b"\t"[..], signature.as_bytes()].concat());
         }
         let size = tree.size();
         let line = |seq: &u64| {
             let path = tree.inclusion_proof(*seq, size).unwrap();
-            let path: Vec<_> = path.iter().map(|hash| STANDARD.encode(hash.0)).collect();
-            [&lines[*seq as usize][..], path.join(" ").as_bytes(), b"\n"].concat()
+            let path = path
+                .iter()
+                .map(|hash| format!("\t{}", STANDARD.encode(hash.0)));
+            let path = path.collect::<String>() + "\n";
+            [&lines[*seq as usize][..], path.as_bytes()].concat()
         };
         let checkpoint = Checkpoint {
             origin: ORIGIN.to_owned(),
             size,
             root: tree.root(),
         };
-        let chosen = format!(
-            r#"{{"bundle":1,"chosen":{{"from":0,"to":{},"only":"some"}}}}"#,
-            size - 1
-        );
         let mut members = template.clone();
         members
             .retain(|name, _| ["FORMAT.md", "verify.html", "verify.py"].contains(&name.as_str()));
-        members.insert("manifest.json".into(), chosen.into_bytes());
         members.insert("entries".into(), positions.iter().flat_map(line).collect());
         members.insert(
             "checkpoint".into(),
-            self.last.note(&checkpoint.to_text()).into_bytes(),
+            self.last
+                .note(&(checkpoint.to_text() + self.more))
+                .into_bytes(),
         );
         members
     }

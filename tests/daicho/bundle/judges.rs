@@ -31,10 +31,9 @@ impl Question {
     }
 
     pub fn kept(self, path: &Path) -> Question {
-        Question {
-            kept: vec![path.to_owned()],
-            ..self
-        }
+        let mut kept = self.kept;
+        kept.push(path.to_owned());
+        Question { kept, ..self }
     }
 
     fn args(&self) -> Vec<String> {
@@ -107,12 +106,10 @@ impl Python {
         })
     }
 
-    /// The standard library and the program `openssl`.
+    /// The standard library alone.
     pub fn bare() -> Option<Python> {
-        let there =
-            crate::world::has("python3", "--version") && crate::world::has("openssl", "version");
         // -S: without the packages that are installed.
-        there.then(|| Python {
+        crate::world::has("python3", "--version").then(|| Python {
             program: "python3".into(),
             args: vec!["-S", "-I"],
             more: Vec::new(),
@@ -202,7 +199,6 @@ pub fn all_say(questions: &[(Question, i32)]) {
         let verdict = match (code, &question.vkey) {
             (0, Some(_)) => "proven",
             (0, None) => "if-key",
-            (2, _) => "undone",
             _ => "wrong",
         };
         assert_eq!(

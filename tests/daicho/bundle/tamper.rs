@@ -5,7 +5,6 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use exporters::bundle::zip;
 use serde_json::{Value, json};
 
-pub const COSIGNED: &str = "older/cosigned.checkpoint";
 const CONTENT: &str = "00000000000000000005/note";
 
 /// To the bytes of a zip, by name.
@@ -48,7 +47,9 @@ pub fn damaged(bytes: &[u8], whole: &Members) -> Vec<(String, Vec<u8>)> {
 }
 
 /// By somebody who writes the zip anew, with every checksum right.
-pub fn changed(whole: &Members) -> Vec<(String, Members)> {
+///
+/// `other` is another checkpoint of the same log.
+pub fn changed(whole: &Members, other: &[u8]) -> Vec<(String, Members)> {
     let mut changes = Changes {
         whole,
         all: Vec::new(),
@@ -57,9 +58,8 @@ pub fn changed(whole: &Members) -> Vec<(String, Members)> {
     changes.of_entries();
     changes.of_signatures();
     changes.of_proofs();
-    changes.of_checkpoints();
+    changes.of_the_checkpoint(other);
     changes.of_contents();
-    changes.of_the_manifest();
     changes.all
 }
 
@@ -93,7 +93,7 @@ impl Changes<'_> {
         self.set(what, "entries", lines.concat());
     }
 
-    /// A field of line 4 is another: 0 the body, 1 the signature, 2 the path.
+    /// A field of line 4 is another: 0 the body, 1 the signature.
     fn field(&mut self, what: &str, field: usize, change: impl Fn(&str) -> String) {
         self.line(what, |line| {
             let mut fields = fields(line);
@@ -110,21 +110,20 @@ impl Changes<'_> {
     }
 
     fn of_members(&mut self) {
-        // Without what a witness has signed less is proven, and nothing is wrong.
-        let needed = |name: &&String| *name != COSIGNED;
-        for name in self.whole.keys().filter(needed) {
+        for name in self.whole.keys() {
             let mut changed = self.whole.clone();
             changed.remove(name);
             self.all.push((format!("without {name}"), changed));
         }
         for name in [
             "notes.txt",
-            "older/other.checkpoint",
-            "older/stamped.tsr",
-            "older/kept.checkpoint",
-            "manifest.json/x",
+            "checkpoint.tsr",
+            "checkpoint.2",
+            "entries/x",
+            "manifest.json",
             "released/00000000000000000006/note",
             "sealed/00000000000000000005/letter",
+            "sealed/00000000000000000006/note",
             "sealed/5/note",
         ] {
             self.set(&format!("with {name}"), name, "more");
@@ -140,7 +139,6 @@ impl Changes<'_> {
         let mut swapped = all.clone();
         swapped.swap(4, 5);
         self.order("two entries in another order", &swapped);
-        self.order("an entry dropped", &[&all[..5], &all[6..]].concat());
         self.order("an entry twice", &[&all[..5], &all[4..]].concat());
         let instead = [&all[..5], &[4], &all[6..]].concat();
         self.order("an entry in another's place", &instead);
@@ -172,41 +170,70 @@ impl Changes<'_> {
         self.field("a signature's S + L", 1, |_| STANDARD.encode(&beyond));
     }
 
-    fn of_proofs(&mut self) {
-        let lines = self.lines();
-        let other = fields(&lines[5])[2].clone();
-        self.field("another's proof", 2, |_| other.clone());
-        self.field("no proof", 2, |_| String::new());
-        let without = fields(&lines[4])[..2].join("\t");
-        self.line("a proof dropped", |_| format!("{without}\n"));
-        self.line("a field more", |line| line.replace('\n', "\tmore\n"));
-        let hash = STANDARD.encode([1; 32]);
-        self.field("a proof cut", 2, |path| {
-            path.rsplit_once(' ').unwrap().0.to_owned()
-        });
-        self.field("a proof longer", 2, |path| format!("{path} {hash}"));
-        self.field("a hash changed", 2, |path| {
-            path.replace(path.split(' ').next().unwrap(), &hash)
-        });
-        self.field("a proof of hashes in two forms", 2, |path| {
-            path.replacen('=', "", 1)
-        });
-        self.field("a proof in white space", 2, |path| {
-            path.replacen(' ', "  ", 1)
+    /// The hashes of line 4 are others.
+    fn path(&mut self, what: &str, change: impl Fn(&mut Vec<String>)) {
+        self.line(what, |line| {
+            let mut fields = fields(line);
+            let mut path = fields.split_off(2);
+            change(&mut path);
+            fields.append(&mut path);
+            fields.join("\t") + "\n"
         });
     }
 
-    fn of_checkpoints(&mut self) {
+    fn of_proofs(&mut self) {
+        let lines = self.lines();
+        let other = fields(&lines[5]).split_off(2);
+        let hash = STANDARD.encode([1; 32]);
+        self.path("another's proof", |path| path.clone_from(&other));
+        self.path("no proof", |path| path.clear());
+        self.path("a proof cut", |path| {
+            path.pop();
+        });
+        self.path("a proof longer", |path| path.push(hash.clone()));
+        self.path("a proof in another order", |path| path.reverse());
+        self.path("a hash changed", |path| path[0].clone_from(&hash));
+        self.path("a hash of no bytes", |path| path.insert(1, String::new()));
+        self.path("a hash of 31 bytes", |path| {
+            path[0] = STANDARD.encode([1; 31]);
+        });
+        self.path("a hash without its end", |path| {
+            path[0] = path[0].replacen('=', "", 1);
+        });
+        // The last character of 32 bytes has two bits that no byte needs.
+        self.path("a hash in another form", |path| {
+            let at = path[0].len() - 2;
+            let last = path[0].as_bytes()[at];
+            path[0].replace_range(at..=at, char::from(last + 1).to_string().as_str());
+        });
+        self.path("a proof in white space", |path| path[0].push(' '));
+        self.path("a proof with a line end", |path| path[0].push('\r'));
+        let signature = |line: &str| fields(line)[..1].join("\t") + "\n";
+        self.line("neither signature nor proof", signature);
+        let joined = |line: &str| line.trim_end().to_owned();
+        self.line("two lines in one", joined);
+        let text = self.text("entries");
+        self.set("entries without their end", "entries", text.trim_end());
+        self.set("entries and an empty line", "entries", format!("{text}\n"));
+    }
+
+    fn of_the_checkpoint(&mut self, other: &[u8]) {
         let note = self.text("checkpoint");
         let [size, root] = [1, 2].map(|line| note.split('\n').nth(line).unwrap().to_owned());
         let text = note[..note.find("\n\n").unwrap() + 1].to_owned();
+        let (_, signatures) = note.split_once("\n\n").unwrap();
+        let own = signatures.split_inclusive('\n').next().unwrap();
         let hash = STANDARD.encode([1; 32]);
         let stranger = Forger::Seed(3);
         let mut set = |what: &str, note: String| self.set(what, "checkpoint", note);
-        set(
-            "another size",
-            note.replacen(&format!("\n{size}\n"), "\n40\n", 1),
-        );
+        let size_line = format!("\n{size}\n");
+        for (what, line) in [
+            ("another size", "\n20\n".to_owned()),
+            ("a size in another form", format!("\n0{size}\n")),
+            ("no size", "\n\n".to_owned()),
+        ] {
+            set(what, note.replacen(&size_line, &line, 1));
+        }
         set("another root", note.replace(&root, &hash));
         set(
             "another origin",
@@ -214,52 +241,30 @@ impl Changes<'_> {
         );
         set("a checkpoint by another key", stranger.note(&text));
         set("a checkpoint without a signature", format!("{text}\n"));
-        let at = COSIGNED;
-        let cosigned = self.text(at);
-        self.set(
-            "an older checkpoint in its place",
-            "checkpoint",
-            cosigned.clone(),
+        set(
+            "a checkpoint that only a witness signed",
+            note.replace(own, ""),
         );
-        let forged = stranger.note(&format!("example.com/daicho\n21\n{hash}\n"));
-        self.set("an older checkpoint by another key", at, forged);
-        let another = cosigned.replacen("\n21\n", "\n20\n", 1);
-        self.set("an older checkpoint of another size", at, another);
-        let at = "older/proofs";
-        let whole = self.text(at);
-        let [seq, leaf, path] = &fields(&whole)[..] else {
-            panic!("{whole}");
+        let [_, _, signature] = own.split(' ').collect::<Vec<_>>()[..] else {
+            panic!("{own}");
         };
-        let line = |seq: &str, leaf: &str, path: &str| format!("{seq}\t{leaf}\t{path}\n");
-        let longer = format!("{path} {hash}");
-        let own = fields(&self.lines()[4])[2].clone();
-        for (what, text) in [
-            ("no older proof", String::new()),
-            (
-                "an older proof without its end",
-                whole.trim_end().to_owned(),
-            ),
-            ("an older proof of another entry", line("19", leaf, path)),
-            ("an older proof beyond the log", line("99", leaf, path)),
-            (
-                "a position in two forms",
-                line(&format!("0{seq}"), leaf, path),
-            ),
-            ("another leaf in an older proof", line(seq, &hash, path)),
-            ("an older proof with another's path", line(seq, leaf, &own)),
-            ("an older proof longer", line(seq, leaf, &longer)),
-            ("an older proof of no hash", line(seq, leaf, "")),
-            (
-                "an older proof and something more",
-                format!("{whole}more\n"),
-            ),
-            (
-                "a wrong older proof more",
-                whole.clone() + &line("17", leaf, path),
-            ),
-        ] {
-            self.set(what, at, text);
-        }
+        let mut raw = STANDARD.decode(signature.trim_end()).unwrap();
+        raw[30] ^= 1;
+        let wrong = note.replace(signature, &format!("{}\n", STANDARD.encode(&raw)));
+        set("a checkpoint's signature changed", wrong.clone());
+        let both = format!("{note}{}", wrong.split_once("\n\n").unwrap().1);
+        set("a second signature of the log, which is wrong", both);
+        raw.push(0);
+        let longer = note.replace(signature, &format!("{}\n", STANDARD.encode(&raw)));
+        set("a checkpoint's signature longer", longer);
+        set("a checkpoint and another line", format!("{note}more\n"));
+        set("a checkpoint cut", note.trim_end().to_owned());
+        set(
+            "a checkpoint of four lines",
+            note.replacen("\n\n", "\nmore\n\n", 1),
+        );
+        let other = String::from_utf8(other.to_vec()).unwrap();
+        set("another checkpoint of the log in its place", other);
     }
 
     fn of_contents(&mut self) {
@@ -278,27 +283,9 @@ impl Changes<'_> {
         self.all
             .push(("content of another entry".to_owned(), moved));
     }
-
-    fn of_the_manifest(&mut self) {
-        let manifest = self.text("manifest.json");
-        let mut set = |what: &str, text: String| self.set(what, "manifest.json", text);
-        let with = |more: &str| manifest.replace("}}", &format!(",{more}}}}}"));
-        set("more is said to be chosen", manifest.replace(":14", ":15"));
-        set("less is said to be chosen", manifest.replace(":14", ":13"));
-        set("another session is said", with(r#""session":"odd""#));
-        let until = r#""until":"2020-01-01T00:00:00.000000Z""#;
-        set("another time is said", with(until));
-        set("kinds that are a text", with(r#""kind":"drill.completed""#));
-        set("an unknown choice", with(r#""mood":"odd""#));
-        set("words that are a number", with(r#""only":5"#));
-        set("no end of the range", manifest.replace(r#","to":14"#, ""));
-        set("another version", manifest.replace(":1,", ":2,"));
-        set("a manifest with white space", format!("{manifest}\n"));
-        set("no manifest", "null".to_owned());
-    }
 }
 
-/// Body, signature and path of a line.
+/// Body, signature and hashes of a line.
 fn fields(line: &str) -> Vec<String> {
     line.trim_end_matches('\n')
         .split('\t')

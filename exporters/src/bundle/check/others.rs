@@ -1,145 +1,70 @@
 //! What others have seen of the log: auditors, witnesses, time stamping authorities.
 
-use super::{Known, Trust, proves};
-use crate::bundle::evidence::{Evidence, Signed};
+use super::Trust;
+use crate::bundle::evidence::Evidence;
 use crate::bundle::report::Report;
-use crate::bundle::{COSIGNED, OLDER_PROOFS, STAMPED, TOKEN};
+use crate::bundle::{CHECKPOINT, TOKEN};
 use ledger::Checkpoint;
 use ledger::note::Note;
 use ledger::timestamp::Token;
 use schemas::Timestamp;
 
-/// A checkpoint in the bundle.
-struct Seen<'a> {
-    note: &'a [u8],
-    size: u64,
+pub fn check(evidence: &Evidence, head: &Checkpoint, trust: &Trust, report: &mut Report) {
+    // It was read before.
+    let Ok(note) = Note::parse(evidence.checkpoint) else {
+        return;
+    };
+    kept(&note, head, trust, report);
+    witnesses(&note, head, trust, report);
+    policy(&note, evidence, head, trust, report);
+    time(evidence, head, trust, report);
 }
 
-pub fn check(
-    evidence: &Evidence,
-    head: &Checkpoint,
-    mut known: Known,
-    trust: &Trust,
-    report: &mut Report,
-) -> Result<(), String> {
-    for proof in &evidence.older_proofs {
-        if !proves(proof, head, &mut known) {
-            let seq = proof.seq;
-            report.wrong(format!(
-                "{OLDER_PROOFS}: that of entry {seq} does not lead to the checkpoint's root"
-            ));
-        }
-    }
-    let mut seen = vec![Seen {
-        note: evidence.checkpoint,
-        size: head.size,
-    }];
-    for (name, note) in [(COSIGNED, evidence.cosigned), (STAMPED, evidence.stamped)] {
-        let Some(note) = note else { continue };
-        let old = evidence.open(note);
-        let old = old.map_err(|fault| format!("{name}: {fault}"))?;
-        let size = old.size;
-        if known.get(&size) != Some(&old.root) {
-            return Err(format!(
-                "{name}: the log did not grow from it to the checkpoint"
-            ));
-        }
+fn kept(note: &Note, head: &Checkpoint, trust: &Trust, report: &mut Report) {
+    let (size, text) = (head.size, note.unverified_text());
+    let same = |kept: &Vec<u8>| Note::parse(kept).is_ok_and(|kept| kept.unverified_text() == text);
+    if trust.checkpoints.iter().any(same) {
         report.proves(
-            format!("the log has only grown since its checkpoint of size {size} ({name})"),
-            "the proof of its last entry, which gives both roots; the log's key signed both",
+            format!("the log is the one whose checkpoint of size {size} you have kept"),
+            "it is the one that all paths here lead to",
         );
-        seen.push(Seen { note, size });
-    }
-    for (source, note) in &trust.checkpoints {
-        kept(evidence, head, &known, source, note, report);
-    }
-    witnesses(evidence, &seen, trust, report);
-    policy(evidence, &seen, trust, report);
-    time(evidence, trust, report);
-    Ok(())
-}
-
-/// A checkpoint that the auditor has kept: does the log still keep it?
-fn kept(
-    evidence: &Evidence,
-    head: &Checkpoint,
-    known: &Known,
-    source: &str,
-    note: &[u8],
-    report: &mut Report,
-) {
-    // Before its signature: the bundle need not hold the key of a later time.
-    if claimed_size(note) > Some(head.size) {
-        return report.not_done(format!(
-            "{source} is newer than the bundle; ask for a new one"
+    } else if !trust.checkpoints.is_empty() {
+        report.wrong(format!(
+            "the checkpoint here, of size {size}, is none that you gave: ask for a bundle made \
+             with --checkpoint and yours; who cannot make one has another history"
         ));
     }
-    let mine = match evidence.open(note) {
-        Ok(mine) => mine,
-        Err(fault) => return report.wrong(format!("{source}: {fault}")),
-    };
-    let size = mine.size;
-    match known.get(&size) {
-        Some(root) if *root == mine.root => report.proves(
-            format!("the log has only grown since your checkpoint {source} of size {size}"),
-            "the proof of its last entry, which gives both roots",
-        ),
-        Some(_) => report.wrong(format!(
-            "{source}: the log has another history than this checkpoint of size {size}"
-        )),
-        None => report.not_done(format!(
-            "{source} (size {size}) cannot be compared with this bundle; ask for one made with \
-             --checkpoint and this file"
-        )),
-    }
 }
 
-fn claimed_size(note: &[u8]) -> Option<u64> {
-    let note = Note::parse(note).ok()?;
-    Some(Checkpoint::parse(note.unverified_text()).ok()?.size)
-}
+/// The end of the year 9999, in seconds: what is beyond is no time.
+const MAX_SECONDS: u64 = 253_402_300_799;
 
-fn witnesses(evidence: &Evidence, seen: &[Seen], trust: &Trust, report: &mut Report) {
+fn witnesses(note: &Note, head: &Checkpoint, trust: &Trust, report: &mut Report) {
     let of_policy = trust.policy.iter().flat_map(|policy| &policy.witnesses);
     let of_policy = of_policy.map(|witness| (&witness.key, false));
     let named = trust.witnesses.iter().map(|key| (key, true));
     for (key, must) in named.chain(of_policy) {
-        let (name, mut cosigned) = (key.name(), false);
-        for Seen { note, size } in seen {
-            let Ok(note) = Note::parse(note) else {
-                continue;
-            };
-            let seconds = match key.cosigned(&note) {
-                Ok(Some(seconds)) => seconds,
-                Ok(None) => continue,
-                Err(_) => {
-                    report.wrong(format!("the cosignature of {name} does not hold"));
-                    continue;
-                }
-            };
-            cosigned = true;
-            let at = i64::try_from(seconds.saturating_mul(1_000_000));
-            let at = Timestamp::from_micros(at.unwrap_or(i64::MAX));
-            let covered = evidence
-                .entries
-                .partition_point(|entry: &Signed| entry.seq() < *size);
-            report.proves(
-                format!(
-                    "the witness {name} saw the first {size} entries of this log at {at}: \
-                     {covered} of the entries here are among them"
-                ),
-                "its cosignature on the checkpoint of that size, under the key that you gave",
-            );
-        }
-        if must && !cosigned {
-            report.wrong(format!(
-                "the witness {name} has cosigned none of the checkpoints here"
-            ));
+        let (name, size) = (key.name(), head.size);
+        match key.cosigned(note) {
+            Ok(Some(seconds)) if seconds <= MAX_SECONDS => {
+                let at = Timestamp::from_micros(seconds as i64 * 1_000_000);
+                report.proves(
+                    format!("the witness {name} saw the first {size} entries of this log at {at}"),
+                    "its cosignature on the checkpoint, under the key that you gave",
+                );
+            }
+            Ok(None) if must => {
+                report.wrong(format!(
+                    "the witness {name} has not cosigned the checkpoint"
+                ));
+            }
+            Ok(None) => {}
+            _ => report.wrong(format!("the cosignature of {name} does not hold")),
         }
     }
 }
 
-fn policy(evidence: &Evidence, seen: &[Seen], trust: &Trust, report: &mut Report) {
+fn policy(note: &Note, evidence: &Evidence, head: &Checkpoint, trust: &Trust, report: &mut Report) {
     let Some(policy) = &trust.policy else {
         if trust.witnesses.is_empty() {
             report.leaves_open(
@@ -153,35 +78,31 @@ fn policy(evidence: &Evidence, seen: &[Seen], trust: &Trust, report: &mut Report
     if !policy.logs.is_empty() && !logs.any(|log| evidence.keys.first_of(&log.key).is_some()) {
         report.wrong("the log's key is none of the policy's");
     }
-    let quorum = |seen: &&Seen| Note::parse(seen.note).is_ok_and(|note| policy.has_quorum(&note));
-    match seen.iter().filter(quorum).map(|seen| seen.size).max() {
-        Some(size) => report.proves(
+    let size = head.size;
+    match policy.has_quorum(note) {
+        true => report.proves(
             format!("the policy's quorum has cosigned the first {size} entries"),
             "the cosignatures of its witnesses",
         ),
-        None => report.wrong("no checkpoint here has the cosignatures of the policy's quorum"),
+        false => report.wrong("the policy's quorum has not cosigned the checkpoint"),
     }
 }
 
-fn time(evidence: &Evidence, trust: &Trust, report: &mut Report) {
+fn time(evidence: &Evidence, head: &Checkpoint, trust: &Trust, report: &mut Report) {
+    let size = head.size;
     let Some(response) = evidence.token else {
-        return report.leaves_open(
-            "when the entries were written",
-            "their times are by the ledger's own clock; no time stamping authority's token is here",
-        );
+        return match &trust.authority {
+            Some(_) => report.wrong("no time stamp is here, and you gave an authority"),
+            None => report.leaves_open(
+                "when the entries were written",
+                "their times are by the ledger's own clock; no authority's time stamp is here",
+            ),
+        };
     };
-    let Some(stamped) = evidence.stamped else {
-        return report.wrong(format!("{TOKEN} is not a token over {STAMPED}"));
-    };
-    let size = claimed_size(stamped).unwrap_or(0);
-    let covered = evidence
-        .entries
-        .iter()
-        .rev()
-        .find(|entry| entry.seq() < size);
     let token = Token::parse(response).and_then(|token| {
-        token.covers(stamped)?;
-        covered.map_or(Ok(()), |entry| token.is_not_before(entry.envelope.at))?;
+        token.covers(evidence.checkpoint)?;
+        let newest = evidence.entries.last();
+        newest.map_or(Ok(()), |entry| token.is_not_before(entry.envelope.at))?;
         let mut authority = trust.authority.iter();
         authority.try_for_each(|authority| authority.vouches_for(&token))?;
         Ok(token)
@@ -194,7 +115,10 @@ fn time(evidence: &Evidence, trust: &Trust, report: &mut Report) {
         ),
         Ok(Token { time, subject, .. }) => report.leaves_open(
             format!("that the first {size} entries existed at {time}"),
-            format!("{subject} signed a token that says so; give --tsa-ca to check who that is"),
+            format!(
+                "{subject} signed a token over {CHECKPOINT} that says so; give --tsa-ca to check \
+                 who that is"
+            ),
         ),
     }
 }
