@@ -5,11 +5,11 @@ use crate::config::TimestampConfig;
 use crate::outcome::Failure;
 use anyhow::{Context, Result, bail};
 use ledger::Reader;
-use ledger::timestamp::{Authority, Query, Token, keep};
+use ledger::timestamp::{Authority, Query, Token, keep, pairs};
 use schemas::kinds::ledger::CheckpointTimestamped;
 use schemas::{Hash, Timestamp};
 use sha2::{Digest, Sha256};
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 use std::time::Duration;
 
@@ -94,6 +94,23 @@ impl Client {
         let token = query.answered_by(&response, note, &self.authority)?;
         Ok((response, token))
     }
+}
+
+/// What is to be stamped: what witnesses have cosigned, where that says more than the newest
+/// time stamp, and else the newest checkpoint. One note so carries the word of both, which is
+/// what an evidence bundle has room for.
+pub fn due(reader: &Reader) -> Result<Vec<u8>> {
+    let stamped = pairs(reader.layout())?
+        .whole
+        .pop()
+        .map_or(0, |pair| pair.size);
+    let cosigned = match std::fs::read(reader.layout().cosigned()) {
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        note => Some(note.context("checkpoint.cosigned cannot be read")?),
+    };
+    let more = |note: &Vec<u8>| reader.keys().open(note).is_ok_and(|it| it.size > stamped);
+    let newest = || reader.checkpoint().to_string().into_bytes();
+    Ok(cosigned.filter(more).unwrap_or_else(newest))
 }
 
 /// Keeps a verified time stamp beside the log. Gives what is to be recorded of it, and false

@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::door::{Door, append_failed};
 use crate::files;
 use crate::outcome::{Done, Failure, Outcome};
-use crate::timestamp::{Client, take_in};
+use crate::timestamp::{Client, due, take_in};
 use anyhow::Context;
 use ledger::timestamp::{Query, Token};
 use ledger::{Layout, Reader};
@@ -33,13 +33,13 @@ pub fn run(cli: &Cli, args: &Timestamp) -> Done {
             "name one, or carry a query there and its answer back: --request, then --response",
         )),
         _ => {
-            let note = crate::commands::read(&cli.data)?.checkpoint();
-            let asked = client.ask(note.as_bytes());
+            let note = due(&crate::commands::read(&cli.data)?)?;
+            let asked = client.ask(&note);
             let (response, token) = asked.map_err(|error| {
                 let fault = error.context("the authority gave no time stamp that holds");
                 Failure::new(fault, HELP)
             })?;
-            take(cli, note.as_bytes(), &response, &token)
+            take(cli, &note, &response, &token)
         }
     }
 }
@@ -56,12 +56,9 @@ fn note_of(request: &Path) -> PathBuf {
 }
 
 fn write_query(cli: &Cli, client: &Client, request: &Path) -> Done {
-    let note = crate::commands::read(&cli.data)?.checkpoint();
-    let query = client.query(note.as_bytes())?.to_der();
-    for (path, bytes) in [
-        (note_of(request), note.as_bytes()),
-        (request.to_owned(), &query),
-    ] {
+    let note = due(&crate::commands::read(&cli.data)?)?;
+    let query = client.query(&note)?.to_der();
+    for (path, bytes) in [(note_of(request), &note), (request.to_owned(), &query)] {
         files::replace(&path, bytes, false)
             .with_context(|| format!("{} cannot be written", path.display()))?;
     }

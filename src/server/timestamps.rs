@@ -4,7 +4,7 @@
 use super::Node;
 use crate::config::TimestampConfig;
 use crate::outcome::Failure;
-use crate::timestamp::{Client, take_in};
+use crate::timestamp::{Client, due, take_in};
 use ledger::{Reader, Submission};
 use schemas::kinds::defence::AlertRaised;
 use schemas::kinds::scanner::Severity;
@@ -62,12 +62,15 @@ impl Timestamps {
         status.clone()
     }
 
-    /// One time stamp of the newest checkpoint. Gives how many entries it covers.
-    fn stamp(&self, node: &Node) -> anyhow::Result<u64> {
-        let note = node.reader.checkpoint();
-        let (response, token) = self.client.ask(note.as_bytes())?;
+    /// One time stamp, at the end of all that there is. Gives how many entries it covers.
+    fn stamp(&self, node: &Node, last: bool) -> anyhow::Result<u64> {
+        let note = match last {
+            true => node.reader.checkpoint().to_string().into_bytes(),
+            false => due(&node.reader)?,
+        };
+        let (response, token) = self.client.ask(&note)?;
         let now = node.appender.now();
-        let (timestamped, new) = take_in(&node.reader, note.as_bytes(), &response, &token, now)?;
+        let (timestamped, new) = take_in(&node.reader, &note, &response, &token, now)?;
         let size = timestamped.size;
         if new {
             node.appender.append(vec![event(node, timestamped)])?;
@@ -107,7 +110,7 @@ pub fn run(node: &Node, stop: &AtomicBool) {
         due |= super::news(&node.reader, looked..size).is_some();
         looked = looked.max(size);
         if due && (last || Instant::now() >= next) {
-            match timestamps.stamp(node) {
+            match timestamps.stamp(node, last) {
                 Ok(size) => {
                     (due, looked, alarmed) = (false, size, false);
                     (next, retry) = (Instant::now() + timestamps.interval, FIRST_RETRY);

@@ -5,6 +5,7 @@ mod forge;
 mod judges;
 mod tamper;
 
+use crate::timestamp::configure;
 use crate::timestamp::tsa::{HONEST, Tsa};
 use crate::world::{Dice, Ledger, ORIGIN, cannot_run, drill, has, run, say, with_content};
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -399,10 +400,22 @@ fn an_authority_s_token_is_carried_and_checked_by_whoever_can() {
     let theirs = plain.ask_python(&python.with("--tsa-ca", Path::new(ca)));
     assert_eq!((ours.code, theirs.code), (1, 1), "{ours:?} {theirs:?}");
     assert!(theirs.out.contains("no time stamp is here"), "{theirs:?}");
-    // What a witness and an authority have both signed is what a bundle is made with.
-    let both = &sample.cosigned;
-    std::fs::write(tokens.join("00000000000000000021.checkpoint"), both).unwrap();
-    std::fs::write(tokens.join("00000000000000000021.tsr"), stamp(&tsa, both)).unwrap();
+    // What a witness has cosigned is what an authority stamps, and what both have signed is what
+    // a bundle is made with.
+    configure(&sample.ledger, &tsa, "http://127.0.0.1:9");
+    let [query, answer] = ["query", "answer"].map(|name| sample.ledger.beside(name));
+    let [query, answer] = [&query, &answer].map(|path| path.to_str().unwrap());
+    let ask = ["timestamp", "--request", query];
+    sample.ledger.run(&ask).ok();
+    let about = format!("{query}.checkpoint");
+    assert_eq!(std::fs::read(&about).unwrap(), sample.cosigned);
+    let reply = tsa.reply(HONEST, &std::fs::read(query).unwrap(), None);
+    std::fs::write(answer, reply).unwrap();
+    let take = [&ask[..], &["--response", answer]].concat();
+    sample.ledger.run(&take).ok();
+    sample.ledger.run(&ask).ok();
+    let newest = std::fs::read(sample.head()).unwrap();
+    assert_eq!(std::fs::read(&about).unwrap(), newest);
     let both = sample.bundle("both.zip", &["--to", "9"]);
     let witness = sample.witness.key().to_string();
     let asked = sample.ask("both", &both).witness(&witness);

@@ -192,7 +192,7 @@ fn each_wrong_token_is_refused_for_its_own_reason() {
 }
 
 /// Names the authority in the ledger's configuration.
-fn configure(ledger: &Ledger, tsa: &Tsa, url: &str) {
+pub fn configure(ledger: &Ledger, tsa: &Tsa, url: &str) {
     let config = ledger.dir.join("daicho.toml");
     let text = std::fs::read_to_string(&config).unwrap();
     let (head, tail) = text.split_once("[timestamp]\n").unwrap();

@@ -8,6 +8,7 @@ use ledger::timestamp::pairs;
 use ledger::{Checkpoint, Reader};
 use std::cmp::Reverse;
 use std::io::ErrorKind;
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 /// A signed note of this log, and what an authority answered about its bytes.
@@ -48,14 +49,17 @@ pub fn brought(reader: &Reader, path: &Path) -> Result<Signed, Failure> {
             "give the file that the auditor kept, a note that the log's key signed",
         ));
     };
-    let token = stamped(reader)?.into_iter().find(|one| one.note == note);
-    let token = token.and_then(|one| one.token);
+    let mut stamped = stamped(reader, size..=size)?.into_iter();
+    let token = stamped
+        .find(|one| one.note == note)
+        .and_then(|one| one.token);
     Signed::read(reader, note, token).ok_or_else(|| write_failed(WriteError::OtherLog { size }))
 }
 
 /// Of those that cover this entry the one for which the most others stand.
 pub fn best(reader: &Reader, last: u64) -> Result<Signed, Failure> {
-    let mut all = stamped(reader)?;
+    let covering = last.saturating_add(1)..=u64::MAX;
+    let mut all = stamped(reader, covering.clone())?;
     match std::fs::read(reader.layout().cosigned()) {
         Ok(note) => all.extend(Signed::read(reader, note, None)),
         Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -63,7 +67,7 @@ pub fn best(reader: &Reader, last: u64) -> Result<Signed, Failure> {
     }
     let newest = reader.checkpoint().to_string().into_bytes();
     all.extend(Signed::read(reader, newest, None));
-    let covering = all.into_iter().filter(|one| one.size > last);
+    let covering = all.into_iter().filter(|one| covering.contains(&one.size));
     let best = covering.max_by_key(Signed::worth);
     best.ok_or_else(|| {
         Failure::msg(
@@ -73,10 +77,11 @@ pub fn best(reader: &Reader, last: u64) -> Result<Signed, Failure> {
     })
 }
 
-/// Those that an authority has stamped.
-fn stamped(reader: &Reader) -> Result<Vec<Signed>, Failure> {
+/// Those of these sizes that an authority has stamped.
+fn stamped(reader: &Reader, sizes: RangeInclusive<u64>) -> Result<Vec<Signed>, Failure> {
     let mut all = Vec::new();
-    for pair in pairs(reader.layout())?.whole {
+    let pairs = pairs(reader.layout())?.whole.into_iter();
+    for pair in pairs.filter(|pair| sizes.contains(&pair.size)) {
         let (note, (token, _)) = (std::fs::read(&pair.checkpoint)?, pair.read()?);
         all.extend(Signed::read(reader, note, Some(token)));
     }
