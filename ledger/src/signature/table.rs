@@ -3,7 +3,9 @@
 //!
 //! `holds` accepts exactly if `s` is canonical, neither A nor R is of small order, and the one
 //! encoding of sB − kA is the bytes of R. Here multiples of B and −A stand in a table, so that
-//! sB − kA is a sum without doublings, and the inversions of all encodings are shared. A sum
+//! sB − kA is a sum without doublings, and the inversions of all encodings are shared. The sums
+//! of many signatures grow together, window by window: what one window asks for stays in a
+//! core's cache, where the whole table does not. A sum
 //! over random coefficients would be faster still, and would accept points that `holds`
 //! refuses unless each R were also shown to lie in the subgroup of prime order.
 
@@ -42,15 +44,18 @@ impl Multiples {
         Multiples(multiples)
     }
 
-    /// Adds `scalar` times the point: of the whole number, so that a point outside the
-    /// subgroup of prime order is multiplied as `holds` does it.
-    fn add_to(&self, sum: &mut EdwardsPoint, scalar: &[u8; 32]) {
-        for (window, digit) in digits(scalar).into_iter().enumerate() {
-            let place = window * HALF + usize::from(digit.unsigned_abs());
-            match digit {
-                1.. => *sum += &self.0[place - 1],
-                0 => {}
-                ..0 => *sum -= &self.0[place - 1],
+    /// Adds to each sum its scalar times the point: of the whole number, so that a point outside
+    /// the subgroup of prime order is multiplied as `holds` does it.
+    fn add_to(&self, sums: &mut [EdwardsPoint], scalars: &[[i16; WINDOWS]]) {
+        for (window, multiples) in self.0.chunks(HALF).enumerate() {
+            for (sum, digits) in sums.iter_mut().zip(scalars) {
+                let digit = digits[window];
+                let place = usize::from(digit.unsigned_abs());
+                match digit {
+                    1.. => *sum += &multiples[place - 1],
+                    0 => {}
+                    ..0 => *sum -= &multiples[place - 1],
+                }
             }
         }
     }
@@ -97,10 +102,14 @@ impl KeyTable {
 
     /// For each leaf and signature, whether [`super::holds`].
     pub fn hold(&self, signed: &[(Hash, [u8; 64])]) -> Vec<bool> {
-        let expected: Vec<EdwardsPoint> = signed
+        let (s, k): (Vec<_>, Vec<_>) = signed
             .iter()
-            .map(|(leaf, signature)| self.expected(leaf, signature))
-            .collect();
+            .map(|(leaf, signature)| self.scalars(leaf, signature))
+            .unzip();
+        // sB − kA: what each R must be.
+        let mut expected = vec![EdwardsPoint::identity(); signed.len()];
+        self.base.add_to(&mut expected, &s);
+        self.minus_key.add_to(&mut expected, &k);
         EdwardsPoint::compress_batch_alloc(&expected)
             .iter()
             .zip(signed)
@@ -112,13 +121,12 @@ impl KeyTable {
             .collect()
     }
 
-    /// sB − kA: what R must be.
-    fn expected(&self, leaf: &Hash, signature: &[u8; 64]) -> EdwardsPoint {
+    /// The digits of s and of k.
+    fn scalars(&self, leaf: &Hash, signature: &[u8; 64]) -> ([i16; WINDOWS], [i16; WINDOWS]) {
         let (r, s) = halves(signature);
-        let mut sum = EdwardsPoint::identity();
         // Refused anyway, and digits are made for numbers below the order only.
         let Some(s) = Scalar::from_canonical_bytes(s).into_option() else {
-            return sum;
+            return ([0; WINDOWS], [0; WINDOWS]);
         };
         let digest = Sha512::new()
             .chain_update(r)
@@ -127,9 +135,7 @@ impl KeyTable {
             .chain_update(leaf.0)
             .finalize();
         let k = Scalar::from_bytes_mod_order_wide(&digest.into());
-        self.base.add_to(&mut sum, s.as_bytes());
-        self.minus_key.add_to(&mut sum, k.as_bytes());
-        sum
+        (digits(s.as_bytes()), digits(k.as_bytes()))
     }
 }
 
