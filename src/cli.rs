@@ -153,6 +153,8 @@ pub struct Mcp {
 pub enum HookAction {
     /// Show, then write the managed settings that put Claude Code on this host behind daicho
     Install(HookInstall),
+    /// Print the header that the client's telemetry shows its token in
+    Headers,
 }
 
 #[derive(Args)]
@@ -166,7 +168,7 @@ pub struct HookInstall {
     /// Directory of the managed settings, instead of this system's own
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
-    /// Have the client send telemetry (OTLP over HTTP) to this collector
+    /// Have the client send its telemetry (OTLP over HTTP) to this collector instead of daicho
     #[arg(long, value_name = "URL")]
     pub telemetry: Option<String>,
 }

@@ -49,6 +49,7 @@ fn router(node: Node) -> Router {
         .nest("/api/v1", api::routes())
         .nest("/log", tiles::routes())
         .nest("/hooks", gateway::hook_routes())
+        .nest("/otlp", gateway::telemetry_routes())
         .with_state(node)
         .layer(middleware::from_fn(only_named_hosts))
 }

@@ -5,6 +5,17 @@ use reqwest::blocking::{Client, RequestBuilder};
 use std::time::Duration;
 use zeroize::Zeroizing;
 
+/// The agent's token, in the environment variable of this name.
+pub fn token_in(token_env: &str) -> Result<Zeroizing<String>, Failure> {
+    let token = std::env::var(token_env).map(Zeroizing::new);
+    token.map_err(|_| {
+        Failure::msg(
+            format!("the environment variable {token_env} holds no token"),
+            "set it to the token that `daicho agents register` printed, or name another with --token-env",
+        )
+    })
+}
+
 /// A server, and who speaks to it.
 pub struct Server {
     url: String,
@@ -15,13 +26,7 @@ pub struct Server {
 impl Server {
     /// `token_env` names the environment variable that holds the agent's token.
     pub fn at(url: &str, token_env: &str, timeout_seconds: u64) -> Result<Server, Failure> {
-        let token = std::env::var(token_env).map(Zeroizing::new);
-        let token = token.map_err(|_| {
-            Failure::msg(
-                format!("the environment variable {token_env} holds no token"),
-                "set it to the token that `daicho agents register` printed, or name another with --token-env",
-            )
-        })?;
+        let token = token_in(token_env)?;
         let client = Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())

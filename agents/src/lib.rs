@@ -12,3 +12,4 @@ mod once;
 mod pattern;
 pub mod registry;
 pub mod scanner;
+pub mod telemetry;

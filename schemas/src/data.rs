@@ -94,6 +94,7 @@ kinds! {
         "tool.called" traffic::ToolCalled operation,
         "tool.returned" traffic::ToolReturned operation,
         "hook.reported" hooks::HookReported operation,
+        "telemetry.reported" hooks::TelemetryReported operation,
     }
     Acting {
         "action.drafted" acting::ActionDrafted operation,

@@ -10,7 +10,7 @@ pub mod settings;
 
 use crate::cli::{Cli, Hook, HookAction};
 use crate::outcome::{Done, Failure, Outcome, say};
-use crate::tell::Server;
+use crate::tell::{Server, token_in};
 use anyhow::Context;
 use schemas::kinds::hooks::HookEvent;
 use std::io::Read;
@@ -19,6 +19,12 @@ use zeroize::Zeroizing;
 pub fn run(cli: &Cli, args: &Hook) -> Done {
     match &args.action {
         Some(HookAction::Install(install)) => install::run(cli, args, install),
+        Some(HookAction::Headers) => {
+            let token = token_in(&args.token_env)?;
+            let bearer = format!("Bearer {}", token.as_str());
+            say!("{}", serde_json::json!({ "Authorization": bearer }));
+            Ok(Outcome::Well)
+        }
         None => {
             let told = read()?;
             let server = || Server::at(&args.url, &args.token_env, args.timeout);

@@ -279,6 +279,23 @@ fn managed_settings_are_shown_written_and_taken_away_and_others_are_left_alone()
         moved.contains("+\"http://ledger.test:7420/anthropic\""),
         "{moved}"
     );
+    // Telemetry goes to daicho itself, with a token that stands in no file.
+    let written: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let telemetry = &written["env"]["OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"];
+    assert_eq!(telemetry, "http://ledger.test:7420/otlp/v1/logs");
+    let helper = written["otelHeadersHelper"].as_str().unwrap();
+    assert!(
+        helper.ends_with(" hook headers --token-env ANTHROPIC_AUTH_TOKEN"),
+        "{helper}"
+    );
+    let mut headers = daicho(&ledger.dir);
+    headers
+        .args(["hook", "headers", "--token-env", "T"])
+        .env("T", "dt_1");
+    assert_eq!(
+        run(headers, b"").ok(),
+        "{\"Authorization\":\"Bearer dt_1\"}\n"
+    );
 
     let foreign = dir.join("managed-settings.d/ours.json");
     std::fs::write(&foreign, "{\"model\":\"x\"}").unwrap();

@@ -50,6 +50,7 @@ mod oracle;
 mod policy;
 mod privacy;
 mod review;
+mod telemetry;
 mod tidy;
 mod timestamp;
 mod witness;

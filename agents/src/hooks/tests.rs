@@ -6,10 +6,11 @@ use crate::masking::{Policy, TagKey};
 use ledger::clock::SystemClock;
 use ledger::{AppendError, Appender, Index, Options, Reader, View};
 use schemas::kinds::people::UserActivated;
-use schemas::kinds::traffic::ToolCalled;
 use schemas::{Hash, Period};
 use serde_json::json;
 use zeroize::Zeroizing;
+
+mod witnesses;
 
 const CARD: &str = "5555-5555-5555-4444";
 
@@ -444,54 +445,4 @@ fn what_is_no_call_of_a_hook_is_refused() {
         assert!(matches!(read(text), Some(HookError::Field(_))), "{text}");
     }
     assert!(read(r#"{"hook_event_name":"Stop"}"#).is_none());
-}
-
-#[test]
-fn what_one_witness_saw_and_the_other_did_not_is_an_alert_once() {
-    let world = World::new();
-    let session = "7f3c1c8e-5a0f-4a6e-9a53-0c2d6a3f0b11";
-    let called = |tool_use: &str| {
-        let called = ToolCalled {
-            call: world.appender.new_id(),
-            tool: Label::lossy("Read"),
-            tool_use: Label::lossy(tool_use),
-            arguments_sha256: Hash::ZERO,
-        };
-        let agent = Actor::Agent("dev".parse().unwrap());
-        let event = Event::new(world.appender.new_id(), agent, called);
-        let event = event.in_session(Some(Label::lossy(session)));
-        world.appender.append(vec![event.into()]).unwrap()[0].seq
-    };
-    let hooked = |tool_use: &str| {
-        let tool = json!({ "tool_name": "Read", "tool_use_id": tool_use, "tool_input": {} });
-        world.tell(&event("PreToolUse", tool));
-        world.reader.size() - 1
-    };
-    let stop = || {
-        let before = world.reader.size();
-        world.tell(&event("Stop", json!({ "stop_hook_active": false })));
-        let entries = world.reader.entries(before..world.reader.size());
-        let raised = entries.filter_map(|entry| match entry.unwrap().data() {
-            Data::AlertRaised(raised) => {
-                Some((raised.detector.to_string(), raised.positions.clone()))
-            }
-            _ => None,
-        });
-        raised.collect::<Vec<_>>()
-    };
-    called("toolu_0");
-    assert_eq!(stop(), [], "before there was a hook");
-    hooked("toolu_1");
-    called("toolu_1");
-    called("srvtoolu_1");
-    assert_eq!(stop(), []);
-    let (bare, past) = (called("toolu_2"), hooked("toolu_3"));
-    let past = ("past-the-gateway".to_owned(), vec![past]);
-    assert_eq!(stop(), [past, ("without-a-hook".to_owned(), vec![bare])]);
-    assert_eq!(stop(), [], "told of once");
-    let inner = json!({ "tool_name": "Read", "tool_use_id": "toolu_4", "tool_input": {}, "agent_id": "a1" });
-    world.tell(&event("PreToolUse", inner));
-    assert_eq!(stop(), [], "its answer may be on its way");
-    called("toolu_4");
-    assert_eq!(stop(), [], "and has come");
 }

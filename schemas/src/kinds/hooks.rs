@@ -36,6 +36,23 @@ facts! {
         /// Rules for tools.
         policy: Hash,
     }
+    /// A client's telemetry told of one event: a log record of OpenTelemetry. Content `record`: the
+    /// record, with prohibited values cut out, sealed.
+    TelemetryReported {
+        client: Name,
+        /// The client's own word, as `tool_result`.
+        event: Label,
+        /// Counts the events of a session: what is missing between two was lost.
+        sequence: Option<u64>,
+        prompt: Option<Label>,
+        tool: Option<Label>,
+        tool_use: Option<Label>,
+        body_bytes: u64,
+        /// Prohibited values in what it said, per rule.
+        found: Vec<RuleCount>,
+        /// Rules for texts.
+        masking: Hash,
+    }
 }
 
 words! {

@@ -25,6 +25,9 @@ pub const FILE: &str = "managed-settings.d/daicho.json";
 /// Where the server takes what Claude Code's hooks say.
 pub const HOOK: &str = "/hooks/claude-code";
 
+/// Where it takes their telemetry.
+const TELEMETRY: &str = "/otlp/v1/logs";
+
 pub fn hook_url(url: &str) -> String {
     format!("{}{HOOK}", url.trim_end_matches('/'))
 }
@@ -36,7 +39,7 @@ pub struct Wanted<'a> {
     pub token_env: &'a str,
     /// This program, for the events that take no HTTP.
     pub program: &'a str,
-    /// Collector of telemetry (OTLP over HTTP), if there is one.
+    /// Collector of telemetry (OTLP over HTTP) in daicho's own place.
     pub telemetry: Option<&'a str>,
 }
 
@@ -110,16 +113,14 @@ pub fn settings(wanted: &Wanted<'_>) -> Value {
                 .map(|event| ((*event).to_owned(), hook.clone())),
         );
     }
-    let mut env = json!({ "ANTHROPIC_BASE_URL": format!("{url}/anthropic") });
-    if let Some(collector) = telemetry {
-        env["CLAUDE_CODE_ENABLE_TELEMETRY"] = "1".into();
-        env["OTEL_LOGS_EXPORTER"] = "otlp".into();
-        env["OTEL_METRICS_EXPORTER"] = "otlp".into();
-        env["OTEL_EXPORTER_OTLP_PROTOCOL"] = "http/json".into();
-        env["OTEL_EXPORTER_OTLP_ENDPOINT"] = (*collector).into();
-    }
-    json!({
-        "env": env,
+    let mut env = json!({
+        "ANTHROPIC_BASE_URL": format!("{url}/anthropic"),
+        "CLAUDE_CODE_ENABLE_TELEMETRY": "1",
+        "OTEL_LOGS_EXPORTER": "otlp",
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json",
+    });
+    let mut settings = json!({
+        "env": null,
         "hooks": hooks,
         "allowManagedHooksOnly": true,
         "allowedHttpHookUrls": [format!("{url}/*")],
@@ -127,7 +128,18 @@ pub fn settings(wanted: &Wanted<'_>) -> Value {
         "requiredMinimumVersion": OLDEST,
         // Else each address that WebFetch asks for goes to the provider past the gateway.
         "skipWebFetchPreflight": true,
-    })
+    });
+    if let Some(collector) = telemetry {
+        env["OTEL_METRICS_EXPORTER"] = "otlp".into();
+        env["OTEL_EXPORTER_OTLP_ENDPOINT"] = (*collector).into();
+    } else {
+        env["OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"] = format!("{url}{TELEMETRY}").into();
+        // What it prints goes with each export; a token has no place in a file of settings.
+        let headers = format!("\"{program}\" hook headers --token-env {token_env}");
+        settings["otelHeadersHelper"] = headers.into();
+    }
+    settings["env"] = env;
+    settings
 }
 
 /// Keys at the top of a file that daicho did not write.

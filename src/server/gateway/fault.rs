@@ -2,6 +2,7 @@ use super::upstream::Upstream;
 use agents::gateway::{AdmitError, Provider, Refusal};
 use agents::hooks::HookError;
 use agents::limits;
+use agents::telemetry::TelemetryError;
 use axum::Json;
 use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
@@ -317,6 +318,13 @@ impl Fault {
     pub fn no_call(error: &HookError) -> Fault {
         Fault::invalid(format!(
             "{error}; what cannot be read cannot be checked: send the hook's JSON as it is"
+        ))
+    }
+
+    pub fn no_export(error: &TelemetryError) -> Fault {
+        Fault::invalid(format!(
+            "{error}; nothing of it was recorded: have the client send OTLP as http/json, \
+             uncompressed (OTEL_EXPORTER_OTLP_PROTOCOL=http/json)"
         ))
     }
 

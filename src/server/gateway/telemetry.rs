@@ -1,0 +1,106 @@
+//! `/otlp/v1/logs`: what clients' telemetry tells of their agents (OTLP over HTTP, in JSON).
+//! Answered once it is durable; a client that is told 503 sends the same again, and what comes
+//! twice is recorded once.
+
+use super::fault::Fault;
+use super::read_body;
+use crate::server::Node;
+use agents::gateway::Provider;
+use agents::telemetry::Export;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Json, Router};
+use ledger::{AppendError, Submission};
+use schemas::{Actor, EventId, Name};
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+
+pub fn routes() -> Router<Node> {
+    Router::new().route("/v1/logs", post(logs))
+}
+
+/// A fault is written as this provider writes it; a collector's client reads the status.
+const SHAPE: Provider = Provider::Anthropic;
+
+/// Exports at work, each with a body and what is made of it.
+static TURNS: Semaphore = Semaphore::const_new(8);
+
+/// Records that are appended at once.
+const BATCH: usize = 64;
+
+async fn logs(State(node): State<Node>, request: Request) -> Response {
+    let id = node.appender.new_id();
+    match answered(node, id, request).await {
+        Ok(answer) => Json(answer).into_response(),
+        Err(fault) => fault.into_response(id, SHAPE),
+    }
+}
+
+async fn answered(node: Node, id: EventId, request: Request) -> Result<Value, Fault> {
+    let (parts, body) = request.into_parts();
+    let agent = node.gateway.caller(&parts).await?;
+    let _turn = TURNS.acquire().await.map_err(|_| Fault::internal())?;
+    let body = read_body(&parts.headers, body).await?;
+    if let Some(why) = node.withheld() {
+        return Err(Fault::untold(why));
+    }
+    let work = tokio::task::spawn_blocking(move || {
+        let masker = node.gateway.rules.masker();
+        let export = Export::read(&agent, &body, &masker).map_err(|e| Fault::no_export(&e))?;
+        let rejected = export.rejected;
+        record(&node, &agent, export).map_err(|e| Fault::unrecorded(&e))?;
+        Ok(rejected)
+    });
+    match work.await {
+        Ok(Ok(0)) => Ok(json!({ "partialSuccess": {} })),
+        Ok(Ok(rejected)) => Ok(json!({ "partialSuccess": {
+            // A 64-bit number is a text in JSON.
+            "rejectedLogRecords": rejected.to_string(),
+            "errorMessage": "only events of Claude Code are taken here",
+        }})),
+        Ok(Err(fault)) => Err(fault),
+        Err(_) => {
+            tracing::error!(%id, "an export of telemetry could not be read");
+            Err(Fault::internal())
+        }
+    }
+}
+
+/// The records, and then what they show to be missing.
+fn record(node: &Node, agent: &Name, export: Export) -> Result<(), AppendError> {
+    let mut records = export.submissions.into_iter();
+    loop {
+        let batch: Vec<Submission> = records.by_ref().take(BATCH).collect();
+        if batch.is_empty() {
+            break;
+        }
+        append_once(node, batch)?;
+    }
+    if let Err(error) = node.views.catch_up() {
+        // The log has what was told; the next export compares.
+        tracing::error!(%error, "telemetry could not be compared");
+        return Ok(());
+    }
+    let agent = Actor::Agent(agent.clone());
+    for session in &export.sessions {
+        let shown = |uses: &agents::hooks::Witnesses| uses.shown(&agent, session);
+        let alerts = node.views.tool_uses.read(shown);
+        append_once(node, alerts)?;
+    }
+    Ok(())
+}
+
+/// Leaves out what stands in the log already, under other rules for texts or beside others.
+fn append_once(node: &Node, mut batch: Vec<Submission>) -> Result<(), AppendError> {
+    while !batch.is_empty() {
+        match node.appender.append(batch.clone()) {
+            Ok(_) => break,
+            Err(AppendError::Conflict { id, .. } | AppendError::ConflictInBatch { id }) => {
+                batch.retain(|one| one.event.id != id);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}

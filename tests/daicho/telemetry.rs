@@ -1,0 +1,121 @@
+//! Telemetry as the third witness, sent by OpenTelemetry's own exporter, which is Claude Code's.
+
+use crate::world::{Ledger, Server, cannot_run, has, run};
+use serde_json::{Value, json};
+use std::path::Path;
+use std::process::Command;
+
+const SESSION: &str = "7f3c1c8e-5a0f-4a6e-9a53-0c2d6a3f0b11";
+const CARD: &str = "5555-5555-5555-4444";
+
+struct World {
+    ledger: Ledger,
+    server: Server,
+    token: String,
+}
+
+impl World {
+    /// How each export ended: no code but 0 is a success.
+    fn export(&self, token: &str, records: &Value) -> Vec<Value> {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sdk/telemetry-client.mjs");
+        let mut client = Command::new("node");
+        client.arg(script).arg(self.server.url("/otlp/v1/logs"));
+        client.args([token, SESSION, &records.to_string()]);
+        serde_json::from_str(&run(client, b"").ok()).unwrap()
+    }
+
+    fn hook(&self, name: &str, more: Value) {
+        let mut told = json!({ "session_id": SESSION, "hook_event_name": name });
+        let fields = more.as_object().unwrap().clone();
+        told.as_object_mut().unwrap().extend(fields);
+        let url = self.server.url("/hooks/claude-code");
+        let sent = self.server.client.post(url).bearer_auth(&self.token);
+        assert_eq!(sent.body(told.to_string()).send().unwrap().status(), 200);
+    }
+
+    fn events(&self, kind: &str) -> Vec<Value> {
+        let mut all = self.ledger.run(&["--json", "events"]).lines();
+        all.retain(|entry| entry["kind"] == kind);
+        all
+    }
+}
+
+#[test]
+fn what_telemetry_alone_tells_of_is_an_alert() {
+    let there = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/.tools/node_modules");
+    let there = there.join("@opentelemetry/exporter-logs-otlp-http");
+    if !has("node", "--version") || !there.exists() {
+        return cannot_run("telemetry", "node or OpenTelemetry's exporter is not there");
+    }
+    let ledger = Ledger::new();
+    let token = ledger.register("dev");
+    let server = ledger.serve();
+    let world = World {
+        ledger,
+        server,
+        token,
+    };
+
+    world.hook(
+        "UserPromptSubmit",
+        json!({ "prompt": "list it", "prompt_id": "p1" }),
+    );
+    let used = json!({ "prompt.id": "p1", "tool_use_id": "toolu_1", "tool_name": "Bash" });
+    let first = json!([
+        ["user_prompt", { "prompt.id": "p1", "prompt": format!("card {CARD}") }],
+        ["tool_result", used],
+    ]);
+    let ended = world.export(&world.token, &first);
+    assert_eq!(ended, [json!({ "code": 0, "error": null })]);
+    let told = world.events("telemetry.reported");
+    assert_eq!(told.len(), 2);
+    assert_eq!(told[0]["data"]["found"][0]["count"], 1);
+    assert_eq!(told[1]["data"]["tool_use"], "toolu_1");
+    assert_eq!(
+        world.events("alert.raised"),
+        [] as [Value; 0],
+        "its answer may come"
+    );
+
+    world.hook(
+        "UserPromptSubmit",
+        json!({ "prompt": "and now", "prompt_id": "p2" }),
+    );
+    let second = json!([
+        ["user_prompt", { "prompt.id": "p1" }],
+        ["tool_decision", used],
+        ["user_prompt", { "prompt.id": "p2" }],
+    ]);
+    assert_eq!(world.export(&world.token, &second)[0]["code"], 0);
+    let raised = world.events("alert.raised");
+    assert_eq!(raised.len(), 1, "{raised:?}");
+    assert_eq!(raised[0]["data"]["detector"], "past-the-gateway");
+    assert_eq!(raised[0]["data"]["positions"], json!([told[1]["seq"]]));
+    let stored = std::fs::read(world.ledger.dir.join("log/00000000000000000000.ndjson"));
+    let stored = String::from_utf8(stored.unwrap()).unwrap();
+    assert!(!stored.contains("5555"), "in the log");
+
+    // Nobody's token, and another form: refused, and nothing of it recorded.
+    let before = world.events("telemetry.reported").len();
+    let refused = world.export("dt_nobody", &first);
+    assert_eq!(refused[0]["code"], 1, "{refused:?}");
+    let post = |body: &str| {
+        let url = world.server.url("/otlp/v1/logs");
+        let sent = world.server.client.post(url).bearer_auth(&world.token);
+        let answer = sent.body(body.to_owned()).send().unwrap();
+        (answer.status().as_u16(), answer.text().unwrap())
+    };
+    let (status, said) = post("\u{a}\u{1}\u{12}");
+    assert!(
+        status == 400 && said.contains("OTEL_EXPORTER_OTLP_PROTOCOL=http/json"),
+        "{said}"
+    );
+    let other = json!({ "resourceLogs": [{ "scopeLogs": [{ "logRecords": [{ "body": { "stringValue": "x" } }] }] }] });
+    let (status, said) = post(&other.to_string());
+    assert!(
+        status == 200 && said.contains("\"rejectedLogRecords\":\"1\""),
+        "{said}"
+    );
+    assert_eq!(world.events("telemetry.reported").len(), before);
+    world.ledger.run(&["verify"]).ok();
+}
