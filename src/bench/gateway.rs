@@ -39,9 +39,7 @@ enum Asked {
 }
 
 pub fn run(scratch: &Path, seconds: u64, figures: &mut Figures) -> Result<(), Failure> {
-    figures.heading(
-        "gateway: one call after the other, every body new, against the upstream directly",
-    );
+    figures.heading("gateway: one call after the other, against the upstream directly");
     let dir = scratch.join("gateway");
     ledger::create(&dir, "example.com/bench", &ledger::clock::SystemClock)?;
     write_default(&Layout::new(&dir))?;
@@ -71,7 +69,7 @@ pub fn run(scratch: &Path, seconds: u64, figures: &mut Figures) -> Result<(), Fa
     node.views.catch_up()?;
 
     let routes = upstream::routes(Arc::new(Scripted::default()));
-    runtime.spawn(async move { axum::serve(provider, routes).await });
+    runtime.spawn(async move { axum::serve(server::at_once(provider), routes).await });
     let serving = node.clone();
     runtime
         .spawn(async move { axum::serve(server::at_once(listener), server::app(serving)).await });
