@@ -159,7 +159,8 @@ pub(super) fn find(view: &View, _: &Asked, out: &mut Vec<Find>) {
         }
     }
     let japanese = if view.is_ascii() { "" } else { &view.text };
-    for hit in TOWN_BLOCK.find_iter(japanese) {
+    let blocks = japanese.contains("丁目");
+    for hit in TOWN_BLOCK.find_iter(if blocks { japanese } else { "" }) {
         let start = view.at_byte(hit.start());
         let end = with_building(view, view.at_byte(hit.end()));
         if !covered(out, start, end) {

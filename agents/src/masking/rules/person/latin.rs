@@ -5,6 +5,7 @@ use super::{Names, Scene};
 use crate::masking::lexicon::{PREFECTURES_LATIN, is_english, lexicon, romaji};
 use crate::masking::normal::View;
 use regex::Regex;
+use std::ops::Range;
 use std::sync::LazyLock;
 
 static PAIR: LazyLock<Regex> = LazyLock::new(|| {
@@ -35,62 +36,19 @@ static HONORED: LazyLock<Regex> = LazyLock::new(|| {
 
 pub(super) fn find(scene: &Scene, names: &mut Names) {
     let view = scene.view;
-    // Two letters at least, the first of them a capital but before -san.
-    let latin = |w: &[u8]| w[0].is_ascii_alphabetic() && w[1].is_ascii_alphabetic();
-    if !view.text.as_bytes().windows(2).any(latin) {
+    let runs = runs(view);
+    if runs.is_empty() {
         return;
     }
-    let mut from = 0;
-    while let Some(hit) = PAIR.captures_at(&view.text, from) {
-        let (Some(first), Some(second)) = (hit.get(1), hit.get(3)) else {
-            break;
-        };
-        let comma = hit.get(2).is_some_and(|m| m.as_str().starts_with(','));
-        let (start, end) = (view.at_byte(first.start()), view.at_byte(second.end()));
-        let stands = edges(view, start, end);
-        if stands && is_pair(first.as_str(), second.as_str(), comma) && scene.is_open(start, end) {
-            names.add(two(
-                view,
-                start,
-                view.at_byte(first.end()),
-                view.at_byte(second.start()),
-                end,
-            ));
-            from = second.end();
-        } else {
-            from = second.start();
-        }
+    for run in &runs {
+        pairs(scene, names, run);
     }
     for regex in [&*BEFORE, &*AFTER, &*ACTS] {
-        for hit in regex.captures_iter(&view.text) {
-            let Some(word) = hit.get(1) else { continue };
-            let (start, end) = (view.at_byte(word.start()), view.at_byte(word.end()));
-            // A greeting or -san vouches for what only sounds like a name.
-            let greeting = hit
-                .get(0)
-                .is_some_and(|m| !m.as_str().starts_with(['@', 'T', 'F', 'N', 'X']))
-                && word.len() >= 4;
-            let honored = std::ptr::eq(regex, &*AFTER) || greeting;
-            // `@Name 日本語`: a mention in a chat; decorators of code are followed by code.
-            let mention = hit.get(0).is_some_and(|m| m.as_str().starts_with('@'))
-                && view.get(view.at_byte(word.end())) == Some(' ')
-                && view
-                    .get(view.at_byte(word.end()) + 1)
-                    .is_some_and(|c| !c.is_ascii());
-            let decorator = hit.get(0).is_some_and(|m| m.as_str().starts_with('@'))
-                && !mention
-                && (view.get(view.at_byte(word.end())) == Some('(')
-                    || word.as_str().bytes().all(|b| b.is_ascii_uppercase()));
-            let capital = word.as_str().starts_with(|c: char| c.is_ascii_uppercase());
-            let known = mention
-                || is_known(word.as_str()) && !decorator
-                || honored && capital && is_japanese(word.as_str());
-            if known && edges(view, start, end) && scene.is_open(start, end) {
-                names.add(one(view, start, end));
-            }
+        for run in &runs {
+            beside_words(scene, names, run, regex);
         }
     }
-    bare(scene, names);
+    bare(scene, names, &runs);
     let japanese = !view.text.is_ascii();
     for hit in HONORED.captures_iter(if japanese { &view.text } else { "" }) {
         let Some(first) = hit.get(1) else { continue };
@@ -115,14 +73,93 @@ pub(super) fn find(scene: &Scene, names: &mut Names) {
     }
 }
 
+/// The stretches, as bytes, in which names in Latin letters and the words around them lie whole:
+/// those with two letters side by side.
+fn runs(view: &View) -> Vec<Range<usize>> {
+    let letters = |w: &[u8]| w[0].is_ascii_alphabetic() && w[1].is_ascii_alphabetic();
+    // K and S in another case among them.
+    let latin = |c: &char| c.is_ascii() || matches!(c, '’' | 'ſ' | '\u{212A}');
+    let mut runs = Vec::new();
+    let mut at = 0;
+    while at < view.len() {
+        let rest = &view.chars[at..];
+        let start = at + rest.iter().take_while(|c| !latin(c)).count();
+        let rest = &view.chars[start..];
+        at = start + rest.iter().take_while(|c| latin(c)).count();
+        let run = view.byte_of(start)..view.byte_of(at);
+        let bytes = &view.text.as_bytes()[run.clone()];
+        runs.extend(bytes.windows(2).any(letters).then_some(run));
+    }
+    runs
+}
+
+fn pairs(scene: &Scene, names: &mut Names, run: &Range<usize>) {
+    let view = scene.view;
+    let text = &view.text[run.clone()];
+    let at = |byte: usize| view.at_byte(run.start + byte);
+    let mut from = 0;
+    while let Some(hit) = PAIR.captures_at(text, from) {
+        let (Some(first), Some(second)) = (hit.get(1), hit.get(3)) else {
+            break;
+        };
+        let comma = hit.get(2).is_some_and(|m| m.as_str().starts_with(','));
+        let (start, end) = (at(first.start()), at(second.end()));
+        let stands = edges(view, start, end);
+        if stands && is_pair(first.as_str(), second.as_str(), comma) && scene.is_open(start, end) {
+            names.add(two(view, start, at(first.end()), at(second.start()), end));
+            from = second.end();
+        } else {
+            from = second.start();
+        }
+    }
+}
+
+/// A name beside a word that only a name stands before or after.
+fn beside_words(scene: &Scene, names: &mut Names, run: &Range<usize>, regex: &Regex) {
+    let view = scene.view;
+    let at = |byte: usize| view.at_byte(run.start + byte);
+    for hit in regex.captures_iter(&view.text[run.clone()]) {
+        let Some(word) = hit.get(1) else { continue };
+        let (start, end) = (at(word.start()), at(word.end()));
+        // A greeting or -san vouches for what only sounds like a name.
+        let greeting = hit
+            .get(0)
+            .is_some_and(|m| !m.as_str().starts_with(['@', 'T', 'F', 'N', 'X']))
+            && word.len() >= 4;
+        let honored = std::ptr::eq(regex, &*AFTER) || greeting;
+        // `@Name 日本語`: a mention in a chat; decorators of code are followed by code.
+        let mention = hit.get(0).is_some_and(|m| m.as_str().starts_with('@'))
+            && view.get(at(word.end())) == Some(' ')
+            && view.get(at(word.end()) + 1).is_some_and(|c| !c.is_ascii());
+        let decorator = hit.get(0).is_some_and(|m| m.as_str().starts_with('@'))
+            && !mention
+            && (view.get(at(word.end())) == Some('(')
+                || word.as_str().bytes().all(|b| b.is_ascii_uppercase()));
+        let capital = word.as_str().starts_with(|c: char| c.is_ascii_uppercase());
+        let known = mention
+            || is_known(word.as_str()) && !decorator
+            || honored && capital && is_japanese(word.as_str());
+        if known && edges(view, start, end) && scene.is_open(start, end) {
+            names.add(one(view, start, end));
+        }
+    }
+}
+
 /// Please ask Norina or Kitagawa about it: a known name in a sentence, neither place nor brand.
-fn bare(scene: &Scene, names: &mut Names) {
+fn bare(scene: &Scene, names: &mut Names, runs: &[Range<usize>]) {
     const BRANDS: &str = "toyota honda suzuki mazda yamaha kawasaki matsuda toshiba hitachi fujitsu nikon shimano bandai nissan mitsubishi kirin asahi daikin nomura mitsui sumitomo yasuda";
     static WORD: LazyLock<Regex> = LazyLock::new(|| super::super::pattern(r"\b[A-Z][a-z]{3,14}\b"));
     let view = scene.view;
     let mut ends = 0;
-    for hit in WORD.find_iter(&view.text) {
-        let (start, end) = (view.at_byte(hit.start()), view.at_byte(hit.end()));
+    let words = runs.iter().flat_map(|run| {
+        let hits = WORD.find_iter(&view.text[run.clone()]);
+        hits.map(move |hit| (run.start, hit))
+    });
+    for (begin, hit) in words {
+        let (start, end) = (
+            view.at_byte(begin + hit.start()),
+            view.at_byte(begin + hit.end()),
+        );
         let word = hit.as_str();
         // Beside another capitalised word it is a part of that name: Suzuki Motor, Hotel Kitano.
         let beside = ends + 1 == start && ends > 0

@@ -147,17 +147,18 @@ fn weigh(scene: &Scene, names: &Names, at: usize, before: u8) -> Option<Name> {
         if before + after + MOST < ENOUGH {
             continue;
         }
-        let Some((look, name)) = look(view, at, end).filter(|(_, name)| !is_else(view, name))
-        else {
-            continue;
-        };
-        // What no list has needs somebody before it who it could be, or an honorific behind it.
-        let vouched = before >= 3 || after >= 4;
         let enclosed = before == 1
             && after == 1
             && encloses(view, at, end)
             && !scene.is_closed_at(at.saturating_sub(2));
-        let sum = look.points() + before + after + 2 * u8::from(enclosed);
+        let around = before + after + 2 * u8::from(enclosed);
+        let look = look(view, at, end, ENOUGH.saturating_sub(around));
+        let Some((look, name)) = look.filter(|(_, name)| !is_else(view, name)) else {
+            continue;
+        };
+        // What no list has needs somebody before it who it could be, or an honorific behind it.
+        let vouched = before >= 3 || after >= 4;
+        let sum = look.points() + around;
         let sure = match look {
             Look::Loose => before >= 4 || after >= 4 || before >= 3 && after >= 3,
             Look::Unknown | Look::Word => vouched || after >= 3,

@@ -58,7 +58,8 @@ impl Look {
     }
 }
 
-pub(super) fn look(view: &View, start: usize, end: usize) -> Option<(Look, Name)> {
+/// The look of `start..end`; one of fewer points than `least` may be passed over.
+pub(super) fn look(view: &View, start: usize, end: usize, least: u8) -> Option<(Look, Name)> {
     let lexicon = lexicon();
     let text = view.slice(start, end);
     if is_prefecture(text) || lexicon.is_trap(text) && lexicon.surname(text).is_none() {
@@ -67,7 +68,7 @@ pub(super) fn look(view: &View, start: usize, end: usize) -> Option<(Look, Name)
     let word = lexicon.is_word(text);
     let surname = lexicon.surname(text);
     let Some((strength, name)) = shape::read(view, start, end) else {
-        return unlisted(view, start, end);
+        return unlisted(view, start, end, least);
     };
     let tailed = |name: &Name| {
         let last = name.parts.last().map_or(name.start, |part| part.start);
@@ -87,21 +88,24 @@ pub(super) fn look(view: &View, start: usize, end: usize) -> Option<(Look, Name)
         Strength::Single if end - start >= 2 && is_given_like(text) => Look::Given,
         Strength::Single if end - start >= 2 => Look::Unknown,
         // 毛受拓海: a list has 拓海, and none 受拓海.
-        Strength::Guess if name.parts.len() == 2 => match unlisted(view, start, end) {
+        Strength::Guess if name.parts.len() == 2 => match unlisted(view, start, end, least) {
             Some((Look::Tail, name)) => return Some((Look::Tail, name)),
             _ => Look::Short,
         },
-        _ => return unlisted(view, start, end),
+        _ => return unlisted(view, start, end, least),
     };
     Some((look, name))
 }
 
 /// Kanji that no list has, alone or before a given name: 楡木沢, 楡木沢鈴希.
-fn unlisted(view: &View, start: usize, end: usize) -> Option<(Look, Name)> {
+fn unlisted(view: &View, start: usize, end: usize, least: u8) -> Option<(Look, Name)> {
     let lexicon = lexicon();
     let text = view.slice(start, end);
     let kana = text.ends_with(is_hiragana);
     if end - start == 1 {
+        if least > Look::Unknown.points() {
+            return None;
+        }
         let alone = GIVEN_KANJI.contains(text) && !view.get(end).is_some_and(is_word_like);
         let initial = lexicon.given_initial(text);
         let part = Part {
@@ -142,6 +146,12 @@ fn unlisted(view: &View, start: usize, end: usize) -> Option<(Look, Name)> {
             (Look::Loose, name)
         });
     }
+    // Most places need as much as only a given name behind it gives.
+    let mut tails = start + 2..=(start + 4).min(end.saturating_sub(1));
+    let given = |cut: usize| lexicon.given(view.slice(cut, end)).is_some();
+    if least > Look::Short.points() && !tails.clone().any(given) {
+        return None;
+    }
     let han = |text: &str| {
         text.chars()
             .all(|c| is_han(c) || matches!(c, 'ケ' | 'ヶ' | 'ノ'))
@@ -164,7 +174,7 @@ fn unlisted(view: &View, start: usize, end: usize) -> Option<(Look, Name)> {
         return None;
     }
     let wordy = shape::has_word(text);
-    let tail = (start + 2..=(start + 4).min(end.saturating_sub(1))).find_map(|cut| {
+    let tail = tails.find_map(|cut| {
         let (surname, given) = (view.slice(start, cut), view.slice(cut, end));
         let known = lexicon.given(given).is_some() && !lexicon.is_word(given);
         let fits = if lexicon.is_word(surname) {
