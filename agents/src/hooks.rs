@@ -82,8 +82,8 @@ struct Ruling {
     verdict: HookVerdict,
     by: Option<Name>,
     action: Option<EventId>,
-    /// The approval that it waits for.
-    waits: Option<EventId>,
+    /// The approval that it was, or is to be, decided by.
+    approval: Option<EventId>,
     reason: String,
     /// What the tool is to be given instead of what the agent wrote.
     arguments: Option<Value>,
@@ -96,7 +96,7 @@ impl Ruling {
             verdict,
             by,
             action: None,
-            waits: None,
+            approval: None,
             reason,
             arguments: None,
             more: Vec::new(),
@@ -236,7 +236,7 @@ impl Seen<'_> {
                 Client::Mcp => answer::plain(
                     ruling.verdict,
                     &ruling.reason,
-                    ruling.waits,
+                    ruling.approval,
                     ruling.arguments,
                 ),
             },
@@ -245,7 +245,7 @@ impl Seen<'_> {
 
     fn ruling(&self, around: &Surroundings<'_>) -> Ruling {
         let nothing = Ruling::new(HookVerdict::Pass, None, String::new());
-        if !self.call.event.is_decided() {
+        if !(self.call.event.is_decided() || self.call.asks_first()) {
             return nothing;
         }
         if !self.found.is_empty() {
@@ -254,19 +254,13 @@ impl Seen<'_> {
         }
         match &self.call.tool {
             Some(tool) if self.call.event == HookEvent::PreToolUse => self.tool(tool, around),
+            Some(tool) if self.call.asks_first() => self.asked(tool, around),
             _ => nothing,
         }
     }
 
     fn tool(&self, tool: &str, around: &Surroundings<'_>) -> Ruling {
-        let (input, directory) = (&self.call.input, self.call.directory.as_deref());
-        let personal = || {
-            let input = Capture::new(input.to_string().into_bytes());
-            let masked = self.masker.told(&input);
-            // What cannot be looked at may hold anything.
-            masked.map_or(true, |masked| !masked.masks.is_empty())
-        };
-        let ruled = around.policy.rule((tool, input), directory, personal);
+        let ruled = self.ruled(tool, around);
         let nobody_sits_there = self.call.client == Client::Mcp;
         match ruled.verdict {
             HookVerdict::Draft => return self.draft(ruled, around),
@@ -284,6 +278,30 @@ impl Seen<'_> {
         }
     }
 
+    /// A use that is not about to happen: how somebody else decides on it, or has decided. By
+    /// the same rule as the use itself, so that what is granted is what that will ask for.
+    fn asked(&self, tool: &str, around: &Surroundings<'_>) -> Ruling {
+        let ruled = self.ruled(tool, around);
+        if ruled.verdict == HookVerdict::Deny {
+            // No approval would let it go.
+            let reason = answer::by_rule(ruled.verdict, ruled.by.as_ref(), self.call.id);
+            return Ruling::new(ruled.verdict, ruled.by, reason);
+        }
+        let by = ruled.by.or_else(|| Some(name("asked")));
+        self.draft(Ruled { by, ..ruled }, around)
+    }
+
+    fn ruled(&self, tool: &str, around: &Surroundings<'_>) -> Ruled {
+        let (input, directory) = (&self.call.input, self.call.directory.as_deref());
+        let personal = || {
+            let input = Capture::new(input.to_string().into_bytes());
+            let masked = self.masker.told(&input);
+            // What cannot be looked at may hold anything.
+            masked.map_or(true, |masked| !masked.masks.is_empty())
+        };
+        around.policy.rule((tool, input), directory, personal)
+    }
+
     /// Held until somebody else has said yes to exactly this.
     fn draft(&self, ruled: Ruled, around: &Surroundings<'_>) -> Ruling {
         let Ruled { by, approvers, .. } = ruled;
@@ -298,23 +316,29 @@ impl Seen<'_> {
         let Surroundings {
             drafts, approvals, ..
         } = around;
-        let mut waits = None;
-        let (verdict, id, reason, more) =
+        let (verdict, (id, approval), reason, more) =
             match drafts.standing(&requester, digest, (approvals, &terms), around.now) {
+                Standing::Granted(draft, asked) if self.call.asks_first() => {
+                    let reason = answer::may_go(&tool, asked);
+                    let ids = (draft.action, asked.approval);
+                    (HookVerdict::Allow, ids, reason, Vec::new())
+                }
                 Standing::Granted(draft, asked) => {
                     let (session, tool_use) = (&self.labels.session, &self.labels.tool_use);
                     let released = release(draft, asked, tool_use.clone(), session.clone());
                     let reason = answer::granted(asked.approval);
-                    (HookVerdict::Allow, draft.action, reason, vec![released])
+                    let ids = (draft.action, asked.approval);
+                    (HookVerdict::Allow, ids, reason, vec![released])
                 }
                 Standing::Waits(draft, asked) => {
-                    waits = Some(asked.approval);
                     let reason = answer::waits(&tool, asked);
-                    (HookVerdict::Draft, draft.action, reason, Vec::new())
+                    let ids = (draft.action, asked.approval);
+                    (HookVerdict::Draft, ids, reason, Vec::new())
                 }
                 Standing::Denied(draft, asked) => {
                     let reason = answer::denied(asked.approval);
-                    (HookVerdict::Deny, draft.action, reason, Vec::new())
+                    let ids = (draft.action, asked.approval);
+                    (HookVerdict::Deny, ids, reason, Vec::new())
                 }
                 Standing::New => {
                     let (session, policy) = (self.labels.session.clone(), around.policy.digest());
@@ -322,9 +346,9 @@ impl Seen<'_> {
                     let terms = (*approvals, terms);
                     match drafts.hold(&requester, session, action, policy, terms, around.now) {
                         Ok(held) => {
-                            waits = Some(held.approval);
                             let reason = answer::held(&tool, by.as_ref(), &held, needed);
-                            (HookVerdict::Draft, held.action, reason, held.submissions)
+                            let ids = (held.action, held.approval);
+                            (HookVerdict::Draft, ids, reason, held.submissions)
                         }
                         Err(error) => {
                             let reason = answer::not_asked(&error, self.call.id);
@@ -337,7 +361,7 @@ impl Seen<'_> {
             verdict,
             by,
             action: Some(id),
-            waits,
+            approval: Some(approval),
             reason,
             // Somebody said yes to exactly what the agent wrote.
             arguments: None,

@@ -46,6 +46,7 @@ pub fn run(cli: &Cli, args: &Serve) -> Done {
             Provider::OpenAi => say!("gateway  OPENAI_BASE_URL=http://{address}/openai/v1"),
         }
     }
+    say!("mcp      http://{address}/mcp");
     for name in node.mcp.names() {
         say!("mcp      http://{address}/mcp/{name}");
     }

@@ -6,6 +6,8 @@ mod fault;
 mod key;
 mod lists;
 
+pub use events::{Wanted, page};
+
 use super::Node;
 use axum::Router;
 use axum::http::StatusCode;

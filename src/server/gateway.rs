@@ -24,7 +24,7 @@ mod telemetry;
 mod upstream;
 
 pub(in crate::server) use fault::Fault;
-pub use hooks::{routes as hook_routes, state as draft_state, tell};
+pub use hooks::{cut, routes as hook_routes, state as draft_state, tell};
 pub use telemetry::routes as telemetry_routes;
 pub use upstream::{KeyHeader, ProviderKey, Upstream, UpstreamError, checked_address};
 

@@ -14,6 +14,7 @@
 
 mod fault;
 mod headers;
+mod ledger;
 mod remote;
 mod session;
 mod sessions;
@@ -41,6 +42,7 @@ use tokio::sync::mpsc;
 pub fn routes() -> Router<Node> {
     let server = post(say).get(listen).delete(end);
     Router::new()
+        .route("/mcp", post(ledger::say))
         .route("/mcp/{server}", server)
         .layer(axum::middleware::from_fn(headers::only_own_origin))
 }

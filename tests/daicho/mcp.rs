@@ -1,6 +1,7 @@
 //! Official MCP servers behind `daicho mcp` and `/mcp/{server}`, called by the official clients.
 
 mod http;
+mod ledger;
 
 use crate::world::{Ledger, Server, cannot_run, has, run, walk};
 use serde_json::{Value, json};

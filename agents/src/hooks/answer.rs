@@ -39,10 +39,10 @@ pub(super) fn answer(event: HookEvent, verdict: HookVerdict, reason: &str) -> Va
 pub(super) fn plain(
     verdict: HookVerdict,
     reason: &str,
-    waits: Option<EventId>,
+    approval: Option<EventId>,
     arguments: Option<Value>,
 ) -> Value {
-    json!({ "verdict": verdict, "reason": reason, "approval": waits, "arguments": arguments })
+    json!({ "verdict": verdict, "reason": reason, "approval": approval, "arguments": arguments })
 }
 
 impl HookCall {
@@ -129,6 +129,14 @@ pub(super) fn denied(approval: EventId) -> String {
 
 pub(super) fn granted(approval: EventId) -> String {
     format!("granted as draft {approval}, this once")
+}
+
+pub(super) fn may_go(tool: &Label, asked: &Approval) -> String {
+    let (approval, until) = (asked.approval, asked.deadline);
+    format!(
+        "granted as draft {approval}: do exactly this use of {tool} once, before {until}, where \
+         daicho stands before the tool"
+    )
 }
 
 pub(super) fn no_form(id: EventId) -> String {

@@ -102,6 +102,11 @@ impl HookCall {
         Ok(HookCall { input, ..call })
     }
 
+    /// An agent asks for approval of a use beforehand; nothing is let go by that.
+    pub(super) fn asks_first(&self) -> bool {
+        self.client == Client::Mcp && self.event == HookEvent::PermissionRequest
+    }
+
     /// Must the client wait for a word before it goes on?
     pub fn is_decided(&self) -> bool {
         self.event.is_decided()

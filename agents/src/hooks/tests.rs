@@ -61,10 +61,14 @@ impl World {
     }
 
     fn decide(&self, body: &Value) -> Decided {
+        self.decide_of(Client::ClaudeCode, body)
+    }
+
+    fn decide_of(&self, client: Client, body: &Value) -> Decided {
         self.index.catch_up().unwrap();
         let body = Capture::new(body.to_string().into_bytes());
         let id = self.appender.new_id();
-        let call = HookCall::read(id, "dev".parse().unwrap(), Client::ClaudeCode, &body).unwrap();
+        let call = HookCall::read(id, "dev".parse().unwrap(), client, &body).unwrap();
         let seen = call.look(&body, &self.masker).unwrap();
         let terms = Terms {
             policy: Hash::ZERO,
@@ -445,4 +449,35 @@ fn what_is_no_call_of_a_hook_is_refused() {
         assert!(matches!(read(text), Some(HookError::Field(_))), "{text}");
     }
     assert!(read(r#"{"hook_event_name":"Stop"}"#).is_none());
+}
+
+#[test]
+fn who_asks_first_is_told_how_it_stands_and_nothing_is_let_go_by_that() {
+    let world = World::new();
+    let told = |event: &str| {
+        json!({ "hook_event_name": event, "tool_name": "mcp__mail__send",
+                "tool_input": { "to": "board" }, "tool_use_id": "use-1" })
+    };
+    let ask = || {
+        let decided = world.decide_of(Client::Mcp, &told("PermissionRequest"));
+        world.append(decided).unwrap()
+    };
+    let first = ask();
+    assert_eq!(first["verdict"], "draft");
+    assert_eq!(ask()["approval"], first["approval"]);
+    world.signed(Verdict::Approve);
+    // As often as it asks.
+    for _ in 0..2 {
+        let granted = ask();
+        assert_eq!(
+            (&granted["verdict"], &granted["approval"]),
+            (&json!("allow"), &first["approval"])
+        );
+    }
+    assert!(!world.kinds().contains(&"action.released"));
+    let goes = world.decide_of(Client::Mcp, &told("PreToolUse"));
+    assert_eq!(world.append(goes).unwrap()["verdict"], "allow");
+    assert!(world.kinds().contains(&"action.released"));
+    // Another client's event of that name asks for nothing.
+    assert_eq!(world.tell(&told("PermissionRequest")), json!({}));
 }

@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use ledger::query::{Filter, find};
 use ledger::{AppendError, Appender, Entry, Receipt, Submission};
+use schemars::JsonSchema;
 use schemas::Data;
 use serde::Deserialize;
 
@@ -88,19 +89,26 @@ pub(super) fn authorize(node: &Node, headers: &HeaderMap) -> Result<(), Fault> {
     ))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Wanted {
-    /// Kinds separated by commas.
+    /// Kinds separated by commas, as `tool.called,approval.granted`.
     kind: Option<String>,
+    /// As `agent:cfo` or `user:s001`.
     actor: Option<String>,
     session: Option<String>,
+    /// The retention class, as `operation`.
     class: Option<String>,
+    /// From this time on: RFC 3339, or a day (UTC).
     since: Option<String>,
+    /// Before this time.
     until: Option<String>,
+    /// From this position on.
     #[serde(default)]
     from: u64,
-    limit: Option<usize>,
+    /// How many at most.
+    pub limit: Option<usize>,
+    /// The newest first.
     #[serde(default)]
     newest: bool,
 }
@@ -169,6 +177,11 @@ pub async fn list(
     State(node): State<Node>,
     Query(wanted): Query<Wanted>,
 ) -> Result<Response, Fault> {
+    Ok(Json(page(node, wanted).await?).into_response())
+}
+
+/// The entries that are wanted, and from where on to ask for the next.
+pub async fn page(node: Node, wanted: Wanted) -> Result<serde_json::Value, Fault> {
     let filter = wanted.filter()?;
     let page = tokio::task::spawn_blocking(move || {
         let found = find(&node.reader, &node.views.positions, &filter)?;
@@ -185,7 +198,7 @@ pub async fn list(
         }))
     });
     match page.await {
-        Ok(page) => Ok(Json(page?).into_response()),
+        Ok(page) => Ok(page?),
         Err(_) => Err(Fault::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "the query did not end",

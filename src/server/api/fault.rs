@@ -30,6 +30,13 @@ impl Fault {
     }
 }
 
+/// For those who speak in another shape.
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}; {}", self.error, self.help)
+    }
+}
+
 impl IntoResponse for Fault {
     fn into_response(self) -> Response {
         (

@@ -76,6 +76,11 @@ pub async fn tell(node: Node, agent: Name, told: Value) -> Result<Value, String>
     answer.map_err(|fault| fault.told().1)
 }
 
+/// A text without what may never be kept.
+pub fn cut(node: &Node, text: &str) -> String {
+    node.gateway.rules.masker().cut(text).0
+}
+
 /// The state of a draft that this agent asked for.
 pub fn state(node: &Node, agent: &Name, approval: &str) -> Option<State> {
     let now = node.now();

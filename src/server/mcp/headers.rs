@@ -9,8 +9,8 @@ use axum::response::{IntoResponse, Response};
 pub const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 pub const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 
-/// Versions of this transport; without the header a client speaks the first.
-const VERSIONS: [&str; 3] = ["2025-03-26", "2025-06-18", "2025-11-25"];
+/// Versions of this transport, the newest last; without the header a client speaks the first.
+pub const VERSIONS: [&str; 3] = ["2025-03-26", "2025-06-18", "2025-11-25"];
 
 /// A page of another site must not speak for whoever looks at it (DNS rebinding): where a
 /// browser names an origin, it is this server's own.

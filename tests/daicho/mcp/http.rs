@@ -40,11 +40,11 @@ impl Drop for Remote {
     }
 }
 
-fn table(name: &str, settings: &str) -> String {
+pub fn table(name: &str, settings: &str) -> String {
     format!("\n[mcp.{name}]\n{settings}\n")
 }
 
-fn node(server: &str, arguments: &[&str]) -> String {
+pub fn node(server: &str, arguments: &[&str]) -> String {
     let path = server_path(server).display().to_string();
     let command = [&["node", &path][..], arguments].concat();
     format!("command = {}", json!(command))
@@ -54,16 +54,19 @@ const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":0,"method":"initialize","param
     "protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"test","version":"1"}}}"#;
 
 impl World {
-    fn over_http(&self, client: &str, calls: &Value, server: &str) -> Vec<(bool, String)> {
+    pub fn over_http(&self, client: &str, calls: &Value, path: &str) -> Vec<(bool, String)> {
         let mut command = self.caller(client, calls);
-        command.arg(self.server.url(&format!("/mcp/{server}")));
+        command.arg(self.server.url(path));
         seen(command)
     }
 
-    /// A request as this transport wants it, with this agent's token.
     fn post(&self, server: &str, body: &str) -> RequestBuilder {
-        let path = format!("/mcp/{server}");
-        let request = self.server.client.post(self.server.url(&path));
+        self.post_to(&format!("/mcp/{server}"), body)
+    }
+
+    /// A request as this transport wants it, with this agent's token.
+    pub fn post_to(&self, path: &str, body: &str) -> RequestBuilder {
+        let request = self.server.client.post(self.server.url(path));
         let request = request.bearer_auth(&self.token);
         let request = request.header("accept", "application/json, text/event-stream");
         let request = request.header("content-type", "application/json");
@@ -179,21 +182,21 @@ fn a_draft_over_http_runs_once_it_is_granted() {
     let write = |text: &str| json!([["write_file", { "path": target, "content": text }]]);
 
     let letter = write("山田太郎さんへ");
-    let held = world.over_http("node", &letter, "files");
+    let held = world.over_http("node", &letter, "/mcp/files");
     let approval = world.waiting().unwrap();
     assert!(held[0].0 && held[0].1.contains(&approval), "{held:?}");
     assert!(!Path::new(&target).exists());
     world.approve(&approval, &key);
     // Exactly what was granted, unmasked; and once.
-    let done = world.over_http("node", &letter, "files");
+    let done = world.over_http("node", &letter, "/mcp/files");
     assert!(!done[0].0, "{done:?}");
     assert_eq!(std::fs::read_to_string(&target).unwrap(), "山田太郎さんへ");
-    assert!(world.over_http("node", &letter, "files")[0].0);
+    assert!(world.over_http("node", &letter, "/mcp/files")[0].0);
 
     let other = write("別の知らせ");
     std::thread::scope(|scope| {
         let before = world.waiting();
-        let waits = scope.spawn(|| world.over_http("python", &other, "patient"));
+        let waits = scope.spawn(|| world.over_http("python", &other, "/mcp/patient"));
         wait_for("the draft", || world.waiting() != before);
         world.approve(&world.waiting().unwrap(), &key);
         let done = waits.join().unwrap();
@@ -318,7 +321,7 @@ fn a_server_that_dies_leaves_no_call_open_and_its_environment_is_bare() {
         ["variable", { "name": "CARGO_MANIFEST_DIR" }],
         ["variable", { "name": "PATH" }],
     ]);
-    let seen = world.over_http("python", &variables, "mortal");
+    let seen = world.over_http("python", &variables, "/mcp/mortal");
     assert_eq!((&*seen[0].1, &*seen[1].1), ("absent", "absent"), "{seen:?}");
     assert_ne!(seen[2].1, "absent");
 
