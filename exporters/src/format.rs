@@ -3,6 +3,7 @@
 //! A format is pure. The same entry under the same [`Form`] is the same bytes for ever, so
 //! that what is sent twice can be recognised as one.
 
+mod collector;
 mod fields;
 mod form;
 pub mod json;

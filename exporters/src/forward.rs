@@ -15,7 +15,11 @@
 //! **Files** say themselves how far they have come: nothing is written twice, and what a crash
 //! tore of a line is cut and written again, the same bytes.
 //!
-//! **Plain TCP and TLS** have no answers: after every break, graceful or not, the last
+//! **HTTP** is answered batch by batch. One that is refused for what it holds is halved until the
+//! entry is found; after three refusals that goes out reduced.
+//!
+//! **Plain TCP and TLS** have no answers, so the entry that breaks a receiver is looked for (see
+//! `suspect`) and goes out reduced too; after every break, graceful or not, the last
 //! `rewind_bytes` (16 MiB) and at least the last 30 seconds are sent again. They cannot promise
 //! that the receiver stored what it read: one that loses its own queue more than a window later
 //! loses it unseen; `ledger.checkpoint` entries, sent like any other, are how the SIEM finds
@@ -25,6 +29,7 @@ mod backoff;
 mod cursor;
 mod destination;
 mod replay;
+mod suspect;
 mod window;
 mod worker;
 
@@ -43,6 +48,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
+use suspect::Suspects;
 use window::Place;
 use worker::Worker;
 
@@ -176,7 +182,7 @@ impl Forwarder {
             shared: Arc::clone(&shared),
             furthest: start.position,
             connected_at: None,
-            breaks_at: (0, 0),
+            suspects: Suspects::new(),
             record,
         };
         let thread = thread::Builder::new()

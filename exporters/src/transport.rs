@@ -7,16 +7,21 @@
 //! that (a window that is sent again after every break) is [`crate::forward`]'s business; here
 //! a break is noticed as early as it can be: what a receiver says is read before every write.
 //!
-//! A file on this machine is a third way: what is in it and synced is there.
+//! A file on this machine is another way: what is in it and synced is there. So is a request
+//! over HTTP, whose answer covers all messages in it.
 //!
 //! There is no UDP, which loses without telling anyone, and no framing by line ends, which
 //! is one unescaped line feed away from a forged message.
 
 mod file;
 mod framed;
+mod http;
 mod relp;
 mod tcp;
 mod tls;
+
+pub use http::{Collector, Endpoint, Url};
+pub use tls::Fingerprint;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,6 +33,7 @@ use std::time::Duration;
 pub enum Route {
     Peer(Peer),
     Files(Files),
+    Endpoint(Endpoint),
 }
 
 /// Where a receiver is and how it is spoken to.
@@ -68,6 +74,8 @@ pub struct Tls {
     pub authority: Option<PathBuf>,
     /// The name in the receiver's certificate, where it is not the host's.
     pub server_name: Option<String>,
+    /// The one certificate that the receiver may show: then neither authority nor name is asked.
+    pub fingerprint: Option<Fingerprint>,
     /// PEM files of our own certificate chain and its key.
     pub client: Option<(PathBuf, PathBuf)>,
 }
@@ -104,8 +112,18 @@ pub trait Connection: Send {
     /// the protocol has no place for.
     fn listen(&mut self) -> Result<(), TransportError>;
 
+    /// The same, for as long as it has `patience` at least: time to hang up on what was sent.
+    fn linger(&mut self, _patience: Duration) -> Result<(), TransportError> {
+        self.listen()
+    }
+
     /// How many messages at most are worth framing for one `send`.
     fn batch(&self) -> usize;
+
+    /// After how many bytes they are sent.
+    fn batch_bytes(&self) -> usize {
+        64 << 10
+    }
 
     /// How many of this connection's messages the receiver has answered for, from the first
     /// on without a hole; `None` where the protocol has no answers. Holds after a fault too.
@@ -171,7 +189,7 @@ pub enum TransportError {
     )]
     ServerName(String),
     #[error(
-        "{to}: the receiver's certificate is not accepted for {name} ({reason}); check ca_file and server_name"
+        "{to}: the receiver's certificate is not accepted for {name} ({reason}); check ca_file and server_name, or server_fingerprint"
     )]
     Untrusted {
         to: String,
@@ -197,9 +215,38 @@ pub enum TransportError {
         path: PathBuf,
         source: std::io::Error,
     },
+    #[error("{to}: the receiver takes this entry never ({answer}); its own log says why")]
+    Unfit {
+        to: String,
+        too_large: bool,
+        answer: String,
+    },
+    #[error("{to}: the receiver lets nobody in with this token ({answer}); check token_file")]
+    Forbidden { to: String, answer: String },
+    #[error("{to}: the receiver is busy ({answer})")]
+    Busy {
+        to: String,
+        answer: String,
+        retry_after: Option<std::time::Duration>,
+    },
+    #[error("{to}: no answer of such an endpoint ({reason}); check url and transport")]
+    NotHttp { to: String, reason: String },
     /// The forwarder is being stopped; no fault.
     #[error("stopped")]
     Stopped,
+}
+
+impl TransportError {
+    /// Whether what was being sent may have arrived before this.
+    pub fn comes_late(&self) -> bool {
+        matches!(
+            self,
+            TransportError::Broken { .. }
+                | TransportError::Closed { .. }
+                | TransportError::Unanswered { .. }
+                | TransportError::NotHttp { .. }
+        )
+    }
 }
 
 /// How long a dead peer may go unnoticed. Without it a firewall that forgot the connection
@@ -223,6 +270,7 @@ impl Route {
         match self {
             Route::Peer(peer) => peer.connect(stop),
             Route::Files(files) => Ok(Box::new(file::Writer::open(files, epoch)?)),
+            Route::Endpoint(endpoint) => Ok(Box::new(http::Http::open(endpoint, stop)?)),
         }
     }
 
@@ -240,14 +288,24 @@ impl Route {
         match &mut route {
             Route::Peer(peer) => {
                 if let Some(tls) = &mut peer.tls {
-                    tls.authority = tls.authority.as_ref().map(|file| dir.join(file));
-                    let client = tls.client.as_ref();
-                    tls.client = client.map(|(chain, key)| (dir.join(chain), dir.join(key)));
+                    tls.place_under(dir);
                 }
             }
             Route::Files(files) => files.directory = dir.join(&files.directory),
+            Route::Endpoint(endpoint) => {
+                endpoint.tls.place_under(dir);
+                endpoint.token = endpoint.token.as_ref().map(|file| dir.join(file));
+            }
         }
         route
+    }
+}
+
+impl Tls {
+    fn place_under(&mut self, dir: &Path) {
+        self.authority = self.authority.as_ref().map(|file| dir.join(file));
+        let client = self.client.as_ref();
+        self.client = client.map(|(chain, key)| (dir.join(chain), dir.join(key)));
     }
 }
 

@@ -252,3 +252,39 @@ fn a_file_that_is_not_there_is_named() {
     );
     drop(listener);
 }
+
+#[test]
+fn a_pinned_certificate_needs_neither_authority_nor_name() {
+    let authority = Authority::new();
+    let identity = authority.issue("receiver.example");
+    let Some(rsyslog) = Rsyslog::start(Some(TlsSide {
+        driver: "ossl",
+        ca: &authority.certificate(),
+        certificate: &identity.certificate,
+        key: &identity.key,
+        permitted_peer: None,
+    })) else {
+        return;
+    };
+    let shown = std::process::Command::new("openssl")
+        .args(["x509", "-noout", "-fingerprint", "-sha256", "-in"])
+        .arg(&identity.certificate)
+        .output()
+        .expect("openssl runs");
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    let fingerprint = format!("sha-256:{}", shown.trim().split_once('=').unwrap().1);
+    let pinned = |fingerprint: &str| {
+        destination(&format!(
+            "transport = 'tls'\nhost = '127.0.0.1'\nport = {}\nserver_fingerprint = '{fingerprint}'",
+            rsyslog.port
+        ))
+    };
+    let ledger = Ledger::with(10);
+    let other = format!("sha-256:{}", ["AB"; 32].join(":"));
+    let forwarder = ledger.follow(pinned(&other));
+    let status = wait_for_error(&forwarder, &format!("not the pinned one but {fingerprint}"));
+    assert_eq!((status.sent, rsyslog.count()), (0, 0));
+    drop(forwarder);
+    let _forwarder = ledger.follow(pinned(&fingerprint));
+    rsyslog.all_up_to(10);
+}

@@ -1,5 +1,5 @@
 use super::rfc5424::Header;
-use super::{EntryView, Withhold, fields, json, ocsf};
+use super::{EntryView, Withhold, collector, fields, json, ocsf};
 use schemas::Hash;
 use serde::Deserialize;
 use serde_json::Value;
@@ -62,10 +62,19 @@ pub enum FormError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Form {
     format: Format,
-    /// The syslog message around it, with its largest size; none where a file's line or a
-    /// request holds it.
-    syslog: Option<(Header, usize)>,
+    around: Around,
     withhold: Withhold,
+}
+
+/// What stands around an entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Around {
+    /// Nothing: a file's line or a request holds it.
+    Line,
+    /// A syslog message of at most so many octets.
+    Syslog(Header, usize),
+    /// An event of Splunk's HTTP Event Collector.
+    Collector(collector::Event),
 }
 
 impl Form {
@@ -75,7 +84,7 @@ impl Form {
             false => Err(FormError::MaxOctets(max_octets)),
             true => Ok(Form {
                 format,
-                syslog: Some((header, max_octets)),
+                around: Around::Syslog(header, max_octets),
                 withhold: Withhold::default(),
             }),
         }
@@ -85,7 +94,16 @@ impl Form {
     pub fn line(format: Format) -> Form {
         Form {
             format,
-            syslog: None,
+            around: Around::Line,
+            withhold: Withhold::default(),
+        }
+    }
+
+    /// An event of Splunk's collector, of any length.
+    pub fn collector(format: Format, host: Option<String>) -> Form {
+        Form {
+            format,
+            around: Around::Collector(collector::Event { host }),
             withhold: Withhold::default(),
         }
     }
@@ -100,7 +118,10 @@ impl Form {
     }
 
     pub fn header(&self) -> Option<&Header> {
-        self.syslog.as_ref().map(|(header, _)| header)
+        match &self.around {
+            Around::Syslog(header, _) => Some(header),
+            Around::Line | Around::Collector(_) => None,
+        }
     }
 
     /// Whether messages about this log can always be made to fit.
@@ -111,12 +132,21 @@ impl Form {
     /// A name for these bytes' shape: when it changes, so does the epoch.
     pub fn digest(&self) -> Hash {
         let mut digest = Sha256::new();
-        if let Some((header, max_octets)) = &self.syslog {
-            digest.update(b"daicho/rfc5424/v1\n");
-            let (host, number) = (header.host(), header.enterprise_number());
-            digest.update(format!("{host}\n{number}\n{max_octets}\n"));
+        let mut syslog = false;
+        match &self.around {
+            Around::Line => {}
+            Around::Syslog(header, max_octets) => {
+                digest.update(b"daicho/rfc5424/v1\n");
+                let (host, number) = (header.host(), header.enterprise_number());
+                digest.update(format!("{host}\n{number}\n{max_octets}\n"));
+                syslog = true;
+            }
+            Around::Collector(event) => {
+                let host = event.host.as_deref().unwrap_or("-");
+                digest.update(format!("daicho/collector/v1\n{host}\n"));
+            }
         }
-        if self.syslog.is_none() || self.format != Format::Json {
+        if !syslog || self.format != Format::Json {
             digest.update(format!("daicho/{}/v1\n", self.format.word()));
         }
         for path in self.withhold.paths() {
@@ -128,8 +158,10 @@ impl Form {
     /// One message, without framing. Never longer than `max_octets`; for no entry nothing.
     pub fn message(&self, entry: &EntryView, epoch: u64) -> Vec<u8> {
         let (told, withheld) = self.told(entry, false);
-        let Some((header, max_octets)) = &self.syslog else {
-            return told.into_owned().into_bytes();
+        let (header, max_octets) = match &self.around {
+            Around::Line => return told.into_owned().into_bytes(),
+            Around::Collector(event) => return event.around(entry, self.format, &told),
+            Around::Syslog(header, max_octets) => (header, max_octets),
         };
         let message = header.message(entry, epoch, (self.format, &told, withheld));
         match message.len() <= *max_octets {
@@ -141,8 +173,10 @@ impl Form {
     /// The message without `data` and `content`, for a receiver that cannot take them.
     pub fn reduced(&self, entry: &EntryView, epoch: u64) -> Vec<u8> {
         let (told, _) = self.told(entry, true);
-        let Some((header, max_octets)) = &self.syslog else {
-            return told.into_owned().into_bytes();
+        let (header, max_octets) = match &self.around {
+            Around::Line => return told.into_owned().into_bytes(),
+            Around::Collector(event) => return event.around(entry, self.format, &told),
+            Around::Syslog(header, max_octets) => (header, max_octets),
         };
         let message = header.message(entry, epoch, (self.format, &told, true));
         if message.len() <= *max_octets {
@@ -184,7 +218,7 @@ impl Form {
 
     /// MSG of a syslog message stays within ASCII, for receivers that rewrite the rest.
     fn as_json<'a>(&self, entry: &EntryView, body: Cow<'a, str>, reduced: bool) -> Cow<'a, str> {
-        match (&self.syslog, body) {
+        match (self.header(), body) {
             (None, body) => Cow::Owned(json::line(entry, &body, reduced)),
             (Some(_), Cow::Borrowed(body)) => json::ascii(body),
             (Some(_), Cow::Owned(body)) => Cow::Owned(json::ascii(&body).into_owned()),

@@ -39,6 +39,7 @@ pub const MIN_FILE_BYTES: u64 = 1 << 20;
 /// port = 6514
 /// ca_file = "pki/hq-ca.pem"            # absent: the public authorities
 /// server_name = "siem.example.co.jp"   # absent: host
+/// server_fingerprint = "sha-256:AB:…"  # the one certificate, instead of authority and name
 /// client_certificate_file = "pki/ledger.pem"
 /// client_key_file = "pki/ledger.key"
 /// format = "json"                      # what MSG holds; or "ocsf", "cef", "leef"
@@ -54,6 +55,12 @@ pub const MIN_FILE_BYTES: u64 = 1 << 20;
 /// directory = "export/shipper"
 /// file_bytes = 67108864                # then the next file begins
 /// format = "json"                      # one a line; or "ocsf", "cef", "leef", "rfc5424"
+/// ```
+/// name = "splunk"
+/// transport = "splunk-hec"             # or "http": lines to any endpoint
+/// url = "https://splunk.example.co.jp:8088"
+/// token_file = "keys/hec.token"
+/// acks = true                          # wait until it is indexed
 /// ```
 /// Files are relative to the data directory.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -73,11 +80,15 @@ pub enum DestinationError {
     )]
     Udp(Name),
     #[error(
-        "destination {0}: transport must be \"relp-tls\", \"relp\", \"tls\", \"tcp\" or \"file\""
+        "destination {0}: transport must be \"relp-tls\", \"relp\", \"tls\", \"tcp\", \"file\", \"splunk-hec\" or \"http\""
     )]
     Transport(Name),
     #[error("destination {0}: {1} is for {2}; set that, or leave it out")]
     Stray(Name, &'static str, &'static str),
+    #[error(
+        "destination {0}: url must be http or https with a host, without name and password (the token has a file)"
+    )]
+    Url(Name),
     #[error("destination {0}: {1} is missing")]
     Missing(Name, &'static str),
     #[error(
@@ -90,6 +101,10 @@ pub enum DestinationError {
         "destination {0}: client_certificate_file and client_key_file belong together; give both or neither"
     )]
     HalfAClient(Name),
+    #[error(
+        "destination {0}: server_fingerprint must be sha-256: and 32 pairs of hex digits with colons between, as `openssl x509 -fingerprint -sha256` prints them"
+    )]
+    Fingerprint(Name),
     #[error("destination {0}: host must be a name or an address, and port not 0")]
     Host(Name),
     #[error(
@@ -173,6 +188,34 @@ mod tests {
     }
 
     #[test]
+    fn an_endpoint_is_a_url_and_a_token() {
+        let http = |more: &str| -> Result<Destination, String> {
+            toml::from_str(&format!("name = 'hq'\n{more}")).map_err(|e| e.message().to_owned())
+        };
+        let splunk =
+            "transport = 'splunk-hec'\ntoken_file = 't'\nurl = 'https://siem.example:8088'";
+        let Route::Endpoint(endpoint) = http(splunk).expect("sound").route(Path::new("/data"))
+        else {
+            panic!("an endpoint");
+        };
+        assert_eq!(endpoint.url.path(), "/services/collector/event");
+        assert_eq!(endpoint.token, Some("/data/t".into()));
+        let faults: Vec<_> = [
+            "transport = 'splunk-hec'\nurl = 'https://siem.example'",
+            "transport = 'http'",
+            "transport = 'http'\nurl = 'ftp://siem.example'",
+            "transport = 'http'\nurl = 'https://me:secret@siem.example'",
+            "transport = 'http'\nurl = 'http://siem.example'\nca_file = 'ca.pem'",
+            "transport = 'http'\nurl = 'http://siem.example'\nacks = true",
+            "transport = 'http'\nurl = 'http://siem.example'\nformat = 'rfc5424'",
+        ]
+        .into_iter()
+        .map(|more| http(more).expect_err("refused"))
+        .collect();
+        insta::assert_snapshot!(faults.join("\n"));
+    }
+
+    #[test]
     fn udp_is_refused_with_its_reason() {
         insta::assert_snapshot!(read("transport = 'udp'\nport = 514").expect_err("refused"));
     }
@@ -193,7 +236,11 @@ mod tests {
             "transport = 'relp'\nport = 2514\nwindow = 0",
             "transport = 'tls'\nport = 6514\nwindow = 128",
             "transport = 'http'\nport = 80",
+            "transport = 'smoke'",
+            "transport = 'tcp'\nport = 514\nurl = 'https://siem.example/'",
             "transport = 'tls'",
+            "transport = 'tls'\nport = 6514\nserver_fingerprint = 'sha-1:AB'",
+            "transport = 'relp'\nport = 2514\nserver_fingerprint = 'sha-1:AB'",
             "transport = 'tcp'\nport = 514\nformat = 'xml'",
             "transport = 'tcp'\nport = 514\ndirectory = 'x'",
             "transport = 'tcp'\nport = 514\nwithhold = ['data.tag']",

@@ -3,7 +3,6 @@
 
 use super::Destination;
 use super::cursor::{CursorError, epoch_under};
-use super::worker::BATCH_BYTES;
 use crate::format::{EntryView, FormError};
 use crate::transport::TransportError;
 use ledger::{ReadError, Reader};
@@ -90,7 +89,7 @@ pub fn replay(
         let message = form.message(&EntryView::of(chain, &entry), epoch);
         connection.frame(&message, &mut frames);
         framed += 1;
-        let full = frames.len() >= BATCH_BYTES || framed >= connection.batch();
+        let full = frames.len() >= connection.batch_bytes() || framed >= connection.batch();
         if full || entry.seq() == last {
             let handed = connection.send(&frames).and_then(|()| connection.listen());
             handed.map_err(|fault| broken(fault, sent, connection.answered()))?;

@@ -2,6 +2,7 @@
 
 use super::backoff::Backoff;
 use super::cursor::Cursor;
+use super::suspect::{MOMENT, Suspects};
 use super::window::{Place, Window};
 use super::{Destination, Record, Shared};
 use crate::format::EntryView;
@@ -9,12 +10,10 @@ use crate::transport::{Connection, Route, TransportError};
 use ledger::{ReadError, Reader};
 use schemas::kinds::ledger::{DegradedReason, ExportDegraded};
 use std::error::Error;
+use std::ops::Range;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
-
-/// Frames handed to the kernel at once; a mark of the window is this coarse.
-pub(super) const BATCH_BYTES: usize = 64 << 10;
 
 /// How long an idle connection goes without a look at its read side and at the stop flag.
 const TICK: Duration = Duration::from_millis(200);
@@ -22,8 +21,8 @@ const TICK: Duration = Duration::from_millis(200);
 /// A connection that lived this long was a good one: the next attempt comes soon.
 const STEADY: Duration = Duration::from_secs(10);
 
-/// A receiver that breaks the connection this often at one entry cannot take it as it is.
-const BREAKS: u32 = 3;
+/// A receiver that is busy may ask for so much patience, and no more.
+const LONGEST_ASKED: Duration = Duration::from_secs(300);
 
 /// What ended one connection.
 #[derive(Debug, thiserror::Error)]
@@ -49,8 +48,7 @@ pub(super) struct Worker {
     /// Entries below have been sent once since the start.
     pub furthest: u64,
     pub connected_at: Option<Instant>,
-    /// The entry at which connections break, and how many of them did one after another.
-    pub breaks_at: (u64, u32),
+    pub suspects: Suspects,
     pub record: Record,
 }
 
@@ -59,6 +57,8 @@ struct Sent {
     /// The connection's first entry, and the one after its last.
     first: u64,
     next: u64,
+    /// The newest batch.
+    batch: Range<u64>,
     window: Window,
 }
 
@@ -67,15 +67,19 @@ impl Worker {
         let mut backoff = Backoff::new();
         while !self.shared.stopped() {
             self.connected_at = None;
+            let before = self.cursor.place();
             let Err(fault) = self.connect_and_follow() else {
                 break;
             };
             self.note(&fault);
             self.rewind();
-            if self.connected_at.is_some_and(|at| at.elapsed() >= STEADY) {
+            // One that takes something between its breaks is worth another attempt soon; so is
+            // one that is only tried out.
+            let steady = self.connected_at.is_some_and(|at| at.elapsed() >= STEADY);
+            if steady || self.cursor.place() != before || self.suspects.are_sought() {
                 backoff.reset();
             }
-            self.sleep(backoff.delay());
+            self.sleep(backoff.delay().max(asked_for(&fault)));
         }
         self.shared.status().connected = false;
         if let Err(fault) = self.cursor.flush(Instant::now()) {
@@ -101,6 +105,7 @@ impl Worker {
         let mut sent = Sent {
             first,
             next: first,
+            batch: first..first,
             window: Window::new(self.destination.rewind_bytes()),
         };
         let ended = self.follow(connection.as_mut(), &mut sent);
@@ -117,10 +122,22 @@ impl Worker {
         if stopped {
             return Ok(());
         }
-        if let Err(Fault::Transport(fault)) = &ended
-            && connection.blames(fault)
+        let Err(Fault::Transport(fault)) = &ended else {
+            return ended;
+        };
+        if connection.blames(fault) {
+            let reason = match fault {
+                TransportError::Unfit {
+                    too_large: true, ..
+                } => DegradedReason::TooLarge,
+                _ => DegradedReason::Refused,
+            };
+            self.count_break(&sent, reason);
+        } else if connection.answered().is_none()
+            && !sent.batch.is_empty()
+            && let Some(seq) = self.suspects.broke_behind(sent.batch.clone())
         {
-            self.count_break(&sent);
+            self.degrade(seq, DegradedReason::Refused);
         }
         ended
     }
@@ -153,6 +170,7 @@ impl Worker {
 
     fn advance(&mut self, place: Place) {
         self.cursor.advance(place);
+        self.suspects.forget_below(place.position);
         self.shared.status().confirmed = place.position;
     }
 
@@ -164,27 +182,43 @@ impl Worker {
             connection.listen()?;
             self.confirm(connection, sent);
             let size = reader.wait_beyond(sent.next, TICK);
+            if size == sent.next {
+                // Nothing came for a while, and the receiver has not hung up on what was before.
+                connection.listen()?;
+                self.suspects.at_peace();
+            }
             for entry in reader.entries(sent.next..size) {
                 let entry = entry?;
                 let view = EntryView::of(&self.chain, &entry);
                 let (form, epoch) = (self.destination.form(), self.cursor.epoch());
-                let message = match self.breaks_at {
-                    (seq, BREAKS..) if seq == entry.seq() => form.reduced(&view, epoch),
-                    _ => form.message(&view, epoch),
+                let message = match self.suspects.is_reduced(entry.seq()) {
+                    true => form.reduced(&view, epoch),
+                    false => form.message(&view, epoch),
                 };
                 connection.frame(&message, &mut batch.frames);
                 batch.entries += 1;
                 sent.next = entry.seq() + 1;
-                let full =
-                    batch.frames.len() >= BATCH_BYTES || batch.entries >= connection.batch() as u64;
+                let full = batch.frames.len() >= connection.batch_bytes()
+                    || batch.entries >= connection.batch() as u64
+                    || self.suspects.parts(entry.seq());
                 if full || sent.next == size {
                     let end = Place {
                         position: sent.next,
                         leaf: entry.leaf(),
                     };
-                    connection.send(&batch.frames)?;
+                    if let Err(fault) = connection.send(&batch.frames) {
+                        if fault.comes_late() {
+                            // It may be there all the same: the next time is once more.
+                            self.furthest = self.furthest.max(sent.next);
+                        }
+                        return Err(fault.into());
+                    }
                     sent.window.wrote(batch.frames.len(), end, Instant::now());
+                    sent.batch = sent.next - batch.entries..sent.next;
                     self.count(&batch, end);
+                    if self.suspects.waits(sent.next) {
+                        connection.linger(MOMENT)?;
+                    }
                     self.confirm(connection, sent);
                     batch.clear();
                     if self.shared.stopped() {
@@ -233,25 +267,24 @@ impl Worker {
 
     /// A receiver that answers shows at which entry it breaks. When it does so again and
     /// again the entry goes out reduced: not passed over, and nothing waits behind it.
-    fn count_break(&mut self, sent: &Sent) {
+    fn count_break(&mut self, sent: &Sent, reason: DegradedReason) {
         let at = self.cursor.place().position;
         if at >= sent.next {
             return;
         }
-        let before = match self.breaks_at {
-            (seq, breaks) if seq == at => breaks,
-            _ => 0,
-        };
-        self.breaks_at = (at, before.saturating_add(1));
-        if self.breaks_at.1 == BREAKS {
-            let name = self.destination.name();
-            tracing::warn!(destination = %name, seq = at, "the receiver breaks at this entry: it is sent reduced");
-            (self.record)(ExportDegraded {
-                destination: name.clone(),
-                position: at,
-                reason: DegradedReason::Refused,
-            });
+        if self.suspects.broke_at(at) {
+            self.degrade(at, reason);
         }
+    }
+
+    fn degrade(&self, seq: u64, reason: DegradedReason) {
+        let name = self.destination.name();
+        tracing::warn!(destination = %name, seq, "the receiver breaks at this entry: it is sent reduced");
+        (self.record)(ExportDegraded {
+            destination: name.clone(),
+            position: seq,
+            reason,
+        });
     }
 
     /// Nothing of the window is known to have arrived: it is sent again.
@@ -289,6 +322,15 @@ impl Batch {
         self.frames.clear();
         self.entries = 0;
     }
+}
+
+/// How long a receiver wants to be left alone.
+fn asked_for(fault: &Fault) -> Duration {
+    let asked = match fault {
+        Fault::Transport(TransportError::Busy { retry_after, .. }) => *retry_after,
+        _ => None,
+    };
+    asked.unwrap_or_default().min(LONGEST_ASKED)
 }
 
 fn with_causes(fault: &dyn Error) -> String {

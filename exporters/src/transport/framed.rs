@@ -6,6 +6,7 @@
 //! The receiver never says a word.
 
 use super::{Connection, TransportError, Wire};
+use std::time::Duration;
 
 pub(super) struct Framed {
     wire: Box<dyn Wire>,
@@ -31,14 +32,11 @@ impl Connection for Framed {
     }
 
     fn listen(&mut self) -> Result<(), TransportError> {
-        self.wire.hear(None)?;
-        match self.wire.heard().len() {
-            0 => Ok(()),
-            bytes => Err(TransportError::Spoke {
-                to: self.wire.to().to_owned(),
-                bytes,
-            }),
-        }
+        self.hear(None)
+    }
+
+    fn linger(&mut self, patience: Duration) -> Result<(), TransportError> {
+        self.hear(Some(patience))
     }
 
     fn batch(&self) -> usize {
@@ -51,5 +49,18 @@ impl Connection for Framed {
 
     fn close(&mut self) {
         self.wire.close();
+    }
+}
+
+impl Framed {
+    fn hear(&mut self, patience: Option<Duration>) -> Result<(), TransportError> {
+        self.wire.hear(patience)?;
+        match self.wire.heard().len() {
+            0 => Ok(()),
+            bytes => Err(TransportError::Spoke {
+                to: self.wire.to().to_owned(),
+                bytes,
+            }),
+        }
     }
 }

@@ -1,11 +1,17 @@
-//! TLS as RFC 5425 wants it: the sender is the client; path and name are checked.
+//! TLS as RFC 5425 wants it: the sender is the client; path and name are checked, or the
+//! certificate is the one that was agreed on.
+
+mod pinned;
+
+pub use pinned::Fingerprint;
 
 use super::tcp::{Socket, is_pause};
 use super::{CONNECT_TIMEOUT, TICK, Tls, TransportError, Wire};
+use pinned::Pinned;
 use rustls::client::Resumption;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore};
+use rustls::{CertificateError, ClientConfig, ClientConnection, RootCertStore};
 use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::path::Path;
@@ -142,7 +148,11 @@ impl TlsConnection {
 
     fn blame(&self, fault: rustls::Error) -> TransportError {
         let to = self.socket.to.clone();
-        let reason = fault.to_string();
+        let reason = match &fault {
+            // What is ours to say, without how it is wrapped.
+            rustls::Error::InvalidCertificate(CertificateError::Other(ours)) => ours.0.to_string(),
+            fault => fault.to_string(),
+        };
         match fault {
             rustls::Error::InvalidCertificate(_) => TransportError::Untrusted {
                 to,
@@ -192,12 +202,17 @@ impl Wire for TlsConnection {
 
 /// Made anew for every connection: files are re-read, and no resumed session can keep an
 /// old certificate alive.
-fn configured(tls: &Tls) -> Result<ClientConfig, TransportError> {
+pub(super) fn configured(tls: &Tls) -> Result<ClientConfig, TransportError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
-        .expect("the provider has suites for TLS 1.2 and 1.3")
-        .with_root_certificates(authorities(tls.authority.as_deref())?);
+        .expect("the provider has suites for TLS 1.2 and 1.3");
+    let builder = match tls.fingerprint {
+        None => builder.with_root_certificates(authorities(tls.authority.as_deref())?),
+        Some(fingerprint) => builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Pinned::to(fingerprint, &provider))),
+    };
     let mut config = match &tls.client {
         None => builder.with_no_client_auth(),
         Some((chain_file, key_file)) => {

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::format::rfc5424::{DOCUMENTATION_ENTERPRISE_NUMBER, Header};
 use crate::format::{DEFAULT_MAX_OCTETS, Form, Format, Withhold};
-use crate::transport::{Files, Peer, Protocol, Route, Tls};
+use crate::transport::{Collector, Endpoint, Files, Peer, Protocol, Route, Tls, Url};
 use schemas::Name;
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -21,10 +21,14 @@ pub(super) struct Written {
     port: Option<u16>,
     ca_file: Option<PathBuf>,
     server_name: Option<String>,
+    server_fingerprint: Option<String>,
     client_certificate_file: Option<PathBuf>,
     client_key_file: Option<PathBuf>,
     directory: Option<PathBuf>,
     file_bytes: Option<u64>,
+    url: Option<String>,
+    token_file: Option<PathBuf>,
+    acks: Option<bool>,
     format: Option<String>,
     #[serde(default)]
     withhold: Vec<String>,
@@ -35,11 +39,16 @@ pub(super) struct Written {
     rewind_bytes: Option<u64>,
 }
 
+/// Where an authority belongs.
+const PATH: &str = "a receiver without server_fingerprint, which is known by that alone";
+
 /// What `transport` says.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Transport {
     Peer { secured: bool, answers: bool },
     File,
+    Http,
+    Splunk,
 }
 
 impl TryFrom<Written> for Destination {
@@ -59,6 +68,11 @@ impl TryFrom<Written> for Destination {
         let route = match transport {
             Transport::Peer { secured, answers } => written.peer(secured, answers)?,
             Transport::File => written.files()?,
+            Transport::Http => written.endpoint(None)?,
+            Transport::Splunk => {
+                let acks = written.acks.unwrap_or(false);
+                written.endpoint(Some(Collector { acks }))?
+            }
         };
         Ok(Destination {
             name,
@@ -78,6 +92,8 @@ impl Written {
             "tls" => peer(true, false),
             "tcp" => peer(false, false),
             "file" => Ok(Transport::File),
+            "http" => Ok(Transport::Http),
+            "splunk-hec" => Ok(Transport::Splunk),
             "udp" => Err(DestinationError::Udp(self.name.clone())),
             _ => Err(DestinationError::Transport(self.name.clone())),
         }
@@ -86,23 +102,37 @@ impl Written {
     /// A field that this transport has no use for, and where it belongs. Someone who names a
     /// certificate believes that the connection is protected.
     fn stray(&self, transport: Transport) -> Option<(&'static str, &'static str)> {
-        const SECURED: &str = "transport = \"tls\" or \"relp-tls\"";
+        const SECURED: &str = "a receiver over TLS";
+        const NAMED: &str = "transport = \"tls\" or \"relp-tls\"";
+        const HTTP: &str = "transport = \"splunk-hec\" or \"http\"";
+        const SPLUNK: &str = "transport = \"splunk-hec\"";
         const ANSWERS: &str = "transport = \"relp-tls\" or \"relp\"";
         const SILENT: &str = "transport = \"tls\" or \"tcp\"";
         const FILE: &str = "transport = \"file\"";
-        const PEER: &str = "a receiver over the network";
+        const PEER: &str = "syslog over the network";
         const SYSLOG: &str = "syslog messages (with transport = \"file\": format = \"rfc5424\")";
-        let (peer, secured, answers) = match transport {
+        let (peer, named, answers) = match transport {
             Transport::Peer { secured, answers } => (true, secured, answers),
-            Transport::File => (false, false, false),
+            _ => (false, false, false),
         };
-        let syslog = peer || self.format.as_deref() == Some("rfc5424");
+        let file = transport == Transport::File;
+        let splunk = transport == Transport::Splunk;
+        let http = splunk || transport == Transport::Http;
+        let https = http
+            && self
+                .url
+                .as_deref()
+                .is_some_and(|url| url.starts_with("https:"));
+        let secured = named || https;
+        let pinned = self.server_fingerprint.is_some();
+        let syslog = peer || (file && self.format.as_deref() == Some("rfc5424"));
         let client = self.client_certificate_file.is_some() || self.client_key_file.is_some();
         let fields = [
             (self.host.is_some(), peer, "host", PEER),
             (self.port.is_some(), peer, "port", PEER),
             (self.ca_file.is_some(), secured, "ca_file", SECURED),
-            (self.server_name.is_some(), secured, "server_name", SECURED),
+            (self.server_name.is_some(), named, "server_name", NAMED),
+            (pinned, secured, "server_fingerprint", SECURED),
             (client, secured, "client_certificate_file", SECURED),
             (self.window.is_some(), answers, "window", ANSWERS),
             (
@@ -111,9 +141,17 @@ impl Written {
                 "rewind_bytes",
                 SILENT,
             ),
-            (self.directory.is_some(), !peer, "directory", FILE),
-            (self.file_bytes.is_some(), !peer, "file_bytes", FILE),
-            (self.hostname.is_some(), syslog, "hostname", SYSLOG),
+            (self.directory.is_some(), file, "directory", FILE),
+            (self.file_bytes.is_some(), file, "file_bytes", FILE),
+            (self.url.is_some(), http, "url", HTTP),
+            (self.token_file.is_some(), http, "token_file", HTTP),
+            (self.acks.is_some(), splunk, "acks", SPLUNK),
+            (
+                self.hostname.is_some(),
+                syslog || splunk,
+                "hostname",
+                SYSLOG,
+            ),
             (
                 self.enterprise_number.is_some(),
                 syslog,
@@ -131,15 +169,19 @@ impl Written {
     fn form(&self, transport: Transport) -> Result<Form, DestinationError> {
         let name = || self.name.clone();
         let file = transport == Transport::File;
+        let peer = matches!(transport, Transport::Peer { .. });
         let (format, syslog) = match self.format.as_deref() {
-            None | Some("json") => (Format::Json, !file),
-            Some("ocsf") => (Format::Ocsf, !file),
-            Some("cef") => (Format::Cef, !file),
-            Some("leef") => (Format::Leef, !file),
+            None | Some("json") => (Format::Json, peer),
+            Some("ocsf") => (Format::Ocsf, peer),
+            Some("cef") => (Format::Cef, peer),
+            Some("leef") => (Format::Leef, peer),
             Some("rfc5424") if file => (Format::Json, true),
             Some(_) => return Err(DestinationError::Format(name())),
         };
         let form = match syslog {
+            false if transport == Transport::Splunk => {
+                Ok(Form::collector(format, self.hostname.clone()))
+            }
             false => Ok(Form::line(format)),
             true => {
                 let number = self.enterprise_number;
@@ -155,18 +197,60 @@ impl Written {
         Ok(form.withholding(withhold))
     }
 
-    fn peer(self, secured: bool, answers: bool) -> Result<Route, DestinationError> {
-        let name = self.name;
-        let client = match (self.client_certificate_file, self.client_key_file) {
-            (Some(chain), Some(key)) => Some((chain, key)),
+    fn tls(&self) -> Result<Tls, DestinationError> {
+        let client = match (&self.client_certificate_file, &self.client_key_file) {
+            (Some(chain), Some(key)) => Some((chain.clone(), key.clone())),
             (None, None) => None,
-            _ => return Err(DestinationError::HalfAClient(name)),
+            _ => return Err(DestinationError::HalfAClient(self.name.clone())),
         };
-        let tls = secured.then_some(Tls {
-            authority: self.ca_file,
-            server_name: self.server_name,
+        let fingerprint = match &self.server_fingerprint {
+            None => None,
+            Some(text) => Some(
+                text.parse()
+                    .map_err(|()| DestinationError::Fingerprint(self.name.clone()))?,
+            ),
+        };
+        if fingerprint.is_some() && self.ca_file.is_some() {
+            return Err(DestinationError::Stray(self.name.clone(), "ca_file", PATH));
+        }
+        Ok(Tls {
+            authority: self.ca_file.clone(),
+            server_name: self.server_name.clone(),
+            fingerprint,
             client,
+        })
+    }
+
+    fn endpoint(self, collector: Option<Collector>) -> Result<Route, DestinationError> {
+        let tls = self.tls()?;
+        let Some(url) = self.url else {
+            return Err(DestinationError::Missing(self.name, "url"));
+        };
+        if collector.is_some() && self.token_file.is_none() {
+            return Err(DestinationError::Missing(self.name, "token_file"));
+        }
+        let parsed = Url::parse(&url).ok().filter(|url| {
+            let plain = url.username().is_empty() && url.password().is_none();
+            plain && matches!(url.scheme(), "http" | "https") && url.has_host()
         });
+        let Some(mut url) = parsed else {
+            return Err(DestinationError::Url(self.name));
+        };
+        if collector.is_some() && url.path() == "/" {
+            url.set_path("/services/collector/event");
+        }
+        Ok(Route::Endpoint(Endpoint {
+            url,
+            tls,
+            token: self.token_file,
+            collector,
+        }))
+    }
+
+    fn peer(self, secured: bool, answers: bool) -> Result<Route, DestinationError> {
+        let tls = self.tls()?;
+        let tls = secured.then_some(tls);
+        let name = self.name;
         let window = self.window.unwrap_or(DEFAULT_WINDOW);
         if !(1..=MAX_WINDOW).contains(&window) {
             return Err(DestinationError::Window(name, window));
