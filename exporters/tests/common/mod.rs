@@ -3,6 +3,7 @@
 
 pub mod pki;
 pub mod rsyslog;
+pub mod syslog_ng;
 
 use exporters::forward::{CursorError, Destination, Forwarder, StartError, Status};
 use ledger::clock::SystemClock;

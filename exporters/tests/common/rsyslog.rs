@@ -55,6 +55,8 @@ pub struct Rsyslog {
     ruleset: &'static str,
     /// Each start writes a file of its own: what was cut off by a kill stays apart.
     starts: u32,
+    /// A whole configuration, instead of one made of the parts above.
+    whole: Option<String>,
     child: Option<Child>,
 }
 
@@ -82,7 +84,16 @@ impl Rsyslog {
         Rsyslog::listening(settings.to_owned(), &input)
     }
 
+    /// With a configuration of its own, in which `{dir}` and `{port}` are filled in.
+    pub fn configured(whole: &str) -> Option<Rsyslog> {
+        Rsyslog::made(String::new(), "", Some(whole))
+    }
+
     fn listening(settings: String, input: &str) -> Option<Rsyslog> {
+        Rsyslog::made(settings, input, None)
+    }
+
+    fn made(settings: String, input: &str, whole: Option<&str>) -> Option<Rsyslog> {
         let runs = |program: &&&str| Command::new(program).arg("-v").output().is_ok();
         let Some(program) = PROGRAMS.iter().find(runs) else {
             assert!(
@@ -105,6 +116,7 @@ impl Rsyslog {
             input: input.to_owned(),
             ruleset: "",
             starts: 0,
+            whole: whole.map(str::to_owned),
             child: None,
         };
         drop(free);
@@ -136,6 +148,11 @@ ruleset(name="in"{ruleset}) {{
             port = self.port,
         )
         .unwrap();
+        if let Some(whole) = &self.whole {
+            config = whole
+                .replace("{dir}", &dir.display().to_string())
+                .replace("{port}", &self.port.to_string());
+        }
         let file = dir.join("rsyslog.conf");
         std::fs::write(&file, config).unwrap();
         let log = std::fs::File::create(dir.join("rsyslog.log")).unwrap();
@@ -196,6 +213,11 @@ ruleset(name="in"{ruleset}) {{
     /// What an operator's file of this receiver holds, over all starts.
     pub fn stored(&self) -> Vec<u8> {
         std::fs::read(self.dir.path().join("stored")).unwrap()
+    }
+
+    /// The same, while it may not be there yet.
+    pub fn stored_now(&self) -> Vec<u8> {
+        std::fs::read(self.dir.path().join("stored")).unwrap_or_default()
     }
 
     /// Whole lines written so far, over all starts.
