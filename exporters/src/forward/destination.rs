@@ -55,7 +55,7 @@ pub const MIN_FILE_BYTES: u64 = 1 << 20;
 /// directory = "export/shipper"
 /// file_bytes = 67108864                # then the next file begins
 /// format = "json"                      # one a line; or "ocsf", "cef", "leef", "rfc5424"
-/// ```
+///
 /// name = "splunk"
 /// transport = "splunk-hec"             # or "http": lines to any endpoint
 /// url = "https://splunk.example.co.jp:8088"

@@ -47,3 +47,23 @@ impl Sealed {
         Err("it was protected on Windows".to_owned())
     }
 }
+
+#[cfg(all(test, windows))]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_system_sealed_it_opens_for_the_same_key_only() {
+        let key = SignerKey::generate("example.com/daicho").unwrap().unwrap();
+        let sealed = Sealed::new(&key).unwrap();
+        assert!(!sealed.sealed.contains(&hex::encode(key.seed())));
+        let opened = sealed.open(key.verifier()).unwrap();
+        assert_eq!(opened.verifier(), key.verifier());
+        let other = SignerKey::generate("example.com/daicho").unwrap().unwrap();
+        assert!(sealed.open(other.verifier()).is_err());
+        let mut torn = sealed.clone();
+        torn.sealed.truncate(torn.sealed.len() / 2);
+        assert!(torn.open(key.verifier()).is_err());
+    }
+}
