@@ -68,8 +68,8 @@ impl Signatures {
 }
 
 /// Lines that are checked together: their signatures go through the key's table as one.
-const CHUNK_LINES: usize = 1024;
-const CHUNK_BYTES: usize = 2 << 20;
+const CHUNK_LINES: usize = 256;
+const CHUNK_BYTES: usize = 512 << 10;
 
 /// Lines of one file, one after the other.
 #[derive(Default)]
