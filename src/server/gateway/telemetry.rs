@@ -91,14 +91,12 @@ fn record(node: &Node, agent: &Name, export: Export) -> Result<(), AppendError> 
     Ok(())
 }
 
-/// Leaves out what stands in the log already, under other rules for texts or beside others.
+/// Leaves out what stands in the log already, recorded under other rules for texts.
 fn append_once(node: &Node, mut batch: Vec<Submission>) -> Result<(), AppendError> {
     while !batch.is_empty() {
         match node.appender.append(batch.clone()) {
             Ok(_) => break,
-            Err(AppendError::Conflict { id, .. } | AppendError::ConflictInBatch { id }) => {
-                batch.retain(|one| one.event.id != id);
-            }
+            Err(AppendError::Conflict { id, .. }) => batch.retain(|one| one.event.id != id),
             Err(error) => return Err(error),
         }
     }
