@@ -139,7 +139,9 @@ pub fn whole(
         .read(|findings| findings.patch(subject)?.positions.first().copied());
     let (at, name) = match (patch, draft) {
         (Some(at), _) => (Some(at), "patch"),
-        (None, draft) => (draft.map(|pair| pair.at), CONTENT),
+        (None, Some(draft)) => (Some(draft.at), CONTENT),
+        // Rules, buckets and holds: what is asked stands in the request itself.
+        (None, None) => (line.row.positions.first().copied(), CONTENT),
     };
     let last = draft.and_then(|pair| pair.last);
     let name: Name = name.parse().expect("a literal name is sound");

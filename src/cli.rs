@@ -81,6 +81,12 @@ pub enum Command {
     Consent(Consent),
     /// Policies in force, and what daicho.toml would change in them; exit 1 if it would
     Policy(Policy),
+    /// What content ends when, what keeps it, and its end
+    #[command(subcommand)]
+    Retention(Retention),
+    /// Legal holds: what they cover does not end
+    #[command(subcommand)]
+    Hold(Hold),
     /// Lists of people that are masked wherever they stand
     #[command(subcommand)]
     Roster(Roster),
@@ -458,7 +464,93 @@ pub struct Policy {
 #[derive(Subcommand)]
 pub enum PolicyAction {
     /// Show the change, and put it in force: for new sessions at once, also in a running server
+    ///
+    /// A change of [retention] takes two approvers: the first call asks for them, and the one
+    /// after their approval puts it in force.
     Adopt,
+}
+
+#[derive(Subcommand)]
+pub enum Retention {
+    /// Every bucket: its rule, when it is due, what holds it, how far its end has come
+    Plan,
+    /// Do what may be done now: ask two people about what is due, end what they have agreed to
+    ///
+    /// A bucket ends when it is due, nothing holds it, two people have signed for exactly it, the
+    /// cooling time after the request is over, and the time can be trusted: a time stamp of the
+    /// authority in [timestamp] says so, or, where none is configured, the log has seen the
+    /// cooling time pass entry by entry. A running server does this once a day.
+    Run,
+    /// Keep a bucket longer than its rule says; never shorter
+    Extend {
+        /// As operation/2026-11
+        bucket: String,
+        /// From the end of its month on: P30D, P12M, P3Y or forever
+        period: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub enum Hold {
+    /// Ask two people to place a hold on what fits everything that is given, now and later
+    Place(HoldPlace),
+    /// Ask two people to release a hold
+    Release(HoldRelease),
+    /// List holds in force, and the buckets that they cover
+    List {
+        /// The released ones too
+        #[arg(long)]
+        all: bool,
+    },
+}
+
+#[derive(Args)]
+pub struct HoldPlace {
+    /// Number of the case: a-z 0-9 . _ -
+    #[arg(long)]
+    pub case: String,
+    /// Why; kept sealed
+    #[arg(long)]
+    pub reason: String,
+    /// As operation/2026-11
+    #[arg(long)]
+    pub bucket: Option<String>,
+    #[arg(long)]
+    pub session: Option<String>,
+    /// As agent:cfo
+    #[arg(long)]
+    pub actor: Option<String>,
+    /// Staff number or handle: what this user did, and agents registered with --person
+    #[arg(long)]
+    pub person: Option<String>,
+    #[arg(long)]
+    pub kind: Option<String>,
+    /// Retention class
+    #[arg(long)]
+    pub class: Option<String>,
+    /// From this time on (RFC 3339, or YYYY-MM-DD in UTC)
+    #[arg(long)]
+    pub since: Option<String>,
+    /// Before this time
+    #[arg(long)]
+    pub until: Option<String>,
+    /// Also where nothing fits yet: for what is still to come
+    #[arg(long)]
+    pub future: bool,
+    /// Who asks, as user:ID, and so cannot approve; else the operator of this host
+    #[arg(long)]
+    pub by: Option<String>,
+}
+
+#[derive(Args)]
+pub struct HoldRelease {
+    pub hold: String,
+    /// Why; kept sealed
+    #[arg(long)]
+    pub reason: String,
+    /// Who asks, as user:ID, and so cannot approve; else the operator of this host
+    #[arg(long)]
+    pub by: Option<String>,
 }
 
 #[derive(Subcommand)]

@@ -10,6 +10,7 @@ mod doctor;
 pub mod events;
 mod export;
 mod findings;
+mod hold;
 pub mod hook;
 mod init;
 mod key;
@@ -20,6 +21,7 @@ mod policy;
 mod prove;
 mod rebuild;
 mod report;
+mod retention;
 mod roster;
 mod scan;
 mod serve;
@@ -61,6 +63,8 @@ pub fn run(cli: &Cli) -> Done {
         Command::Users(args) => users::run(cli, args),
         Command::Consent(args) => consent::run(cli, args),
         Command::Policy(args) => policy::run(cli, args),
+        Command::Retention(args) => retention::run(cli, args),
+        Command::Hold(args) => hold::run(cli, args),
         Command::Roster(args) => roster::run(cli, args),
         Command::Report(args) => report::run(cli, args),
         Command::Export(args) => export::run(cli, args),

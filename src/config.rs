@@ -12,12 +12,13 @@ use agents::gateway::Provider;
 use agents::hooks::ToolPolicy;
 use agents::limits::LimitPolicy;
 use agents::masking::Policy;
+use agents::retention::RetentionPolicy;
 use anyhow::Context;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use exporters::forward::Destination;
-use exporters::report::retention::{Periods, default_periods};
 use exporters::report::transfers::Vendors;
 use ledger::Layout;
+use ledger::buckets::default_periods;
 use schemas::{Hash, Period};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -26,14 +27,14 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     pub server: Server,
     pub anthropic: Upstream,
     pub openai: Upstream,
     /// How long each class is kept.
-    pub retention: Periods,
+    pub retention: RetentionPolicy,
     pub masking: Policy,
     /// What may leave of which class of data.
     pub classes: ClassPolicy,
@@ -266,30 +267,6 @@ impl Upstream {
     }
 }
 
-impl Default for Config {
-    fn default() -> Config {
-        Config {
-            server: Server::default(),
-            anthropic: Upstream::default(),
-            openai: Upstream::default(),
-            retention: default_periods(),
-            masking: Policy::default(),
-            classes: ClassPolicy::default(),
-            limits: LimitPolicy::default(),
-            tools: ToolPolicy::default(),
-            mcp: BTreeMap::new(),
-            vendors: Vendors::default(),
-            approvals: Approvals::default(),
-            notify: NotifyConfig::default(),
-            report: Report::default(),
-            witness: WitnessConfig::default(),
-            key: KeyConfig::default(),
-            timestamp: TimestampConfig::default(),
-            export: Vec::new(),
-        }
-    }
-}
-
 impl Default for Server {
     fn default() -> Server {
         Server {
@@ -351,7 +328,7 @@ impl Config {
     /// A class that the file leaves out keeps its default period.
     pub fn complete(&mut self) {
         for (class, period) in default_periods() {
-            self.retention.entry(class).or_insert(period);
+            self.retention.periods.entry(class).or_insert(period);
         }
     }
 }

@@ -4,6 +4,7 @@ use crate::commands::open_failed;
 use crate::intake::{self, ReceiptJson};
 use crate::keyring::{Keyring, RotateError, Rotated, Rotation};
 use crate::outcome::Failure;
+use crate::retention::Deed;
 use anyhow::Context;
 use ledger::clock::{Clock, SystemClock};
 use ledger::{AppendError, Appender, Entry, Layout, OpenError, Reader, Receipt, Submission};
@@ -97,6 +98,11 @@ impl Door {
                 rotated.map_err(RotateError::Append)
             }
         }
+    }
+
+    /// Has the server that holds the ledger do what may be done about retention now.
+    pub fn run_retention(&self) -> Result<Vec<Deed>, AppendError> {
+        self.post("retention/run", "application/json", String::new())
     }
 
     /// Sends something to the server that holds the ledger.

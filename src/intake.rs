@@ -112,6 +112,8 @@ pub fn read_event(
             | Data::LedgerRecovered(_)
             | Data::KeyRotated(_)
             | Data::RetentionExpired(_)
+            | Data::HoldPlaced(_)
+            | Data::HoldReleased(_)
             | Data::WitnessCosigned(_)
     ) {
         return Err(IntakeError::Reserved {

@@ -18,9 +18,11 @@ use crate::door::Door;
 use crate::outcome::Failure;
 use crate::roster;
 use agents::masking::Masker;
+use agents::retention::RetentionPolicy;
+use ledger::buckets;
 use ledger::{Content, Entry, Projection, Reader, Submission};
 use schemas::kinds::rules::PolicyAdopted;
-use schemas::{Data, Hash, Label, Name, Timestamp};
+use schemas::{Data, EventId, Hash, Label, Name, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -136,7 +138,7 @@ pub fn settle(
     for policy in POLICIES {
         let wanted = Text::of(&config, policy)?;
         let Some(adopted) = policies.in_force(policy) else {
-            batch.push(adoption(door, &wanted, None)?);
+            batch.push(adoption(door, &wanted, None, Vec::new())?);
             continue;
         };
         if adopted.digest == wanted.digest {
@@ -145,7 +147,7 @@ pub fn settle(
         config.put(policy, &read(reader, policy, adopted)?)?;
         let kept = Text::of(&config, policy)?;
         if kept.digest != adopted.digest {
-            batch.push(adoption(door, &kept, Some(adopted.digest))?);
+            batch.push(adoption(door, &kept, Some(adopted.digest), Vec::new())?);
         }
         if kept.digest != wanted.digest {
             pending.push(policy);
@@ -193,12 +195,23 @@ pub fn waiting(pending: &[&str]) -> Option<String> {
 }
 
 /// The event that puts a policy in force.
-pub fn adoption(door: &Door, text: &Text, previous: Option<Hash>) -> Result<Submission, Failure> {
+pub fn adoption(
+    door: &Door,
+    text: &Text,
+    previous: Option<Hash>,
+    approvals: Vec<EventId>,
+) -> Result<Submission, Failure> {
+    // In clear: every due date follows from the log alone.
+    let periods = match text.policy {
+        buckets::POLICY => Some(serde_json::from_str::<RetentionPolicy>(&text.json)?.periods),
+        _ => None,
+    };
     let data = PolicyAdopted {
         policy: text.policy.parse()?,
         digest: text.digest,
         previous,
-        approvals: Vec::new(),
+        approvals,
+        periods,
     };
     let mut submission = door.event(door.operator(), data);
     submission.content.push(Content {
@@ -251,7 +264,7 @@ mod tests {
             json: json.to_owned(),
         };
         appender
-            .append(vec![adoption(&door, &text, None).unwrap()])
+            .append(vec![adoption(&door, &text, None, Vec::new()).unwrap()])
             .unwrap();
         index.catch_up().unwrap();
         policies.read(|policies| settle(policies, &reader, config, &door))

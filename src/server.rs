@@ -8,6 +8,7 @@ mod health;
 mod mcp;
 mod node;
 pub mod notify;
+mod retention;
 mod tiles;
 mod timestamps;
 mod witnesses;

@@ -7,9 +7,10 @@ use agents::gateway::{OpenCalls, Sessions};
 use agents::hooks::Witnesses;
 use agents::limits::Spent;
 use agents::registry::Agents;
+use agents::retention::seen::SeenTime;
 use agents::scanner::findings::Findings;
 use ledger::query::Positions;
-use ledger::{Index, IndexError, Reader, View};
+use ledger::{Buckets, Index, IndexError, Reader, View};
 use schemas::Hash;
 
 /// Every projection that the program reads from, kept current by one index.
@@ -26,6 +27,8 @@ pub struct Views {
     pub sessions: View<Sessions>,
     pub consents: View<Consents>,
     pub spent: View<Spent>,
+    pub buckets: View<Buckets>,
+    pub seen: View<SeenTime>,
 }
 
 impl Views {
@@ -45,6 +48,8 @@ impl Views {
             sessions: index.add(),
             consents: index.add(),
             spent: index.add(),
+            buckets: index.add(),
+            seen: index.add(),
             index,
         };
         for notice in views.index.notices() {

@@ -11,5 +11,6 @@ pub mod masking;
 mod once;
 mod pattern;
 pub mod registry;
+pub mod retention;
 pub mod scanner;
 pub mod telemetry;

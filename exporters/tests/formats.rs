@@ -36,7 +36,11 @@ fn sample(schema: &Value, root: &Value, full: bool, nth: usize) -> Value {
     match (kind, schema["pattern"].as_str()) {
         ("object", _) => {
             let required = schema["required"].as_array().cloned().unwrap_or_default();
-            let fields = schema["properties"].as_object().unwrap();
+            let Some(fields) = schema["properties"].as_object() else {
+                // A map: any name, one form of value.
+                let of = schema["patternProperties"].as_object().unwrap();
+                return json!({ "handle-1": deeper(of.values().next().unwrap()) });
+            };
             let there = |name: &&String| full || required.contains(&json!(name));
             let names = fields.keys().filter(there);
             names

@@ -4,11 +4,13 @@
 mod common;
 
 use common::{Ledger, ORIGIN};
-use exporters::report::retention::{Retention, RetentionReport, default_periods};
+use exporters::report::retention::{Retention, RetentionReport};
 use exporters::report::{Basis, Head, Language, Verification};
+use ledger::buckets::default_periods;
 use ledger::verify::{Trust, verify};
 use ledger::{Content, Index, Submission};
-use schemas::Class;
+use schemas::kinds::rules::PolicyAdopted;
+use schemas::{Class, Event, Hash};
 use serde_json::Value;
 
 /// Appends prompts of a class, each with this content.
@@ -52,6 +54,16 @@ fn figures_are_those_of_the_log_and_survive_a_rebuild() {
         &["the same", "the same", "another"],
     );
     append(&ledger, Class::api(), &["brief"]);
+    let rules = PolicyAdopted {
+        policy: "retention".parse().unwrap(),
+        digest: Hash::ZERO,
+        previous: None,
+        approvals: Vec::new(),
+        periods: Some(default_periods()),
+    };
+    let id = ledger.appender.new_id();
+    let rules = Event::new(id, "service:operator".parse().unwrap(), rules);
+    ledger.appender.append(vec![rules.into()]).unwrap();
     let mut index = Index::open(ledger.reader.clone()).unwrap();
     let view = index.add::<Retention>();
     index.catch_up().unwrap();

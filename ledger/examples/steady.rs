@@ -2,13 +2,17 @@
 //! the content of a month that is over. The tests of faults run it on a system whose calls
 //! fail, or kill it.
 
+use ledger::buckets::Kept;
 use ledger::clock::{Clock, SystemClock};
 use ledger::note::SignerKey;
 use ledger::tree::leaf_hash;
-use ledger::{Appender, Content, ContentError, HeldKey, Options, Reader, Submission};
+use ledger::{
+    Appender, Content, ContentError, Disposal, ExpireError, HeldKey, Options, Reader, Submission,
+};
 use schemas::kinds::agents::AgentRetired;
 use schemas::kinds::ledger::RotationReason;
-use schemas::kinds::records::RetentionExpired;
+use schemas::kinds::records::TimeSource;
+use schemas::kinds::rules::PolicyAdopted;
 use schemas::{BucketId, Event, EventId, Hash, Timestamp};
 use std::error::Error;
 use std::ops::Range;
@@ -36,6 +40,19 @@ fn text(number: u64) -> Vec<u8> {
         format!("{line:>4} {mark}\n")
     });
     lines.collect::<String>().into_bytes()
+}
+
+/// What ends the early month's content by now.
+fn rule() -> Result<Submission, Box<dyn Error>> {
+    let data = PolicyAdopted {
+        policy: "retention".parse()?,
+        digest: Hash::ZERO,
+        previous: None,
+        approvals: Vec::new(),
+        periods: Some([("auth".parse()?, "P1D".parse()?)].into()),
+    };
+    let id = EventId::derived(leaf_hash(b"rule"));
+    Ok(Event::new(id, "user:s001".parse()?, data).into())
 }
 
 fn submission(number: u64, content: bool) -> Result<Submission, Box<dyn Error>> {
@@ -82,24 +99,28 @@ fn main() -> Result<(), Box<dyn Error>> {
     // Time in a ledger never runs back: an earlier run may have come further.
     let reader = ledger::Reader::open(&dir)?;
     if reader.entry(reader.size() - 1)?.at() <= Early.now() {
-        submit(&open(&dir, Arc::new(Early))?, 0..EARLY)?;
+        let opened = open(&dir, Arc::new(Early))?;
+        opened.0.append(vec![rule()?])?;
+        submit(&opened, 0..EARLY)?;
     }
     drop(reader);
     let opened = open(&dir, Arc::new(SystemClock))?;
     submit(&opened, 0..BATCHES)?;
-    let expired = RetentionExpired {
+    let disposal = Disposal {
         bucket: BucketId {
             class: "auth".parse()?,
             month: early,
         },
-        due: SystemClock.now(),
-        entries: EARLY,
-        sealed_bytes: 0,
-        content_sha256: Hash::ZERO,
-        method: "crypto-shred".parse()?,
+        actor: "user:s001".parse()?,
+        time: TimeSource::Log,
+        token: None,
         approvals: Vec::new(),
+        approvers: Vec::new(),
     };
-    opened.0.expire("user:s001".parse()?, expired)?;
+    match opened.0.expire(disposal) {
+        Ok(_) | Err(ExpireError::Kept(Kept::Ended { .. })) => {}
+        Err(error) => return Err(error.into()),
+    }
     println!("ended");
     Ok(())
 }

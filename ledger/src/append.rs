@@ -6,6 +6,7 @@
 mod commit;
 mod outliner;
 
+use crate::buckets::Buckets;
 use crate::clock::Clock;
 use crate::content::{Ahead, ContentError, Sealed};
 use crate::disk::Disk;
@@ -15,8 +16,9 @@ use crate::key_file::HeldKey;
 use crate::layout::Layout;
 use crate::lock::WriterLock;
 use crate::open::Options;
+use crate::projection::Projection;
 use crate::publish::Publisher;
-use crate::reader::Shared;
+use crate::reader::{ReadError, Reader, Shared};
 use commit::Committer;
 use outliner::Outliner;
 use schemas::kinds::ledger::{KeyRotated, LedgerCheckpoint, RotationReason};
@@ -27,7 +29,7 @@ use schemas::{
 use std::io;
 use std::panic::AssertUnwindSafe;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 /// Content that goes with an event: sealed in the bucket of the event's class and month.
@@ -92,6 +94,13 @@ pub enum AppendError {
 }
 
 impl AppendError {
+    pub(crate) fn refused(fault: &str, help: &str) -> AppendError {
+        AppendError::Refused {
+            fault: fault.into(),
+            help: help.into(),
+        }
+    }
+
     /// True when the same batch may be tried again later, unchanged.
     pub fn is_retryable(&self) -> bool {
         match self {
@@ -124,7 +133,34 @@ pub(crate) struct Request {
     prepared: Vec<Prepared>,
     /// The key that `prepared`, a `key.rotated` alone, puts in force.
     successor: Option<Box<HeldKey>>,
+    /// What must still be so where places are given.
+    guard: Option<Box<Guard>>,
     done: Done,
+}
+
+type Check = Box<dyn FnOnce(&Buckets, Timestamp) -> Result<(), AppendError> + Send>;
+
+/// A question about the buckets that is asked where places are given: between the answer and the
+/// entry nothing can come.
+pub(crate) struct Guard {
+    /// What the first `reached` entries say.
+    buckets: Buckets,
+    reached: u64,
+    check: Check,
+}
+
+impl Guard {
+    pub fn new(
+        buckets: Buckets,
+        reached: u64,
+        check: impl FnOnce(&Buckets, Timestamp) -> Result<(), AppendError> + Send + 'static,
+    ) -> Guard {
+        Guard {
+            buckets,
+            reached,
+            check: Box::new(check),
+        }
+    }
 }
 
 /// Requests that wait for the committer. Full, it makes producers wait.
@@ -142,6 +178,10 @@ struct Inner {
     disk: Arc<dyn Disk>,
     queue: Mutex<Option<SyncSender<Request>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    /// What the first so many entries say of every bucket; folded when it is asked for.
+    buckets: Mutex<(Buckets, u64)>,
+    /// Held by whoever ends a bucket: its marker is one file.
+    ending: Mutex<()>,
 }
 
 impl Drop for Inner {
@@ -205,6 +245,8 @@ impl Appender {
                 disk,
                 queue,
                 thread,
+                buckets: Mutex::default(),
+                ending: Mutex::default(),
             }),
         })
     }
@@ -232,7 +274,7 @@ impl Appender {
         let month = self.now().month();
         let prepared = match batch
             .into_iter()
-            .map(|s| not_a_rotation(s).and_then(|s| self.prepare(s, month)))
+            .map(|s| not_by_its_own_door(s).and_then(|s| self.prepare(s, month)))
             .collect::<Result<Vec<_>, _>>()
         {
             Ok(prepared) => prepared,
@@ -244,8 +286,38 @@ impl Appender {
         self.send(Request {
             prepared,
             successor: None,
+            guard: None,
             done: Box::new(done),
         });
+    }
+
+    /// Appends one event if what it rests on is still so at its place.
+    pub(crate) fn append_guarded(
+        &self,
+        submission: Submission,
+        guard: Guard,
+    ) -> Result<Receipt, AppendError> {
+        let prepared = self.prepare(submission, self.now().month())?;
+        self.send_and_wait(prepared, None, Some(Box::new(guard)))
+    }
+
+    /// What the log says of every bucket, and how many entries that is from.
+    pub(crate) fn buckets(&self) -> Result<(Buckets, u64), ReadError> {
+        let folded = &self.inner.buckets;
+        let mut folded = folded.lock().unwrap_or_else(PoisonError::into_inner);
+        let (reader, (buckets, reached)) = (self.reader(), &mut *folded);
+        for entry in reader.entries(*reached..reader.size()) {
+            let entry = entry?;
+            buckets.fold(&entry);
+            *reached = entry.seq() + 1;
+        }
+        Ok((buckets.clone(), *reached))
+    }
+
+    pub(crate) fn reader(&self) -> Reader {
+        Reader {
+            shared: Arc::clone(&self.inner.shared),
+        }
     }
 
     /// Puts another key in force, and waits until that is durable: its file first, then the
@@ -262,10 +334,20 @@ impl Appender {
         };
         let event = Event::new(self.new_id(), actor, data);
         let prepared = self.prepare(event.into(), self.now().month())?;
+        self.send_and_wait(prepared, Some(Box::new(successor)), None)
+    }
+
+    fn send_and_wait(
+        &self,
+        prepared: Prepared,
+        successor: Option<Box<HeldKey>>,
+        guard: Option<Box<Guard>>,
+    ) -> Result<Receipt, AppendError> {
         let (sender, receiver) = sync_channel(1);
         self.send(Request {
             prepared: vec![prepared],
-            successor: Some(Box::new(successor)),
+            successor,
+            guard,
             done: Box::new(move |result| {
                 let _ = sender.send(result);
             }),
@@ -341,6 +423,12 @@ impl Appender {
         &self.inner.shared.layout
     }
 
+    /// One bucket ends at a time.
+    pub(crate) fn ending(&self) -> MutexGuard<'_, ()> {
+        let ending = &self.inner.ending;
+        ending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn disk(&self) -> &dyn Disk {
         &*self.inner.disk
     }
@@ -389,17 +477,22 @@ impl Appender {
     }
 }
 
-/// What names another key without putting it in force would end the log.
-fn not_a_rotation(submission: Submission) -> Result<Submission, AppendError> {
+/// What names another key without putting it in force would end the log; what says that a bucket
+/// has ended, or that nothing holds it any more, would let its content vanish unasked.
+fn not_by_its_own_door(submission: Submission) -> Result<Submission, AppendError> {
     let event = &submission.event;
-    if !matches!(event.data, Data::KeyRotated(_)) {
-        return Ok(submission);
-    }
+    let door = match &event.data {
+        Data::KeyRotated(_) => "only a rotation writes it",
+        Data::RetentionExpired(_) => "only the end of a bucket writes it",
+        Data::HoldPlaced(_) => "only the placing of a hold writes it",
+        Data::HoldReleased(_) => "only the release of a hold writes it",
+        _ => return Ok(submission),
+    };
     Err(AppendError::Unfit {
         id: event.id,
         reason: Arc::new(EnvelopeError::WrongData {
             kind: event.data.kind(),
-            reason: "only a rotation writes it".to_owned(),
+            reason: door.to_owned(),
         }),
     })
 }

@@ -7,11 +7,15 @@
 //! The marker, `<month>.ending` beside the bucket's key, holds the id of the event. A start
 //! that finds one asks the log: what it records is completed, what it does not is forgotten.
 
-use crate::append::{AppendError, Appender, Receipt};
+use crate::append::{AppendError, Appender, Guard, Receipt};
+use crate::buckets::{Buckets, Kept};
 use crate::disk::{self, Disk, remove_if_there};
 use crate::layout::Layout;
-use schemas::kinds::records::RetentionExpired;
-use schemas::{Actor, BucketId, Event, EventId};
+use crate::reader::{ReadError, Reader};
+use schemas::kinds::records::{RetentionExpired, TimeSource};
+use schemas::{Actor, BucketId, Event, EventId, Hash};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
@@ -20,7 +24,11 @@ pub enum ExpireError {
     #[error("bucket {bucket} still takes content: it can end when its month is over")]
     Open { bucket: BucketId },
     #[error(transparent)]
+    Kept(#[from] Kept),
+    #[error(transparent)]
     Append(#[from] AppendError),
+    #[error("the log could not be read for what keeps the bucket")]
+    Read(#[from] ReadError),
     #[error("{path} cannot be written or removed; the next start completes what was recorded")]
     Io {
         path: String,
@@ -29,22 +37,127 @@ pub enum ExpireError {
     },
 }
 
+/// On whose word a bucket ends. What its certificate says beside this follows from the log.
+#[derive(Debug, Clone)]
+pub struct Disposal {
+    pub bucket: BucketId,
+    pub actor: Actor,
+    pub time: TimeSource,
+    pub token: Option<Hash>,
+    pub approvals: Vec<EventId>,
+    pub approvers: Vec<Actor>,
+}
+
+/// How a bucket's content ends: its key is overwritten and removed, and so are its files.
+const METHOD: &str = "key-destroyed";
+
+/// What the entries of a log say that a bucket holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tally {
+    pub entries: u64,
+    /// Distinct contents.
+    pub contents: u64,
+    pub sealed_bytes: u64,
+    /// SHA-256 over the digests of all sealed contents (32 bytes each), in ascending order.
+    pub content_sha256: Hash,
+}
+
+impl std::fmt::Display for Tally {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{} entries, {} contents of {} bytes, digest {}",
+            self.entries, self.contents, self.sealed_bytes, self.content_sha256
+        )
+    }
+}
+
+impl Tally {
+    /// From digest and length of each sealed content.
+    pub(crate) fn of(entries: u64, contents: &BTreeMap<Hash, u64>) -> Tally {
+        let digests = contents
+            .keys()
+            .fold(Sha256::new(), |all, digest| all.chain_update(digest.0));
+        Tally {
+            entries,
+            contents: contents.len() as u64,
+            sealed_bytes: contents
+                .values()
+                .fold(0, |sum, len| sum.saturating_add(*len)),
+            content_sha256: Hash(digests.finalize().into()),
+        }
+    }
+}
+
+impl Reader {
+    /// What a bucket holds, from the entries that have content in it.
+    pub fn tally(&self, buckets: &Buckets, bucket: &BucketId) -> Result<Tally, ReadError> {
+        let mut contents = BTreeMap::new();
+        let Some(found) = buckets.get(bucket) else {
+            return Ok(Tally::of(0, &contents));
+        };
+        for entry in self.entries(found.first..found.last + 1) {
+            for reference in entry?.content().iter().filter(|c| c.bucket == *bucket) {
+                contents
+                    .entry(reference.sealed)
+                    .or_insert(reference.sealed_bytes);
+            }
+        }
+        Ok(Tally::of(found.entries, &contents))
+    }
+}
+
 impl Appender {
-    /// Records that a bucket has ended, then destroys its key and removes its files. What the
-    /// rules ask for before (approvals, holds, due dates) is the caller's.
+    /// Records that a bucket has ended, then destroys its key and removes its files; if its rule
+    /// and every hold allow it. Both are asked of the log itself, and once more where places are
+    /// given: there is no other way to write a `retention.expired`, and none past a hold. Whether
+    /// the host's clock is to be believed, and who has to approve, is the caller's to know.
     ///
     /// A medium may keep old copies of what is overwritten (flash, journals, snapshots, backups):
     /// a key of which copies were made has to be destroyed there too.
-    pub fn expire(&self, actor: Actor, expired: RetentionExpired) -> Result<Receipt, ExpireError> {
-        let bucket = expired.bucket.clone();
+    pub fn expire(&self, disposal: Disposal) -> Result<Receipt, ExpireError> {
+        let Disposal { bucket, .. } = &disposal;
+        let bucket = bucket.clone();
         if bucket.month >= self.now().month() {
             return Err(ExpireError::Open { bucket });
         }
-        let event = Event::new(self.new_id(), actor, expired);
+        let _one_at_a_time = self.ending();
+        let (buckets, reached) = self.buckets()?;
+        let (period, due) = buckets.may_end(&bucket, self.now())?;
+        let tally = self.reader().tally(&buckets, &bucket)?;
+        let expired = RetentionExpired {
+            bucket: bucket.clone(),
+            due,
+            period,
+            entries: tally.entries,
+            contents: tally.contents,
+            sealed_bytes: tally.sealed_bytes,
+            content_sha256: tally.content_sha256,
+            method: METHOD.parse().expect("a literal name is sound"),
+            time: disposal.time,
+            token: disposal.token,
+            approvals: disposal.approvals,
+            approvers: disposal.approvers,
+        };
+        let event = Event::new(self.new_id(), disposal.actor, expired);
+        let id = event.id;
+        let asked = bucket.clone();
+        let guard = Guard::new(buckets, reached, move |buckets, now| {
+            let help = "see `daicho retention plan`";
+            let refused = |fault: &str| AppendError::refused(fault, help);
+            let may_end = buckets.may_end(&asked, now);
+            may_end.map_err(|kept| refused(&kept.to_string()))?;
+            // Only a commit from the turn of the month could still be on its way.
+            let entries = buckets.get(&asked).map(|bucket| bucket.entries);
+            if entries != Some(tally.entries) {
+                return Err(refused("the bucket has taken content meanwhile"));
+            }
+            Ok(())
+        });
         let (layout, disk) = (self.layout(), self.disk());
-        begin(layout, disk, &bucket, event.id)?;
-        let receipt = match self.append(vec![event.into()]) {
-            Ok(receipts) => receipts[0],
+        begin(layout, disk, &bucket, id)?;
+        let receipt = match self.append_guarded(event.into(), guard) {
+            Ok(receipt) => receipt,
             // Nothing tells whether it is on the disk: the next start asks the log.
             Err(error @ AppendError::Stopped { .. }) => return Err(error.into()),
             Err(error) => {

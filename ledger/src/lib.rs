@@ -5,6 +5,7 @@
 //! that it is durable and hashed. FORMAT.md beside this crate holds the whole format.
 
 mod append;
+pub mod buckets;
 pub mod checkpoint;
 pub mod clock;
 mod content;
@@ -14,6 +15,7 @@ mod entry;
 mod expire;
 mod fresh_id;
 mod history;
+mod hold;
 mod ids;
 mod key_file;
 mod layout;
@@ -42,13 +44,15 @@ pub mod witness;
 pub const FORMAT: &str = include_str!("../FORMAT.md");
 
 pub use append::{AppendError, Appender, Content, Receipt, Submission};
+pub use buckets::Buckets;
 pub use checkpoint::Checkpoint;
 pub use content::{Ahead, ContentError};
 pub use create::{CreateError, create, create_under};
 pub use entry::Entry;
-pub use expire::ExpireError;
+pub use expire::{Disposal, ExpireError, Tally};
 pub use fresh_id::fresh_id;
 pub use history::{KeyHistory, RotationFault};
+pub use hold::{HoldError, Placement};
 pub use key_file::{
     HeldKey, KeyFile, KeyFileError, Needs, NoSecrets, TokenKey, Unlock, UnlockError,
 };

@@ -9,10 +9,11 @@ use crash_disk::{CrashDisk, Dice, Fault};
 use ledger::clock::Clock;
 use ledger::note::SignerKey;
 use ledger::verify::{Trust, verify};
-use ledger::{Appender, Content, HeldKey, Options, Reader, Submission};
+use ledger::{Appender, Content, Disposal, HeldKey, Options, Reader, Submission};
 use schemas::kinds::agents::{AgentReason, AgentRetired};
 use schemas::kinds::ledger::RotationReason;
-use schemas::kinds::records::RetentionExpired;
+use schemas::kinds::records::TimeSource;
+use schemas::kinds::rules::PolicyAdopted;
 use schemas::{Data, Event, EventId, Hash, Timestamp};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -25,7 +26,7 @@ const BATCHES: u64 = 8;
 /// What a batch holds is a matter of its number alone, so that it can be sent again.
 fn batch(number: u64) -> Vec<Submission> {
     let mut dice = Dice(number + 1);
-    (0..1 + dice.below(4))
+    let mut submissions: Vec<Submission> = (0..1 + dice.below(4))
         .map(|i| {
             let data = AgentRetired {
                 agent: format!("agent-{number}-{i}").parse().unwrap(),
@@ -43,7 +44,24 @@ fn batch(number: u64) -> Vec<Submission> {
                 content: content.into_iter().collect(),
             }
         })
-        .collect()
+        .collect();
+    if number == 0 {
+        submissions.insert(0, rule());
+    }
+    submissions
+}
+
+/// What ends the first month's content in the second.
+fn rule() -> Submission {
+    let data = PolicyAdopted {
+        policy: "retention".parse().unwrap(),
+        digest: Hash::ZERO,
+        previous: None,
+        approvals: Vec::new(),
+        periods: Some([("auth".parse().unwrap(), "P30D".parse().unwrap())].into()),
+    };
+    let id = EventId::derived(Hash([7; 32]));
+    Event::new(id, "user:s001".parse().unwrap(), data).into()
 }
 
 /// A text that compression cannot make small: one frame is many sectors.
@@ -124,16 +142,14 @@ fn load(dir: &Path, disk: &Arc<CrashDisk>, told: &mut Told, what: &str) -> bool 
     }
     if !told.end_answered {
         told.end_asked = true;
-        let expired = RetentionExpired {
+        let ended = appender.expire(Disposal {
             bucket: FIRST_BUCKET.parse().unwrap(),
-            due: SECOND.parse().unwrap(),
-            entries: 0,
-            sealed_bytes: 0,
-            content_sha256: Hash::ZERO,
-            method: "crypto-shred".parse().unwrap(),
+            actor: "user:s001".parse().unwrap(),
+            time: TimeSource::Log,
+            token: None,
             approvals: Vec::new(),
-        };
-        let ended = appender.expire("user:s001".parse().unwrap(), expired);
+            approvers: Vec::new(),
+        });
         told.end_answered = ended.is_ok();
         return ended.is_ok();
     }

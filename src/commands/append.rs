@@ -4,6 +4,7 @@ use crate::door::{Door, append_failed};
 use crate::intake;
 use crate::masking::{self, Guard};
 use crate::outcome::{Done, Failure, Outcome};
+use crate::retention;
 use anyhow::Context;
 use ledger::{Layout, Submission};
 use std::io::{Read, Write};
@@ -35,6 +36,12 @@ pub fn run(cli: &Cli, args: &Append) -> Done {
     let submissions = intake::read_lines(&input, &guard, || door.new_id()).map_err(|error| {
         Failure::new(error, "nothing was appended; a line is {\"kind\",\"actor\",\"data\"} and optionally id, class, session, occurred, content")
     })?;
+    // A server asks its own views; here nobody else would.
+    if let Door::Here(_) = door
+        && let Some(fault) = retention::adopts(&submissions)
+    {
+        return Err(Failure::msg(fault, "`daicho policy adopt` writes it"));
+    }
     let mut out = std::io::stdout().lock();
     let (all, mut done) = (submissions.len(), 0);
     while done < all {

@@ -2,7 +2,7 @@ mod sign;
 
 use crate::approvals::{Line, Whole, WholeError, age, lines, preview, whole};
 use crate::cli::{Approvals, Cli, Decide};
-use crate::commands::{patch, read, word};
+use crate::commands::{hold, patch, read, retention, word};
 use crate::desk::Desk;
 use crate::door::append_failed;
 use crate::outcome::{Done, Failure, Outcome, say};
@@ -184,6 +184,7 @@ fn decided(cli: &Cli, args: &Decide, verdict: Verdict) -> Done {
         return Err(Failure::msg(fault, "see `daicho approvals show`"));
     }
     patch::settle(&mut desk)?;
+    let deeds = hold::settle(&desk)?;
     let word = if verdict == Verdict::Approve {
         "granted"
     } else {
@@ -198,6 +199,7 @@ fn decided(cli: &Cli, args: &Decide, verdict: Verdict) -> Done {
         );
     } else {
         say!("{word}, signed and recorded at {seq}; {approved} of {needed} have approved");
+        retention::told(cli, &deeds)?;
     }
     Ok(Outcome::Well)
 }

@@ -5,9 +5,13 @@ use crate::config::Config;
 use crate::door::{Door, append_failed};
 use crate::outcome::{Done, Failure, Outcome, say};
 use crate::policies::{self, Adoption, CONTENT, POLICIES, Text};
+use crate::retention::{decide_by, policy_digest};
 use crate::views::Views;
-use ledger::{Layout, Reader};
-use schemas::Name;
+use agents::retention::matter::{Decided, Matter};
+use ledger::buckets::{self, due};
+use ledger::{Layout, Reader, Submission};
+use schemas::kinds::records::RetentionExtended;
+use schemas::{EventId, Name, Timestamp};
 
 /// One policy beside what daicho.toml says.
 struct Compared {
@@ -28,6 +32,7 @@ pub fn run(cli: &Cli, args: &Policy) -> Done {
     let (door, reader) = Door::open(&cli.data)?;
     let views = Views::open(reader.clone())?;
     let compared = compare(&config, &views, &reader, &door)?;
+    views.catch_up()?;
     views.save();
     for policy in &compared {
         show(cli, policy)?;
@@ -39,34 +44,116 @@ pub fn run(cli: &Cli, args: &Policy) -> Done {
             eprintln!("note: `daicho policy adopt` puts the changes in force");
             Ok(Outcome::Wrong)
         }
-        Some(_) => adopt(cli, &config, &door, &changed),
+        Some(_) => adopt(cli, &config, (&door, &views), &changed),
     }
 }
 
-fn adopt(cli: &Cli, config: &Config, door: &Door, changed: &[&Compared]) -> Done {
+fn adopt(
+    cli: &Cli,
+    config: &Config,
+    (door, views): (&Door, &Views),
+    changed: &[&Compared],
+) -> Done {
     policies::sound(config)?;
     if changed.is_empty() {
         eprintln!("note: daicho.toml is in force already; nothing was recorded");
         return Ok(Outcome::Well);
     }
-    let mut batch = Vec::new();
+    let now = door.now();
+    let (mut batch, mut adopted, mut waiting) = (Vec::new(), Vec::new(), None);
     for policy in changed {
         let previous = policy.in_force.map(|adopted| adopted.digest);
-        batch.push(policies::adoption(door, &policy.wanted, previous)?);
+        let mut approvals = Vec::new();
+        if let (buckets::POLICY, Some(previous)) = (policy.wanted.policy, previous) {
+            let followed = views.buckets.read(|b| config.retention.may_follow(b));
+            followed.map_err(|error| Failure::new(error, "nothing was recorded"))?;
+            let matter = Matter::adoption(&policy.wanted.json, previous);
+            match decided(views, &matter, now) {
+                Ok(approval) => approvals.push(approval),
+                Err(Some(asked)) => {
+                    waiting = Some(asked);
+                    continue;
+                }
+                Err(None) => {
+                    let approval = door.new_id();
+                    let (digest, by) = (policy_digest(views), door.operator());
+                    let deadline = decide_by(&config.approvals, now);
+                    let asked = views.approvals.read(|approvals| {
+                        matter.ask(approvals, approval, by, digest, deadline, now)
+                    })?;
+                    batch.push(asked);
+                    waiting = Some(approval);
+                    continue;
+                }
+            }
+        }
+        adopted.push((policy.wanted.policy, batch.len()));
+        batch.push(policies::adoption(
+            door,
+            &policy.wanted,
+            previous,
+            approvals,
+        )?);
+        if policy.wanted.policy == buckets::POLICY {
+            batch.extend(lengthened(config, views, door));
+        }
     }
     let receipts = door.append(batch).map_err(append_failed)?;
-    for (policy, receipt) in changed.iter().zip(&receipts) {
-        let (policy, seq) = (policy.wanted.policy, receipt.seq);
+    for (policy, at) in &adopted {
+        let seq = receipts[*at].seq;
         if cli.json {
             say!("{}", serde_json::json!({ "policy": policy, "seq": seq }));
         } else {
             say!("{policy} adopted, recorded at {seq}");
         }
     }
-    if !cli.json {
+    if !cli.json && !adopted.is_empty() {
         eprintln!("new sessions are under it from now on; sessions that began keep their masks");
     }
-    Ok(Outcome::Well)
+    let Some(approval) = waiting else {
+        return Ok(Outcome::Well);
+    };
+    if cli.json {
+        say!(
+            "{}",
+            serde_json::json!({ "policy": buckets::POLICY, "approval": approval })
+        );
+    } else {
+        say!("retention waits for two people: daicho approvals show {approval}");
+        eprintln!("`daicho policy adopt` puts it in force once they have approved");
+    }
+    Ok(Outcome::Wrong)
+}
+
+/// The approval that a change of retention rests on; else the request that waits, if there is one.
+fn decided(views: &Views, matter: &Matter, now: Timestamp) -> Result<EventId, Option<EventId>> {
+    views
+        .approvals
+        .read(|approvals| match matter.decided(approvals, now) {
+            Decided::Granted(asked) => Ok(asked.approval),
+            Decided::Waiting(asked) | Decided::Denied(asked) => Err(Some(asked.approval)),
+            Decided::NotAsked => Err(None),
+        })
+}
+
+/// What exists is kept longer where the new rules say so.
+fn lengthened(config: &Config, views: &Views, door: &Door) -> Vec<Submission> {
+    let periods = &config.retention.periods;
+    views.buckets.read(|buckets| {
+        let longer = buckets.all().filter_map(|(id, bucket)| {
+            let period = *periods.get(&id.class)?;
+            bucket
+                .is_lengthened_by(id, period)
+                .then(|| RetentionExtended {
+                    bucket: id.clone(),
+                    period,
+                    due: due(id, period),
+                })
+        });
+        longer
+            .map(|fact| door.event(door.operator(), fact))
+            .collect()
+    })
 }
 
 fn compare(

@@ -25,7 +25,7 @@ pub fn run(cli: &Cli, args: &Report) -> Done {
 
 fn retention(cli: &Cli, args: &RetentionArgs) -> Done {
     let figures = Figures::<Retention>::open(cli, &args.common)?;
-    let periods = &figures.config.retention;
+    let periods = &figures.config.retention.periods;
     let basis = figures.basis.clone();
     let report = figures
         .view

@@ -102,6 +102,7 @@ fn adopt(cli: &Cli, desk: &mut Desk, layout: &Layout, text: &str, destroys: bool
         digest,
         previous,
         approvals: Vec::new(),
+        periods: None,
     };
     let mut submission = desk.door.event(desk.door.operator(), adopted);
     if digest != NONE {

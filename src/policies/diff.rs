@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// What a field decides, by the beginning of its path; the first that fits.
-const WORDS: [(&str, &str); 24] = [
+const WORDS: [(&str, &str); 25] = [
     ("masking.email", "what of a mailbox's local part is masked"),
     (
         "masking.insider_keywords",
@@ -51,6 +51,10 @@ const WORDS: [(&str, &str); 24] = [
     (
         "limits",
         "how much agents and people may use, which models, where",
+    ),
+    (
+        "retention.cooling",
+        "how long the end of content can still be stopped",
     ),
     ("retention", "how long content of this class is kept"),
     ("vendors", "who receives what leaves, and on which terms"),

@@ -57,6 +57,8 @@ pub fn sound(config: &Config) -> Result<(), Failure> {
     classes.map_err(|error| Failure::new(error, "correct [classes] in daicho.toml"))?;
     let tools = config.tools.check();
     tools.map_err(|error| Failure::new(error, "correct [tools] in daicho.toml"))?;
+    let retention = config.retention.check();
+    retention.map_err(|error| Failure::new(error, "correct [retention] in daicho.toml"))?;
     let limits = config.limits.check();
     limits.map_err(|error| Failure::new(error, "correct [limits] in daicho.toml"))
 }

@@ -5,6 +5,7 @@ mod events;
 mod fault;
 mod key;
 mod lists;
+mod retention;
 
 pub use events::{Wanted, page};
 
@@ -23,6 +24,8 @@ pub fn routes() -> Router<Node> {
         .route("/approvals", get(approvals::list))
         .route("/approvals/{approval}", get(approvals::one))
         .route("/agents", get(lists::agents))
+        .route("/retention", get(retention::plan))
+        .route("/retention/run", post(retention::run))
         .route("/export", get(lists::export))
         .route("/witnesses", get(lists::witnesses))
         .fallback(|| async { StatusCode::NOT_FOUND })

@@ -10,15 +10,17 @@ use crate::keyring::Keyring;
 use crate::masking::{self, Guard};
 use crate::outcome::Failure;
 use crate::policies::{self, InForce};
+use crate::timestamp::Client;
 use crate::views::Views;
 use agents::gateway::{Provider, close_open_calls};
 use exporters::forward::Forwarder;
+use ledger::timestamp::Authority;
 use ledger::{Appender, Layout, Reader};
 use schemas::{Actor, Event, Hash, Timestamp};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// One running ledger: what every handler works with.
 #[derive(Clone)]
@@ -44,6 +46,10 @@ pub struct Node {
     pub witnesses: Option<Arc<Witnesses>>,
     /// Absent when no time-stamping authority is configured.
     pub timestamps: Option<Arc<Timestamps>>,
+    /// Whose time stamps say that content may end.
+    pub authority: Option<Arc<Authority>>,
+    /// Held by whoever ends content or settles holds.
+    pub keeping: Arc<Mutex<()>>,
 }
 
 impl Node {
@@ -89,6 +95,8 @@ impl Node {
         let notify = Arc::new(Notify::open(config.notify, data)?);
         let witnesses = Witnesses::open(config.witness, data, &reader)?.map(Arc::new);
         let timestamps = Timestamps::open(&config.timestamp, data, &reader)?.map(Arc::new);
+        let authority = Client::open(&config.timestamp, data)?;
+        let authority = authority.map(|client| Arc::new(client.authority));
         let mut forwarders = Vec::new();
         for destination in config.export {
             let name = destination.name().clone();
@@ -118,6 +126,8 @@ impl Node {
             notify,
             witnesses,
             timestamps,
+            authority,
+            keeping: Arc::default(),
         })
     }
 

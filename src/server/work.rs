@@ -47,6 +47,7 @@ pub fn start(node: &Node) -> Work {
         spawn(follow),
         spawn(checkpoint),
         spawn(super::approvals::run),
+        spawn(super::retention::run),
         spawn(super::notify::by_webhook),
         spawn(super::notify::by_command),
         spawn(super::witnesses::run),

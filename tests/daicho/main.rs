@@ -14,6 +14,7 @@
 //! | `hooks` | a hook that is not recorded, or lets go what nobody granted |
 //! | `approvals` | a decision that counts and should not, a deadline that nobody hears of, an approver untold |
 //! | `mcp` | a call of a tool that runs unrecorded, ungranted, or with what must not leave |
+//! | `retention` | content that ends early, held, by one person alone or by a wrong clock; rules or holds that nobody approved |
 //! | `privacy` | a planted name or secret in a file, log line, export, page or report |
 //! | `review` | a finding, patch or approval that bandit or OpenSSH sees otherwise |
 //! | `backup` | a copy that is not the ledger, or an old one that passes for it |
@@ -49,6 +50,7 @@ mod mcp;
 mod oracle;
 mod policy;
 mod privacy;
+mod retention;
 mod review;
 mod telemetry;
 mod tidy;

@@ -10,7 +10,7 @@ and R as FORMAT.md asks; of small-order keys only the ones that encode y = 0, 1 
 What is inside a time stamp is left to `openssl ts -verify`, as FORMAT.md shows.
 """
 import argparse, base64, hashlib, json, re, struct, sys
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -128,10 +128,70 @@ def frames(pack, at):
         yield base, beside, box
 
 
+def due(bucket, period):
+    """When a bucket of this period may end, as text that sorts as time does; later than any where it never does."""
+    if period == "forever": return "~"
+    year, month = (int(part) for part in bucket.split("/")[1].split("-"))
+    count, unit = int(period[1:-1]), period[-1]
+    month += 1 + {"D": 0, "M": count, "Y": 12 * count}[unit]
+    year, month = year + (month - 1) // 12, (month - 1) % 12 + 1
+    end = datetime(min(year, 9999), month, 1) + timedelta(days=count if unit == "D" else 0)
+    return f"{end:%Y-%m-%dT%H:%M:%S.%fZ}"
+
+
+class Buckets:
+    """What entries say of buckets and holds (§7)."""
+
+    def __init__(self):
+        self.periods, self.buckets, self.holds, self.persons = {}, {}, {}, {}
+
+    def entry(self, seq, body, wrong):
+        data, kind, references = body["data"], body["kind"], body.get("content", [])
+        if kind == "retention.expired": self.expired(body, data, wrong)
+        for ref in references:
+            name = ref["bucket"]
+            period = self.periods.get(name.split("/")[0])
+            new = {"period": period, "entries": set(), "sealed": {}, "ended": False}
+            bucket = self.buckets.setdefault(name, new)
+            bucket["entries"].add(seq)
+            bucket["sealed"].setdefault(ref["sealed"], ref["sealed_bytes"])
+        for scope, held in (hold for hold in self.holds.values() if hold):
+            if self.covers(scope, body): held.update(ref["bucket"] for ref in references if scope.get("bucket", ref["bucket"]) == ref["bucket"])
+        if kind in ("agent.registered", "agent.updated") and "person" in data:
+            self.persons.setdefault(f"agent:{data['agent']}", set()).add(data["person"])
+        if kind == "policy.adopted" and data["policy"] == "retention" and "periods" in data:
+            self.periods = data["periods"]
+            for name, bucket in self.buckets.items(): bucket["period"] = bucket["period"] or self.periods.get(name.split("/")[0])
+        if kind == "retention.extended" and (bucket := self.buckets.get(data["bucket"])) and bucket["period"] and not bucket["ended"]:
+            if due(data["bucket"], data["period"]) > due(data["bucket"], bucket["period"]): bucket["period"] = data["period"]
+        if kind == "hold.placed": self.holds.setdefault(data["hold"], (data["scope"], set(data["buckets"])))
+        if kind == "hold.released" and data["hold"] in self.holds: self.holds[data["hold"]] = None
+
+    def covers(self, scope, body):
+        person, actor = scope.get("person"), body["actor"]
+        return (
+            all(scope[key] == body.get(key) for key in ("session", "actor", "kind", "class") if key in scope)
+            and scope.get("since", "") <= body["at"] < scope.get("until", "~")
+            and (person is None or actor == f"user:{person}" or person in self.persons.get(actor, ()))
+        )
+
+    def expired(self, body, data, wrong):
+        name, bucket = data["bucket"], self.buckets.get(data["bucket"])
+        if not bucket: return wrong()
+        held = any(name in hold[1] for hold in self.holds.values() if hold)
+        ends = due(name, bucket["period"] or "forever")
+        digests = sorted(bytes.fromhex(digest) for digest in bucket["sealed"])
+        is_so = [len(bucket["entries"]), len(digests), sum(bucket["sealed"].values()), sha256(b"".join(digests)).hex()]
+        stated = [data[key] for key in ("entries", "contents", "sealed_bytes", "content_sha256")]
+        if bucket["ended"] or held or ends > body["at"] or data["due"] != ends or data["period"] != bucket["period"] or stated != is_so: wrong()
+        bucket["ended"] = True
+
+
 class Log:
     def __init__(self, data, vkey, checkpoints):
         self.data, self.found, self.leaves, self.promises = data, [], [], []
         self.references, self.ended, self.seen, self.contents = {}, set(), {}, 0
+        self.buckets = Buckets()
         files = sorted((data / "log").iterdir())
         created = json.loads(files[0].read_bytes().split(b"\t", 1)[0])["data"]
         # Each with the first position that it signs; None after an entry that names no sound key.
@@ -234,6 +294,7 @@ class Log:
         if kind == "checkpoint.timestamped":
             path = self.data / "tokens" / f"{data['size']:020}.tsr"
             if not path.exists() or sha256(path.read_bytes()).hex() != data["token"]: self.wrong("token", seq, path)
+        self.buckets.entry(seq, body, lambda: self.wrong("retention", seq))
         if kind == "retention.expired": self.ended.add(data["bucket"])
         for ref in body.get("content", []):
             self.references.setdefault((ref["bucket"], ref["sealed"]), (ref["sealed_bytes"], seq))

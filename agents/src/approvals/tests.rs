@@ -350,6 +350,7 @@ fn new_rules_end_what_was_asked_under_the_old_ones() {
         digest,
         previous: None,
         approvals: Vec::new(),
+        periods: None,
     };
     world.append("user:admin", adopted(POLICY));
     world.granted().unwrap();

@@ -105,7 +105,7 @@ impl Row {
 
 impl Projection for Approvals {
     const NAME: &'static str = "approvals";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
 
     fn fold(&mut self, entry: &Entry) {
         self.take(entry.seq(), entry.at(), entry.event());
@@ -192,9 +192,15 @@ impl Approvals {
             Data::LedgerCreated(created) => {
                 self.origin.get_or_insert_with(|| created.origin.clone());
             }
-            Data::PolicyAdopted(adopted) if adopted.policy.as_str() == POLICY => {
-                self.policy = Some(adopted.digest);
+            Data::PolicyAdopted(adopted) => {
+                if adopted.policy.as_str() == POLICY {
+                    self.policy = Some(adopted.digest);
+                }
+                self.use_all(&adopted.approvals, seq, at);
             }
+            Data::HoldPlaced(placed) => self.use_all(&placed.approvals, seq, at),
+            Data::HoldReleased(released) => self.use_all(&released.approvals, seq, at),
+            Data::RetentionExpired(expired) => self.use_all(&expired.approvals, seq, at),
             Data::UserActivated(activated) => {
                 // A key that could not sign an approval is no key, and takes the old one away.
                 let key = activated.approver_key.as_ref();
@@ -262,6 +268,12 @@ impl Approvals {
             && approval.state(at) == State::Granted
         {
             approval.used.get_or_insert(seq);
+        }
+    }
+
+    fn use_all(&mut self, approvals: &[EventId], seq: u64, at: Timestamp) {
+        for &approval in approvals {
+            self.use_up(approval, seq, at);
         }
     }
 

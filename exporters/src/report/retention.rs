@@ -3,10 +3,11 @@
 mod html;
 
 use super::{Basis, Language, Positions, ReportError};
+use ledger::buckets::{self, Buckets, Periods};
 use roaring::RoaringTreemap;
-use schemas::kinds::records::{HoldPlaced, RetentionExpired, RetentionExtended};
+use schemas::kinds::records::RetentionExpired;
 use schemas::{
-    BucketId, Class, ContentRef, Data, Event, EventId, Hash, Label, Month, Name, Period, Timestamp,
+    BucketId, Class, ContentRef, Data, Event, EventId, Hash, Month, Name, Period, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +18,8 @@ pub struct Retention {
     /// Entries folded so far.
     size: u64,
     classes: BTreeMap<Class, ClassTally>,
-    holds: BTreeMap<EventId, OpenHold>,
+    /// Rules and holds.
+    buckets: Buckets,
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -26,6 +28,13 @@ struct ClassTally {
     oldest: Option<Moment>,
     newest: Option<Moment>,
     buckets: BTreeMap<Month, BucketTally>,
+}
+
+impl From<buckets::Moment> for Moment {
+    fn from(moment: buckets::Moment) -> Moment {
+        let (position, at) = (moment.seq, moment.at);
+        Moment { position, at }
+    }
 }
 
 /// The time of one entry.
@@ -42,26 +51,12 @@ struct BucketTally {
     /// Equal content inside a bucket is stored once, so it is counted once.
     sealed: BTreeSet<Hash>,
     sealed_bytes: u64,
-    extended: Option<Extension>,
     expired: Option<Moment>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Extension {
-    position: u64,
-    due: Option<Timestamp>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct OpenHold {
-    case: Name,
-    scope: Vec<Label>,
-    placed: Moment,
 }
 
 impl ledger::Projection for Retention {
     const NAME: &'static str = "retention";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
 
     fn fold(&mut self, entry: &ledger::Entry) {
         self.take(entry.seq(), entry.at(), entry.event(), entry.content());
@@ -84,52 +79,16 @@ impl Retention {
                 bucket.sealed_bytes = bucket.sealed_bytes.saturating_add(item.sealed_bytes);
             }
         }
-        match &event.data {
-            Data::RetentionExtended(RetentionExtended { bucket, due, .. }) => {
-                let due = *due;
-                self.bucket(bucket).extended = Some(Extension { position: seq, due });
-            }
-            Data::RetentionExpired(RetentionExpired { bucket, .. }) => {
-                self.bucket(bucket).expired = Some(now);
-            }
-            Data::HoldPlaced(HoldPlaced {
-                hold, case, scope, ..
-            }) => {
-                let (case, scope) = (case.clone(), scope.clone());
-                let open = OpenHold {
-                    case,
-                    scope,
-                    placed: now,
-                };
-                self.holds.insert(*hold, open);
-            }
-            Data::HoldReleased(released) => {
-                self.holds.remove(&released.hold);
-            }
-            _ => {}
+        if let Data::RetentionExpired(RetentionExpired { bucket, .. }) = &event.data {
+            self.bucket(bucket).expired = Some(now);
         }
+        self.buckets.take(seq, at, event, content);
     }
 
     fn bucket(&mut self, id: &BucketId) -> &mut BucketTally {
         let class = self.classes.entry(id.class.clone()).or_default();
         class.buckets.entry(id.month).or_default()
     }
-}
-
-/// How long each class is kept. A class without a period is reported as such, not guessed.
-pub type Periods = BTreeMap<Class, Period>;
-
-/// The company's rules before anyone changes them. `change` lives until the project's end
-/// and its archive's, which is a decision of people: until then for ever.
-pub fn default_periods() -> Periods {
-    BTreeMap::from([
-        (Class::operation(), Period::Months(12)),
-        (Class::auth(), Period::Months(12)),
-        (Class::api(), Period::Days(30)),
-        (Class::change(), Period::Forever),
-        (Class::network(), Period::Months(12)),
-        (Class::ledger(), Period::Forever),
-    ])
 }
 
 /// The report. Everything in it follows from the log up to `basis.head` and from `basis`.
@@ -187,6 +146,8 @@ struct BucketRow {
 #[serde(rename_all = "snake_case")]
 enum BucketState {
     Kept,
+    /// A hold keeps it, due or not.
+    Held,
     /// Its time has come, and it is still there.
     Due,
     /// Its key was destroyed and its files removed.
@@ -197,7 +158,7 @@ enum BucketState {
 struct HoldRow {
     hold: EventId,
     case: Name,
-    scope: Vec<Label>,
+    scope: String,
     placed: Moment,
 }
 
@@ -228,17 +189,19 @@ impl RetentionReport {
                         class: class.clone(),
                         month,
                     };
-                    bucket_row(id, bucket, period, basis.generated)
+                    bucket_row(id, bucket, &retention.buckets, basis.generated)
                 })
                 .collect();
             classes.push(class_row(class, period, tally, &rows));
             buckets.extend(rows);
         }
-        let holds = retention.holds.iter().map(|(&hold, open)| HoldRow {
+        let in_force = retention.buckets.holds();
+        let in_force = in_force.filter(|(_, hold)| hold.released.is_none());
+        let holds = in_force.map(|(hold, open)| HoldRow {
             hold,
             case: open.case.clone(),
-            scope: open.scope.clone(),
-            placed: open.placed,
+            scope: open.scope.to_string(),
+            placed: open.placed.into(),
         });
         Ok(RetentionReport {
             report: RetentionReport::NAME,
@@ -277,20 +240,19 @@ fn rank(class: &Class) -> usize {
 fn bucket_row(
     bucket: BucketId,
     tally: &BucketTally,
-    period: Option<Period>,
+    buckets: &Buckets,
     generated: Timestamp,
 ) -> BucketRow {
+    let found = buckets.get(&bucket);
     // Without a rule nothing falls due: what nobody decided is not deleted.
-    let ruled = period.and_then(|period| bucket.month.end().after(period));
-    let due = match &tally.extended {
-        Some(extension) => extension.due,
-        None => ruled,
-    };
+    let due = found.and_then(|found| found.due);
     let state = match (tally.expired, due) {
         (Some(_), _) => BucketState::Expired,
+        _ if !buckets.held_by(&bucket).is_empty() => BucketState::Held,
         (None, Some(due)) if due <= generated => BucketState::Due,
         (None, _) => BucketState::Kept,
     };
+    let extended_by = found.and_then(|found| found.extended);
     BucketRow {
         bucket,
         state,
@@ -301,7 +263,7 @@ fn bucket_row(
         contents: tally.sealed.len() as u64,
         sealed_bytes: tally.sealed_bytes,
         positions: Positions::from(&tally.entries),
-        extended_by: tally.extended.as_ref().map(|extension| extension.position),
+        extended_by,
         expired: tally.expired,
     }
 }

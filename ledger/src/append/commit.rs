@@ -143,15 +143,16 @@ impl Committer {
         let Request {
             prepared,
             successor,
+            guard,
             done,
         } = request;
-        let answer = match (self.shared.stopped(), &successor) {
-            (Some(stopped), _) => Err(stopped),
-            (None, None) => self.place(prepared, plan),
-            (None, Some(successor)) => self
-                .prepare_successor(successor)
-                .and_then(|()| self.place(prepared, plan)),
+        let ready = match (self.shared.stopped(), &successor, guard) {
+            (Some(stopped), _, _) => Err(stopped),
+            (None, Some(successor), _) => self.prepare_successor(successor),
+            (None, None, Some(guard)) => self.ask(*guard, plan),
+            (None, None, None) => Ok(()),
         };
+        let answer = ready.and_then(|()| self.place(prepared, plan));
         if answer.is_ok() {
             plan.successor = successor;
         }

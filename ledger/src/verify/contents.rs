@@ -1,8 +1,11 @@
 //! Sealed content held against the entries that commit to it. Needs no key.
 
 use super::{Check, Finding, Found, MAX_FINDINGS, VerifyError, io_at};
+use crate::buckets::Buckets;
 use crate::content::{Walk, pack_header, pack_number};
+use crate::expire::Tally;
 use crate::layout::Layout;
+use schemas::kinds::records::RetentionExpired;
 use schemas::{BucketId, Data, Envelope, Hash};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Read;
@@ -13,9 +16,13 @@ type Promised = HashMap<Hash, (u64, u64)>;
 
 #[derive(Default)]
 pub struct Contents {
-    buckets: BTreeMap<BucketId, Promised>,
+    promised: BTreeMap<BucketId, Promised>,
+    /// Rules and holds, up to the entry before.
+    buckets: Buckets,
     /// Buckets whose end an entry states.
     ended: HashSet<BucketId>,
+    /// What is wrong with these statements: position, what was expected, what was found.
+    unsound: Vec<(u64, BucketId, String, String)>,
     /// Entries that state another length than an earlier one for the same sealed bytes.
     at_odds: Vec<(BucketId, u64, u64, u64)>,
 }
@@ -23,7 +30,7 @@ pub struct Contents {
 impl Contents {
     pub fn collect(&mut self, envelope: &Envelope) {
         for reference in &envelope.content {
-            let bucket = self.buckets.entry(reference.bucket.clone()).or_default();
+            let bucket = self.promised.entry(reference.bucket.clone()).or_default();
             let stated = (reference.sealed_bytes, envelope.seq);
             let (length, _) = *bucket.entry(reference.sealed).or_insert(stated);
             if length != reference.sealed_bytes && self.at_odds.len() < MAX_FINDINGS {
@@ -33,7 +40,45 @@ impl Contents {
             }
         }
         if let Data::RetentionExpired(expired) = &envelope.event.data {
+            self.certificate(envelope, expired);
             self.ended.insert(expired.bucket.clone());
+        }
+        let (seq, at) = (envelope.seq, envelope.at);
+        self.buckets
+            .take(seq, at, &envelope.event, &envelope.content);
+    }
+
+    /// Holds a certificate against what the log said by then: a bucket ends when it is due and
+    /// nothing holds it, and the figures are those of the entries.
+    fn certificate(&mut self, envelope: &Envelope, expired: &RetentionExpired) {
+        let bucket = &expired.bucket;
+        let mut unsound = |expected: String, found: String| {
+            if self.unsound.len() < MAX_FINDINGS {
+                let unsound = (envelope.seq, bucket.clone(), expected, found);
+                self.unsound.push(unsound);
+            }
+        };
+        match self.buckets.may_end(bucket, envelope.at) {
+            Err(kept) => unsound("a bucket that may end".to_owned(), kept.to_string()),
+            Ok((period, due)) => {
+                if (period, due) != (expired.period, expired.due) {
+                    let found = format!("{}, due {}", expired.period, expired.due);
+                    unsound(format!("{period}, due {due}"), found);
+                }
+            }
+        }
+        let contents = self.promised.get(bucket).into_iter().flatten();
+        let contents = contents.map(|(digest, (len, _))| (*digest, *len)).collect();
+        let entries = self.buckets.get(bucket).map_or(0, |bucket| bucket.entries);
+        let is = Tally::of(entries, &contents);
+        let stated = Tally {
+            entries: expired.entries,
+            contents: expired.contents,
+            sealed_bytes: expired.sealed_bytes,
+            content_sha256: expired.content_sha256,
+        };
+        if stated != is {
+            unsound(is.to_string(), stated.to_string());
         }
     }
 
@@ -55,12 +100,28 @@ impl Contents {
                 found: stated.to_string(),
             });
         }
-        for (bucket, dir) in buckets(layout, found)? {
-            let mut promised = self.buckets.remove(&bucket).unwrap_or_default();
-            sound += check_bucket(layout, &bucket, &dir, &mut promised, found, step)?;
-            self.buckets.insert(bucket, promised);
+        for (seq, bucket, expected, stated) in self.unsound {
+            found.push(Finding {
+                check: Check::Retention,
+                seq: Some(seq),
+                file: format!("content/{bucket}"),
+                offset: None,
+                expected,
+                found: stated,
+            });
         }
-        for (bucket, promised) in self.buckets {
+        for (bucket, dir) in buckets(layout, found)? {
+            let mut promised = self.promised.remove(&bucket).unwrap_or_default();
+            let there = check_bucket(layout, &bucket, &dir, &mut promised, found, step)?;
+            if there > 0 && self.ended.contains(&bucket) {
+                found.notes.push(format!(
+                    "content/{bucket}: {there} contents are still there although the bucket has ended; the next start removes what an interrupted end left, a restored copy has to be cleared by hand"
+                ));
+            }
+            sound += there;
+            self.promised.insert(bucket, promised);
+        }
+        for (bucket, promised) in self.promised {
             if self.ended.contains(&bucket) {
                 continue;
             }
@@ -73,7 +134,8 @@ impl Contents {
                     file: format!("content/{bucket}"),
                     offset: None,
                     expected: format!("sealed content {digest}"),
-                    found: "none of this digest, and no retention.expired".to_owned(),
+                    found: "none of this digest, and no retention.expired: unauthorised loss"
+                        .to_owned(),
                 });
             }
         }

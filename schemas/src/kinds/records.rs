@@ -1,10 +1,56 @@
-use crate::{BucketId, EventId, Hash, Label, Name, Period, Timestamp};
+use crate::{Actor, BucketId, Class, Event, EventId, Hash, Label, Name, Period, Timestamp};
 
 facts! {
-    HoldPlaced { hold: EventId, case: Name, scope: Vec<Label>, approvals: Vec<EventId>, }
-    HoldReleased { hold: EventId, case: Name, approvals: Vec<EventId>, }
+    /// Content in the scope does not end, whatever its rule says. Content `reason`: why.
+    HoldPlaced {
+        hold: EventId,
+        /// Number of the case that it is for.
+        case: Name,
+        scope: HoldScope,
+        /// Buckets that had content in the scope when the hold was placed. What comes later is
+        /// held by the scope itself.
+        buckets: Vec<BucketId>,
+        approvals: Vec<EventId>,
+        approvers: Vec<Actor>,
+    }
+    HoldReleased { hold: EventId, case: Name, approvals: Vec<EventId>, approvers: Vec<Actor>, }
+    /// Which entries a hold is about: those that fit everything that is given.
+    #[derive(Default)]
+    HoldScope {
+        bucket: Option<BucketId>,
+        session: Option<Label>,
+        actor: Option<Actor>,
+        /// A user, and every agent that was registered to act for them.
+        person: Option<Name>,
+        kind: Option<Name>,
+        class: Option<Class>,
+        /// The ledger's time, from here on.
+        since: Option<Timestamp>,
+        /// The ledger's time, before this.
+        until: Option<Timestamp>,
+    }
+    /// A bucket that exists is kept longer. An entry that would shorten its time changes nothing.
     RetentionExtended { bucket: BucketId, period: Period, due: Option<Timestamp>, }
-    RetentionExpired { bucket: BucketId, due: Timestamp, entries: u64, sealed_bytes: u64, content_sha256: Hash, method: Name, approvals: Vec<EventId>, }
+    /// The certificate of a bucket's end: what it held, by which rule, on whose word, and how.
+    RetentionExpired {
+        bucket: BucketId,
+        due: Timestamp,
+        period: Period,
+        /// Entries with content in the bucket.
+        entries: u64,
+        /// Distinct contents.
+        contents: u64,
+        sealed_bytes: u64,
+        /// SHA-256 over the digests of all sealed contents (32 bytes each), in ascending order.
+        content_sha256: Hash,
+        method: Name,
+        /// Who says that the time had come.
+        time: TimeSource,
+        /// SHA-256 of the authority's answer (`tokens/….tsr`).
+        token: Option<Hash>,
+        approvals: Vec<EventId>,
+        approvers: Vec<Actor>,
+    }
     ErasureRequested { erasure: EventId, subject_tag: Label, basis: Name, }
     ErasureCompleted { erasure: EventId, contents: u64, method: Name, }
     /// Someone read sealed content.
@@ -13,4 +59,71 @@ facts! {
     BackupCompleted { destination: Label, size: u64, root: Hash, }
     /// A log of another system. Content `lines`: the original bytes.
     LogIngested { source: Name, lines: u64, lines_sha256: Hash, first: Option<Timestamp>, last: Option<Timestamp>, }
+}
+
+words! {
+    TimeSource {
+        /// A time-stamping authority (RFC 3161).
+        Authority,
+        /// The log's own time, as far as it was seen to pass.
+        Log,
+    }
+}
+
+impl HoldScope {
+    /// True for a scope that names nothing, and so everything.
+    pub fn is_empty(&self) -> bool {
+        *self == HoldScope::default()
+    }
+
+    /// Is the content of this event in the scope, as far as its bucket is not asked?
+    /// `acts_for` says whether an actor is registered to act for a person.
+    pub fn covers(
+        &self,
+        at: Timestamp,
+        event: &Event,
+        acts_for: impl Fn(&Actor, &Name) -> bool,
+    ) -> bool {
+        let person = |person: &Name| {
+            matches!(&event.actor, Actor::User(user) if user == person)
+                || acts_for(&event.actor, person)
+        };
+        self.session
+            .as_ref()
+            .is_none_or(|s| event.session.as_ref() == Some(s))
+            && self
+                .actor
+                .as_ref()
+                .is_none_or(|actor| event.actor == *actor)
+            && self.person.as_ref().is_none_or(person)
+            && self
+                .kind
+                .as_ref()
+                .is_none_or(|kind| event.data.kind() == kind.as_str())
+            && self
+                .class
+                .as_ref()
+                .is_none_or(|class| event.class == *class)
+            && self.since.is_none_or(|since| at >= since)
+            && self.until.is_none_or(|until| at < until)
+    }
+}
+
+impl std::fmt::Display for HoldScope {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut between = "";
+        let mut part = |word: &str, value: Option<&dyn std::fmt::Display>| {
+            let Some(value) = value else { return Ok(()) };
+            write!(f, "{between}{word} {value}")?;
+            between = ", ";
+            Ok(())
+        };
+        macro_rules! parts {
+            ($($field:ident)*) => {
+                $(part(stringify!($field), self.$field.as_ref().map(|v| v as _))?;)*
+            };
+        }
+        parts!(bucket session actor person kind class since until);
+        Ok(())
+    }
 }

@@ -1,8 +1,17 @@
-use crate::{EventId, Hash, Label, Name};
+use crate::{Class, EventId, Hash, Label, Name, Period};
+use std::collections::BTreeMap;
 
 facts! {
     /// Rules in force from here on. Content `policy`: the text.
-    PolicyAdopted { policy: Name, digest: Hash, previous: Option<Hash>, approvals: Vec<EventId>, }
+    PolicyAdopted {
+        policy: Name,
+        digest: Hash,
+        previous: Option<Hash>,
+        approvals: Vec<EventId>,
+        /// Of the policy `retention`: how long each class is kept. In clear, so that every
+        /// bucket's due date follows from the log alone.
+        periods: Option<BTreeMap<Class, Period>>,
+    }
     VendorReviewed { vendor: Name, outcome: ReviewOutcome, country: Option<Label>, report_sha256: Option<Hash>, }
     RiskAssessed { risk: Name, level: super::scanner::Severity, accepted: bool, }
     PhaseRequested { phase: Name, criteria_sha256: Hash, }

@@ -1,5 +1,6 @@
 use super::fault::Fault;
 use crate::intake::{self, ReceiptJson, moment};
+use crate::retention;
 use crate::server::Node;
 use axum::Json;
 use axum::body::Bytes;
@@ -47,6 +48,10 @@ pub async fn append(
             .map_err(|e| intake::IntakeError::NotUtf8(e.valid_up_to()))?;
         vec![intake::read_event(text, 1, &guard, new_id)?]
     };
+    if let Some(unapproved) = retention::unapproved(&node.views, &batch, node.now()) {
+        let help = "`daicho policy adopt` asks two people, and then puts it in force";
+        return Err(Fault::new(StatusCode::CONFLICT, unapproved, help));
+    }
     let receipts: Vec<ReceiptJson> = append_async(&node.appender, batch)
         .await?
         .iter()

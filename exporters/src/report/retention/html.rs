@@ -127,7 +127,7 @@ fn holds(rows: &[HoldRow], language: Language) -> Markup {
                     } }
                     tbody { @for row in rows { tr {
                         th { (row.case) }
-                        td { @for scope in &row.scope { (scope.as_str()) br; } }
+                        td { (row.scope) }
                         td.t { (entry(Some(&row.placed), language)) }
                         td { code { (row.hold) } }
                     } } }
@@ -196,6 +196,7 @@ fn state(row: &BucketRow, language: Language) -> Markup {
     let t = |japanese, english| language.pick(japanese, english);
     match row.state {
         BucketState::Kept => html! { (t("保管中", "kept")) },
+        BucketState::Held => html! { (t("保全中", "held")) },
         BucketState::Due => html! { span.due { (t("満了・未消去", "due, not yet removed")) } },
         BucketState::Expired => html! {
             span.expired { (t("消去済み", "expired")) }

@@ -1,8 +1,10 @@
 use super::*;
 use crate::report::{Head, Verification};
+use ledger::buckets::default_periods;
 use schemas::kinds::ledger::LedgerCreated;
 use schemas::kinds::people::AuthSucceeded;
-use schemas::kinds::records::HoldReleased;
+use schemas::kinds::records::{HoldPlaced, HoldReleased, HoldScope, RetentionExtended, TimeSource};
+use schemas::kinds::rules::PolicyAdopted;
 
 fn at(text: &str) -> Timestamp {
     text.parse().expect("sound")
@@ -68,7 +70,14 @@ fn folded() -> Retention {
         event("operation", auth()),
         &september[..1],
     );
-    take(3, "2026-09-03T00:00:00.000000Z", event("auth", auth()), &[]);
+    let rules = PolicyAdopted {
+        policy: "retention".parse().expect("sound"),
+        digest: Hash([8; 32]),
+        previous: None,
+        approvals: vec![],
+        periods: Some(default_periods()),
+    };
+    take(3, "2026-09-03T00:00:00.000000Z", event("auth", rules), &[]);
     take(
         4,
         "2026-09-04T00:00:00.000000Z",
@@ -94,7 +103,12 @@ fn folded() -> Retention {
         sealed_bytes: 900,
         content_sha256: Hash([9; 32]),
         method: "key-destroyed".parse().expect("sound"),
+        period: "P30D".parse().expect("sound"),
+        contents: 1,
+        time: TimeSource::Log,
+        token: None,
         approvals: vec![],
+        approvers: vec![],
     };
     take(
         7,
@@ -102,34 +116,40 @@ fn folded() -> Retention {
         event("ledger", expired),
         &[],
     );
-    let hold = |hold, case: &str, scope: &[&str]| HoldPlaced {
+    let hold = |hold, case: &str, scope| HoldPlaced {
         hold: id(hold),
         case: case.parse().expect("sound"),
-        scope: scope
-            .iter()
-            .map(|label| label.parse().expect("sound"))
-            .collect(),
+        scope,
+        buckets: vec!["mail/2026-10".parse().expect("sound")],
         approvals: vec![],
+        approvers: vec![],
     };
+    let of_class = HoldScope {
+        class: Some("mail".parse().expect("sound")),
+        actor: Some("service:daicho".parse().expect("sound")),
+        ..HoldScope::default()
+    };
+    let (first, second) = (
+        hold(8, "case-2026-17", of_class.clone()),
+        hold(9, "case-2026-18", of_class),
+    );
     take(
         8,
         "2026-11-03T00:00:00.000000Z",
-        event(
-            "ledger",
-            hold(8, "case-2026-17", &["class=mail", "agent=cfo"]),
-        ),
+        event("ledger", first),
         &[],
     );
     take(
         9,
         "2026-11-03T01:00:00.000000Z",
-        event("ledger", hold(9, "case-2026-18", &[])),
+        event("ledger", second),
         &[],
     );
     let released = HoldReleased {
         hold: id(9),
         case: "case-2026-18".parse().expect("sound"),
         approvals: vec![],
+        approvers: vec![],
     };
     take(
         10,

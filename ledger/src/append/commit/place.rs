@@ -1,10 +1,11 @@
 //! Places in the log, given in memory: all of a request's or none.
 
 use super::{Committer, Drafted, Plan};
-use crate::append::{AppendError, Prepared, Receipt, stopped};
+use crate::append::{AppendError, Guard, Prepared, Receipt, stopped};
 use crate::checkpoint::CHECKPOINT_REACH;
 use crate::content::{ContentStore, Sealed};
 use crate::open::CLOCK_TOLERANCE_MICROS;
+use crate::projection::Projection;
 use crate::tree::leaf_hash;
 use schemas::{ContentRef, Data, Envelope, EnvelopeError, Event, EventId, Timestamp};
 use std::collections::HashMap;
@@ -89,6 +90,28 @@ impl Committer {
             self.ids.insert(receipt.id, receipt.seq);
         }
         Ok(receipts)
+    }
+
+    /// Asks a guard's question of all entries up to the next, those of this commit among them.
+    pub(super) fn ask(&self, guard: Guard, plan: &Plan) -> Result<(), AppendError> {
+        let Guard {
+            mut buckets,
+            reached,
+            check,
+        } = guard;
+        let reader = crate::Reader {
+            shared: Arc::clone(&self.shared),
+        };
+        let base = reader.size();
+        for entry in reader.entries(reached..base) {
+            buckets.fold(&entry.map_err(|error| stopped(&error.to_string()))?);
+        }
+        for drafted in &plan.drafted {
+            let unread = |error: EnvelopeError| stopped(&error.to_string());
+            let entry = Envelope::from_body(&drafted.body).map_err(unread)?;
+            buckets.take(entry.seq, entry.at, &entry.event, &entry.content);
+        }
+        check(&buckets, self.options.clock.now().max(self.newest))
     }
 
     fn draft(&mut self, item: Prepared, base: u64, at: Timestamp, plan: &mut Plan) -> Receipt {

@@ -1,0 +1,198 @@
+//! What two people decide on, as the bytes that they sign for.
+
+use super::APPROVERS;
+use crate::approvals::draft::CONTENT;
+use crate::approvals::view::{Approval, Approvals, State};
+use crate::approvals::{Request, RequestError, request};
+use crate::once::{name, once, sha256};
+use ledger::{Content, Submission, Tally};
+use schemas::kinds::acting::{Subject, SubjectKind};
+use schemas::kinds::records::HoldScope;
+use schemas::{Actor, BucketId, EventId, Hash, Label, Name, Period, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// One thing to decide: a change of the rules, the end of a bucket, a hold, or its release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Matter {
+    subject: Subject,
+    /// JSON; the approval binds its digest, and shows it.
+    arguments: Vec<u8>,
+    base_sha256: Option<Hash>,
+    /// Requests from before this count no more.
+    not_before: Timestamp,
+}
+
+/// How far the decision has come.
+#[derive(Debug, Clone, Copy)]
+pub enum Decided<'a> {
+    /// Nobody was asked yet, or the request ran out undecided.
+    NotAsked,
+    Waiting(&'a Approval),
+    Granted(&'a Approval),
+    /// It stands until the request's deadline.
+    Denied(&'a Approval),
+}
+
+/// A hold that is asked for, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HoldTerms {
+    pub act: HoldAct,
+    pub hold: EventId,
+    pub case: Name,
+    pub scope: HoldScope,
+    pub reason: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HoldAct {
+    Place,
+    Release,
+}
+
+#[derive(Serialize)]
+struct EndTerms<'a> {
+    act: &'static str,
+    bucket: &'a BucketId,
+    period: Period,
+    due: Timestamp,
+    entries: u64,
+    contents: u64,
+    sealed_bytes: u64,
+    content_sha256: Hash,
+}
+
+impl Matter {
+    /// These rules, in the place of those of the other digest.
+    pub fn adoption(text: &str, previous: Hash) -> Matter {
+        let digest = sha256(text.as_bytes());
+        let policy = name(ledger::buckets::POLICY);
+        let id = once("policy.adopted", &[&policy, &previous, &digest]);
+        let subject = (SubjectKind::Policy, id, Some(policy));
+        Matter::of(subject, text.as_bytes().to_vec(), Some(previous))
+    }
+
+    /// The end of a bucket that holds exactly this; requests from before `not_before`, when the
+    /// last hold on it was released, count no more.
+    pub fn end(
+        bucket: &BucketId,
+        (period, due): (Period, Timestamp),
+        tally: &Tally,
+        not_before: Timestamp,
+    ) -> Matter {
+        let terms = EndTerms {
+            act: "end",
+            bucket,
+            period,
+            due,
+            entries: tally.entries,
+            contents: tally.contents,
+            sealed_bytes: tally.sealed_bytes,
+            content_sha256: tally.content_sha256,
+        };
+        let subject = (SubjectKind::Retention, end_id(bucket), None);
+        let matter = Matter::of(subject, json(&terms), None);
+        Matter {
+            not_before,
+            ..matter
+        }
+    }
+
+    pub fn hold(terms: &HoldTerms) -> Matter {
+        let subject = (SubjectKind::Hold, terms.hold, Some(terms.case.clone()));
+        Matter::of(subject, json(terms), None)
+    }
+
+    fn of(
+        (kind, id, name): (SubjectKind, EventId, Option<Name>),
+        arguments: Vec<u8>,
+        base_sha256: Option<Hash>,
+    ) -> Matter {
+        Matter {
+            subject: Subject { kind, id, name },
+            arguments,
+            base_sha256,
+            not_before: Timestamp::default(),
+        }
+    }
+
+    /// Plans `approval.requested`, with what it is about as its content.
+    pub fn ask(
+        &self,
+        approvals: &Approvals,
+        approval: EventId,
+        requester: Actor,
+        policy: Hash,
+        deadline: Timestamp,
+        now: Timestamp,
+    ) -> Result<Submission, RequestError> {
+        let asked = Request {
+            subject: self.subject.clone(),
+            arguments_sha256: sha256(&self.arguments),
+            base_sha256: self.base_sha256,
+            requester,
+            policy,
+            deadline,
+            approvers_needed: APPROVERS,
+        };
+        let mut submission = request(approvals, approval, asked, now)?;
+        submission.content.push(Content {
+            name: name(CONTENT),
+            media: Label::lossy("application/json"),
+            bytes: self.arguments.clone(),
+        });
+        Ok(submission)
+    }
+
+    /// What people have decided on exactly this, by the newest request for it.
+    pub fn decided<'a>(&self, approvals: &'a Approvals, now: Timestamp) -> Decided<'a> {
+        let arguments = sha256(&self.arguments);
+        let of_this = |asked: &&Approval| {
+            asked.subject.id == self.subject.id
+                && asked.arguments_sha256 == arguments
+                && asked.base_sha256 == self.base_sha256
+                && asked.approvers_needed >= APPROVERS
+                && asked.requested >= self.not_before
+                && asked.used.is_none()
+        };
+        let newest = approvals
+            .all()
+            .filter(of_this)
+            .max_by_key(|asked| asked.requested);
+        let Some(asked) = newest.filter(|asked| now <= asked.deadline) else {
+            return Decided::NotAsked;
+        };
+        match asked.state(now) {
+            State::Denied => Decided::Denied(asked),
+            // Asked under other rules for approvals: nobody can decide on it any more.
+            _ if approvals
+                .policy_in_force()
+                .is_some_and(|p| p != asked.policy) =>
+            {
+                Decided::NotAsked
+            }
+            State::Granted => Decided::Granted(asked),
+            State::Requested => Decided::Waiting(asked),
+            State::Expired => Decided::NotAsked,
+        }
+    }
+}
+
+/// What an approval to end a bucket is about.
+pub fn end_id(bucket: &BucketId) -> EventId {
+    once("retention.expired", &[bucket])
+}
+
+/// What may be done on a granted approval: by whom it was granted.
+pub fn approvers(approval: &Approval) -> Vec<Actor> {
+    use crate::approvals::statement::Verdict;
+    let granted = approval
+        .decisions
+        .iter()
+        .filter(|d| d.verdict == Verdict::Approve);
+    granted.map(|decision| decision.approver.clone()).collect()
+}
+
+fn json(terms: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(terms).expect("terms are plain values")
+}

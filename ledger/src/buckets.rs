@@ -1,0 +1,350 @@
+//! What the log alone says of every bucket: under which rule it was opened, when it may end, and
+//! what holds it.
+//!
+//! ```text
+//! policy.adopted (retention) → the period of each class, for buckets that open from here on
+//! first content of a bucket  → opened: due = end of its month + period, fixed
+//! retention.extended         → due later; what would be earlier changes nothing
+//! hold.placed … hold.released → does not end, due or not
+//! retention.expired          → has ended
+//! ```
+//! Nothing is kept of it but the log: a rule that was in force cannot be taken back, and whoever has
+//! the log can work out every date.
+
+use crate::entry::Entry;
+use crate::projection::Projection;
+use schemas::kinds::records::{HoldPlaced, HoldScope};
+use schemas::{Actor, BucketId, Class, ContentRef, Data, Event, EventId, Name, Period, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The name under which `policy.adopted` puts periods in force.
+pub const POLICY: &str = "retention";
+
+/// How long each class is kept, from the end of a bucket's month on.
+pub type Periods = BTreeMap<Class, Period>;
+
+/// The company's rules before anyone changes them. `change` lives until the project's end
+/// and its archive's, which is a decision of people: until then for ever.
+pub fn default_periods() -> Periods {
+    BTreeMap::from([
+        (Class::operation(), Period::Months(12)),
+        (Class::auth(), Period::Months(12)),
+        (Class::api(), Period::Days(30)),
+        (Class::change(), Period::Forever),
+        (Class::network(), Period::Months(12)),
+        (Class::ledger(), Period::Forever),
+    ])
+}
+
+/// Every bucket of a log, and every hold.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Buckets {
+    periods: Periods,
+    buckets: BTreeMap<BucketId, Bucket>,
+    holds: BTreeMap<EventId, Hold>,
+    /// Actors that were ever registered to act for a person.
+    acts_for: BTreeMap<Actor, BTreeSet<Name>>,
+}
+
+/// One bucket.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Bucket {
+    /// Position of the first entry with content in it, and of the last.
+    pub first: u64,
+    pub last: u64,
+    /// Entries with content in it.
+    pub entries: u64,
+    /// Absent as long as no rule has named its class: what nobody decided on does not end.
+    pub period: Option<Period>,
+    /// Absent: never.
+    pub due: Option<Timestamp>,
+    /// Where it was extended last.
+    pub extended: Option<u64>,
+    /// Where its end is recorded.
+    pub ended: Option<u64>,
+}
+
+/// One hold, as long as it is in force and after.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Hold {
+    pub case: Name,
+    pub scope: HoldScope,
+    /// Buckets with content in the scope: they do not end.
+    pub buckets: BTreeSet<BucketId>,
+    pub placed: Moment,
+    pub released: Option<Moment>,
+}
+
+/// The place and time of one entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moment {
+    pub seq: u64,
+    pub at: Timestamp,
+}
+
+/// Why a bucket does not end.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Kept {
+    #[error("this log has no bucket {bucket}")]
+    Unknown { bucket: BucketId },
+    #[error("bucket {bucket} has ended already, as entry {seq} says")]
+    Ended { bucket: BucketId, seq: u64 },
+    #[error("no rule says how long class {} is kept, so bucket {bucket} is kept", bucket.class)]
+    NoRule { bucket: BucketId },
+    #[error("bucket {bucket} is kept for ever")]
+    Forever { bucket: BucketId },
+    #[error("bucket {bucket} is due on {due}, and it is {now}")]
+    NotDue {
+        bucket: BucketId,
+        due: Timestamp,
+        now: Timestamp,
+    },
+    #[error("bucket {bucket} is held: {}", list(holds))]
+    Held {
+        bucket: BucketId,
+        holds: Vec<EventId>,
+    },
+}
+
+fn list(holds: &[EventId]) -> String {
+    let holds: Vec<String> = holds.iter().map(ToString::to_string).collect();
+    holds.join(", ")
+}
+
+impl Projection for Buckets {
+    const NAME: &'static str = "buckets";
+    const VERSION: u32 = 1;
+
+    fn fold(&mut self, entry: &Entry) {
+        self.take(entry.seq(), entry.at(), entry.event(), entry.content());
+    }
+}
+
+impl Buckets {
+    /// Takes in the entry at the next position.
+    pub fn take(&mut self, seq: u64, at: Timestamp, event: &Event, content: &[ContentRef]) {
+        if !content.is_empty() {
+            self.open(seq, content);
+            self.hold_new(at, event, content);
+        }
+        match &event.data {
+            Data::AgentRegistered(fact) => self.acts(&fact.agent, fact.person.as_ref()),
+            Data::AgentUpdated(fact) => self.acts(&fact.agent, fact.person.as_ref()),
+            Data::PolicyAdopted(adopted) if adopted.policy.as_str() == POLICY => {
+                if let Some(periods) = &adopted.periods {
+                    self.adopt(periods);
+                }
+            }
+            Data::RetentionExtended(fact) => self.extend(&fact.bucket, fact.period, seq),
+            Data::RetentionExpired(fact) => {
+                if let Some(bucket) = self.buckets.get_mut(&fact.bucket) {
+                    bucket.ended.get_or_insert(seq);
+                }
+            }
+            Data::HoldPlaced(placed) => self.place(placed, Moment { seq, at }),
+            Data::HoldReleased(released) => {
+                if let Some(hold) = self.holds.get_mut(&released.hold) {
+                    hold.released.get_or_insert(Moment { seq, at });
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn open(&mut self, seq: u64, content: &[ContentRef]) {
+        for reference in content {
+            let id = &reference.bucket;
+            let bucket = match self.buckets.get_mut(id) {
+                Some(bucket) => bucket,
+                None => {
+                    let period = self.periods.get(&id.class).copied();
+                    let opened = Bucket {
+                        first: seq,
+                        last: seq,
+                        entries: 0,
+                        period,
+                        due: period.and_then(|period| due(id, period)),
+                        extended: None,
+                        ended: None,
+                    };
+                    self.buckets.entry(id.clone()).or_insert(opened)
+                }
+            };
+            if bucket.entries == 0 || bucket.last != seq {
+                bucket.entries += 1;
+            }
+            bucket.last = seq;
+        }
+    }
+
+    /// A bucket that opened before any rule named its class gets the first that does: nothing
+    /// was promised for it before.
+    fn adopt(&mut self, periods: &Periods) {
+        for (id, bucket) in &mut self.buckets {
+            if let (None, Some(&period)) = (bucket.period, periods.get(&id.class)) {
+                (bucket.period, bucket.due) = (Some(period), due(id, period));
+            }
+        }
+        self.periods = periods.clone();
+    }
+
+    fn extend(&mut self, id: &BucketId, period: Period, seq: u64) {
+        if let Some(bucket) = self.buckets.get_mut(id)
+            && bucket.is_lengthened_by(id, period)
+        {
+            (bucket.period, bucket.due) = (Some(period), due(id, period));
+            bucket.extended = Some(seq);
+        }
+    }
+
+    fn acts(&mut self, agent: &Name, person: Option<&Name>) {
+        if let Some(person) = person {
+            let agent = Actor::Agent(agent.clone());
+            self.acts_for
+                .entry(agent)
+                .or_default()
+                .insert(person.clone());
+        }
+    }
+
+    fn place(&mut self, placed: &HoldPlaced, moment: Moment) {
+        let hold = Hold {
+            case: placed.case.clone(),
+            scope: placed.scope.clone(),
+            buckets: placed.buckets.iter().cloned().collect(),
+            placed: moment,
+            released: None,
+        };
+        self.holds.entry(placed.hold).or_insert(hold);
+    }
+
+    /// New content in the scope of a hold that is in force is held too.
+    fn hold_new(&mut self, at: Timestamp, event: &Event, content: &[ContentRef]) {
+        let acts_for = |actor: &Actor, person: &Name| {
+            self.acts_for
+                .get(actor)
+                .is_some_and(|persons| persons.contains(person))
+        };
+        for hold in self
+            .holds
+            .values_mut()
+            .filter(|hold| hold.released.is_none())
+        {
+            if !hold.scope.covers(at, event, acts_for) {
+                continue;
+            }
+            for reference in content {
+                let bucket = &reference.bucket;
+                let wanted = hold.scope.bucket.as_ref().is_none_or(|held| held == bucket);
+                if wanted && !hold.buckets.contains(bucket) {
+                    hold.buckets.insert(bucket.clone());
+                }
+            }
+        }
+    }
+
+    /// The rules for buckets that open from now on.
+    pub fn periods(&self) -> &Periods {
+        &self.periods
+    }
+
+    pub fn get(&self, bucket: &BucketId) -> Option<&Bucket> {
+        self.buckets.get(bucket)
+    }
+
+    pub fn all(&self) -> impl Iterator<Item = (&BucketId, &Bucket)> {
+        self.buckets.iter()
+    }
+
+    pub fn hold(&self, hold: EventId) -> Option<&Hold> {
+        self.holds.get(&hold)
+    }
+
+    /// Every hold, the released ones too.
+    pub fn holds(&self) -> impl Iterator<Item = (EventId, &Hold)> {
+        self.holds.iter().map(|(&id, hold)| (id, hold))
+    }
+
+    /// The holds in force on a bucket.
+    pub fn held_by(&self, bucket: &BucketId) -> Vec<EventId> {
+        let holds = self
+            .holds()
+            .filter(|(_, hold)| hold.released.is_none() && hold.buckets.contains(bucket));
+        holds.map(|(id, _)| id).collect()
+    }
+
+    /// Its due date, if the bucket may end at this time as far as rules and holds go.
+    pub fn may_end(&self, id: &BucketId, now: Timestamp) -> Result<(Period, Timestamp), Kept> {
+        let bucket = || id.clone();
+        let found = self
+            .get(id)
+            .ok_or_else(|| Kept::Unknown { bucket: bucket() })?;
+        if let Some(seq) = found.ended {
+            return Err(Kept::Ended {
+                bucket: bucket(),
+                seq,
+            });
+        }
+        let holds = self.held_by(id);
+        if !holds.is_empty() {
+            return Err(Kept::Held {
+                bucket: bucket(),
+                holds,
+            });
+        }
+        let period = found
+            .period
+            .ok_or_else(|| Kept::NoRule { bucket: bucket() })?;
+        let due = found
+            .due
+            .ok_or_else(|| Kept::Forever { bucket: bucket() })?;
+        if due > now {
+            return Err(Kept::NotDue {
+                bucket: bucket(),
+                due,
+                now,
+            });
+        }
+        Ok((period, due))
+    }
+
+    /// Puts a hold in force that no entry has placed: what it would cover can then be asked.
+    pub(crate) fn watch(&mut self, hold: EventId, case: Name, scope: HoldScope) {
+        let hold_placed = HoldPlaced {
+            hold,
+            case,
+            scope,
+            buckets: Vec::new(),
+            approvals: Vec::new(),
+            approvers: Vec::new(),
+        };
+        self.place(
+            &hold_placed,
+            Moment {
+                seq: 0,
+                at: Timestamp::default(),
+            },
+        );
+    }
+}
+
+impl Bucket {
+    /// Is this longer than what the bucket has? Only a bucket with a rule, and with content.
+    pub fn is_lengthened_by(&self, id: &BucketId, period: Period) -> bool {
+        let later = match (self.due, due(id, period)) {
+            (None, _) => false,
+            (Some(_), None) => true,
+            (Some(was), Some(would_be)) => would_be > was,
+        };
+        self.ended.is_none() && later
+    }
+}
+
+/// When a bucket of this period is due; `None` is never.
+pub fn due(bucket: &BucketId, period: Period) -> Option<Timestamp> {
+    bucket.month.end().after(period)
+}
+
+#[cfg(test)]
+mod tests;

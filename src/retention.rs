@@ -1,0 +1,418 @@
+//! The end of content, and holds: what people have decided is done here, by whoever holds the
+//! ledger. Nothing else in the program ends anything.
+
+use crate::config;
+use crate::outcome::Failure;
+use crate::policies;
+use crate::views::Views;
+use agents::approvals::draft::CONTENT;
+use agents::approvals::view::{Approval, State};
+use agents::retention::RetentionPolicy;
+use agents::retention::matter::{Decided, HoldAct, HoldTerms, Matter, approvers};
+use agents::retention::plan::{Facts, Row, Stamped, Step, Trusted};
+use anyhow::Context;
+use ledger::timestamp::{Authority, Token, pairs};
+use ledger::{
+    AppendError, Appender, Buckets, Content, Disposal, ExpireError, HoldError, Placement, Reader,
+    Submission,
+};
+use schemas::kinds::acting::SubjectKind;
+use schemas::kinds::records::HoldReleased;
+use schemas::{Actor, BucketId, Data, EventId, Hash, Label, Period, Timestamp};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// A request to end a bucket is over so long after its cooling time: it is asked anew then.
+const AFTER_COOLING: Period = Period::Days(30);
+
+/// Something that was done, and where it stands in the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deed {
+    pub act: Act,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub bucket: Option<BucketId>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub hold: Option<EventId>,
+    pub approval: EventId,
+    pub seq: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Act {
+    /// Two people are asked whether the bucket may end.
+    Asked,
+    Ended,
+    Placed,
+    Released,
+}
+
+/// What the log says, and who is trusted with the time.
+pub struct Records<'a> {
+    pub reader: &'a Reader,
+    pub views: &'a Views,
+    pub authority: Option<&'a Authority>,
+    /// The log's time.
+    pub now: Timestamp,
+}
+
+impl Records<'_> {
+    /// Every bucket, and what would end when.
+    pub fn plan(&self) -> Result<Vec<Row>, Failure> {
+        self.facts(|facts| facts.rows())
+    }
+
+    fn facts<T>(&self, look: impl FnOnce(&Facts) -> T) -> Result<T, Failure> {
+        let policy: RetentionPolicy = self.in_force(ledger::buckets::POLICY)?;
+        let trusted = self.trusted()?;
+        let views = self.views;
+        Ok(views.buckets.read(|buckets| {
+            views.approvals.read(|approvals| {
+                views.seen.read(|seen| {
+                    look(&Facts {
+                        buckets,
+                        approvals,
+                        seen,
+                        policy: &policy,
+                        trusted,
+                        now: self.now,
+                    })
+                })
+            })
+        }))
+    }
+
+    /// A policy as it was adopted; what the program has by itself where none is.
+    fn in_force<T: Default + serde::de::DeserializeOwned>(
+        &self,
+        policy: &str,
+    ) -> Result<T, Failure> {
+        match self.views.policies.read(|p| p.in_force(policy)) {
+            None => Ok(T::default()),
+            Some(adopted) => {
+                let text = policies::read(self.reader, policy, adopted)?;
+                let read = serde_json::from_str(&text).ok();
+                Ok(read.with_context(|| format!("this program cannot read the {policy} policy"))?)
+            }
+        }
+    }
+
+    /// The newest time stamp that holds: it is on this log, and the authority's own.
+    fn trusted(&self) -> Result<Trusted, Failure> {
+        let Some(authority) = self.authority else {
+            return Ok(Trusted::Log);
+        };
+        let layout = self.reader.layout();
+        let pairs = pairs(layout).context("tokens/ cannot be read")?;
+        let newest = pairs.whole.iter().rev().find_map(|pair| {
+            let (response, digest) = pair.read().ok()?;
+            let note = std::fs::read(&pair.checkpoint).ok()?;
+            let token = Token::parse(&response).ok()?;
+            token.covers(&note).ok()?;
+            authority.vouches_for(&token).ok()?;
+            self.reader.keys().open(&note).ok()?;
+            let time = token.time;
+            Some(Stamped {
+                time,
+                token: digest,
+            })
+        });
+        Ok(Trusted::Authority(newest))
+    }
+
+    /// The terms of a request about a hold, from its own content.
+    fn terms(&self, asked: &Approval) -> Option<HoldTerms> {
+        let entry = self.reader.entry(*asked.positions.first()?).ok()?;
+        let reference = entry
+            .content()
+            .iter()
+            .find(|c| c.name.as_str() == CONTENT)?;
+        serde_json::from_slice(&self.reader.content(reference).ok()?).ok()
+    }
+
+    /// Requests about holds on which nothing was done yet.
+    fn hold_requests(&self) -> Vec<(Approval, HoldTerms)> {
+        let asked: Vec<Approval> = self.views.approvals.read(|approvals| {
+            let open = approvals.all().filter(|asked| {
+                asked.subject.kind == SubjectKind::Hold
+                    && asked.used.is_none()
+                    && self.now <= asked.deadline
+                    && matches!(asked.state(self.now), State::Requested | State::Granted)
+            });
+            open.cloned().collect()
+        });
+        let with_terms = asked.into_iter().filter_map(|asked| {
+            let terms = self.terms(&asked)?;
+            Some((asked, terms))
+        });
+        with_terms.collect()
+    }
+}
+
+/// Does what people have decided.
+pub struct Keeper<'a> {
+    pub appender: &'a Appender,
+    pub records: Records<'a>,
+}
+
+impl Keeper<'_> {
+    /// Holds first, so that nothing ends that was to be held; then asks for what is due, and ends
+    /// what two people have agreed to.
+    pub fn run(&self) -> Result<Vec<Deed>, Failure> {
+        let mut deeds = self.settle_holds()?;
+        let records = &self.records;
+        let placing = records.hold_requests();
+        if let Some((asked, _)) = placing
+            .iter()
+            .find(|(_, terms)| terms.act == HoldAct::Place)
+        {
+            let fault = format!(
+                "a hold waits for a decision (approval {}), and nothing ends until there is one",
+                asked.approval
+            );
+            return Err(Failure::msg(
+                fault,
+                "see `daicho approvals show`; then run this again",
+            ));
+        }
+        let due = records.facts(|facts| {
+            let mut due = Vec::new();
+            for (id, _) in facts.buckets.all() {
+                if let Ok(rule) = facts.buckets.may_end(id, facts.now)
+                    && id.month < facts.now.month()
+                {
+                    due.push((id.clone(), rule));
+                }
+            }
+            due
+        })?;
+        for (bucket, rule) in due {
+            let buckets = records.views.buckets.read(Buckets::clone);
+            let tally = records.reader.tally(&buckets, &bucket)?;
+            match records.facts(|facts| facts.step(&bucket, rule, &tally))? {
+                Step::Wait => {}
+                Step::Ask => {
+                    let not_before = records.facts(|facts| facts.released(&bucket))?;
+                    let matter = Matter::end(&bucket, rule, &tally, not_before);
+                    let policy: RetentionPolicy = records.in_force(ledger::buckets::POLICY)?;
+                    let cooled = records.now.after(policy.cooling);
+                    let deadline = cooled.and_then(|cooled| cooled.after(AFTER_COOLING));
+                    let Some(deadline) = deadline else { continue };
+                    let (approval, seq) = self.ask(&matter, service(), deadline)?;
+                    deeds.push(Deed {
+                        act: Act::Asked,
+                        bucket: Some(bucket),
+                        hold: None,
+                        approval,
+                        seq,
+                    });
+                }
+                Step::End {
+                    approval,
+                    approvers,
+                    time,
+                    token,
+                } => {
+                    let disposal = Disposal {
+                        bucket: bucket.clone(),
+                        actor: service(),
+                        time,
+                        token,
+                        approvals: vec![approval],
+                        approvers,
+                    };
+                    let receipt = match self.appender.expire(disposal) {
+                        Ok(receipt) => receipt,
+                        // A hold came first, or somebody else has ended it.
+                        Err(ExpireError::Kept(_) | ExpireError::Open { .. }) => continue,
+                        Err(error) => return Err(end_failed(error)),
+                    };
+                    deeds.push(Deed {
+                        act: Act::Ended,
+                        bucket: Some(bucket),
+                        hold: None,
+                        approval,
+                        seq: receipt.seq,
+                    });
+                }
+            }
+            records.views.catch_up()?;
+        }
+        Ok(deeds)
+    }
+
+    fn ask(
+        &self,
+        matter: &Matter,
+        requester: Actor,
+        deadline: Timestamp,
+    ) -> Result<(EventId, u64), Failure> {
+        let records = &self.records;
+        let policy = policy_digest(records.views);
+        let approval = self.appender.new_id();
+        let asked = records.views.approvals.read(|approvals| {
+            matter.ask(
+                approvals,
+                approval,
+                requester,
+                policy,
+                deadline,
+                records.now,
+            )
+        })?;
+        let receipts = self.appender.append(vec![asked]);
+        let receipts = receipts.map_err(crate::door::append_failed)?;
+        Ok((approval, receipts[0].seq))
+    }
+
+    /// Places and releases the holds that two people have agreed to.
+    pub fn settle_holds(&self) -> Result<Vec<Deed>, Failure> {
+        let mut deeds = Vec::new();
+        for (asked, terms) in self.records.hold_requests() {
+            let views = self.records.views;
+            let granted = views.approvals.read(|approvals| {
+                match Matter::hold(&terms).decided(approvals, self.records.now) {
+                    Decided::Granted(granted) if granted.approval == asked.approval => {
+                        Some(approvers(granted))
+                    }
+                    _ => None,
+                }
+            });
+            let Some(approvers) = granted else { continue };
+            let reason = Content {
+                name: "reason".parse()?,
+                media: Label::lossy("text/plain"),
+                bytes: terms.reason.clone().into_bytes(),
+            };
+            let approvals = vec![asked.approval];
+            let (act, receipt) = match terms.act {
+                HoldAct::Place => {
+                    let placement = Placement {
+                        actor: service(),
+                        hold: terms.hold,
+                        case: terms.case.clone(),
+                        scope: terms.scope.clone(),
+                        approvals,
+                        approvers,
+                        content: vec![reason],
+                    };
+                    (Act::Placed, self.appender.hold(&placement))
+                }
+                HoldAct::Release => {
+                    let released = HoldReleased {
+                        hold: terms.hold,
+                        case: terms.case.clone(),
+                        approvals,
+                        approvers,
+                    };
+                    let receipt = self.appender.release(service(), released, vec![reason]);
+                    (Act::Released, receipt)
+                }
+            };
+            let receipt = match receipt {
+                Ok(receipt) => receipt,
+                // Somebody was first.
+                Err(HoldError::Placed { .. } | HoldError::NotInForce { .. }) => continue,
+                Err(error) => return Err(hold_failed(error)),
+            };
+            views.catch_up()?;
+            deeds.push(Deed {
+                act,
+                bucket: None,
+                hold: Some(terms.hold),
+                approval: asked.approval,
+                seq: receipt.seq,
+            });
+        }
+        Ok(deeds)
+    }
+}
+
+/// Why a batch from outside may not change how long content is kept, if it would.
+pub fn unapproved(views: &Views, batch: &[Submission], now: Timestamp) -> Option<&'static str> {
+    let changes = adoptions(batch);
+    if changes.is_empty() {
+        return None;
+    }
+    let stale = views.catch_up().is_err();
+    let in_force = views.policies.read(|p| p.in_force(ledger::buckets::POLICY));
+    let sound = |submission: &Submission| {
+        let Data::PolicyAdopted(adopted) = &submission.event.data else {
+            return false;
+        };
+        // What was approved is the text, and what counts are the periods beside it.
+        let text = submission
+            .content
+            .iter()
+            .find(|c| c.name.as_str() == policies::CONTENT);
+        let Some(text) = text.and_then(|text| std::str::from_utf8(&text.bytes).ok()) else {
+            return false;
+        };
+        let policy: Option<RetentionPolicy> = serde_json::from_str(text).ok();
+        let (Some(policy), Some(in_force)) = (policy, in_force) else {
+            return false;
+        };
+        let granted = views.approvals.read(|approvals| {
+            match Matter::adoption(text, in_force.digest).decided(approvals, now) {
+                Decided::Granted(granted) => Some(granted.approval),
+                _ => None,
+            }
+        });
+        adopted.digest == Hash(Sha256::digest(text).into())
+            && adopted.previous == Some(in_force.digest)
+            && adopted.periods.as_ref() == Some(&policy.periods)
+            && granted.is_some_and(|granted| adopted.approvals == [granted])
+    };
+    let fault = "a change of how long content is kept needs the approval of two people";
+    (stale || changes.len() > 1 || !changes.into_iter().all(sound)).then_some(fault)
+}
+
+/// Why a batch may not be appended by hand, if it would change how long content is kept.
+pub fn adopts(batch: &[Submission]) -> Option<&'static str> {
+    let fault = "how long content is kept is not changed by an appended event";
+    (!adoptions(batch).is_empty()).then_some(fault)
+}
+
+fn adoptions(batch: &[Submission]) -> Vec<&Submission> {
+    let adopts = |submission: &&Submission| {
+        matches!(&submission.event.data, Data::PolicyAdopted(adopted)
+            if adopted.policy.as_str() == ledger::buckets::POLICY)
+    };
+    batch.iter().filter(adopts).collect()
+}
+
+/// The rules that decisions are made under.
+pub fn policy_digest(views: &Views) -> Hash {
+    let adopted = views
+        .policies
+        .read(|p| p.in_force(agents::approvals::view::POLICY));
+    adopted.map_or(Hash::ZERO, |adopted| adopted.digest)
+}
+
+/// Until when a decision that is asked for now can be made.
+pub fn decide_by(approvals: &config::Approvals, now: Timestamp) -> Timestamp {
+    crate::commands::period_from(now, approvals.deadline)
+}
+
+fn service() -> Actor {
+    Actor::Service("retention".parse().expect("a literal name is sound"))
+}
+
+fn end_failed(error: ExpireError) -> Failure {
+    match error {
+        ExpireError::Append(error) => crate::door::append_failed(error),
+        error => Failure::new(error, "see `daicho retention plan`, and `daicho verify`"),
+    }
+}
+
+fn hold_failed(error: HoldError) -> Failure {
+    match error {
+        HoldError::Append(error @ AppendError::Unfit { .. }) => {
+            let help =
+                "the hold covers too many buckets for one entry: place several, by class or time";
+            Failure::new(error, help)
+        }
+        HoldError::Append(error) => crate::door::append_failed(error),
+        error => Failure::new(error, "see `daicho hold list`"),
+    }
+}
