@@ -5,6 +5,7 @@ mod approvals;
 mod console;
 pub mod gateway;
 mod health;
+pub mod listen;
 mod mcp;
 mod node;
 pub mod notify;
@@ -18,20 +19,19 @@ pub use mcp::check as check_mcp;
 pub use node::Node;
 pub use work::news;
 
-use crate::outcome::{Done, Failure, Outcome};
+use crate::outcome::{Done, Outcome};
 use agents::gateway::Provider;
 use axum::Router;
-use axum::extract::connect_info::IntoMakeServiceWithConnectInfo;
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::serve::{ListenerExt, TapIo};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 
-fn router(node: Node) -> Router {
+/// The whole application. Serve it with [`listen::serve`], which tells who connects.
+pub fn router(node: Node) -> Router {
     let mut router = Router::new();
     for provider in Provider::ALL {
         let side = match node.side(provider) {
@@ -55,11 +55,6 @@ fn router(node: Node) -> Router {
         .layer(middleware::from_fn(only_named_hosts))
 }
 
-/// The whole application, told who connects.
-pub fn app(node: Node) -> IntoMakeServiceWithConnectInfo<Router, SocketAddr> {
-    router(node).into_make_service_with_connect_info()
-}
-
 /// Serves until it is told to stop; calls in flight are finished and recorded.
 pub async fn serve(
     listener: TcpListener,
@@ -73,25 +68,12 @@ pub async fn serve(
         stop.await;
         sessions.stop();
     };
-    let served = axum::serve(at_once(listener), app(node))
-        .with_graceful_shutdown(stop)
-        .await;
+    listen::serve(listener, router(node), stop).await;
     gateway.idle().await;
     mcp.stop();
     mcp.idle().await;
     work.stop().await;
-    served.map_err(|error| Failure::new(error, "see the cause; the ledger was closed cleanly"))?;
     Ok(Outcome::Well)
-}
-
-/// What is written goes out at once: a piece of a stream does not wait until the client has
-/// acknowledged the one before (RFC 896), which it may put off for 40 ms.
-pub fn at_once(listener: TcpListener) -> TapIo<TcpListener, fn(&mut TcpStream)> {
-    listener.tap_io(|connection| {
-        if let Err(error) = connection.set_nodelay(true) {
-            tracing::debug!(%error, "a connection may delay what it writes");
-        }
-    })
 }
 
 /// Listens from the call on, not from the first poll: once the server answers, a signal

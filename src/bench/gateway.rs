@@ -61,6 +61,7 @@ pub fn run(scratch: &Path, seconds: u64, figures: &mut Figures) -> Result<(), Fa
         role: "bench".parse()?,
         data_class: DataClass::Internal,
         token_sha256: token.digest(),
+        token_until: None,
         model: None,
         person: None,
     };
@@ -69,10 +70,10 @@ pub fn run(scratch: &Path, seconds: u64, figures: &mut Figures) -> Result<(), Fa
     node.views.catch_up()?;
 
     let routes = upstream::routes(Arc::new(Scripted::default()));
-    runtime.spawn(async move { axum::serve(server::at_once(provider), routes).await });
-    let serving = node.clone();
-    runtime
-        .spawn(async move { axum::serve(server::at_once(listener), server::app(serving)).await });
+    let for_ever = std::future::pending;
+    runtime.spawn(server::listen::serve(provider, routes, for_ever()));
+    let serving = server::router(node.clone());
+    runtime.spawn(server::listen::serve(listener, serving, for_ever()));
     for (name, asked) in ASKED {
         for (what, url) in [
             ("upstream directly", format!("http://{direct}/v1/messages")),

@@ -29,8 +29,9 @@ pub fn run(scratch: &Path, seconds: u64, figures: &mut Figures) -> Result<(), Fa
         let run = runtime.block_on(async {
             let listener = TcpListener::bind("127.0.0.1:0").await?;
             let address = listener.local_addr()?;
-            let server =
-                tokio::spawn(async move { axum::serve(listener, server::app(node)).await });
+            let for_ever = std::future::pending();
+            let routes = server::router(node);
+            let server = tokio::spawn(server::listen::serve(listener, routes, for_ever));
             let run = load(
                 address,
                 token.trim(),

@@ -1,0 +1,298 @@
+//! Connections: how many there are, and how long a client may take to say what it wants.
+//!
+//! | a client that | gets |
+//! |---|---|
+//! | begins a head and does not end it, or says nothing | closed after [`PATIENCE`] |
+//! | sends more than 100 headers, or some 400 KB of them | 431 |
+//! | is one too many | waits in the system's queue until another has gone |
+//! | has begun a head when the server stops | is not waited for |
+//!
+//! axum's own server has none of these limits. HTTP/1.1 only: over plain TCP no client speaks
+//! anything else unasked.
+
+use axum::Router;
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::ConnectInfo;
+use hyper::body::{Frame, Incoming, SizeHint};
+use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+
+/// From the end of one request, or from the connection's begin, to the end of the next head.
+const PATIENCE: Duration = Duration::from_secs(75);
+
+/// Open at once, idle ones too.
+const MOST: usize = 2_048;
+
+/// Where the system has no more handles, some will come free; and between two looks at whether a
+/// connection is still at work.
+const BREATH: Duration = Duration::from_millis(100);
+
+/// Looks after which a connection without a request is given up: what was answered has gone out.
+const LAST_LOOKS: usize = 10;
+
+/// Serves until it is told to stop, and then until every request that has begun is answered.
+/// Handlers find who called as `ConnectInfo<SocketAddr>`.
+pub async fn serve(listener: TcpListener, routes: Router, stop: impl Future<Output = ()>) {
+    serve_with(listener, routes, stop, PATIENCE, MOST).await;
+}
+
+async fn serve_with(
+    listener: TcpListener,
+    routes: Router,
+    stop: impl Future<Output = ()>,
+    patience: Duration,
+    most: usize,
+) {
+    let places = Arc::new(Semaphore::new(most));
+    let (ending, ends) = watch::channel(());
+    let mut stop = pin!(stop);
+    loop {
+        let next = async {
+            let place = Arc::clone(&places).acquire_owned().await;
+            (place, listener.accept().await)
+        };
+        let (place, accepted) = tokio::select! {
+            () = &mut stop => break,
+            next = next => next,
+        };
+        match accepted {
+            Ok((stream, address)) => {
+                let (routes, ends) = (routes.clone(), ends.clone());
+                tokio::spawn(async move {
+                    converse(stream, address, routes, ends, patience).await;
+                    drop(place);
+                });
+            }
+            Err(error) if is_of_the_client(&error) => {}
+            Err(error) => {
+                tracing::error!(%error, "no connection can be taken");
+                tokio::time::sleep(BREATH).await;
+            }
+        }
+    }
+    drop((listener, ends));
+    let _ = ending.send(());
+    ending.closed().await;
+}
+
+/// It went away before it was heard.
+fn is_of_the_client(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset
+    )
+}
+
+async fn converse(
+    stream: TcpStream,
+    address: SocketAddr,
+    routes: Router,
+    mut ends: watch::Receiver<()>,
+    patience: Duration,
+) {
+    // What is written goes out at once: a piece of a stream does not wait until the client has
+    // acknowledged the one before (RFC 896), which it may put off for 40 ms.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "a connection may delay what it writes");
+    }
+    let routes = TowerToHyperService::new(routes);
+    // Held by every request that is being answered.
+    let work = Arc::new(());
+    let at_work = Arc::clone(&work);
+    let service = service_fn(move |request: http::Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(ConnectInfo(address));
+        let (answer, work) = (routes.call(request), Arc::clone(&at_work));
+        async move {
+            answer
+                .await
+                .map(|answer| answer.map(|body| Answer { body, _work: work }))
+        }
+    });
+    let mut server = http1::Builder::new();
+    server
+        .timer(TokioTimer::new())
+        .header_read_timeout(patience);
+    let mut connection = pin!(server.serve_connection(TokioIo::new(stream), service));
+    let served = tokio::select! {
+        served = connection.as_mut() => served,
+        _ = ends.changed() => {
+            connection.as_mut().graceful_shutdown();
+            let mut looks = 0;
+            loop {
+                tokio::select! {
+                    served = connection.as_mut() => break served,
+                    () = tokio::time::sleep(BREATH) => {}
+                }
+                // One of them is the service's own.
+                let idle = Arc::strong_count(&work) == 2;
+                looks = if idle { looks + 1 } else { 0 };
+                if looks == LAST_LOOKS {
+                    break Ok(());
+                }
+            }
+        }
+    };
+    if let Err(error) = served {
+        tracing::debug!(%error, "a connection broke");
+    }
+}
+
+/// The body of an answer: until it has gone out, its connection is at work.
+struct Answer {
+    body: Body,
+    _work: Arc<()>,
+}
+
+impl HttpBody for Answer {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::sync::oneshot;
+
+    const ASKED: &str = "GET /{} HTTP/1.1\r\nhost: localhost\r\n\r\n";
+
+    const BRIEF: Duration = Duration::from_millis(200);
+
+    /// A server for a test, and how to stop it.
+    async fn server(
+        most: usize,
+        patience: Duration,
+    ) -> (SocketAddr, oneshot::Sender<()>, impl Future<Output = ()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let told =
+            |ConnectInfo(address): ConnectInfo<SocketAddr>| async move { address.to_string() };
+        let slowly = || async {
+            tokio::time::sleep(Duration::from_millis(400)).await;
+            "done"
+        };
+        let routes = Router::new()
+            .route("/", get(told))
+            .route("/slow", get(slowly));
+        let stop_asked = async move { drop(stopped.await) };
+        let serving = tokio::spawn(serve_with(listener, routes, stop_asked, patience, most));
+        let ended = async move { serving.await.unwrap() };
+        (address, stop, ended)
+    }
+
+    async fn said(address: SocketAddr, text: &str) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(text.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        // Until the server has had enough.
+        let _ = stream.read_to_end(&mut answer).await;
+        String::from_utf8(answer).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_client_that_does_not_end_its_head_is_not_waited_for() {
+        let (address, _stop, _ended) = server(8, BRIEF).await;
+        for head in ["", "GET / HT", "GET / HTTP/1.1\r\nhost: localhost\r\nx: "] {
+            assert_eq!(said(address, head).await, "", "{head:?}");
+        }
+        // One that says what it wants is answered, and its connection is not kept for ever.
+        let answer = said(address, &ASKED.replace("{}", "")).await;
+        assert!(
+            answer.starts_with("HTTP/1.1 200") && answer.contains("127.0.0.1:"),
+            "{answer}"
+        );
+        // A byte now and then does not count as patience earned.
+        let mut drip = TcpStream::connect(address).await.unwrap();
+        let mut closed = false;
+        for _ in 0..40 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            closed |= drip.write_all(b"G").await.is_err();
+        }
+        assert!(closed, "a dripping head is still waited for");
+    }
+
+    #[tokio::test]
+    async fn a_flood_of_headers_is_refused() {
+        let (address, _stop, _ended) = server(8, BRIEF).await;
+        let flood = |count: usize, bytes: usize| {
+            let line = format!("x-a: {}\r\n", "a".repeat(bytes));
+            format!("GET / HTTP/1.1\r\nhost: a\r\n{}\r\n", line.repeat(count))
+        };
+        for (count, bytes) in [(101, 1), (50, 20_000), (1, 1 << 20)] {
+            let answer = said(address, &flood(count, bytes)).await;
+            // Or the connection is reset: more came than anybody read.
+            assert!(
+                answer.is_empty() || answer.starts_with("HTTP/1.1 431"),
+                "{answer}"
+            );
+        }
+        assert!(
+            said(address, &flood(90, 1))
+                .await
+                .starts_with("HTTP/1.1 200")
+        );
+    }
+
+    #[tokio::test]
+    async fn one_too_many_waits_for_its_place() {
+        let (address, _stop, _ended) = server(2, BRIEF).await;
+        let idle = [
+            TcpStream::connect(address).await,
+            TcpStream::connect(address).await,
+        ];
+        assert!(
+            said(address, &ASKED.replace("{}", ""))
+                .await
+                .starts_with("HTTP/1.1 200")
+        );
+        drop(idle);
+    }
+
+    #[tokio::test]
+    async fn a_stop_waits_for_answers_and_not_for_idle_connections() {
+        let (address, stop, ended) = server(8, PATIENCE).await;
+        let mut idle = TcpStream::connect(address).await.unwrap();
+        idle.write_all(b"GET / HTTP/1.1\r\nx: ").await.unwrap();
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let asked = ASKED.replace("{}", "slow");
+        stream.write_all(asked.as_bytes()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        drop(stop);
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.ends_with("done"), "{answer}");
+        ended.await;
+        drop(idle);
+        assert!(TcpStream::connect(address).await.is_err());
+    }
+}
