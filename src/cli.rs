@@ -898,6 +898,9 @@ pub enum Agents {
         /// requested, incident, inactive, token_leaked, replaced, cleared
         #[arg(long, default_value = "requested")]
         reason: String,
+        /// How long its token opens the door, as P90D; without end unless given
+        #[arg(long, value_name = "PERIOD")]
+        valid: Option<schemas::Period>,
     },
     /// Let a suspended agent speak again
     Release {
@@ -912,6 +915,9 @@ pub enum Agents {
         reason: String,
     },
 }
+        /// How long it opens the door, as P90D; without end unless given
+        #[arg(long, value_name = "PERIOD")]
+        valid: Option<schemas::Period>,
 
 #[derive(Args)]
 pub struct Demo {

@@ -14,7 +14,7 @@ use schemas::kinds::agents::{AgentReason, AgentRegistered, AgentUpdated};
 use schemas::kinds::people::AuthFailure;
 use schemas::{Data, DataClass, Hash, Label, Name, Timestamp};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One role agent, as the log leaves it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +34,8 @@ pub struct Agent {
     /// Sessions begun and not ended, with the requests made in each.
     pub sessions: BTreeMap<Label, u64>,
     token_sha256: Hash,
+    /// From then on its token opens nothing.
+    pub token_until: Option<Timestamp>,
     /// Its token is known to others: it stays out until it has a new one.
     leaked: bool,
 }
@@ -68,20 +70,27 @@ pub enum RegistryError {
 #[derive(Default, Serialize, Deserialize)]
 pub struct Agents {
     agents: BTreeMap<Name, Agent>,
-    tokens: BTreeMap<Hash, Name>,
+    /// Mostly of one agent each.
+    tokens: BTreeMap<Hash, BTreeSet<Name>>,
 }
 
 impl Agents {
     /// The agent that holds a token, if it may speak; else why not, and whose token it is
     /// where that is known.
-    pub fn holder(&self, token: &Token) -> Result<&Agent, (AuthFailure, Option<&Agent>)> {
-        let agent = self
-            .tokens
-            .get(&token.digest())
-            .and_then(|name| self.agents.get(name));
+    pub fn holder(
+        &self,
+        token: &Token,
+        now: Timestamp,
+    ) -> Result<&Agent, (AuthFailure, Option<&Agent>)> {
+        let mut names = self.tokens.get(&token.digest()).into_iter().flatten();
+        let agent = names.next().and_then(|name| self.agents.get(name));
         match agent {
             None => Err((AuthFailure::Unknown, None)),
+            Some(_) if names.next().is_some() => Err((AuthFailure::Shared, None)),
             Some(agent) => match agent.standing {
+                Standing::Active if agent.token_until.is_some_and(|until| until <= now) => {
+                    Err((AuthFailure::Expired, Some(agent)))
+                }
                 Standing::Active => Ok(agent),
                 Standing::Suspended => Err((AuthFailure::Suspended, Some(agent))),
                 Standing::Retired => Err((AuthFailure::Retired, Some(agent))),
@@ -147,12 +156,20 @@ impl Agents {
             last_call: None,
             sessions: BTreeMap::new(),
             token_sha256: fact.token_sha256,
+            token_until: fact.token_until,
             leaked: false,
         };
-        if let Some(old) = self.agents.insert(fact.agent.clone(), agent) {
-            self.tokens.remove(&old.token_sha256);
+        let old = self.agents.insert(fact.agent.clone(), agent);
+        let old = old.map(|old| old.token_sha256);
+        self.give(&fact.agent, old, fact.token_sha256);
+    }
+
+    /// A token takes another's place.
+    fn give(&mut self, agent: &Name, old: Option<Hash>, new: Hash) {
+        if let Some(names) = old.and_then(|old| self.tokens.get_mut(&old)) {
+            names.remove(agent);
         }
-        self.tokens.insert(fact.token_sha256, fact.agent.clone());
+        self.tokens.entry(new).or_default().insert(agent.clone());
     }
 
     fn update(&mut self, fact: &AgentUpdated) {
@@ -172,10 +189,10 @@ impl Agents {
             agent.person = Some(person.clone());
         }
         if let Some(digest) = fact.token_sha256 {
-            self.tokens.remove(&agent.token_sha256);
-            agent.token_sha256 = digest;
+            let old = std::mem::replace(&mut agent.token_sha256, digest);
+            agent.token_until = fact.token_until;
             agent.leaked = false;
-            self.tokens.insert(digest, agent.name.clone());
+            self.give(&fact.agent, Some(old), digest);
         }
     }
 
@@ -190,7 +207,7 @@ impl Agents {
 
 impl Projection for Agents {
     const NAME: &'static str = "agents";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
 
     fn fold(&mut self, entry: &Entry) {
         match entry.data() {

@@ -59,6 +59,7 @@ fn event(appender: &Appender, name: &str) -> Event {
         role: "cfo".parse().unwrap(),
         data_class: DataClass::Internal,
         token_sha256: Hash::ZERO,
+        token_until: None,
         model: None,
         person: None,
     };

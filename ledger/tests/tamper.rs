@@ -29,6 +29,7 @@ fn sample() -> TempDir {
                 role: "cfo".parse().unwrap(),
                 data_class: DataClass::Internal,
                 token_sha256: Hash::ZERO,
+                token_until: None,
                 model: None,
                 person: None,
             };

@@ -1,5 +1,5 @@
 use crate::cli::{Agents, Cli};
-use crate::commands::{consent, read, word};
+use crate::commands::{consent, period_from, read, word};
 use crate::desk::Desk;
 use crate::outcome::{Done, Failure, Outcome, say};
 use crate::views::Views;
@@ -8,7 +8,7 @@ use anyhow::Context;
 use schemas::kinds::agents::{
     AgentReason, AgentRegistered, AgentReleased, AgentRetired, AgentSuspended, AgentUpdated,
 };
-use schemas::{Data, Name};
+use schemas::{Data, Name, Period, Timestamp};
 
 pub fn run(cli: &Cli, args: &Agents) -> Done {
     match args {
@@ -19,6 +19,7 @@ pub fn run(cli: &Cli, args: &Agents) -> Done {
             data_class,
             person,
             model,
+            valid,
         } => {
             let agent: Name = agent.parse().context("AGENT")?;
             let desk = Desk::open(&cli.data)?;
@@ -32,6 +33,7 @@ pub fn run(cli: &Cli, args: &Agents) -> Done {
                 agent,
                 data_class: word(data_class).context("--data-class")?,
                 token_sha256: token.digest(),
+                token_until: until(&desk, *valid),
                 model: model
                     .as_ref()
                     .map(|model| model.parse())
@@ -59,6 +61,7 @@ pub fn run(cli: &Cli, args: &Agents) -> Done {
                     .context("--role")?,
                 data_class: data_class.context("--data-class")?,
                 token_sha256: None,
+                token_until: None,
                 model: None,
                 person: person_of(person, &desk)?,
             };
@@ -72,7 +75,7 @@ pub fn run(cli: &Cli, args: &Agents) -> Done {
             allowed(desk.views.agents.read(may_change))?;
             record(cli, desk, data, None)
         }
-        Agents::Token { agent } => {
+        Agents::Token { agent, valid } => {
             let agent: Name = agent.parse().context("AGENT")?;
             let desk = Desk::open(&cli.data)?;
             allowed(
@@ -87,6 +90,7 @@ pub fn run(cli: &Cli, args: &Agents) -> Done {
                 role: None,
                 data_class: None,
                 token_sha256,
+                token_until: until(&desk, *valid),
                 model: None,
                 person: None,
             };
@@ -115,6 +119,11 @@ pub fn run(cli: &Cli, args: &Agents) -> Done {
             record(cli, desk, AgentRetired { agent, reason }, None)
         }
     }
+}
+
+/// When a token made now ends.
+fn until(desk: &Desk, valid: Option<Period>) -> Option<Timestamp> {
+    valid.map(|valid| period_from(desk.now(), valid))
 }
 
 fn named(agent: &str, reason: &str) -> anyhow::Result<(Name, AgentReason)> {
@@ -170,8 +179,10 @@ fn list(cli: &Cli) -> Done {
             let last = agent
                 .last_call
                 .map_or_else(|| "never called".to_owned(), |at| format!("last call {at}"));
+            let until = agent.token_until;
+            let until = until.map_or_else(String::new, |until| format!(", token until {until}"));
             say!(
-                "{:<20} {standing:<10} role {:<12} class {:<9} {:>8} calls  {last}",
+                "{:<20} {standing:<10} role {:<12} class {:<9} {:>8} calls  {last}{until}",
                 agent.name.as_str(),
                 agent.role.as_str(),
                 agent.data_class.as_str(),

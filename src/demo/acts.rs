@@ -40,6 +40,7 @@ pub fn people(stage: &mut Stage) -> Result<(), Failure> {
                 role: agent.parse()?,
                 data_class,
                 token_sha256: token.digest(),
+                token_until: None,
                 model: Some("claude-scripted".parse()?),
                 person: match data_class {
                     DataClass::Mail => Some(day::SECRETARY_OF.parse()?),

@@ -178,6 +178,7 @@ fn an_agents_own_line_comes_before_everyones() {
         role: "cfo".parse().unwrap(),
         data_class: DataClass::Internal,
         token_sha256: Hash::ZERO,
+        token_until: None,
         model: None,
         person: Some("s001".parse().unwrap()),
     };

@@ -39,7 +39,7 @@ impl Fixture {
     fn holder(&self, token: &Token) -> Result<String, AuthFailure> {
         self.agents.read(|agents| {
             agents
-                .holder(token)
+                .holder(token, self.appender.now())
                 .map(|a| a.name.to_string())
                 .map_err(|(reason, _)| reason)
         })
@@ -52,6 +52,7 @@ fn registered(name: &str, token: &Token) -> AgentRegistered {
         role: "cfo".parse().unwrap(),
         data_class: DataClass::Internal,
         token_sha256: token.digest(),
+        token_until: None,
         model: None,
         person: None,
     }
@@ -104,11 +105,54 @@ fn a_new_token_takes_the_place_of_the_old_one() {
         role: None,
         data_class: Some(DataClass::Mail),
         token_sha256: Some(new.digest()),
+        token_until: None,
         model: None,
         person: None,
     });
     assert_eq!(f.holder(&old), Err(AuthFailure::Unknown));
     assert_eq!(f.holder(&new), Ok("cfo".to_owned()));
+}
+
+#[test]
+fn a_token_of_two_agents_is_nobody_s() {
+    let f = fixture();
+    let (both, own) = (issue_token().unwrap(), issue_token().unwrap());
+    f.append(registered("cfo", &both));
+    f.append(registered("coo", &both));
+    assert_eq!(f.holder(&both), Err(AuthFailure::Shared));
+    // One of them gets another: now it is the other's alone.
+    f.append(AgentUpdated {
+        agent: "coo".parse().unwrap(),
+        role: None,
+        data_class: None,
+        token_sha256: Some(own.digest()),
+        token_until: None,
+        model: None,
+        person: None,
+    });
+    assert_eq!(f.holder(&both), Ok("cfo".to_owned()));
+    assert_eq!(f.holder(&own), Ok("coo".to_owned()));
+}
+
+#[test]
+fn a_token_ends_at_its_time_and_not_before() {
+    let f = fixture();
+    let (token, now) = (issue_token().unwrap(), f.appender.now());
+    let until = Timestamp::from_micros(now.micros() + 1_000_000);
+    f.append(AgentRegistered {
+        token_until: Some(until),
+        ..registered("cfo", &token)
+    });
+    let at = |time: Timestamp| {
+        let reason = |agents: &Agents| agents.holder(&token, time).err().map(|(why, _)| why);
+        f.agents.read(reason)
+    };
+    assert_eq!(at(now), None);
+    assert_eq!(at(until), Some(AuthFailure::Expired));
+    assert_eq!(
+        at(Timestamp::from_micros(i64::MAX)),
+        Some(AuthFailure::Expired)
+    );
 }
 
 #[test]
@@ -133,6 +177,7 @@ fn a_leaked_token_does_not_come_back_with_its_agent() {
         role: None,
         data_class: None,
         token_sha256: Some(new.digest()),
+        token_until: None,
         model: None,
         person: None,
     });

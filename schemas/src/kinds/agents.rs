@@ -1,4 +1,4 @@
-use crate::{DataClass, Hash, Label, Name};
+use crate::{DataClass, Hash, Label, Name, Timestamp};
 
 facts! {
     /// A role agent exists and may authenticate with a token of this digest.
@@ -9,6 +9,8 @@ facts! {
         data_class: DataClass,
         /// SHA-256 of the token; the token itself is shown once and kept nowhere.
         token_sha256: Hash,
+        /// From then on it opens nothing.
+        token_until: Option<Timestamp>,
         model: Option<Label>,
         /// Whose mail and calendar it reads: staff number or handle. Their consent decides.
         person: Option<Name>,
@@ -18,6 +20,8 @@ facts! {
         role: Option<Name>,
         data_class: Option<DataClass>,
         token_sha256: Option<Hash>,
+        /// Of the new token; absent: it does not end by itself.
+        token_until: Option<Timestamp>,
         model: Option<Label>,
         person: Option<Name>,
     }

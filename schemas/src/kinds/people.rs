@@ -20,5 +20,9 @@ facts! {
 
 words! {
     DeactivationReason { Left, Moved, Requested, Incident, }
-    AuthFailure { Missing, Unknown, Suspended, Retired, Expired, }
+    AuthFailure {
+        Missing, Unknown, Suspended, Retired, Expired,
+        /// Several agents have it: nobody can say whose words these would be.
+        Shared,
+    }
 }

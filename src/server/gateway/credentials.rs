@@ -43,10 +43,11 @@ impl Gateway {
         let (reason, agent) = match presented(&request.headers) {
             Err(reason) => (reason, None),
             Ok(token) => {
+                let now = self.appender.now();
                 let found = self
                     .views
                     .agents
-                    .read(|agents| match agents.holder(&token) {
+                    .read(|agents| match agents.holder(&token, now) {
                         Ok(agent) => Ok(agent.name.clone()),
                         Err((reason, agent)) => {
                             Err((reason, agent.map(|agent| agent.name.clone())))

@@ -116,12 +116,13 @@ impl Fault {
     }
 
     pub fn barred(agent: &Name, reason: AuthFailure) -> Fault {
-        let standing = if reason == AuthFailure::Suspended {
-            "suspended"
-        } else {
-            "retired"
+        let standing = match reason {
+            AuthFailure::Suspended => "agent {} is suspended",
+            AuthFailure::Expired => "the token of agent {} has ended",
+            _ => "agent {} is retired",
         };
-        let message = format!("agent {agent} is {standing}; ask the operator of this gateway");
+        let standing = standing.replace("{}", agent.as_str());
+        let message = format!("{standing}; ask the operator of this gateway");
         Fault::new(StatusCode::FORBIDDEN, "permission_error", message).last()
     }
 

@@ -188,6 +188,7 @@ impl World {
 
     fn post(&self, path: &str, body: impl Into<reqwest::Body>) -> reqwest::RequestBuilder {
         self.http
+            token_until: None,
             .post(format!("{}{path}", self.base))
             .bearer_auth(self.token.reveal())
             .header("content-type", "application/json")
