@@ -325,7 +325,8 @@ impl Seen<'_> {
                 }
                 Standing::Granted(draft, asked) => {
                     let (session, tool_use) = (&self.labels.session, &self.labels.tool_use);
-                    let released = release(draft, asked, tool_use.clone(), session.clone());
+                    let (tool_use, session) = (tool_use.clone(), session.clone());
+                    let released = release(draft, asked, self.call.id, tool_use, session);
                     let reason = answer::granted(asked.approval);
                     let ids = (draft.action, asked.approval);
                     (HookVerdict::Allow, ids, reason, vec![released])

@@ -218,10 +218,11 @@ pub struct Held {
     pub submissions: Vec<Submission>,
 }
 
-/// Plans `action.released`: of two that race for one grant, the log takes one.
+/// Plans `action.released` for one call: of two that race for one grant, the log takes one.
 pub fn release(
     draft: &Draft,
     asked: &Approval,
+    hook: EventId,
     tool_use: Option<Label>,
     session: Option<Label>,
 ) -> Submission {
@@ -230,6 +231,7 @@ pub fn release(
         approval: asked.approval,
         arguments_sha256: draft.arguments_sha256,
         tool_use,
+        hook: Some(hook),
     };
     let id = once("action.released", &[&asked.approval]);
     let event = Event::new(id, asked.requester.clone(), released);

@@ -273,6 +273,7 @@ fn what_was_done_on_a_grant_stays_granted_and_a_denial_stands() {
         approval: id(1),
         arguments_sha256: Hash(PATCH),
         tool_use: None,
+        hook: None,
     };
     world.append("agent:fixer", released);
     world.activate("1042", None);

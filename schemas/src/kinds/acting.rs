@@ -60,7 +60,15 @@ facts! {
     /// Approvers were told that it waits for them, or could not be and nobody goes on trying.
     ApprovalNotified { approval: EventId, channel: NotifyChannel, outcome: NotifyOutcome, attempts: u64, }
     /// A granted action was let go, once: the event's id follows from the approval.
-    ActionReleased { action: EventId, approval: EventId, arguments_sha256: Hash, tool_use: Option<Label>, }
+    ActionReleased {
+        action: EventId,
+        approval: EventId,
+        arguments_sha256: Hash,
+        tool_use: Option<Label>,
+        /// The call that asked, as `hook.reported` names it: the same asked twice at once is two
+        /// calls, of which the log takes one.
+        hook: Option<EventId>,
+    }
     ActionExecuted { action: EventId, approval: EventId, arguments_sha256: Hash, result_sha256: Option<Hash>, }
     ActionFailed { action: EventId, approval: Option<EventId>, reason: ActionFailure, }
     /// What an approval is about.
