@@ -13,10 +13,12 @@
 mod answer;
 mod event;
 mod outward;
+mod places;
 mod tools;
 mod witnesses;
 
 pub use event::{Client, HookCall, HookError};
+pub use places::Places;
 pub use tools::{ToolPolicy, ToolPolicyError, ToolRule};
 pub use witnesses::Witnesses;
 
@@ -239,13 +241,16 @@ impl Seen<'_> {
                     ruling.approval,
                     ruling.arguments,
                 ),
+                Client::PermissionPrompt => {
+                    answer::permission(ruling.verdict, &ruling.reason, &self.call.input)
+                }
             },
         }
     }
 
     fn ruling(&self, around: &Surroundings<'_>) -> Ruling {
         let nothing = Ruling::new(HookVerdict::Pass, None, String::new());
-        if !(self.call.event.is_decided() || self.call.asks_first()) {
+        if !(self.call.event.is_decided() || self.call.asks_first() || self.call.prompts()) {
             return nothing;
         }
         if !self.found.is_empty() {
@@ -255,6 +260,7 @@ impl Seen<'_> {
         match &self.call.tool {
             Some(tool) if self.call.event == HookEvent::PreToolUse => self.tool(tool, around),
             Some(tool) if self.call.asks_first() => self.asked(tool, around),
+            Some(tool) if self.call.prompts() => self.prompted(tool, around),
             _ => nothing,
         }
     }
@@ -289,6 +295,17 @@ impl Seen<'_> {
         }
         let by = ruled.by.or_else(|| Some(name("asked")));
         self.draft(Ruled { by, ..ruled }, around)
+    }
+
+    /// A use that the client's own rules want somebody's word for, and nobody sits before it: what
+    /// no rule here lets go is held.
+    fn prompted(&self, tool: &str, around: &Surroundings<'_>) -> Ruling {
+        let ruled = self.ruled(tool, around);
+        if ruled.verdict == HookVerdict::Allow {
+            let reason = answer::by_rule(ruled.verdict, ruled.by.as_ref(), self.call.id);
+            return Ruling::new(ruled.verdict, ruled.by, reason);
+        }
+        self.asked(tool, around)
     }
 
     fn ruled(&self, tool: &str, around: &Surroundings<'_>) -> Ruled {

@@ -32,6 +32,7 @@ use crate::policies::InForce;
 use crate::views::Views;
 use agents::capture::Capture;
 use agents::gateway::{Beside, Call, Looked, Operation, Provider};
+use agents::hooks::Places;
 use agents::masking::Masker;
 use agents::registry::Failures;
 use axum::Router;
@@ -83,6 +84,8 @@ pub struct Side {
     gateway: Arc<Gateway>,
     upstream: Arc<Upstream>,
 }
+    ping_after: Duration,
+    places: Places,
 
 impl Gateway {
     /// The masking rules in force for what belongs to no session.
@@ -106,6 +109,8 @@ impl Gateway {
     pub async fn idle(&self) {
         let _all = self.calls.acquire_many(MOST_CALLS).await;
     }
+            ping_after: PING_AFTER,
+            places: Places::default(),
 
     /// Appends without holding up the runtime: to make a batch and to seal it is work, and the
     /// queue may be full.

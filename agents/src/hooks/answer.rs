@@ -45,6 +45,14 @@ pub(super) fn plain(
     json!({ "verdict": verdict, "reason": reason, "approval": approval, "arguments": arguments })
 }
 
+/// Claude Code's JSON for a permission: it goes on only where that says so, with these arguments.
+pub(super) fn permission(verdict: HookVerdict, reason: &str, input: &Value) -> Value {
+    match verdict {
+        HookVerdict::Allow => json!({ "behavior": "allow", "updatedInput": input }),
+        _ => json!({ "behavior": "deny", "message": reason }),
+    }
+}
+
 impl HookCall {
     /// The answer where nothing could be recorded: what is to be decided is refused.
     pub fn unrecorded(event: HookEvent, client: Client, id: EventId, why: &str) -> Value {
@@ -59,6 +67,7 @@ impl HookCall {
         match client {
             Client::ClaudeCode => answer(event, verdict, &reason),
             Client::Mcp => plain(verdict, &reason, None, None),
+            Client::PermissionPrompt => permission(HookVerdict::Deny, &reason, &Value::Null),
         }
     }
 }

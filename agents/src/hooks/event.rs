@@ -13,13 +13,16 @@ pub enum Client {
     ClaudeCode,
     /// `daicho mcp`, which stands before a tool server and does itself what it is answered.
     Mcp,
+    /// Claude Code again, where its own rules want somebody's word and nobody sits before it
+    /// (`--permission-prompt-tool`).
+    PermissionPrompt,
 }
 
 impl Client {
     /// The word that the log has for it.
     pub fn word(self) -> &'static str {
         match self {
-            Client::ClaudeCode => "claude-code",
+            Client::ClaudeCode | Client::PermissionPrompt => "claude-code",
             Client::Mcp => "mcp",
         }
     }
@@ -96,7 +99,7 @@ impl HookCall {
         if let Some(given) = fields.remove("tool_input") {
             input = given;
         }
-        if call.event == HookEvent::PreToolUse && call.tool.is_none() {
+        if (call.event == HookEvent::PreToolUse || call.prompts()) && call.tool.is_none() {
             return Err(HookError::Field("tool_name"));
         }
         Ok(HookCall { input, ..call })
@@ -105,6 +108,11 @@ impl HookCall {
     /// An agent asks for approval of a use beforehand; nothing is let go by that.
     pub(super) fn asks_first(&self) -> bool {
         self.client == Client::Mcp && self.event == HookEvent::PermissionRequest
+    }
+
+    /// The client waits for a word of permission, or of none.
+    pub(super) fn prompts(&self) -> bool {
+        self.client == Client::PermissionPrompt
     }
 
     /// Must the client wait for a word before it goes on?

@@ -1,6 +1,7 @@
 use super::*;
 use crate::approvals::signature::{generate, sign};
 use crate::approvals::statement::Verdict;
+use crate::approvals::view::State;
 use crate::approvals::{decide, statement};
 use crate::masking::{Policy, TagKey};
 use ledger::clock::SystemClock;
@@ -114,7 +115,9 @@ impl World {
         self.index.catch_up().unwrap();
         let by = "user:s002".parse().unwrap();
         let planned = self.approvals.read(|approvals| {
-            let waiting = approvals.all().last().unwrap().approval;
+            let mut waiting = approvals.all();
+            let waiting = waiting.find(|a| a.state(self.now) == State::Requested);
+            let waiting = waiting.unwrap().approval;
             let text = statement(approvals, waiting, &by, verdict, self.now).unwrap();
             let (key, signature) = sign(&text, self.key.as_bytes(), None).unwrap();
             decide(approvals, text, &key, signature, self.now).unwrap()
@@ -480,4 +483,116 @@ fn who_asks_first_is_told_how_it_stands_and_nothing_is_let_go_by_that() {
     assert!(world.kinds().contains(&"action.released"));
     // Another client's event of that name asks for nothing.
     assert_eq!(world.tell(&told("PermissionRequest")), json!({}));
+}
+
+/// What Claude Code asks of its permission prompt: no session, no directory.
+fn prompt(tool: &str, input: &Value, id: &str) -> Value {
+    json!({ "hook_event_name": "PermissionRequest", "tool_name": tool, "tool_input": input, "tool_use_id": id })
+}
+
+#[test]
+fn a_permission_is_a_rule_s_or_somebody_s_and_goes_once() {
+    let mut world = World::new();
+    world.policy = toml::from_str(
+        "[[rule]]\ntool = 'Edit'\nthen = 'allow'\n[[rule]]\ntool = 'Kill*'\nthen = 'deny'\n\
+         [[rule]]\ntool = 'WebFetch'\nthen = 'ask'\n",
+    )
+    .unwrap();
+    let ask = |tool: &str, input: &Value, id: &str| {
+        let decided = world.decide_of(Client::PermissionPrompt, &prompt(tool, input, id));
+        world.append(decided).unwrap()
+    };
+    let edit = json!({ "file_path": "a", "old_string": "山田太郎", "new_string": "b" });
+    let go = json!({ "behavior": "allow", "updatedInput": edit });
+    assert_eq!(ask("Edit", &edit, "t1"), go, "with exactly its arguments");
+    assert_eq!(ask("KillShell", &json!({}), "t2")["behavior"], "deny");
+    let card = json!({ "command": format!("pay {CARD}") });
+    let stopped = ask("Edit", &card, "t3").to_string();
+    assert!(
+        stopped.contains("deny") && !stopped.contains("5555"),
+        "{stopped}"
+    );
+    assert!(!world.kinds().contains(&"action.drafted"));
+    // Outward, left to whoever sits there, and not spoken of: nobody sits there.
+    for (tool, input) in [
+        ("Bash", json!({ "command": "git push origin main" })),
+        ("WebFetch", json!({ "url": "https://example.com" })),
+        ("Bash", json!({ "command": "make" })),
+    ] {
+        let held = ask(tool, &input, "t4");
+        assert_eq!(held["behavior"], "deny");
+        assert!(
+            held["message"].as_str().unwrap().contains("held as draft"),
+            "{held}"
+        );
+        world.signed(Verdict::Approve);
+        let granted = json!({ "behavior": "allow", "updatedInput": input });
+        assert_eq!(ask(tool, &input, "t5"), granted);
+        assert_eq!(ask(tool, &input, "t6")["behavior"], "deny", "once");
+        world.signed(Verdict::Deny);
+    }
+    let released = world
+        .kinds()
+        .iter()
+        .filter(|kind| **kind == "action.released")
+        .count();
+    assert_eq!(released, 3);
+    // It is told of as a hook of its client's is.
+    let Data::HookReported(told) = told_of(&world) else {
+        panic!()
+    };
+    assert_eq!(
+        (told.client.as_str(), told.event),
+        ("claude-code", HookEvent::PermissionRequest)
+    );
+    let unsound = Capture::new(br#"{"hook_event_name":"PermissionRequest"}"#.to_vec());
+    let (id, agent) = (world.appender.new_id(), "dev".parse().unwrap());
+    assert!(HookCall::read(id, agent, Client::PermissionPrompt, &unsound).is_err());
+}
+
+/// The newest hook that was told of.
+fn told_of(world: &World) -> Data {
+    let entries = world.reader.entries(2..u64::MAX);
+    let told = entries.map(|entry| entry.unwrap().data().clone());
+    told.filter(|data| matches!(data, Data::HookReported(_)))
+        .last()
+        .unwrap()
+}
+
+#[test]
+fn a_permission_is_asked_where_the_hook_of_its_use_was() {
+    let world = World::new();
+    let places = Places::default();
+    let read = |client, agent: &str, body: &Value| {
+        let body = Capture::new(body.to_string().into_bytes());
+        HookCall::read(
+            world.appender.new_id(),
+            agent.parse().unwrap(),
+            client,
+            &body,
+        )
+        .unwrap()
+    };
+    let asked = |agent: &str, id: &str| {
+        let body = prompt("Bash", &json!({ "command": "git push" }), id);
+        let mut call = read(Client::PermissionPrompt, agent, &body);
+        places.find(&mut call);
+        (call.session, call.directory)
+    };
+    places.note(&read(Client::ClaudeCode, "dev", &bash("git push", "t1")));
+    places.note(&read(Client::ClaudeCode, "dev", &after("git push", "t2")));
+    let (session, directory) = asked("dev", "t1");
+    assert_eq!(directory.as_deref(), Some("/home/dev/shop"));
+    assert!(session.is_some());
+    assert_eq!(asked("other", "t1"), (None, None), "another agent's");
+    assert_eq!(asked("dev", "t2"), (None, None), "not before it happens");
+    for i in 0..2_000 {
+        places.note(&read(
+            Client::ClaudeCode,
+            "dev",
+            &bash("git push", &format!("u{i}")),
+        ));
+    }
+    assert_eq!(asked("dev", "t1"), (None, None), "long ago");
+    assert!(asked("dev", "u1999").1.is_some());
 }

@@ -62,7 +62,7 @@ async fn told(node: Node, client: Client, request: Request) -> Response {
 
 /// What a part of this server tells of an agent that it knows, and the answer; or why there is
 /// none.
-pub async fn tell(node: Node, agent: Name, told: Value) -> Result<Value, String> {
+pub async fn tell(node: Node, agent: Name, client: Client, told: Value) -> Result<Value, String> {
     let id = node.appender.new_id();
     let _turn = TURNS
         .acquire()
@@ -72,7 +72,7 @@ pub async fn tell(node: Node, agent: Name, told: Value) -> Result<Value, String>
     if body.len_bytes() > BODY_LIMIT as u64 {
         return Err(Fault::too_large(BODY_LIMIT).told().1);
     }
-    let answer = decided(node, id, agent, Client::Mcp, body).await;
+    let answer = decided(node, id, agent, client, body).await;
     answer.map_err(|fault| fault.told().1)
 }
 
@@ -135,7 +135,10 @@ async fn decided(
     client: Client,
     body: Capture,
 ) -> Result<Value, Fault> {
-    let call = HookCall::read(id, agent, client, &body).map_err(|error| Fault::no_call(&error))?;
+    let mut call =
+        HookCall::read(id, agent, client, &body).map_err(|error| Fault::no_call(&error))?;
+    node.gateway.places.find(&mut call);
+    node.gateway.places.note(&call);
     let event = call.event;
     let recorded = match node.withheld() {
         Some(why) => Err(Unrecorded::Withheld(why)),

@@ -6,6 +6,7 @@
 mod approval;
 mod events;
 mod finding;
+mod permission;
 
 use super::fault::Fault;
 use super::headers::{self, VERSIONS};
@@ -34,13 +35,21 @@ struct Tool {
 
 /// No name holds a word that is outward (`hooks/outward.rs`): behind another daicho a request
 /// for approval would itself be held.
-const TOOLS: [Tool; 5] = [
+const TOOLS: [Tool; 6] = [
     Tool {
         name: "request_approval",
         description: "Ask that somebody else approves one use of a tool with exactly these \
                       arguments, before you do it. Answers with the approval's id and how it \
                       stands; asking again for the same changes nothing.",
         takes: takes::<approval::Wanted>,
+        only_reads: false,
+    },
+    Tool {
+        name: "permission_prompt",
+        description: "For Claude Code's --permission-prompt-tool, not for models: whether a use \
+                      of a tool may happen now. What no rule lets go is held for somebody's \
+                      decision.",
+        takes: takes::<permission::Prompted>,
         only_reads: false,
     },
     Tool {
@@ -139,6 +148,11 @@ impl Tool {
 /// What a tool cannot do is its result: the model reads it, and can go on.
 async fn called(node: Node, agent: Name, params: &Value) -> Result<Value, (i32, &'static str)> {
     let arguments = params["arguments"].clone();
+    if params["name"] == "permission_prompt" {
+        // One block of text and nothing beside it, which is what its client reads.
+        let text = permission::prompt(node, agent, arguments).await.to_string();
+        return Ok(json!({ "content": [{ "type": "text", "text": text }], "isError": false }));
+    }
     let done = match params["name"].as_str().unwrap_or_default() {
         "request_approval" => approval::request(node, agent, arguments).await,
         "draft_status" => blocking(move || approval::status(&node, &agent, arguments)).await,

@@ -219,7 +219,8 @@ struct Here {
 impl Ledger for Here {
     fn tell(&self, told: Value) -> BoxFuture<'_, Result<Value, Failure>> {
         Box::pin(async move {
-            let told = tell(self.node.clone(), self.agent.clone(), told).await;
+            let (node, agent) = (self.node.clone(), self.agent.clone());
+            let told = tell(node, agent, agents::hooks::Client::Mcp, told).await;
             told.map_err(|why| Failure::msg(why, "the operator of daicho can tell more"))
         })
     }

@@ -2,6 +2,7 @@ use super::{Answer, given};
 use crate::server::Node;
 use crate::server::gateway::tell;
 use agents::approvals::view::Approval;
+use agents::hooks::Client;
 use schemars::JsonSchema;
 use schemas::{Actor, EventId, Name};
 use serde::Deserialize;
@@ -31,7 +32,7 @@ pub async fn request(node: Node, agent: Name, arguments: Value) -> Answer {
         "tool_input": arguments,
         "cwd": directory,
     });
-    let answer = tell(node, agent, told).await?;
+    let answer = tell(node, agent, Client::Mcp, told).await?;
     let reason = answer["reason"].as_str().unwrap_or("no reason given");
     let state = match answer["verdict"].as_str() {
         Some("draft") => "requested",
