@@ -53,6 +53,7 @@ use schemas::{Actor, Event, EventId, Label, Name};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
+use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 /// What the provider takes at most; more would be refused there.
@@ -65,6 +66,13 @@ const DRAIN_LIMIT: usize = 2 * BODY_LIMIT;
 /// Between two pieces of a body that is being sent to us.
 const BODY_PATIENCE: Duration = Duration::from_secs(60);
 
+/// From its first piece to its last: whoever drips a body holds a place among the calls.
+const BODY_DEADLINE: Duration = Duration::from_secs(600);
+
+/// A stream that says nothing for so long gets a ping of ours: proxies give up after a minute,
+/// Claude Code after three.
+const PING_AFTER: Duration = Duration::from_secs(15);
+
 /// Calls in flight. Each can hold a body, its masked copy and an answer in memory.
 const MOST_CALLS: u32 = 256;
 
@@ -76,6 +84,8 @@ pub struct Gateway {
     coming: Arc<Coming>,
     failures: Mutex<Failures>,
     calls: Arc<Semaphore>,
+    ping_after: Duration,
+    places: Places,
 }
 
 /// The gateway as one provider: where its calls go, and in which shape it speaks.
@@ -84,8 +94,6 @@ pub struct Side {
     gateway: Arc<Gateway>,
     upstream: Arc<Upstream>,
 }
-    ping_after: Duration,
-    places: Places,
 
 impl Gateway {
     /// The masking rules in force for what belongs to no session.
@@ -101,6 +109,8 @@ impl Gateway {
             coming: Arc::default(),
             failures: Mutex::default(),
             calls: Arc::new(Semaphore::new(MOST_CALLS as usize)),
+            ping_after: PING_AFTER,
+            places: Places::default(),
         }
     }
 
@@ -109,8 +119,6 @@ impl Gateway {
     pub async fn idle(&self) {
         let _all = self.calls.acquire_many(MOST_CALLS).await;
     }
-            ping_after: PING_AFTER,
-            places: Places::default(),
 
     /// Appends without holding up the runtime: to make a batch and to seal it is work, and the
     /// queue may be full.
@@ -227,8 +235,10 @@ pub(super) async fn read_bytes(
     ));
     let mut seen = 0_usize;
     let mut stream = body.into_data_stream();
+    let deadline = Instant::now() + BODY_DEADLINE;
     loop {
-        match tokio::time::timeout(BODY_PATIENCE, stream.next()).await {
+        let until = deadline.min(Instant::now() + BODY_PATIENCE);
+        match tokio::time::timeout_at(until, stream.next()).await {
             Err(_) => return Err(Fault::body_stalled()),
             Ok(Some(Err(_))) => return Err(Fault::body_broke()),
             Ok(None) => break,

@@ -2,7 +2,8 @@ use super::answer::Answer;
 use super::call::Call;
 use super::cut::Cuts;
 use super::ids::{Part, part_id, word, word_or_digest};
-use crate::masking::Masker;
+use super::sse;
+use crate::masking::{Dialect, Masker};
 use ledger::{Content, Submission};
 use schemas::kinds::rules::RuleViolated;
 use schemas::kinds::traffic::{FailedOutcome, ModelFailed, ModelResponded, ToolCalled};
@@ -84,6 +85,16 @@ impl Recorder {
         }
         self.bytes.extend_from_slice(chunk);
         Ok(())
+    }
+
+    /// What may be said to a client that hears nothing, in its API's own form. Nothing in the middle
+    /// of an event. It is ours: it belongs to no answer, and is not pushed here.
+    pub fn ping(&self) -> Option<&'static [u8]> {
+        let ping = match self.call.dialect() {
+            Dialect::Anthropic => sse::PING,
+            Dialect::OpenAiChat | Dialect::OpenAiResponses => sse::COMMENT,
+        };
+        (self.streaming && sse::is_between(&self.bytes)).then_some(ping)
     }
 
     /// Everything that the ledger must know before the agent may see a clean end.

@@ -1,6 +1,12 @@
 //! Server-sent events, as the HTML standard §9.2.6 reads them: lines end with LF, CR or CRLF,
 //! a blank line ends an event, comments and unknown fields are passed over.
 
+/// Anthropic's own sign of life, which its clients pass over.
+pub(super) const PING: &[u8] = b"event: ping\ndata: {\"type\": \"ping\"}\n\n";
+
+/// For APIs that have none: a comment, which every reader of event streams passes over.
+pub(super) const COMMENT: &[u8] = b": ping\n\n";
+
 /// A stream, taken apart.
 pub(super) struct Events<'a> {
     /// The data of every event that was ended by a blank line.
@@ -43,6 +49,18 @@ fn next_line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((&bytes[..end], &bytes[end + 1 + usize::from(crlf)..]))
 }
 
+/// Does a stream stand between two events, or at its very beginning? What is put in there becomes
+/// part of neither.
+pub(super) fn is_between(bytes: &[u8]) -> bool {
+    // A line end, and an empty line before it: any of the three line ends each.
+    let before = bytes
+        .strip_suffix(b"\r\n")
+        .or_else(|| bytes.strip_suffix(b"\n"))
+        .or_else(|| bytes.strip_suffix(b"\r"));
+    bytes.is_empty()
+        || before.is_some_and(|before| before.ends_with(b"\n") || before.ends_with(b"\r"))
+}
+
 fn field<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let rest = line.strip_prefix(name)?;
     match rest.strip_prefix(b":") {
@@ -54,6 +72,36 @@ fn field<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn between_two_events_is_after_an_empty_line_with_any_line_ends() {
+        for between in [
+            "",
+            "data: a\n\n",
+            "data: a\r\n\r\n",
+            "data: a\r\r",
+            "data: a\r\n\n",
+        ] {
+            assert!(is_between(between.as_bytes()), "{between:?}");
+        }
+        for within in [
+            "d",
+            "data: a",
+            "data: a\n",
+            "data: a\r",
+            "data: a\r\n",
+            "\u{feff}",
+        ] {
+            assert!(!is_between(within.as_bytes()), "{within:?}");
+        }
+        // What stands there is read as an event, or as nothing, of its own.
+        for ping in [PING, COMMENT] {
+            let stream = [b"data: a\r\n\r", ping, b"\ndata: b\n\n"].concat();
+            let data = events(&stream).events;
+            assert!(data.first().is_some_and(|data| data == b"a"), "{data:?}");
+            assert!(data.last().is_some_and(|data| data == b"b"), "{data:?}");
+        }
+    }
 
     #[test]
     fn line_ends_comments_and_split_data_are_read_as_the_standard_says() {

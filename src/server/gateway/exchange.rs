@@ -1,6 +1,7 @@
 //! One call from its body to its recorded end, in a task of its own.
 //!
-//! Streams hold nothing back: a chunk goes to the client when it comes. Only the end waits:
+//! Streams hold nothing back: a chunk goes to the client when it comes, and where none comes for
+//! a while a sign of life of our own, between two events. Only the end waits:
 //! the answer is recorded first, then the stream ends cleanly. A client that saw a clean end
 //! knows that its answer is in the ledger; where it cannot be, the stream is cut instead.
 
@@ -18,8 +19,11 @@ use ledger::AppendError;
 use schemas::EventId;
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
+use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::time::timeout;
 
 /// Where the call goes if it is cleared, and with which headers.
 pub(super) struct Outbound {
@@ -39,6 +43,9 @@ pub(super) struct Exchange {
 
 /// Chunks on their way to a client that reads slower than the provider writes.
 const CHUNKS: usize = 16;
+
+/// A client that has taken nothing for so long is no reader any more.
+const READER_PATIENCE: Duration = Duration::from_secs(600);
 
 /// Names the call in every answer that is passed on.
 const CALL: HeaderName = HeaderName::from_static("daicho-call");
@@ -190,7 +197,18 @@ impl Exchange {
         left: Instant,
     ) {
         let (sender, mut receiver) = mpsc::channel::<io::Result<Bytes>>(CHUNKS);
-        let chunks = futures_util::stream::poll_fn(move |context| receiver.poll_recv(context));
+        // Whether the stream is not to look whole at its end.
+        let cut = Arc::new(AtomicBool::new(false));
+        let is_cut = Arc::clone(&cut);
+        let chunks = futures_util::stream::poll_fn(move |context| {
+            let next = std::task::ready!(receiver.poll_recv(context));
+            let broken = || {
+                is_cut
+                    .swap(false, Ordering::SeqCst)
+                    .then(|| Err(io::ErrorKind::UnexpectedEof.into()))
+            };
+            Poll::Ready(next.or_else(broken))
+        });
         let response = self.response(&answer, Body::from_stream(chunks));
         let gateway = self.side.gateway;
         let mut end = if self.reply.send(response).is_ok() {
@@ -206,21 +224,28 @@ impl Exchange {
                 biased;
                 () = sender.closed() => break End::ClientGone,
                 chunk = answer.chunk() => chunk,
+                () = tokio::time::sleep(gateway.ping_after) => {
+                    if let Some(ping) = recorder.ping() {
+                        // Who does not read does not wait for anything either.
+                        let _ = sender.try_send(Ok(Bytes::from_static(ping)));
+                    }
+                    continue;
+                }
             };
             end = match chunk {
                 Ok(Some(chunk)) if recorder.push(&chunk, micros(left)).is_err() => Some(End::Broke),
-                Ok(Some(chunk)) => sender.send(Ok(chunk)).await.err().map(|_| End::ClientGone),
+                Ok(Some(chunk)) => {
+                    let sent = timeout(READER_PATIENCE, sender.send(Ok(chunk))).await;
+                    (!matches!(sent, Ok(Ok(())))).then_some(End::ClientGone)
+                }
                 Ok(None) => Some(End::Whole),
                 Err(_) => Some(End::Broke),
             };
         };
         drop(answer); // cancels the call upstream, where it is not at its end
         let recorded = gateway.close(recorder, end, left).await;
-        if end == End::Broke || recorded.is_err() {
-            let _ = sender
-                .send(Err(io::Error::from(io::ErrorKind::UnexpectedEof)))
-                .await;
-        }
+        cut.store(end != End::Whole || recorded.is_err(), Ordering::SeqCst);
+        drop(sender);
         recorded.unwrap_or_else(lost);
     }
 

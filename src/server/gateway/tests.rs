@@ -3,6 +3,7 @@ mod calls;
 mod failures;
 mod limits;
 mod openai;
+mod pings;
 mod sdk;
 
 use super::*;
@@ -109,6 +110,15 @@ async fn world_of(
     upstream_base: String,
     limits: LimitPolicy,
 ) -> World {
+    world_with(dir, clock, upstream, (upstream_base, limits, PING_AFTER)).await
+}
+
+async fn world_with(
+    dir: tempfile::TempDir,
+    clock: Arc<OffClock>,
+    upstream: Arc<Scripted>,
+    (upstream_base, limits, ping_after): (String, LimitPolicy, Duration),
+) -> World {
     ledger::create(dir.path(), "example.com/daicho", &*clock).unwrap();
     let options = Options {
         clock: clock.clone(),
@@ -126,7 +136,10 @@ async fn world_of(
         limits,
     );
     let gateway = Gateway::new(appender.clone(), rules, Arc::clone(&views));
-    let gateway = Arc::new(gateway);
+    let gateway = Arc::new(Gateway {
+        ping_after,
+        ..gateway
+    });
     let side = |provider, header| {
         let key = ProviderKey::new(PROVIDER_KEY).unwrap();
         let to = Upstream::new(provider, &upstream_base, key, header).unwrap();
@@ -175,6 +188,7 @@ impl World {
             role: "cfo".parse().unwrap(),
             data_class: DataClass::Internal,
             token_sha256: token.digest(),
+            token_until: None,
             model: None,
             person: person.map(|person| person.parse().unwrap()),
         });
@@ -188,7 +202,6 @@ impl World {
 
     fn post(&self, path: &str, body: impl Into<reqwest::Body>) -> reqwest::RequestBuilder {
         self.http
-            token_until: None,
             .post(format!("{}{path}", self.base))
             .bearer_auth(self.token.reveal())
             .header("content-type", "application/json")
