@@ -58,6 +58,9 @@ pub enum Command {
     Hook(Hook),
     /// Stand before an MCP tool server (stdio): calls are decided and recorded before it hears them
     Mcp(Mcp),
+    /// Take in what was written before daicho was there
+    #[command(subcommand)]
+    Import(Import),
     /// Mask a text by the company's rules; exit 1 if it must not leave at all
     Mask(Mask),
     /// Record what a scanner found, from its SARIF 2.1.0 report
@@ -153,6 +156,24 @@ pub struct Mcp {
     /// The tool server and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub command: Vec<std::ffi::OsString>,
+}
+
+#[derive(Subcommand)]
+pub enum Import {
+    /// Transcripts of Claude Code's sessions (JSON Lines): each line an event that says it was
+    /// imported, sealed like everything else. A line that comes again is recorded once; exit 1 if
+    /// a line is none of a transcript: it is named, and kept as text
+    Transcript {
+        /// As ~/.claude/projects/PROJECT/SESSION.jsonl
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Whose sessions they are
+        #[arg(long)]
+        agent: String,
+        /// Who says that they are: the events are theirs
+        #[arg(long, value_name = "ACTOR", default_value = "service:operator")]
+        by: String,
+    },
 }
 
 #[derive(Subcommand)]
@@ -877,6 +898,9 @@ pub enum Agents {
         person: Option<String>,
         #[arg(long)]
         model: Option<String>,
+        /// How long its token opens the door, as P90D; without end unless given
+        #[arg(long, value_name = "PERIOD")]
+        valid: Option<schemas::Period>,
     },
     /// Change what is known of an agent
     Set {
@@ -891,6 +915,9 @@ pub enum Agents {
     /// Give an agent a new token; the old one ends
     Token {
         agent: String,
+        /// How long it opens the door, as P90D; without end unless given
+        #[arg(long, value_name = "PERIOD")]
+        valid: Option<schemas::Period>,
     },
     /// Stop an agent for now
     Suspend {
@@ -898,9 +925,6 @@ pub enum Agents {
         /// requested, incident, inactive, token_leaked, replaced, cleared
         #[arg(long, default_value = "requested")]
         reason: String,
-        /// How long its token opens the door, as P90D; without end unless given
-        #[arg(long, value_name = "PERIOD")]
-        valid: Option<schemas::Period>,
     },
     /// Let a suspended agent speak again
     Release {
@@ -915,9 +939,6 @@ pub enum Agents {
         reason: String,
     },
 }
-        /// How long it opens the door, as P90D; without end unless given
-        #[arg(long, value_name = "PERIOD")]
-        valid: Option<schemas::Period>,
 
 #[derive(Args)]
 pub struct Demo {

@@ -12,6 +12,7 @@ mod export;
 mod findings;
 mod hold;
 pub mod hook;
+mod import;
 mod init;
 mod key;
 mod mask;
@@ -54,6 +55,7 @@ pub fn run(cli: &Cli) -> Done {
         Command::Rebuild => rebuild::run(cli),
         Command::Hook(args) => hook::run(cli, args),
         Command::Mcp(args) => mcp::run(args),
+        Command::Import(args) => import::run(cli, args),
         Command::Mask(args) => mask::run(cli, args),
         Command::Scan(args) => scan::run(cli, args),
         Command::Findings(args) => findings::run(cli, args),

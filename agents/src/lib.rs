@@ -14,3 +14,4 @@ pub mod registry;
 pub mod retention;
 pub mod scanner;
 pub mod telemetry;
+pub mod transcript;

@@ -95,6 +95,7 @@ kinds! {
         "tool.returned" traffic::ToolReturned operation,
         "hook.reported" hooks::HookReported operation,
         "telemetry.reported" hooks::TelemetryReported operation,
+        "transcript.imported" hooks::TranscriptImported operation,
     }
     Acting {
         "action.drafted" acting::ActionDrafted operation,

@@ -53,6 +53,29 @@ facts! {
         /// Rules for texts.
         masking: Hash,
     }
+    /// A line of a client's transcript was taken in afterwards: nobody here saw it happen, and it
+    /// is the actor who says so. Content `line`: the line, with prohibited values cut out, sealed.
+    TranscriptImported {
+        /// Whose transcript it is.
+        agent: Name,
+        client: Name,
+        /// The client's word for its kind, as `assistant`; absent where it is no line of a
+        /// transcript, and kept as text.
+        entry: Option<Label>,
+        /// The client's own id of it, and of the line that it follows.
+        uuid: Option<Label>,
+        parent: Option<Label>,
+        model: Option<Label>,
+        /// Uses of tools that it asks for, or brings the results of.
+        tool_uses: Vec<Label>,
+        /// By an agent inside the agent.
+        inner: bool,
+        line_bytes: u64,
+        /// Prohibited values in it, per rule.
+        found: Vec<RuleCount>,
+        /// Rules for texts.
+        masking: Hash,
+    }
 }
 
 words! {
