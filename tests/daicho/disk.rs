@@ -1,38 +1,9 @@
 //! A disk that is full: the ledger says so, keeps what it acknowledged, and goes on when
 //! there is room again.
 
-use crate::world::{Server, cannot_run, daicho, drill, run, say, with_content};
+use crate::world::{Disk, Server, cannot_run, daicho, drill, run, say, with_content};
 use serde_json::Value;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
-/// A small file system of its own, unmounted when dropped.
-struct Disk {
-    at: PathBuf,
-    _dir: tempfile::TempDir,
-}
-
-impl Disk {
-    /// `None` where this user may not mount.
-    fn new(megabytes: u32) -> Option<Disk> {
-        let dir = tempfile::TempDir::new().unwrap();
-        let size = format!("size={megabytes}m");
-        let mut mount = Command::new("mount");
-        mount
-            .args(["-t", "tmpfs", "-o", &size, "tmpfs"])
-            .arg(dir.path());
-        let mounted = mount.output().is_ok_and(|tried| tried.status.success());
-        let at = dir.path().to_owned();
-        mounted.then_some(Disk { at, _dir: dir })
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        // Lazily: a server that a failed test leaves behind still holds it for a moment.
-        let _ = Command::new("umount").arg("-l").arg(&self.at).status();
-    }
-}
+use std::path::Path;
 
 /// Posts events until the ledger takes no more. Gives what it acknowledged, and its refusal.
 fn fill(server: &Server, event: impl Fn(usize) -> Value) -> (Vec<Value>, Value) {

@@ -1,69 +1,14 @@
 //! Claude Code's hooks, as the documented JSON over HTTP and through `daicho hook`.
 
-use crate::world::{Ledger, Ran, Server, cannot_run, daicho, has, run};
+use crate::world::{Ledger, Ran, World, cannot_run, daicho, has, hook_event, run};
 use serde_json::{Value, json};
 
 const CARD: &str = "5555-5555-5555-4444";
 
-struct World {
-    ledger: Ledger,
-    server: Server,
-    token: String,
-}
-
-impl World {
-    fn new() -> World {
-        let ledger = Ledger::new();
-        let token = ledger.register("dev");
-        let server = ledger.serve();
-        World {
-            ledger,
-            server,
-            token,
-        }
-    }
-
-    fn post(&self, token: &str, body: String) -> (u16, Value) {
-        let request = self
-            .server
-            .client
-            .post(self.server.url("/hooks/claude-code"));
-        let answer = request.bearer_auth(token).body(body).send().unwrap();
-        let status = answer.status().as_u16();
-        (status, answer.json().unwrap())
-    }
-
-    #[track_caller]
-    fn tell(&self, event: &Value) -> Value {
-        let (status, answer) = self.post(&self.token, event.to_string());
-        assert_eq!(status, 200, "{answer}");
-        answer
-    }
-
-    fn kinds(&self) -> Vec<String> {
-        let listed = self.ledger.run(&["--json", "events"]).lines();
-        listed
-            .iter()
-            .map(|entry| entry["kind"].as_str().unwrap().to_owned())
-            .collect()
-    }
-}
-
-fn event(name: &str, more: Value) -> Value {
-    let mut event = json!({
-        "session_id": "7f3c1c8e-5a0f-4a6e-9a53-0c2d6a3f0b11", "cwd": "/home/dev/shop",
-        "transcript_path": "/home/dev/.claude/projects/shop/7f3c.jsonl",
-        "permission_mode": "default", "hook_event_name": name,
-    });
-    let fields = more.as_object().unwrap().clone();
-    event.as_object_mut().unwrap().extend(fields);
-    event
-}
-
 fn push(id: &str) -> Value {
-    event(
+    hook_event(
         "PreToolUse",
-        json!({ "tool_name": "Bash", "tool_use_id": id,
+        &json!({ "tool_name": "Bash", "tool_use_id": id,
                 "tool_input": { "command": "git push origin main", "description": "Push" } }),
     )
 }
@@ -82,7 +27,7 @@ fn an_outward_use_of_a_tool_waits_for_somebody_s_signature_and_goes_once() {
         return cannot_run("hooks", "ssh-keygen is not there");
     }
     let world = World::new();
-    world.tell(&event("SessionStart", json!({ "source": "startup" })));
+    world.tell(&hook_event("SessionStart", &json!({ "source": "startup" })));
     let held = world.tell(&push("toolu_01"));
     assert!(reason(&held).starts_with("\"deny\""), "{held}");
 
@@ -97,16 +42,7 @@ fn an_outward_use_of_a_tool_waits_for_somebody_s_signature_and_goes_once() {
     assert!(shown.contains("git push origin main"), "{shown}");
 
     let key = world.ledger.approver("s002");
-    let approve = [
-        "approvals",
-        "approve",
-        &approval,
-        "--by",
-        "user:s002",
-        "--key",
-        &key,
-    ];
-    world.ledger.run(&approve).ok();
+    world.approve(&approval, &key);
 
     let mut other = push("toolu_02");
     other["tool_input"]["command"] = "git push origin main --force".into();
@@ -138,31 +74,27 @@ fn an_outward_use_of_a_tool_waits_for_somebody_s_signature_and_goes_once() {
 #[test]
 fn prohibited_text_is_stopped_and_stands_in_no_file() {
     let world = World::new();
-    let prompt = event(
+    let prompt = hook_event(
         "UserPromptSubmit",
-        json!({ "prompt": format!("pay with {CARD}") }),
+        &json!({ "prompt": format!("pay with {CARD}") }),
     );
     let answer = world.tell(&prompt);
     assert_eq!(answer["decision"], "block");
     assert!(!answer.to_string().contains("5555"));
-    for path in crate::world::walk(&world.ledger.dir) {
-        let bytes = std::fs::read(&path).unwrap();
-        let text = String::from_utf8_lossy(&bytes);
-        assert!(!text.contains(CARD), "{}", path.display());
-    }
+    world.nowhere(CARD);
 }
 
 #[test]
 fn who_has_no_token_is_turned_away_and_what_is_no_call_is_refused() {
     let world = World::new();
-    assert_eq!(world.post("dca_wrong", push("t").to_string()).0, 401);
-    assert_eq!(world.post(&world.token, "{}".to_owned()).0, 400);
-    assert_eq!(world.post(&world.token, "{".to_owned()).0, 400);
+    assert_eq!(world.hook("dca_wrong", push("t").to_string()).0, 401);
+    assert_eq!(world.hook(&world.token, "{}".to_owned()).0, 400);
+    assert_eq!(world.hook(&world.token, "{".to_owned()).0, 400);
     let big = format!(
         "{{\"hook_event_name\":\"Stop\",\"x\":\"{}\"}}",
         "a".repeat(33 << 20)
     );
-    assert_eq!(world.post(&world.token, big).0, 413);
+    assert_eq!(world.hook(&world.token, big).0, 413);
     assert_eq!(
         world.server.get("/hooks/claude-code").status().as_u16(),
         405
@@ -177,10 +109,8 @@ fn who_has_no_token_is_turned_away_and_what_is_no_call_is_refused() {
 #[test]
 fn a_policy_that_is_adopted_decides_at_once() {
     let world = World::new();
-    let path = world.ledger.dir.join("daicho.toml");
-    let text = std::fs::read_to_string(&path).unwrap();
-    let text = text.replace("outward = \"draft\"", "outward = \"ask\"");
-    std::fs::write(&path, text).unwrap();
+    let ask = |text: String| text.replace("outward = \"draft\"", "outward = \"ask\"");
+    world.ledger.configure(ask);
     assert!(reason(&world.tell(&push("t1"))).contains("held as draft"));
     let diff = world.ledger.run(&["policy"]);
     assert!(diff.out.contains("tools.outward"), "{diff:?}");
@@ -190,7 +120,7 @@ fn a_policy_that_is_adopted_decides_at_once() {
 
 impl World {
     /// `daicho hook` with an event on its standard input.
-    fn hook(&self, url: &str, event: &Value) -> Ran {
+    fn command(&self, url: &str, event: &Value) -> Ran {
         let mut command = daicho(&self.ledger.dir);
         command.args(["hook", "--url", url]);
         command.env("ANTHROPIC_AUTH_TOKEN", &self.token);
@@ -202,15 +132,15 @@ impl World {
 fn the_command_form_answers_as_http_does_and_stops_what_nobody_can_decide() {
     let world = World::new();
     let url = world.server.url("");
-    let held: Value = serde_json::from_str(&world.hook(&url, &push("t1")).ok()).unwrap();
+    let held: Value = serde_json::from_str(&world.command(&url, &push("t1")).ok()).unwrap();
     assert!(reason(&held).starts_with("\"deny\""), "{held}");
-    let started = event("SessionStart", json!({ "source": "startup" }));
+    let started = hook_event("SessionStart", &json!({ "source": "startup" }));
     assert_eq!(
-        world.hook(&url, &started).ok(),
+        world.command(&url, &started).ok(),
         "",
         "nothing for the model to read"
     );
-    let bad = world.hook(&url, &json!({ "event": "?" }));
+    let bad = world.command(&url, &json!({ "event": "?" }));
     bad.refused(&["hook_event_name", "400"]);
 
     // Nobody listens there any more.
@@ -220,13 +150,13 @@ fn the_command_form_answers_as_http_does_and_stops_what_nobody_can_decide() {
         .unwrap();
     let gone = format!("http://{gone}");
     world
-        .hook(&gone, &push("t2"))
+        .command(&gone, &push("t2"))
         .refused(&["does not answer", &gone]);
-    let prompt = event("UserPromptSubmit", json!({ "prompt": CARD }));
-    let stopped = world.hook(&gone, &prompt);
+    let prompt = hook_event("UserPromptSubmit", &json!({ "prompt": CARD }));
+    let stopped = world.command(&gone, &prompt);
     assert!(!stopped.err.contains("5555"));
     stopped.refused(&["does not answer"]);
-    let passed = world.hook(&gone, &started);
+    let passed = world.command(&gone, &started);
     assert!(
         passed.code == 1 && passed.err.contains("not recorded"),
         "{passed:?}"
@@ -313,7 +243,10 @@ fn managed_settings_are_shown_written_and_taken_away_and_others_are_left_alone()
 #[test]
 fn doctor_tells_of_sessions_that_pass_the_gateway_by() {
     let world = World::new();
-    world.tell(&event("UserPromptSubmit", json!({ "prompt": "hello" })));
+    world.tell(&hook_event(
+        "UserPromptSubmit",
+        &json!({ "prompt": "hello" }),
+    ));
     let seen = |ledger: &Ledger| {
         let rows = ledger.run(&["--json", "doctor"]);
         let rows = rows
@@ -325,9 +258,9 @@ fn doctor_tells_of_sessions_that_pass_the_gateway_by() {
             .unwrap()
     };
     assert_eq!(seen(&world.ledger)["well"], true);
-    world.tell(&event(
+    world.tell(&hook_event(
         "Stop",
-        json!({ "stop_hook_active": false, "last_assistant_message": "hi" }),
+        &json!({ "stop_hook_active": false, "last_assistant_message": "hi" }),
     ));
     let row = seen(&world.ledger);
     assert_eq!(row["well"], false);
@@ -338,4 +271,89 @@ fn doctor_tells_of_sessions_that_pass_the_gateway_by() {
             .contains("1 sessions had answers"),
         "{row}"
     );
+}
+
+impl World {
+    /// What the permission prompt's tool says, as Claude Code reads it: one block of text.
+    #[track_caller]
+    fn permission(&self, arguments: &Value) -> Value {
+        let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call",
+                           "params": { "name": "permission_prompt", "arguments": arguments } });
+        let request = self.server.client.post(self.server.url("/mcp"));
+        let request = request.bearer_auth(&self.token);
+        let request = request.header("accept", "application/json, text/event-stream");
+        let request = request.header("content-type", "application/json");
+        let answer: Value = request
+            .body(call.to_string())
+            .send()
+            .unwrap()
+            .json()
+            .unwrap();
+        let result = &answer["result"];
+        assert_eq!(result["isError"], false, "{answer}");
+        assert!(result["structuredContent"].is_null());
+        let [block] = result["content"].as_array().unwrap().as_slice() else {
+            panic!("{answer}")
+        };
+        serde_json::from_str(block["text"].as_str().unwrap()).unwrap()
+    }
+}
+
+#[test]
+fn a_headless_client_asks_the_permission_prompt_and_goes_on_once_somebody_has_signed() {
+    if !has("ssh-keygen", "-?") {
+        return cannot_run("permission prompt", "ssh-keygen is not there");
+    }
+    let rule = "\n[[tools.rule]]\ntool = \"Bash\"\nthen = \"ask\"\n";
+    let world = World::with(rule);
+    let key = world.ledger.approver("s002");
+    let input =
+        json!({ "command": "git push origin main", "description": "Push", "timeout": 5000 });
+    let asks = |id: &str| json!({ "tool_name": "Bash", "input": input, "tool_use_id": id });
+    // The client's hook leaves it to whoever sits there; the client asks the tool instead.
+    let mut hook = push("toolu_1");
+    hook["tool_input"] = input.clone();
+    assert!(reason(&world.tell(&hook)).starts_with("\"ask\""));
+    let held = world.permission(&asks("toolu_1"));
+    let approval = world.waiting().unwrap();
+    assert_eq!(held["behavior"], "deny");
+    assert!(
+        held["message"].as_str().unwrap().contains(&approval),
+        "{held}"
+    );
+    let shown = world.ledger.run(&["approvals", "show", &approval]).ok();
+    assert!(shown.contains("/home/dev/shop"), "{shown}");
+    world.approve(&approval, &key);
+
+    hook["tool_use_id"] = "toolu_2".into();
+    assert!(reason(&world.tell(&hook)).starts_with("\"ask\""));
+    let go = json!({ "behavior": "allow", "updatedInput": input });
+    assert_eq!(world.permission(&asks("toolu_2")), go);
+    hook["hook_event_name"] = "PostToolUse".into();
+    world.tell(&hook);
+    assert_eq!(world.events("action.executed").len(), 1);
+    let released = &world.events("action.released")[0];
+    assert_eq!(released["data"]["tool_use"], "toolu_2");
+    assert_eq!(released["session"], hook["session_id"]);
+
+    // What is no question, and what may never be handled, is no permission.
+    for (wrong, part) in [
+        (json!({}), "the arguments do not fit"),
+        (
+            json!({ "tool_name": "Bash", "input": "ls" }),
+            "the arguments do not fit",
+        ),
+        (
+            json!({ "tool_name": "Bash", "input": { "command": CARD } }),
+            "card",
+        ),
+    ] {
+        let no = world.permission(&wrong);
+        assert_eq!(no["behavior"], "deny");
+        let message = no["message"].as_str().unwrap();
+        assert!(message.contains(part) && !message.contains("5555"), "{no}");
+    }
+    world.nowhere(CARD);
+    assert_eq!(world.server.stop(), 0);
+    world.ledger.verify();
 }

@@ -5,7 +5,9 @@
 //! |---|---|
 //! | `cli` | a command whose output, `--json` or exit code is another than it says |
 //! | `kill` | an acknowledged event that a kill lost, at any moment of 50 |
+//! | `chaos` | a byte that left unrecorded, or a call without one end, whatever was cut |
 //! | `disk` | a full disk that loses something, or a ledger that does not go on after it |
+//! | `abuse` | a client, a token or a restart that gets round a limit, or takes others with it |
 //! | `faults` | a system call that fails, and a ledger that does not survive it |
 //! | `oracle` | a checkpoint, tile or proof that Go's own note and tlog do not accept |
 //! | `judges` | a log of 70,000 entries that any other judge does not accept |
@@ -15,6 +17,7 @@
 //! | `approvals` | a decision that counts and should not, a deadline that nobody hears of, an approver untold |
 //! | `mcp` | a call of a tool that runs unrecorded, ungranted, or with what must not leave |
 //! | `retention` | content that ends early, held, by one person alone or by a wrong clock; rules or holds that nobody approved |
+//! | `import` | a line of a transcript that is lost, doubled, or passes for something seen |
 //! | `privacy` | a planted name or secret in a file, log line, export, page or report |
 //! | `review` | a finding, patch or approval that bandit or OpenSSH sees otherwise |
 //! | `backup` | a copy that is not the ledger, or an old one that passes for it |
@@ -31,17 +34,22 @@
 //! so on one line; where `CI` is set that is a failure.
 #![allow(clippy::unwrap_used)]
 
+mod abuse;
 mod approvals;
 mod backup;
 mod bad_input;
 mod bundle;
+#[cfg(unix)]
+mod chaos;
 mod cli;
+#[cfg(unix)]
 mod disk;
 mod doctor;
 mod export;
 mod faults;
 mod format;
 mod hooks;
+mod import;
 mod judges;
 mod keys;
 mod kill;

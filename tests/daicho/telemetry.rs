@@ -1,18 +1,12 @@
 //! Telemetry as the third witness, sent by OpenTelemetry's own exporter, which is Claude Code's.
 
-use crate::world::{Ledger, Server, cannot_run, has, run};
+use crate::world::{World, cannot_run, has, hook_event, run};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::Command;
 
 const SESSION: &str = "7f3c1c8e-5a0f-4a6e-9a53-0c2d6a3f0b11";
 const CARD: &str = "5555-5555-5555-4444";
-
-struct World {
-    ledger: Ledger,
-    server: Server,
-    token: String,
-}
 
 impl World {
     /// How each export ended: no code but 0 is a success.
@@ -23,21 +17,6 @@ impl World {
         client.args([token, SESSION, &records.to_string()]);
         serde_json::from_str(&run(client, b"").ok()).unwrap()
     }
-
-    fn hook(&self, name: &str, more: Value) {
-        let mut told = json!({ "session_id": SESSION, "hook_event_name": name });
-        let fields = more.as_object().unwrap().clone();
-        told.as_object_mut().unwrap().extend(fields);
-        let url = self.server.url("/hooks/claude-code");
-        let sent = self.server.client.post(url).bearer_auth(&self.token);
-        assert_eq!(sent.body(told.to_string()).send().unwrap().status(), 200);
-    }
-
-    fn events(&self, kind: &str) -> Vec<Value> {
-        let mut all = self.ledger.run(&["--json", "events"]).lines();
-        all.retain(|entry| entry["kind"] == kind);
-        all
-    }
 }
 
 #[test]
@@ -47,19 +26,12 @@ fn what_telemetry_alone_tells_of_is_an_alert() {
     if !has("node", "--version") || !there.exists() {
         return cannot_run("telemetry", "node or OpenTelemetry's exporter is not there");
     }
-    let ledger = Ledger::new();
-    let token = ledger.register("dev");
-    let server = ledger.serve();
-    let world = World {
-        ledger,
-        server,
-        token,
-    };
+    let world = World::new();
 
-    world.hook(
+    world.tell(&hook_event(
         "UserPromptSubmit",
-        json!({ "prompt": "list it", "prompt_id": "p1" }),
-    );
+        &json!({ "prompt": "list it", "prompt_id": "p1" }),
+    ));
     let used = json!({ "prompt.id": "p1", "tool_use_id": "toolu_1", "tool_name": "Bash" });
     let first = json!([
         ["user_prompt", { "prompt.id": "p1", "prompt": format!("card {CARD}") }],
@@ -77,10 +49,10 @@ fn what_telemetry_alone_tells_of_is_an_alert() {
         "its answer may come"
     );
 
-    world.hook(
+    world.tell(&hook_event(
         "UserPromptSubmit",
-        json!({ "prompt": "and now", "prompt_id": "p2" }),
-    );
+        &json!({ "prompt": "and now", "prompt_id": "p2" }),
+    ));
     let second = json!([
         ["user_prompt", { "prompt.id": "p1" }],
         ["tool_decision", used],

@@ -1,10 +1,16 @@
 //! What every test here stands on: a data directory, the real binary, a server that dies
 //! with its guard, and events to give it.
 
+mod agent;
 mod dice;
+#[cfg(unix)]
+mod disk;
 mod server;
 
+pub use agent::{World, before, hook_event, serve_gateway};
 pub use dice::Dice;
+#[cfg(unix)]
+pub use disk::Disk;
 use serde_json::{Value, json};
 pub use server::Server;
 use sha2::{Digest, Sha256};
@@ -113,9 +119,20 @@ impl Ledger {
         ledger
     }
 
+    /// One below this directory.
+    pub fn made_in(place: &Path) -> Ledger {
+        let ledger = Ledger::none_in(place);
+        ledger.run(&["init", "--origin", ORIGIN]).ok();
+        ledger
+    }
+
     /// A place for a ledger that nobody has made yet.
     pub fn none() -> Ledger {
-        let parent = TempDir::new().unwrap();
+        Ledger::none_in(&std::env::temp_dir())
+    }
+
+    pub fn none_in(place: &Path) -> Ledger {
+        let parent = TempDir::new_in(place).unwrap();
         let dir = parent.path().join("data");
         Ledger {
             _parent: parent,
@@ -137,6 +154,20 @@ impl Ledger {
     /// A path beside the data directory, for what the test keeps.
     pub fn beside(&self, name: &str) -> PathBuf {
         self.dir.with_file_name(name)
+    }
+
+    /// Changes daicho.toml.
+    pub fn configure(&self, change: impl FnOnce(String) -> String) {
+        let path = self.dir.join("daicho.toml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, change(text)).unwrap();
+    }
+
+    /// Entries of one kind, oldest first.
+    pub fn events(&self, kind: &str) -> Vec<Value> {
+        let mut all = self.run(&["--json", "events"]).lines();
+        all.retain(|entry| entry["kind"] == kind);
+        all
     }
 
     /// Registers an agent; gives its token.

@@ -1,7 +1,7 @@
 //! `/mcp/{server}`: the official clients, and requests that no official client makes.
 
-use super::{CARD, EVERYTHING, FILES, World, lacks, seen, server_path, tools};
-use crate::world::{cannot_run, has, run, wait_for, walk};
+use super::{CARD, EVERYTHING, FILES, lacks, seen, server_path, tools};
+use crate::world::{World, cannot_run, has, run, wait_for};
 use reqwest::StatusCode;
 use reqwest::blocking::{RequestBuilder, Response};
 use serde_json::{Value, json};
@@ -121,7 +121,7 @@ fn official_clients_reach_either_kind_of_server_and_each_call_is_recorded() {
     let remote = Remote::start();
     let of_a_url = format!("url = \"{}\"", remote.url);
     for settings in [node(EVERYTHING, &[]), of_a_url] {
-        let world = World::new(&table("all", &settings));
+        let world = World::with(&table("all", &settings));
         let calls = json!([
             ["echo", { "message": "好天" }],
             ["echo", { "message": "担当は山田太郎さんです。" }],
@@ -157,12 +157,9 @@ fn official_clients_reach_either_kind_of_server_and_each_call_is_recorded() {
                 world.events("session.ended").len() == rounds
             });
         }
+        world.nowhere(CARD);
         assert_eq!(world.server.stop(), 0);
         world.ledger.verify();
-        for path in walk(&world.ledger.dir) {
-            let bytes = std::fs::read(&path).unwrap();
-            assert!(!String::from_utf8_lossy(&bytes).contains(CARD));
-        }
     }
 }
 
@@ -176,7 +173,7 @@ fn a_draft_over_http_runs_once_it_is_granted() {
     let files = node(FILES, &[&shared]);
     let rule = "\n[[tools.rule]]\ntool = \"mcp__*__write_file\"\nthen = \"draft\"\n";
     let patient = table("patient", &format!("{files}\nwait_seconds = 60"));
-    let world = World::new(&(rule.to_owned() + &table("files", &files) + &patient));
+    let world = World::with(&(rule.to_owned() + &table("files", &files) + &patient));
     let key = world.ledger.approver("s002");
     let target = format!("{shared}/notice.txt");
     let write = |text: &str| json!([["write_file", { "path": target, "content": text }]]);
@@ -212,7 +209,7 @@ fn strangers_web_pages_and_unsound_requests_are_refused() {
     if let Some(why) = lacks() {
         return cannot_run("mcp refusals", why);
     }
-    let world = World::new(&table("all", &node(EVERYTHING, &[])));
+    let world = World::with(&table("all", &node(EVERYTHING, &[])));
     let other = world.ledger.register("other");
     #[track_caller]
     fn refused(request: RequestBuilder, status: u16) {
@@ -314,7 +311,7 @@ fn a_server_that_dies_leaves_no_call_open_and_its_environment_is_bare() {
     let rules = table("mortal", &format!("command = {command}"))
         + &table("far", &format!("url = \"{}\"", remote.url))
         + &table("missing", "command = [\"/nowhere/at-all\"]");
-    let world = World::new(&rules);
+    let world = World::with(&rules);
     // Not one variable of ours that it was not promised.
     let variables = json!([
         ["variable", { "name": "AGENT_TOKEN" }],
@@ -368,7 +365,7 @@ fn a_stop_ends_every_session_and_what_ran_is_recorded() {
     if let Some(why) = lacks() {
         return cannot_run("mcp and a stop", why);
     }
-    let world = World::new(&table("all", &node(EVERYTHING, &[])));
+    let world = World::with(&table("all", &node(EVERYTHING, &[])));
     let (session, idle) = (world.begin("all"), world.begin("all"));
     let at = world.server.url("/mcp/all");
     let listen = world.server.client.get(at).bearer_auth(&world.token);
@@ -380,11 +377,7 @@ fn a_stop_ends_every_session_and_what_ran_is_recorded() {
     assert_eq!(world.server.stop(), 0);
     // The streams end; the call's with an answer.
     assert!(answer_in(call)["result"]["isError"] == true && listening.text().is_ok());
-    let of = |kind: &str| {
-        let mut all = world.ledger.run(&["--json", "events"]).lines();
-        all.retain(|entry| entry["kind"] == kind);
-        all
-    };
+    let of = |kind: &str| world.ledger.events(kind);
     assert_eq!(of("session.started").len(), 2);
     assert_eq!(of("session.ended").len(), 2);
     let failed = |told: &&Value| told["data"]["event"] == "post_tool_use_failure";
@@ -397,7 +390,7 @@ fn a_result_that_is_asked_for_later_is_recorded_then() {
     if let Some(why) = lacks() {
         return cannot_run("mcp tasks", why);
     }
-    let world = World::new(&table("all", &node(EVERYTHING, &[])));
+    let world = World::with(&table("all", &node(EVERYTHING, &[])));
     let session = world.begin("all");
     let ask = |id: u64, method: &str, params: Value| {
         let body = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
