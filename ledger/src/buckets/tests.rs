@@ -225,6 +225,7 @@ fn a_person_is_the_user_and_every_agent_that_was_registered_for_them() {
         role: "secretary".parse().expect("sound"),
         data_class: schemas::DataClass::Mail,
         token_sha256: Hash::ZERO,
+        token_until: None,
         model: None,
         person: person.map(|person| person.parse().expect("sound")),
     };
@@ -243,6 +244,7 @@ fn a_person_is_the_user_and_every_agent_that_was_registered_for_them() {
         role: None,
         data_class: None,
         token_sha256: None,
+        token_until: None,
         model: None,
         person: Some("s001".parse().expect("sound")),
     });
