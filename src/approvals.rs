@@ -7,8 +7,10 @@ use agents::approvals::draft::CONTENT;
 use agents::approvals::preview::{Reading, previewed};
 use agents::approvals::view::{Row, State};
 use agents::masking::Masker;
+use agents::retention::matter::end_id;
 use agents::scanner::patch::diff::visible;
 use ledger::{AppendError, ContentError, ReadError, Reader, Submission};
+use schemas::kinds::acting::{Subject, SubjectKind};
 use schemas::{Actor, EventId, Label, Name, Timestamp};
 use serde::Serialize;
 
@@ -35,6 +37,14 @@ pub fn lines(views: &Views, state: Option<State>, now: Timestamp) -> Vec<Line> {
         views.findings.read(|findings| {
             let line = |row: Row| {
                 let subject = row.subject.id;
+                if let Some(about) = about(views, &row.subject) {
+                    return Line {
+                        tool: None,
+                        preview: Some(about),
+                        changed: None,
+                        row,
+                    };
+                }
                 let paths = findings.patch(subject).map(|patch| {
                     let paths: Vec<&str> = patch.paths.iter().map(Label::as_str).collect();
                     paths.join(" · ")
@@ -49,6 +59,24 @@ pub fn lines(views: &Views, state: Option<State>, now: Timestamp) -> Vec<Line> {
             rows.into_iter().map(line).collect()
         })
     })
+}
+
+/// What a request about rules, a hold or the end of a bucket is about: nothing of it is sealed.
+fn about(views: &Views, subject: &Subject) -> Option<String> {
+    match subject.kind {
+        SubjectKind::Retention => views.buckets.read(|buckets| {
+            let mut all = buckets.all();
+            let (id, bucket) = all.find(|(id, _)| end_id(id) == subject.id)?;
+            let due = bucket.due.map(|due| due.to_string()).unwrap_or_default();
+            Some(format!(
+                "the end of {id}, due {due}, {} entries",
+                bucket.entries
+            ))
+        }),
+        SubjectKind::Hold => Some(format!("a hold, case {}", subject.name.as_ref()?)),
+        SubjectKind::Policy => Some(format!("the rules of {}", subject.name.as_ref()?)),
+        SubjectKind::Action | SubjectKind::Patch | SubjectKind::Phase => None,
+    }
 }
 
 /// Adds to each draft that waits what it would do; that somebody looks is recorded first.

@@ -109,7 +109,8 @@ impl Policies {
         versions.find(|version| version.digest() == digest)
     }
 
-    fn all(&self, policy: &str) -> &[Adoption] {
+    /// Every adoption of a policy, the oldest first.
+    pub fn all(&self, policy: &str) -> &[Adoption] {
         let policy: Option<Name> = policy.parse().ok();
         policy
             .and_then(|policy| self.adopted.get(&policy))

@@ -5,6 +5,7 @@
 //! due ─ asked (approval.requested) ─ cooling, two people sign ─ time trusted ─ retention.expired
 //! ```
 
+pub mod audit;
 pub mod matter;
 pub mod plan;
 pub mod seen;

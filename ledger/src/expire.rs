@@ -11,6 +11,7 @@ use crate::append::{AppendError, Appender, Guard, Receipt};
 use crate::buckets::{Buckets, Kept};
 use crate::disk::{self, Disk, remove_if_there};
 use crate::layout::Layout;
+use crate::projection::Projection;
 use crate::reader::{ReadError, Reader};
 use schemas::kinds::records::{RetentionExpired, TimeSource};
 use schemas::{Actor, BucketId, Event, EventId, Hash};
@@ -169,6 +170,27 @@ impl Appender {
         shred(layout, disk, &bucket)?;
         Ok(receipt)
     }
+}
+
+/// Removes what a copy still holds of buckets that its own log says have ended; gives them. A
+/// restored backup would bring them back otherwise. Nobody may be writing there.
+pub fn clear_ended(reader: &Reader) -> Result<Vec<BucketId>, ExpireError> {
+    let (layout, mut buckets) = (reader.layout(), Buckets::default());
+    for entry in reader.entries(0..reader.size()) {
+        buckets.fold(&entry?);
+    }
+    let mut cleared = Vec::new();
+    for (id, _) in buckets.all().filter(|(_, bucket)| bucket.ended.is_some()) {
+        let packs = std::fs::read_dir(layout.bucket(id)).map_or(0, Iterator::count);
+        if packs > 0 || layout.bucket_key(id).exists() {
+            disk::LocalDisk
+                .create_dir(parent(&layout.bucket_key(id)))
+                .map_err(io_at(&layout.bucket_key(id)))?;
+            shred(layout, &disk::LocalDisk, id)?;
+            cleared.push(id.clone());
+        }
+    }
+    Ok(cleared)
 }
 
 /// Completes what an earlier run has recorded, and forgets what it has not.

@@ -49,7 +49,7 @@ pub use checkpoint::Checkpoint;
 pub use content::{Ahead, ContentError};
 pub use create::{CreateError, create, create_under};
 pub use entry::Entry;
-pub use expire::{Disposal, ExpireError, Tally};
+pub use expire::{Disposal, ExpireError, Tally, clear_ended};
 pub use fresh_id::fresh_id;
 pub use history::{KeyHistory, RotationFault};
 pub use hold::{HoldError, Placement};

@@ -150,6 +150,10 @@ pub struct Report {
     pub findings_omitted: u64,
     /// What an auditor should know and is not wrong.
     pub notes: Vec<String>,
+    /// Positions of everything that tells who approved what, and what was done on it: whether it
+    /// was is for whoever knows approvals.
+    #[serde(skip)]
+    pub decisions: Vec<u64>,
 }
 
 impl Report {
@@ -242,6 +246,7 @@ pub fn verify(
     let checkpoints = promises.conclude(&walked.frontier, &keys, &mut found);
     let authority = trust.authority.as_ref();
     let tokens = tokens.conclude(&layout, authority, &checkpoints, &mut found)?;
+    let decisions = std::mem::take(&mut contents.decisions);
     let blobs = contents.check(&layout, &mut found, &mut step)?;
 
     if trust.vkey.is_none() {
@@ -268,6 +273,7 @@ pub fn verify(
         findings: found.findings,
         findings_omitted: found.omitted,
         notes: found.notes,
+        decisions,
     })
 }
 

@@ -1,13 +1,14 @@
 //! Copies of the ledger elsewhere, and back.
 
 use crate::cli::{Backup, Cli, Restore};
+use crate::commands::open_failed;
 use crate::commands::verify::trust;
 use crate::copy::{self, Copied, Keys};
 use crate::door::{Door, append_failed};
 use crate::outcome::{Done, Failure, Outcome};
 use anyhow::Context;
 use ledger::verify::{Check, Finding, Report, Trust, verify};
-use ledger::{KeyFile, Layout};
+use ledger::{KeyFile, Layout, Reader};
 use schemas::Label;
 use schemas::kinds::records::BackupCompleted;
 use std::fs::{File, TryLockError};
@@ -138,6 +139,11 @@ pub fn restore(cli: &Cli, args: &Restore) -> Done {
         return tell_unsound(&report, "the copy");
     }
     copy::write_checkpoint(&part, &std::fs::read(from.checkpoint())?)?;
+    // Backups keep what has ended since; a restored ledger does not.
+    let reader = Reader::open(&beside).map_err(open_failed)?;
+    let cleared = ledger::clear_ended(&reader)
+        .map_err(|error| Failure::new(error, "free space, or see who owns the path"))?;
+    drop(reader);
     if to.dir().exists() {
         std::fs::remove_dir(to.dir())?;
     }
@@ -150,6 +156,9 @@ pub fn restore(cli: &Cli, args: &Restore) -> Done {
     })?;
     copy::sync_dir(to.dir().parent())?;
     tell(cli.json, &report, &copied, None)?;
+    for bucket in cleared {
+        eprintln!("note: {bucket} has ended, and its content was not restored");
+    }
     if !to.log_key().exists() {
         eprintln!(
             "note: the backup holds no keys; restore keys/ from where they are kept before serving"

@@ -9,11 +9,11 @@ use crate::outcome::{Done, Failure, Outcome, say};
 use crate::retention::{Act, Deed, Keeper, Records};
 use crate::timestamp::Client;
 use crate::views::Views;
-use agents::retention::plan::{Row, Stage};
+use agents::retention::plan::{Clock, Row, Stage};
 use anyhow::Context;
 use ledger::Layout;
 use ledger::buckets::due;
-use ledger::clock::{Clock, SystemClock};
+use ledger::clock::{Clock as _, SystemClock};
 use schemas::kinds::records::RetentionExtended;
 use schemas::{BucketId, Period};
 
@@ -77,7 +77,24 @@ fn print(row: &Row) {
         say!("    approval {approval}, approved by {by}");
     }
     if let (Stage::Asked | Stage::Cooling, Some(cooled)) = (row.state, row.cooled) {
-        say!("    not before {}", day(&cooled.to_string()));
+        let says = match row.clock {
+            Some(Clock::Authority { stamped: None }) => {
+                "; the authority has stamped nothing yet".to_owned()
+            }
+            Some(Clock::Authority {
+                stamped: Some(stamped),
+            }) => format!("; the authority's newest time stamp is of {stamped}"),
+            Some(Clock::Log {
+                seen_seconds,
+                of_seconds,
+            }) => format!(
+                "; the log has seen {} of {} hours pass (a served ledger sees them all, [timestamp] needs none)",
+                seen_seconds / 3_600,
+                of_seconds / 3_600
+            ),
+            None => String::new(),
+        };
+        say!("    cooling until {cooled}{says}");
     }
     if let Some(seq) = row.ended {
         say!("    ended, certificate at {seq}");

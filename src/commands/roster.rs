@@ -97,6 +97,9 @@ fn adopt(cli: &Cli, desk: &mut Desk, layout: &Layout, text: &str, destroys: bool
         eprintln!("note: that is so already; nothing was recorded");
         return Ok(Outcome::Well);
     }
+    if destroys {
+        not_held(desk)?;
+    }
     let adopted = PolicyAdopted {
         policy: POLICY.parse()?,
         digest,
@@ -128,6 +131,26 @@ fn adopt(cli: &Cli, desk: &mut Desk, layout: &Layout, text: &str, destroys: bool
         }
     }
     Ok(Outcome::Well)
+}
+
+/// The end of a roster's key ends content before its bucket's time: not under a hold.
+fn not_held(desk: &Desk) -> Result<(), Failure> {
+    let adopted = desk.views.policies.read(|p| p.all(POLICY).to_vec());
+    for adoption in adopted {
+        for content in desk.reader.entry(adoption.position)?.content() {
+            let bucket = &content.bucket;
+            let holds = desk.views.buckets.read(|buckets| buckets.held_by(bucket));
+            if let Some(hold) = holds.first() {
+                let fault =
+                    format!("an earlier list lies in bucket {bucket}, which hold {hold} keeps");
+                return Err(Failure::msg(
+                    fault,
+                    "see `daicho hold list`; nothing was changed",
+                ));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Counts only: who is on a list is shown to nobody.

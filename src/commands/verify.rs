@@ -1,7 +1,8 @@
 use crate::cli::{Cli, Verify};
-use crate::commands::read_policy;
+use crate::commands::{read, read_policy};
 use crate::outcome::{Done, Failure, Outcome};
 use crate::timestamp::read_authority;
+use agents::retention::audit::Audit;
 use anyhow::Context;
 use exporters::check::checkpoints;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -17,6 +18,8 @@ pub fn run(cli: &Cli, args: &Verify) -> Done {
     let mut trust = trust(args.vkey.as_deref(), &args.checkpoint)?;
     trust.authority = args.tsa_ca.as_deref().map(read_authority).transpose()?;
     let mut report = check(cli, &trust)?;
+    let unsigned = unsigned(cli, &report)?;
+    report.findings.extend(unsigned);
     if let Some(path) = &args.policy {
         let policy = read_policy(path, "its lines are log, witness, group and quorum")?;
         report
@@ -29,6 +32,32 @@ pub fn run(cli: &Cli, args: &Verify) -> Done {
     } else {
         Outcome::Wrong
     })
+}
+
+/// Ends of content, holds and rules that two people have not signed for. A log that is not sound
+/// otherwise says nothing about it.
+fn unsigned(cli: &Cli, report: &Report) -> Result<Vec<Finding>, Failure> {
+    if !report.is_clean() {
+        return Ok(Vec::new());
+    }
+    let reader = read(&cli.data)?;
+    let (mut audit, mut findings) = (Audit::default(), Vec::new());
+    for seq in &report.decisions {
+        let entry = reader.entry(*seq)?;
+        let Some(act) = audit.take(&entry) else {
+            continue;
+        };
+        let (file, offset) = reader.place_of(*seq).unwrap_or_default();
+        findings.push(Finding {
+            check: Check::Retention,
+            seq: Some(*seq),
+            file,
+            offset: Some(offset),
+            expected: "the signatures of two approvers for exactly this".to_owned(),
+            found: format!("{act} without them"),
+        });
+    }
+    Ok(findings)
 }
 
 /// What the policy asks for and is not there.

@@ -2,11 +2,14 @@
 //! an end that neither a wrong clock nor one person alone brings about.
 
 use crate::format::second_verifier;
+use crate::timestamp::tsa::{HONEST, Tsa};
 use crate::world::{Ledger, Ran, cannot_run, drill, has, run, wait_for, walk, with_content};
 use ledger::clock::Clock;
-use ledger::{Options, Submission};
+use ledger::{Appender, Disposal, Options, Placement, Submission};
 use schemas::kinds::defence::DrillCompleted;
-use schemas::{Event, Timestamp};
+use schemas::kinds::records::{HoldReleased, HoldScope, TimeSource};
+use schemas::kinds::rules::PolicyAdopted;
+use schemas::{Event, Hash, Timestamp};
 use serde_json::{Value, json};
 use std::process::Command;
 use std::sync::Arc;
@@ -146,6 +149,9 @@ fn content_ends_when_two_people_have_signed_and_time_has_been_seen_to_pass() {
         (&json!("asked"), &json!("api/2026-01"))
     );
     let approval = asked[0]["approval"].as_str().unwrap().to_owned();
+    let waits = at(&ledger, MARCH, &["approvals", "list"]).ok();
+    let about = "the end of api/2026-01, due 2026-03-03";
+    assert!(waits.contains(about), "{waits}");
     let again = at(&ledger, MARCH, &["retention", "run"]);
     assert!(again.err.contains("there was nothing to do"), "{again:?}");
     again.ok();
@@ -183,10 +189,9 @@ fn content_ends_when_two_people_have_signed_and_time_has_been_seen_to_pass() {
         )
         .ok();
     }
-    assert_eq!(
-        stage(&forward, "2026-03-20 12:00:00", "api/2026-01")["state"],
-        "cooling"
-    );
+    let row = stage(&forward, "2026-03-20 12:00:00", "api/2026-01");
+    let of = &row["clock"]["log"]["of_seconds"];
+    assert_eq!((&row["state"], of), (&json!("cooling"), &json!(86_400)));
     assert_eq!(entries(&forward, "retention.expired"), [] as [Value; 0]);
 
     // Somebody who signed has left since: their word is none any more.
@@ -204,6 +209,9 @@ fn content_ends_when_two_people_have_signed_and_time_has_been_seen_to_pass() {
     assert_eq!(entries(&left, "retention.expired"), [] as [Value; 0]);
 
     pass(&ledger, 25);
+    let backup = ledger.beside("backup");
+    let to_backup = ["backup", "--with-keys", backup.to_str().unwrap()];
+    at(&ledger, later, &to_backup).ok();
     assert_eq!(stage(&ledger, later, "api/2026-01")["state"], "ready");
     let ended = at(&ledger, later, &["retention", "run"]).ok();
     assert!(
@@ -231,6 +239,17 @@ fn content_ends_when_two_people_have_signed_and_time_has_been_seen_to_pass() {
     at(&ledger, later, &["show", &entry, "--content"]).refused(&["has ended"]);
     at(&ledger, later, &["retention", "run"]).ok();
     assert_eq!(entries(&ledger, "retention.expired").len(), 1);
+
+    // A backup kept it; what is restored from it does not have it.
+    at(&ledger, later, &to_backup).ok();
+    assert_eq!(walk(&backup.join("content/api")).len(), 1);
+    let restored = Ledger::none();
+    let told = restored.run(&["restore", backup.to_str().unwrap()]);
+    let note = "api/2026-01 has ended, and its content was not restored";
+    assert!(told.code == 0 && told.err.contains(note), "{told:?}");
+    assert!(walk(&restored.dir.join("content/api")).is_empty());
+    assert!(walk(&restored.dir.join("keys/content/api")).is_empty());
+    restored.verify();
 
     // Gone without a certificate is another matter.
     std::fs::remove_dir_all(forward.dir.join("content/api")).unwrap();
@@ -335,6 +354,142 @@ fn rules_change_with_two_approvers_longer_for_all_and_shorter_for_what_comes() {
     ledger.verify();
 }
 
+/// Whoever has the keys of a ledger can end what is due past this program, but not unseen.
+#[test]
+fn what_two_people_have_not_signed_for_is_found_by_whoever_verifies() {
+    if !there("retention") {
+        return;
+    }
+    let (ledger, _) = january();
+    let with = |act: fn(&Appender)| {
+        let copy = ledger.copy();
+        let reader = ledger::Reader::open(&copy.dir).unwrap();
+        let march: Timestamp = "2026-03-06T12:00:00.000000Z".parse().unwrap();
+        assert!(march > reader.head().at);
+        let options = Options {
+            clock: Arc::new(Hands(AtomicI64::new(march.micros()))),
+            ..Options::default()
+        };
+        let (appender, _) = ledger::open(&copy.dir, options).unwrap();
+        act(&appender);
+        drop(appender);
+        let ran = copy.run(&["verify"]);
+        assert_eq!(ran.code, 1, "{ran:?}");
+        ran.out
+    };
+    let end = |appender: &Appender| {
+        let disposal = Disposal {
+            bucket: "api/2026-01".parse().unwrap(),
+            actor: "user:s009".parse().unwrap(),
+            time: TimeSource::Log,
+            token: None,
+            approvals: Vec::new(),
+            approvers: vec!["user:s002".parse().unwrap(), "user:s003".parse().unwrap()],
+        };
+        appender.expire(disposal).unwrap();
+    };
+    let told = with(end);
+    assert!(told.contains("the end of a bucket without them"), "{told}");
+    let hold = |appender: &Appender| {
+        let placement = Placement {
+            actor: "user:s009".parse().unwrap(),
+            hold: appender.new_id(),
+            case: "c-1".parse().unwrap(),
+            scope: HoldScope {
+                class: Some("api".parse().unwrap()),
+                ..HoldScope::default()
+            },
+            approvals: Vec::new(),
+            approvers: Vec::new(),
+            content: Vec::new(),
+        };
+        appender.hold(&placement).unwrap();
+        let released = HoldReleased {
+            hold: placement.hold,
+            case: placement.case,
+            approvals: Vec::new(),
+            approvers: Vec::new(),
+        };
+        appender
+            .release(placement.actor, released, Vec::new())
+            .unwrap();
+    };
+    let told = with(hold);
+    for act in ["a hold without them", "the release of a hold without them"] {
+        assert!(told.contains(act), "{told}");
+    }
+    let adopt = |appender: &Appender| {
+        let rules = PolicyAdopted {
+            policy: "retention".parse().unwrap(),
+            digest: Hash::ZERO,
+            previous: None,
+            approvals: Vec::new(),
+            periods: Some([("api".parse().unwrap(), "P1D".parse().unwrap())].into()),
+        };
+        let actor = "user:s009".parse().unwrap();
+        let event = Event::new(appender.new_id(), actor, rules);
+        appender.append(vec![event.into()]).unwrap();
+    };
+    let told = with(adopt);
+    assert!(
+        told.contains("a change of retention without them"),
+        "{told}"
+    );
+}
+
+#[test]
+fn the_authority_s_time_ends_what_the_host_s_does_not() {
+    if !there("retention") || !has("openssl", "version") {
+        return;
+    }
+    let ledger = Ledger::none();
+    let begun = "100 days ago";
+    at(&ledger, begun, &["init", "--origin", "example.com/daicho"]).ok();
+    let tsa = Tsa::new();
+    let ca = tsa.ca();
+    let text = format!("[retention]\ncooling = 'P1D'\n[timestamp]\nca_file = {ca:?}\n");
+    std::fs::write(ledger.dir.join("daicho.toml"), text).unwrap();
+    let event = of_class("api", "s-1", "one").to_string();
+    at_with(&ledger, begun, &["append"], event.as_bytes()).ok();
+    let keys: Vec<String> = ["s002", "s003"].map(|user| ledger.approver(user)).into();
+    let asked = ledger.run(&["--json", "retention", "run"]).lines();
+    let bucket = asked[0]["bucket"].as_str().unwrap();
+    let approval = asked[0]["approval"].as_str().unwrap();
+    for (user, key) in [("user:s002", &keys[0]), ("user:s003", &keys[1])] {
+        let args = ["approvals", "approve", approval, "--by", user, "--key", key];
+        ledger.run(&args).ok();
+    }
+    let stamp = |time: &str| {
+        let (query, answer) = (ledger.beside("query.tsq"), ledger.beside("answer.tsr"));
+        let args = ["timestamp", "--request", query.to_str().unwrap()];
+        at(&ledger, time, &args).ok();
+        let response = tsa.reply(HONEST, &std::fs::read(&query).unwrap(), Some(time));
+        std::fs::write(&answer, response).unwrap();
+        let with = [&args[..], &["--response", answer.to_str().unwrap()]].concat();
+        at(&ledger, time, &with).ok();
+    };
+    // Stamped before the cooling time was over, and then not at all.
+    stamp("+1 hour");
+    pass(&ledger, 30);
+    let later = "+2 days";
+    at(&ledger, later, &["retention", "run"]).ok();
+    let row = stage(&ledger, later, bucket);
+    assert_eq!(row["state"], "cooling");
+    assert!(row["clock"]["authority"]["stamped"].is_string(), "{row}");
+    assert_eq!(entries(&ledger, "retention.expired"), [] as [Value; 0]);
+
+    stamp(later);
+    at(&ledger, later, &["retention", "run"]).ok();
+    let ended = entries(&ledger, "retention.expired");
+    let certificate = &ended[0]["data"];
+    assert_eq!(certificate["time"], "authority");
+    assert_eq!(certificate["bucket"], bucket);
+    let stamps = entries(&ledger, "checkpoint.timestamped");
+    let newest = &stamps.last().unwrap()["data"];
+    assert_eq!(certificate["token"], newest["token"]);
+    ledger.verify();
+}
+
 #[test]
 fn a_hold_is_asked_for_signed_by_two_and_placed_by_a_running_server() {
     if !there("hold") {
@@ -416,7 +571,23 @@ fn a_hold_is_asked_for_signed_by_two_and_placed_by_a_running_server() {
     let asked = place(&["--class", "api", "--since", "2026-01-01"]).lines();
     let approval = asked[0]["approval"].as_str().unwrap();
     decide(approval, "s002", &keys[0]).ok();
+    let waits = ledger.run(&["approvals", "list", "--state", "requested"]);
+    let waits = waits.ok();
+    assert!(waits.contains("a hold, case 2026-17"), "{waits}");
     let told = decide(approval, "s003", &keys[1]).ok();
     assert!(told.contains("is in force"), "{told}");
+
+    // A list of people ends with a key of its own: not while its bucket is held.
+    let list = ledger.beside("people.csv");
+    std::fs::write(&list, "name\n山田 太郎\n").unwrap();
+    let load = ["roster", "load", "--name", "staff", list.to_str().unwrap()];
+    ledger.run(&load).ok();
+    let asked = place(&["--class", "change"]).lines();
+    let approval = asked[0]["approval"].as_str().unwrap();
+    decide(approval, "s002", &keys[0]).ok();
+    decide(approval, "s003", &keys[1]).ok();
+    let removed = ledger.run(&["roster", "remove", "staff"]);
+    removed.refused(&["an earlier list lies in bucket change/", "keeps"]);
+    assert_eq!(ledger.run(&["--json", "roster", "list"]).lines().len(), 1);
     ledger.verify();
 }

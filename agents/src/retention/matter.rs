@@ -8,7 +8,7 @@ use crate::once::{name, once, sha256};
 use ledger::{Content, Submission, Tally};
 use schemas::kinds::acting::{Subject, SubjectKind};
 use schemas::kinds::records::HoldScope;
-use schemas::{Actor, BucketId, EventId, Hash, Label, Name, Period, Timestamp};
+use schemas::{Actor, BucketId, Class, EventId, Hash, Label, Name, Period, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// One thing to decide: a change of the rules, the end of a bucket, a hold, or its release.
@@ -116,6 +116,11 @@ impl Matter {
         }
     }
 
+    /// What an approval of exactly this binds.
+    pub(super) fn sha256(&self) -> Hash {
+        sha256(&self.arguments)
+    }
+
     /// Plans `approval.requested`, with what it is about as its content.
     pub fn ask(
         &self,
@@ -128,7 +133,7 @@ impl Matter {
     ) -> Result<Submission, RequestError> {
         let asked = Request {
             subject: self.subject.clone(),
-            arguments_sha256: sha256(&self.arguments),
+            arguments_sha256: self.sha256(),
             base_sha256: self.base_sha256,
             requester,
             policy,
@@ -136,6 +141,8 @@ impl Matter {
             approvers_needed: APPROVERS,
         };
         let mut submission = request(approvals, approval, asked, now)?;
+        // What was signed for outlives what it was about.
+        submission.event.class = Class::ledger();
         submission.content.push(Content {
             name: name(CONTENT),
             media: Label::lossy("application/json"),
@@ -146,7 +153,7 @@ impl Matter {
 
     /// What people have decided on exactly this, by the newest request for it.
     pub fn decided<'a>(&self, approvals: &'a Approvals, now: Timestamp) -> Decided<'a> {
-        let arguments = sha256(&self.arguments);
+        let arguments = self.sha256();
         let of_this = |asked: &&Approval| {
             asked.subject.id == self.subject.id
                 && asked.arguments_sha256 == arguments

@@ -62,9 +62,22 @@ pub struct Row {
     /// When the cooling time is over.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cooled: Option<Timestamp>,
+    /// What is known of the time, beside the host's clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clock: Option<Clock>,
     /// Position of its end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended: Option<u64>,
+}
+
+/// Whose time has to say that the cooling time is over, and what it says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Clock {
+    /// The newest time stamp of the authority, if there is one.
+    Authority { stamped: Option<Timestamp> },
+    /// How much the log has seen pass since the request, of how much.
+    Log { seen_seconds: i64, of_seconds: i64 },
 }
 
 /// A hold that keeps a bucket.
@@ -169,7 +182,22 @@ impl Facts<'_> {
             approval: asked.map(|asked| asked.approval),
             approved_by: asked.map(approvers).unwrap_or_default(),
             cooled: asked.and(cooled),
+            clock: asked
+                .zip(cooled)
+                .map(|(asked, cooled)| self.clock(asked, cooled)),
             ended: bucket.ended,
+        }
+    }
+
+    fn clock(&self, asked: &Approval, cooled: Timestamp) -> Clock {
+        match self.trusted {
+            Trusted::Authority(stamped) => Clock::Authority {
+                stamped: stamped.map(|stamped| stamped.time),
+            },
+            Trusted::Log => Clock::Log {
+                seen_seconds: self.seen.since(asked.approval) / 1_000_000,
+                of_seconds: (cooled.micros() - asked.requested.micros()) / 1_000_000,
+            },
         }
     }
 

@@ -21,6 +21,8 @@ pub struct Contents {
     buckets: Buckets,
     /// Buckets whose end an entry states.
     ended: HashSet<BucketId>,
+    /// Where people decided something, and where it was done.
+    pub decisions: Vec<u64>,
     /// What is wrong with these statements: position, what was expected, what was found.
     unsound: Vec<(u64, BucketId, String, String)>,
     /// Entries that state another length than an earlier one for the same sealed bytes.
@@ -38,6 +40,9 @@ impl Contents {
                 self.at_odds
                     .push((bucket, envelope.seq, length, reference.sealed_bytes));
             }
+        }
+        if is_decision(&envelope.event.data) {
+            self.decisions.push(envelope.seq);
         }
         if let Data::RetentionExpired(expired) = &envelope.event.data {
             self.certificate(envelope, expired);
@@ -141,6 +146,26 @@ impl Contents {
         }
         Ok(sound)
     }
+}
+
+/// Is this needed to tell who has approved what, and what was done on it?
+fn is_decision(data: &Data) -> bool {
+    matches!(
+        data,
+        Data::LedgerCreated(_)
+            | Data::UserActivated(_)
+            | Data::UserDeactivated(_)
+            | Data::PolicyAdopted(_)
+            | Data::ApprovalRequested(_)
+            | Data::ApprovalGranted(_)
+            | Data::ApprovalDenied(_)
+            | Data::ApprovalExpired(_)
+            | Data::ActionReleased(_)
+            | Data::PatchApplied(_)
+            | Data::HoldPlaced(_)
+            | Data::HoldReleased(_)
+            | Data::RetentionExpired(_)
+    )
 }
 
 fn check_bucket(

@@ -1,0 +1,108 @@
+//! Was what ends content, changes its rules or holds it signed for by two people? Asked again of
+//! the log, by whoever verifies it.
+
+use super::APPROVERS;
+use super::matter::{Matter, approvers, end_id};
+use crate::approvals::view::{Approval, Approvals, State};
+use ledger::buckets::{POLICY, Periods};
+use ledger::{Entry, Projection, Tally};
+use schemas::kinds::acting::SubjectKind;
+use schemas::{Actor, Data, EventId, Timestamp};
+
+/// Goes over the entries that tell who approved what (`ledger::verify::Report::decisions`), in
+/// their order.
+#[derive(Default)]
+pub struct Audit {
+    approvals: Approvals,
+    periods: Option<Periods>,
+}
+
+impl Audit {
+    /// Takes in the next entry; says what was done there that two people had not signed for.
+    pub fn take(&mut self, entry: &Entry) -> Option<&'static str> {
+        let unsigned = self.unsigned(entry);
+        if let Data::PolicyAdopted(adopted) = entry.data()
+            && adopted.policy.as_str() == POLICY
+        {
+            self.periods = adopted.periods.clone().or(self.periods.take());
+        }
+        self.approvals.fold(entry);
+        unsigned
+    }
+
+    fn unsigned(&self, entry: &Entry) -> Option<&'static str> {
+        let at = entry.at();
+        let (act, signed) = match entry.data() {
+            Data::RetentionExpired(expired) => {
+                let tally = Tally {
+                    entries: expired.entries,
+                    contents: expired.contents,
+                    sealed_bytes: expired.sealed_bytes,
+                    content_sha256: expired.content_sha256,
+                };
+                let rule = (expired.period, expired.due);
+                let matter = Matter::end(&expired.bucket, rule, &tally, Timestamp::default());
+                let of = |asked: &Approval| {
+                    asked.subject.kind == SubjectKind::Retention
+                        && asked.subject.id == end_id(&expired.bucket)
+                        && asked.arguments_sha256 == matter.sha256()
+                };
+                let by = (&expired.approvals[..], &expired.approvers[..]);
+                ("the end of a bucket", self.signed(by, at, of))
+            }
+            Data::HoldPlaced(placed) => {
+                let by = (&placed.approvals[..], &placed.approvers[..]);
+                ("a hold", self.signed(by, at, of_hold(placed.hold)))
+            }
+            Data::HoldReleased(released) => {
+                let by = (&released.approvals[..], &released.approvers[..]);
+                let signed = self.signed(by, at, of_hold(released.hold));
+                ("the release of a hold", signed)
+            }
+            Data::PolicyAdopted(adopted) if adopted.policy.as_str() == POLICY => {
+                // The first adoption, and one that leaves every period as it was, need nobody.
+                let changes = self.periods.is_some() && self.periods != adopted.periods;
+                let of = |asked: &Approval| {
+                    asked.subject.kind == SubjectKind::Policy
+                        && asked.arguments_sha256 == adopted.digest
+                        && asked.base_sha256 == adopted.previous
+                };
+                let granted = |id: &EventId| self.granted(*id, at, of).is_some();
+                let signed = adopted.approvals.iter().any(granted);
+                ("a change of retention", !changes || signed)
+            }
+            _ => return None,
+        };
+        (!signed).then_some(act)
+    }
+
+    fn signed(
+        &self,
+        (approvals, named): (&[EventId], &[Actor]),
+        at: Timestamp,
+        of: impl Fn(&Approval) -> bool,
+    ) -> bool {
+        let granted = approvals.iter().find_map(|id| self.granted(*id, at, &of));
+        granted.is_some_and(|asked| approvers(asked) == named)
+    }
+
+    /// The approval, if two people have granted it, and nothing was done on it before.
+    fn granted(
+        &self,
+        approval: EventId,
+        at: Timestamp,
+        of: impl Fn(&Approval) -> bool,
+    ) -> Option<&Approval> {
+        self.approvals.find(approval).filter(|asked| {
+            asked.state(at) == State::Granted
+                && asked.approvers_needed >= APPROVERS
+                && asked.used.is_none()
+                && at <= asked.deadline
+                && of(asked)
+        })
+    }
+}
+
+fn of_hold(hold: EventId) -> impl Fn(&Approval) -> bool {
+    move |asked| asked.subject.kind == SubjectKind::Hold && asked.subject.id == hold
+}
