@@ -192,7 +192,7 @@ impl Keeper<'_> {
             match records.facts(|facts| facts.step(&bucket, rule, &tally))? {
                 Step::Wait => {}
                 Step::Ask => {
-                    let not_before = records.facts(|facts| facts.released(&bucket))?;
+                    let not_before = records.facts(|facts| facts.may_be_asked(&bucket))?;
                     let matter = Matter::end(&bucket, rule, &tally, not_before);
                     let policy: RetentionPolicy = records.in_force(ledger::buckets::POLICY)?;
                     let cooled = records.now.after(policy.cooling);

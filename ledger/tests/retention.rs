@@ -282,6 +282,48 @@ fn nothing_under_hold_ends_by_any_path() {
     world.check();
 }
 
+/// A hold, an end and producers at once, in any order: whichever comes first is what counts.
+#[test]
+fn of_a_hold_and_an_end_that_race_one_comes_first_and_the_other_knows() {
+    let (mut held, mut ended) = (0, 0);
+    for round in 0..24 {
+        let world = World::new();
+        world.turn_to(LATE);
+        let (hold, end) = std::thread::scope(|threads| {
+            let place = || world.hold(1, of_session("s-1"));
+            let (hold, end);
+            if round % 2 == 0 {
+                hold = threads.spawn(place);
+                end = threads.spawn(|| world.end());
+            } else {
+                end = threads.spawn(|| world.end());
+                hold = threads.spawn(place);
+            }
+            (0..4).for_each(|_| world.content("s-1", "march"));
+            (hold.join().unwrap(), end.join().unwrap())
+        });
+        let receipt = hold.unwrap();
+        let entry = world.reader.entry(receipt.seq).unwrap();
+        let Data::HoldPlaced(placed) = entry.data() else {
+            panic!("{entry:?}");
+        };
+        let covers = placed.buckets.contains(&bucket());
+        match end {
+            Ok(end) => {
+                ended += 1;
+                assert!(end.seq < receipt.seq && !covers, "{placed:?}");
+            }
+            Err(error) => {
+                held += 1;
+                assert!(covers, "{error}");
+                assert_eq!(packs(world.dir.path()), 1);
+            }
+        }
+        world.check();
+    }
+    println!("retention: {held} held, {ended} ended");
+}
+
 #[test]
 fn a_hold_covers_what_there_was_and_what_comes_and_one_on_nothing_says_so() {
     let world = World::new();

@@ -1,7 +1,7 @@
 //! Bad input gets a clear error, naming what, where and what to do, and changes nothing.
 
 mod commands;
-mod places;
+pub mod places;
 
 use crate::world::{Ledger, Server, drill, ndjson, with_content};
 use reqwest::blocking::RequestBuilder;

@@ -1,9 +1,12 @@
 //! How long content is kept, as an officer sees it: rules that two people put in force, holds, and
 //! an end that neither a wrong clock nor one person alone brings about.
 
+use crate::bad_input::places::faketime;
 use crate::format::second_verifier;
 use crate::timestamp::tsa::{HONEST, Tsa};
-use crate::world::{Ledger, Ran, cannot_run, drill, has, run, wait_for, walk, with_content};
+use crate::world::{
+    Ledger, Ran, Server, cannot_run, daicho, drill, has, run, wait_for, walk, with_content,
+};
 use ledger::clock::Clock;
 use ledger::{Appender, Disposal, Options, Placement, Submission};
 use schemas::kinds::defence::DrillCompleted;
@@ -351,6 +354,56 @@ fn rules_change_with_two_approvers_longer_for_all_and_shorter_for_what_comes() {
     extend("api/2026-01", "P1D").refused(&["has passed already"]);
     extend("api/2025-01", "P1D").refused(&["no bucket api/2025-01"]);
     extend("api/2026-01", "1 year").refused(&["PERIOD"]);
+    ledger.verify();
+}
+
+/// The server has the content's keys in memory, and forgets them too.
+#[test]
+fn a_served_ledger_asks_and_ends_by_itself() {
+    if !there("retention") {
+        return;
+    }
+    let Some(library) = faketime() else {
+        return cannot_run("retention", "no libfaketime (package faketime)");
+    };
+    let (ledger, keys) = january();
+    // Without a wrapper between: the server is stopped by its own process id.
+    let serve = |time: &str| {
+        let mut command = daicho(&ledger.dir);
+        command.env("LD_PRELOAD", &library).env("TZ", "UTC");
+        command.env("FAKETIME", format!("@{time}"));
+        command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        Server::start(&ledger.dir, command)
+    };
+    let server = serve(MARCH);
+    wait_for("the question", || {
+        entries(&ledger, "approval.requested").len() == 1
+    });
+    let approval = entries(&ledger, "approval.requested")[0]["data"]["approval"].clone();
+    approve(&ledger, MARCH, approval.as_str().unwrap(), &keys);
+    let run = server.client.post(server.url("/api/v1/retention/run"));
+    assert_eq!(run.send().unwrap().status(), 401);
+    at(&ledger, MARCH, &["retention", "run"]).ok();
+    let plan: Value = server.json("/api/v1/retention");
+    assert_eq!(plan[0]["state"], "cooling");
+    assert_eq!(server.stop(), 0);
+    pass(&ledger, 25);
+
+    let later = "2026-03-07 14:00:00";
+    let before = entries(&ledger, "drill.completed")[0]["seq"].to_string();
+    at(&ledger, later, &["show", &before, "--content"]).ok();
+    let server = serve(later);
+    wait_for("the end", || {
+        entries(&ledger, "retention.expired").len() == 1
+    });
+    wait_for("its files", || {
+        walk(&ledger.dir.join("content/api")).is_empty()
+    });
+    let shown = at(&ledger, later, &["show", &before, "--content"]);
+    assert_eq!(shown.code, 2, "{shown:?}");
+    let again = at(&ledger, later, &["retention", "run"]);
+    assert!(again.err.contains("there was nothing to do"), "{again:?}");
+    assert_eq!(server.stop(), 0);
     ledger.verify();
 }
 

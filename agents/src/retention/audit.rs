@@ -45,6 +45,7 @@ impl Audit {
                 let of = |asked: &Approval| {
                     asked.subject.kind == SubjectKind::Retention
                         && asked.subject.id == end_id(&expired.bucket)
+                        && asked.requested >= expired.due
                         && asked.arguments_sha256 == matter.sha256()
                 };
                 let by = (&expired.approvals[..], &expired.approvers[..]);

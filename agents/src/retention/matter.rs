@@ -72,8 +72,8 @@ impl Matter {
         Matter::of(subject, text.as_bytes().to_vec(), Some(previous))
     }
 
-    /// The end of a bucket that holds exactly this; requests from before `not_before`, when the
-    /// last hold on it was released, count no more.
+    /// The end of a bucket that holds exactly this; requests from before `not_before`, when it
+    /// was not due yet or held, do not count.
     pub fn end(
         bucket: &BucketId,
         (period, due): (Period, Timestamp),

@@ -202,7 +202,7 @@ impl Facts<'_> {
     }
 
     fn newest_request(&self, id: &BucketId) -> Option<&Approval> {
-        let (subject, not_before) = (end_id(id), self.released(id));
+        let (subject, not_before) = (end_id(id), self.may_be_asked(id));
         let in_force = self.approvals.policy_in_force();
         let of_it = self.approvals.all().filter(|asked| {
             asked.subject.id == subject
@@ -215,9 +215,14 @@ impl Facts<'_> {
         of_it.max_by_key(|asked| asked.requested)
     }
 
-    /// When the last hold on a bucket was released: whoever agreed to its end before did not know
-    /// of what the hold was for.
-    pub fn released(&self, id: &BucketId) -> Timestamp {
+    /// From when on a request to end a bucket counts: it is due, and the last hold on it was
+    /// released. Whoever agreed before did not know of what the hold was for.
+    pub fn may_be_asked(&self, id: &BucketId) -> Timestamp {
+        let due = self.buckets.get(id).and_then(|bucket| bucket.due);
+        self.released(id).max(due.unwrap_or_default())
+    }
+
+    fn released(&self, id: &BucketId) -> Timestamp {
         let of_it = self
             .buckets
             .holds()
@@ -228,7 +233,7 @@ impl Facts<'_> {
 
     /// What is to be done about a bucket that is due and not held.
     pub fn step(&self, id: &BucketId, rule: (Period, Timestamp), tally: &Tally) -> Step {
-        let matter = Matter::end(id, rule, tally, self.released(id));
+        let matter = Matter::end(id, rule, tally, self.may_be_asked(id));
         match matter.decided(self.approvals, self.now) {
             Decided::NotAsked => Step::Ask,
             Decided::Waiting(_) | Decided::Denied(_) => Step::Wait,

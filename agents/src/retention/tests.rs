@@ -9,7 +9,9 @@ use crate::approvals::{decide, statement};
 use ledger::{Buckets, Submission, Tally};
 use schemas::kinds::ledger::LedgerCreated;
 use schemas::kinds::people::{DeactivationReason, UserActivated, UserDeactivated};
-use schemas::kinds::records::{HoldPlaced, HoldReleased, HoldScope, RetentionExpired, TimeSource};
+use schemas::kinds::records::{
+    HoldPlaced, HoldReleased, HoldScope, RetentionExpired, RetentionExtended, TimeSource,
+};
 use schemas::kinds::rules::PolicyAdopted;
 use schemas::{Actor, BucketId, ContentRef, Data, Event, EventId, Hash, Timestamp};
 
@@ -143,7 +145,12 @@ impl World {
 
     fn matter(&self) -> Matter {
         let rule = self.buckets.may_end(&bucket(), self.now).unwrap();
-        Matter::end(&bucket(), rule, &tally(), self.facts().released(&bucket()))
+        Matter::end(
+            &bucket(),
+            rule,
+            &tally(),
+            self.facts().may_be_asked(&bucket()),
+        )
     }
 
     fn step(&self) -> Step {
@@ -309,6 +316,29 @@ fn who_has_left_has_not_signed_and_a_denial_stands() {
     assert_eq!((world.stage(), world.step()), (Stage::Denied, Step::Wait));
     // It is asked anew when the request is over.
     world.turn_to("2026-06-05T00:00:00.000000Z");
+    assert_eq!((world.stage(), world.step()), (Stage::Due, Step::Ask));
+}
+
+#[test]
+fn nobody_agrees_to_an_end_before_it_is_due() {
+    let mut world = World::new();
+    let matter = world.matter();
+    world.turn_to("2026-02-20T00:00:00.000000Z");
+    let approval = world.ask(&matter);
+    world.both_approve(approval);
+    world.pass(31);
+    assert_eq!((world.stage(), world.step()), (Stage::Due, Step::Ask));
+    // Nor to one that was put off since.
+    let approval = world.ask(&world.matter());
+    world.both_approve(approval);
+    let (bucket, period) = (bucket(), "P60D".parse().unwrap());
+    let due = ledger::buckets::due(&bucket, period);
+    world.fact(RetentionExtended {
+        bucket,
+        period,
+        due,
+    });
+    world.pass(31);
     assert_eq!((world.stage(), world.step()), (Stage::Due, Step::Ask));
 }
 

@@ -184,7 +184,7 @@ fn a_damaged_index_is_built_again_and_said_so() {
 }
 
 /// libfaketime, which makes a process believe in another time.
-fn faketime() -> Option<PathBuf> {
+pub fn faketime() -> Option<PathBuf> {
     let dirs = std::fs::read_dir("/usr/lib").ok()?.flatten();
     dirs.map(|dir| dir.path().join("faketime/libfaketimeMT.so.1"))
         .find(|path| path.exists())
