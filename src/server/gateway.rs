@@ -73,6 +73,9 @@ const BODY_DEADLINE: Duration = Duration::from_secs(600);
 /// Claude Code after three.
 const PING_AFTER: Duration = Duration::from_secs(15);
 
+/// For the rules to look at one body: the largest takes them some seconds.
+const RULES_PATIENCE: Duration = Duration::from_secs(60);
+
 /// Calls in flight. Each can hold a body, its masked copy and an answer in memory.
 const MOST_CALLS: u32 = 256;
 
@@ -85,6 +88,7 @@ pub struct Gateway {
     failures: Mutex<Failures>,
     calls: Arc<Semaphore>,
     ping_after: Duration,
+    rules_patience: Duration,
     places: Places,
 }
 
@@ -110,6 +114,7 @@ impl Gateway {
             failures: Mutex::default(),
             calls: Arc::new(Semaphore::new(MOST_CALLS as usize)),
             ping_after: PING_AFTER,
+            rules_patience: RULES_PATIENCE,
             places: Places::default(),
         }
     }

@@ -82,6 +82,7 @@ impl Exchange {
             Err(NotAdmitted::Unsound(error)) => self.fail(Fault::unsound(&error)),
             Err(NotAdmitted::Unrecorded(error)) => self.fail(Fault::unrecorded(&error)),
             Err(NotAdmitted::Panicked) => self.fail(Fault::internal()),
+            Err(NotAdmitted::TooSlow) => self.fail(Fault::unmasked()),
         }
     }
 
@@ -272,6 +273,19 @@ enum NotAdmitted {
     Unrecorded(AppendError),
     /// The rules themselves failed; nothing was recorded or sent.
     Panicked,
+    /// They took longer than a call waits; nothing was recorded or sent, and nothing will be.
+    TooSlow,
+}
+
+/// Whether a call is still waited for. Of the two who ask, its rules once they are done and who
+/// waits for them, the first decides.
+#[derive(Default)]
+struct Turn(AtomicBool);
+
+impl Turn {
+    fn take(&self) -> bool {
+        !self.0.swap(true, Ordering::SeqCst)
+    }
 }
 
 impl Gateway {
@@ -279,16 +293,24 @@ impl Gateway {
     async fn admit(&self, call: Call, body: Capture) -> Result<Recorded, NotAdmitted> {
         let (appender, rules) = (self.appender.clone(), Arc::clone(&self.rules));
         let (sender, receiver) = oneshot::channel();
-        let work = tokio::task::spawn_blocking(move || {
+        let turn = Arc::new(Turn::default());
+        let own_turn = Arc::clone(&turn);
+        let mut work = tokio::task::spawn_blocking(move || {
             let Under { masker, call } = rules.under(call, appender.now());
             match call.admit_to(&body, &masker, &appender) {
                 Err(error) => drop(sender.send(Err(NotAdmitted::Unsound(error)))),
+                Ok(_) if !own_turn.take() => {}
                 Ok(admission) => admission.record(&appender, move |result| {
                     let _ = sender.send(result.map_err(NotAdmitted::Unrecorded));
                 }),
             }
         });
-        if work.await.is_err() {
+        let worked = match timeout(self.rules_patience, &mut work).await {
+            Ok(worked) => worked,
+            Err(_) if turn.take() => return Err(NotAdmitted::TooSlow),
+            Err(_) => work.await,
+        };
+        if worked.is_err() {
             return Err(NotAdmitted::Panicked);
         }
         receiver

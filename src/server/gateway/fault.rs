@@ -220,6 +220,13 @@ impl Fault {
         Fault::new(StatusCode::SERVICE_UNAVAILABLE, "api_error", message)
     }
 
+    pub fn unmasked() -> Fault {
+        tracing::error!("a call was refused: the masking rules did not end in time");
+        let message = "the masking rules did not end in time, so nothing was sent: send less in \
+                       one request, or try again later";
+        Fault::new(StatusCode::SERVICE_UNAVAILABLE, "api_error", message)
+    }
+
     pub fn withheld(error: &AppendError) -> Fault {
         tracing::error!(%error, "an answer was withheld: the ledger cannot record it");
         let message = "the answer came but cannot be recorded, so it is withheld: tell the \

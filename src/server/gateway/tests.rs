@@ -110,14 +110,15 @@ async fn world_of(
     upstream_base: String,
     limits: LimitPolicy,
 ) -> World {
-    world_with(dir, clock, upstream, (upstream_base, limits, PING_AFTER)).await
+    let patience = (PING_AFTER, RULES_PATIENCE);
+    world_with(dir, clock, upstream, (upstream_base, limits, patience)).await
 }
 
 async fn world_with(
     dir: tempfile::TempDir,
     clock: Arc<OffClock>,
     upstream: Arc<Scripted>,
-    (upstream_base, limits, ping_after): (String, LimitPolicy, Duration),
+    (upstream_base, limits, patience): (String, LimitPolicy, (Duration, Duration)),
 ) -> World {
     ledger::create(dir.path(), "example.com/daicho", &*clock).unwrap();
     let options = Options {
@@ -137,7 +138,8 @@ async fn world_with(
     );
     let gateway = Gateway::new(appender.clone(), rules, Arc::clone(&views));
     let gateway = Arc::new(Gateway {
-        ping_after,
+        ping_after: patience.0,
+        rules_patience: patience.1,
         ..gateway
     });
     let side = |provider, header| {
