@@ -170,7 +170,7 @@ pub enum Import {
         /// Whose sessions they are
         #[arg(long)]
         agent: String,
-        /// Who says that they are: the events are theirs
+        /// Who says that they are
         #[arg(long, value_name = "ACTOR", default_value = "service:operator")]
         by: String,
     },

@@ -3,9 +3,9 @@
 //! Messages API has it.
 //!
 //! What a transcript says is its file's word, and whoever takes it in vouches for that: each line
-//! is an event of the importer's, marked as imported by its kind. Witnesses, sessions and agents'
-//! figures are made of what was seen, and know nothing of it. A line that comes again is the same
-//! entry.
+//! is an event of its own kind, which says who. It is the agent's all the same, so that holds on an
+//! agent or its person cover it. Witnesses, sessions and agents' figures are made of what was
+//! seen, and know nothing of it. A line that comes again is the same entry.
 
 use crate::capture::Capture;
 use crate::gateway::ids::word;
@@ -82,7 +82,7 @@ impl Import<'_> {
             found: blocks,
             ..self.nothing(line)
         };
-        let mut event = Event::new(self.id(line), self.importer.clone(), imported);
+        let mut event = self.event(line, imported);
         event = event.in_session(self.plain(&said["sessionId"]));
         event.occurred = said["timestamp"].as_str().and_then(moment);
         Ok(self.with_content(event, "application/json", stored))
@@ -94,13 +94,13 @@ impl Import<'_> {
             found,
             ..self.nothing(line)
         };
-        let event = Event::new(self.id(line), self.importer.clone(), imported);
+        let event = self.event(line, imported);
         self.with_content(event, "text/plain", text.into_bytes())
     }
 
     fn nothing(&self, line: &Capture) -> TranscriptImported {
         TranscriptImported {
-            agent: self.agent.clone(),
+            by: self.importer.clone(),
             client: name(Client::ClaudeCode.word()),
             entry: None,
             uuid: None,
@@ -112,6 +112,11 @@ impl Import<'_> {
             found: Vec::new(),
             masking: self.masker.policy(),
         }
+    }
+
+    fn event(&self, line: &Capture, imported: TranscriptImported) -> Event {
+        let agent = Actor::Agent(self.agent.clone());
+        Event::new(self.id(line), agent, imported)
     }
 
     fn with_content(&self, event: Event, media: &str, bytes: Vec<u8>) -> Submission {
@@ -190,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_its_importer_s_word_with_its_own_time_and_links() {
+    fn a_line_is_its_agent_s_in_its_importer_s_word_with_its_own_time_and_links() {
         let line = format!(
             r#"{{"parentUuid":"a","isSidechain":true,"type":"assistant","uuid":"b","sessionId":"7f3c","timestamp":"2026-01-02T03:04:05.678Z",
             "message":{{"model":"claude-x","content":[{{"type":"text","text":"card {CARD}"}},{{"type":"tool_use","id":"toolu_1","name":"Bash","input":{{}}}},
@@ -198,7 +203,8 @@ mod tests {
         );
         let (submission, imported, fault) = told(line.as_bytes());
         assert!(fault.is_none());
-        assert_eq!(submission.event.actor.to_string(), "user:s001");
+        assert_eq!(submission.event.actor.to_string(), "agent:dev");
+        assert_eq!(imported.by.to_string(), "user:s001");
         assert_eq!(submission.event.session.unwrap().as_str(), "7f3c");
         let occurred = submission.event.occurred.unwrap().to_string();
         assert_eq!(occurred, "2026-01-02T03:04:05.678000Z");

@@ -15,6 +15,7 @@ mod policy;
 mod tile_path;
 mod time_stamp;
 mod tlog_proof;
+mod transcript;
 mod witness_request;
 
 use ledger::note::SignerKey;
@@ -36,6 +37,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("evidence_bundle", evidence_bundle::check),
     ("masking", masking::check),
     ("masked_body", masked_body::check),
+    ("transcript", transcript::check),
 ];
 
 /// Whoever signs in the seeds.

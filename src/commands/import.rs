@@ -135,14 +135,14 @@ fn take(
                 let why = format!(
                     "more than {MOST_BYTES} bytes: not imported; only the file's digest has it"
                 );
-                told.faults.push((told.lines, why));
+                told.faults.push((lines.number(), why));
                 continue;
             }
         };
         let (submission, fault) = import.line(&line);
         if let Some(fault) = fault {
             let why = format!("{fault}; kept as text");
-            told.faults.push((told.lines, why));
+            told.faults.push((lines.number(), why));
         }
         let event = &submission.event;
         told.sessions

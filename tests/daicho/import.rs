@@ -30,7 +30,7 @@ fn transcript() -> String {
         ),
         line("assistant", "u2", &used),
         line("user", "u3", &result),
-        format!("{{\"type\":\"user\",\"message\":\"{CARD}\n"),
+        format!("\n{{\"type\":\"user\",\"message\":\"{CARD}\n"),
         format!("{summary}\n"),
     ]
     .concat()
@@ -57,16 +57,17 @@ fn each_line_is_imported_once_sealed_and_marked_and_a_bad_one_is_named() {
     let text = transcript();
     let first = import(&ledger, &text);
     assert_eq!(first.code, 1, "{first:?}");
-    assert!(first.err.contains("session.jsonl:4: "), "{first:?}");
+    assert!(first.err.contains("session.jsonl:5: "), "{first:?}");
     let said = told(&first);
     assert_eq!((&said["lines"], &said["imported"]), (&json!(5), &json!(5)));
     assert_eq!(said["sessions"], json!(["7f3c1c8e"]));
-    assert_eq!(said["faults"][0]["line"], 4);
+    assert_eq!(said["faults"][0]["line"], 5);
     assert!(!format!("{first:?}").contains("5555"));
 
     let lines = ledger.events("transcript.imported");
     assert_eq!(lines.len(), 5);
-    assert!(lines.iter().all(|line| line["actor"] == "user:s001"));
+    let by = |line: &Value| line["actor"] == "agent:dev" && line["data"]["by"] == "user:s001";
+    assert!(lines.iter().all(by));
     assert_eq!(lines[0]["occurred"], "2026-01-02T03:04:05.678000Z");
     assert_eq!(lines[1]["data"]["tool_uses"], json!(["toolu_1"]));
     assert_eq!(lines[2]["data"]["found"][0]["count"], 1);

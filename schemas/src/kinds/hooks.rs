@@ -1,5 +1,5 @@
 use super::traffic::RuleCount;
-use crate::{EventId, Hash, Label, Name};
+use crate::{Actor, EventId, Hash, Label, Name};
 
 facts! {
     /// A client told what its agent does, and was answered. Content `hook`: what it said, with
@@ -53,11 +53,11 @@ facts! {
         /// Rules for texts.
         masking: Hash,
     }
-    /// A line of a client's transcript was taken in afterwards: nobody here saw it happen, and it
-    /// is the actor who says so. Content `line`: the line, with prohibited values cut out, sealed.
+    /// A line of the actor's transcript was taken in afterwards: nobody here saw it happen, and it
+    /// is the importer who says so. Content `line`: the line, with prohibited values cut out, sealed.
     TranscriptImported {
-        /// Whose transcript it is.
-        agent: Name,
+        /// The importer.
+        by: Actor,
         client: Name,
         /// The client's word for its kind, as `assistant`; absent where it is no line of a
         /// transcript, and kept as text.

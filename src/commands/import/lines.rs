@@ -7,6 +7,7 @@ pub struct Lines<R> {
     from: BufReader<R>,
     most: usize,
     hash: Sha256,
+    number: u64,
 }
 
 pub enum Line {
@@ -21,7 +22,13 @@ impl<R: Read> Lines<R> {
             from: BufReader::with_capacity(64 << 10, from),
             most,
             hash: Sha256::new(),
+            number: 0,
         }
+    }
+
+    /// Which line the newest one is, from 1, as editors count.
+    pub fn number(&self) -> u64 {
+        self.number
     }
 
     /// The next line that is not empty.
@@ -44,6 +51,7 @@ impl<R: Read> Lines<R> {
             if end.is_none() && count > 0 {
                 continue;
             }
+            self.number += 1;
             while line.last().is_some_and(u8::is_ascii_whitespace) {
                 line.pop();
             }
@@ -86,5 +94,11 @@ mod tests {
         assert_eq!(read(b"ab\r\n\ncd"), ["ab", "cd"]);
         assert_eq!(read(b"abcde\nab\nabcdefgh"), ["too long", "ab", "too long"]);
         assert_eq!(read(b"abcd\n"), ["abcd"]);
+        let mut lines = Lines::new(&b"a\n\n\nb"[..], 4);
+        let mut numbers = Vec::new();
+        while lines.next().unwrap().is_some() {
+            numbers.push(lines.number());
+        }
+        assert_eq!(numbers, [1, 4]);
     }
 }
