@@ -1,3 +1,4 @@
+mod curve;
 mod table;
 
 use crate::note::VerifierKey;
