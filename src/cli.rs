@@ -61,7 +61,7 @@ pub enum Command {
     /// Take in what was written before daicho was there
     #[command(subcommand)]
     Import(Import),
-    /// Mask a text by the company's rules; exit 1 if it must not leave at all
+    /// Mask a text as daicho.toml says, adopted or not; exit 1 if it must not leave at all
     Mask(Mask),
     /// Record what a scanner found, from its SARIF 2.1.0 report
     Scan(Scan),

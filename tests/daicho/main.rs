@@ -24,6 +24,7 @@
 //! | `bundle` | a tampered evidence bundle that one of its three verifiers calls proven |
 //! | `doctor` | a fault of the surroundings that an operator is not told of |
 //! | `export` | a receiver that lacks an entry, or one whose loss is not found in what it stored |
+//! | `storm` | an entry that a receiver lacks after both sides died at random |
 //! | `policy` | rules in force that nobody adopted, or data that leaves against its class |
 //! | `tidy` | an import, a clock or a status code in the wrong room |
 //! | `witness` | a witness that cosigns two histories, or a log that does not notice its absence |
@@ -60,6 +61,7 @@ mod policy;
 mod privacy;
 mod retention;
 mod review;
+mod storm;
 mod telemetry;
 mod tidy;
 mod timestamp;

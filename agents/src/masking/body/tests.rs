@@ -286,38 +286,6 @@ proptest! {
     }
 }
 
-#[test]
-fn a_megabyte_of_one_thing_takes_bounded_time() {
-    for unit in [
-        "a",
-        "0-",
-        "山",
-        "ア",
-        "\\u",
-        "%E5",
-        "&#",
-        "1 ",
-        "(",
-        "東京都",
-        "山田様",
-        "様",
-        "アア・",
-        "4111",
-        "ー",
-        "\n",
-        "Taro ",
-    ] {
-        let text = unit.repeat(200_000 / unit.len());
-        let begin = std::time::Instant::now();
-        let _ = masker().text(&text);
-        assert!(
-            begin.elapsed().as_secs() < 10,
-            "{unit:?} took {:?}",
-            begin.elapsed()
-        );
-    }
-}
-
 /// No input costs more than linear time: four times the text may take ten times as long on a
 /// busy machine, and would take sixteen times as long if a rule were quadratic.
 #[test]
@@ -337,8 +305,12 @@ fn four_times_the_text_takes_no_more_than_linear_time() {
         "a",
         "0-",
         "山",
+        "ア",
+        "アア・",
+        "ー",
         "\\u",
         "%E5",
+        "&#",
         "1 ",
         "(",
         "東京都",

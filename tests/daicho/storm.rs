@@ -1,0 +1,219 @@
+//! A receiver and a server that die and return at random while events come, over each transport.
+//! At the end the receiver's own file is judged: nothing may lack.
+//!
+//! `DAICHO_STORM=600000` runs it at length, by hand.
+
+#[path = "../../exporters/tests/common/mod.rs"]
+mod common;
+
+use crate::world::{Dice, Ledger, ORIGIN, Server, drill, overwrite, say};
+use common::pki::Authority;
+use common::rsyslog::{Rsyslog, TlsSide};
+use serde_json::Value;
+use std::time::{Duration, Instant};
+
+/// Events of a run where nobody asks for more, and how many come together.
+const EVENTS: u64 = 12_000;
+const TOGETHER: u64 = 200;
+
+/// A death for so many events, but some in a short run too.
+const EVENTS_PER_DEATH: u64 = 40_000;
+const DEATHS: u64 = 6;
+
+/// What a death can send again over RELP: the window, and what the cursor lags by.
+const RESENT_PER_DEATH: u64 = 128 + 1_000;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wire {
+    Relp,
+    Tcp,
+    Tls,
+}
+
+/// What was struck down, until it is raised again.
+#[derive(Debug)]
+enum Down {
+    Receiver,
+    Server,
+}
+
+struct Storm {
+    ledger: Ledger,
+    rsyslog: Rsyslog,
+    /// Its files are read at each start.
+    _authority: Authority,
+    server: Option<Server>,
+    dice: Dice,
+    sent: u64,
+}
+
+impl Storm {
+    fn over(wire: Wire, name: &str) -> Option<Storm> {
+        let dice = Dice::thrown(name);
+        let (ledger, authority) = (Ledger::new(), Authority::new());
+        let (rsyslog, transport) = match wire {
+            Wire::Relp => {
+                let mut rsyslog = Rsyslog::relp(None, "")?;
+                // An answer for what is in its memory would be one for what a kill takes.
+                rsyslog.answer_after_writing();
+                (rsyslog, "transport = 'relp'".to_owned())
+            }
+            Wire::Tcp => (Rsyslog::start(None)?, "transport = 'tcp'".to_owned()),
+            Wire::Tls => {
+                let receiver = authority.issue("receiver.example");
+                let rsyslog = Rsyslog::start(Some(TlsSide {
+                    driver: "ossl",
+                    ca: &authority.certificate(),
+                    certificate: &receiver.certificate,
+                    key: &receiver.key,
+                    permitted_peer: None,
+                }))?;
+                let ca = ledger.dir.join("ca.pem");
+                std::fs::copy(authority.certificate(), ca).unwrap();
+                let tls = "transport = 'tls'\nca_file = 'ca.pem'\nserver_name = 'receiver.example'";
+                (rsyslog, tls.to_owned())
+            }
+        };
+        let config = ledger.dir.join("daicho.toml");
+        let before = std::fs::read_to_string(&config).unwrap();
+        let port = rsyslog.port;
+        let export = format!("[[export]]\nname = 'hq'\nhost = '127.0.0.1'\nport = {port}\n");
+        overwrite(
+            &config,
+            format!("{before}\n{export}{transport}\n").as_bytes(),
+        );
+        let server = Some(ledger.serve());
+        Some(Storm {
+            ledger,
+            rsyslog,
+            _authority: authority,
+            server,
+            dice,
+            sent: 0,
+        })
+    }
+
+    fn server(&mut self) -> &Server {
+        self.server.get_or_insert_with(|| self.ledger.serve())
+    }
+
+    fn feed(&mut self) {
+        let from = self.sent;
+        let lines = (from..from + TOGETHER).map(|n| format!("{}\n", drill(&format!("drill-{n}"))));
+        let lines: String = lines.collect();
+        let answer = self.server().post("application/x-ndjson", lines).send();
+        assert!(answer.unwrap().status().is_success());
+        self.sent += TOGETHER;
+    }
+
+    fn strike(&mut self) -> Down {
+        match self.dice.below(4) {
+            0 => self.rsyslog.kill(),
+            1 => self.rsyslog.terminate(),
+            way => {
+                if let Some(server) = self.server.take() {
+                    match way {
+                        2 => server.kill(),
+                        _ => assert_eq!(server.stop(), 0),
+                    }
+                }
+                return Down::Server;
+            }
+        }
+        Down::Receiver
+    }
+
+    /// Events, and deaths among them. Gives how many of these.
+    fn rage(&mut self, events: u64) -> u64 {
+        let deaths = (events / EVENTS_PER_DEATH).max(DEATHS);
+        let rounds = events / TOGETHER;
+        for death in 0..deaths {
+            let until = rounds * (death + 1) / deaths * TOGETHER;
+            let strike = self.sent + self.dice.below((until - self.sent) / TOGETHER) * TOGETHER;
+            while self.sent < until {
+                self.feed();
+                if self.sent - TOGETHER == strike {
+                    let down = self.strike();
+                    if let Down::Receiver = down {
+                        for _ in 0..self.dice.below(4) {
+                            self.feed();
+                        }
+                        self.rsyslog.start_again();
+                    }
+                }
+            }
+        }
+        deaths
+    }
+
+    /// Everything is handed over, and then what the receiver has stored, as `export check` sees it.
+    fn end(&mut self) -> Value {
+        let patience = Duration::from_secs(120 + self.sent / 500);
+        let until = Instant::now() + patience;
+        loop {
+            let server = self.server();
+            let (status, size) = (server.json("/api/v1/export"), server.size());
+            if status[0]["position"].as_u64() >= Some(size) && status[0]["connected"] == true {
+                let report = self.judged();
+                let chain = &report["chains"][ORIGIN];
+                if chain["entries"].as_u64() >= Some(size) {
+                    return report;
+                }
+                assert!(Instant::now() < until, "{status} {report}");
+            }
+            assert!(Instant::now() < until, "{status}");
+            std::thread::sleep(Duration::from_millis(300));
+        }
+    }
+
+    fn judged(&self) -> Value {
+        let stored = self.ledger.beside("stored");
+        std::fs::write(&stored, self.rsyslog.stored()).unwrap();
+        let stored = stored.display().to_string();
+        let ran = self
+            .ledger
+            .run(&["export", "check", &stored, "--ledger", "--json"]);
+        serde_json::from_str(&ran.out).expect("a report")
+    }
+}
+
+fn storm(wire: Wire, name: &str) {
+    let asked = std::env::var("DAICHO_STORM").ok();
+    let events = asked.map_or(EVENTS, |events| events.parse().expect("a number of events"));
+    let Some(mut storm) = Storm::over(wire, name) else {
+        return;
+    };
+    let deaths = storm.rage(events);
+    let report = storm.end();
+    let chain = &report["chains"][ORIGIN];
+    let count = |what: &str| chain[what]["count"].as_u64().unwrap();
+    for fault in ["gaps", "altered", "forged"] {
+        assert_eq!(count(fault), 0, "{report}");
+    }
+    let duplicates = chain["duplicates"].as_u64().unwrap();
+    say(&format!(
+        "{name}: {} entries, {deaths} deaths, {duplicates} duplicates, {} cut lines, none lost",
+        chain["entries"],
+        count("truncated") + report["torn"]["count"].as_u64().unwrap(),
+    ));
+    if wire == Wire::Relp {
+        assert!(duplicates <= deaths * RESENT_PER_DEATH, "{report}");
+    }
+    assert_eq!(storm.server.take().map(Server::stop), Some(0));
+    storm.ledger.verify();
+}
+
+#[test]
+fn nothing_is_lost_over_relp() {
+    storm(Wire::Relp, "storm over relp");
+}
+
+#[test]
+fn nothing_is_lost_over_tcp() {
+    storm(Wire::Tcp, "storm over tcp");
+}
+
+#[test]
+fn nothing_is_lost_over_tls() {
+    storm(Wire::Tls, "storm over tls");
+}
