@@ -98,12 +98,27 @@ impl Ledger {
 }
 
 pub fn destination(toml: &str) -> Destination {
-    toml::from_str(&format!("name = 'hq'\nhostname = 'ledger.example'\n{toml}")).unwrap()
+    destination_named("hq", toml)
+}
+
+pub fn destination_named(name: &str, toml: &str) -> Destination {
+    toml::from_str(&format!(
+        "name = '{name}'\nhostname = 'ledger.example'\n{toml}"
+    ))
+    .unwrap()
 }
 
 /// Until `condition` gives something; a test that waits in vain says for what.
-pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(120);
+pub fn wait_for<T>(what: &str, condition: impl FnMut() -> Option<T>) -> T {
+    wait_at_most(Duration::from_secs(120), what, condition)
+}
+
+pub fn wait_at_most<T>(
+    patience: Duration,
+    what: &str,
+    mut condition: impl FnMut() -> Option<T>,
+) -> T {
+    let deadline = Instant::now() + patience;
     loop {
         if let Some(found) = condition() {
             return found;

@@ -210,6 +210,11 @@ ruleset(name="in"{ruleset}) {{
         }
     }
 
+    /// A file in the directory that it works in.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
     /// What an operator's file of this receiver holds, over all starts.
     pub fn stored(&self) -> Vec<u8> {
         std::fs::read(self.dir.path().join("stored")).unwrap()

@@ -1,0 +1,250 @@
+//! A backlog drained into rsyslog, and rsyslog's own forwarding of the same messages beside it.
+//!
+//! `cargo bench -p daicho-exporters --bench drain`; `DRAIN_ENTRIES=1000000` for another length than 200,000.
+//! Prints entries a second until the receiver's file holds them all, the most memory that this
+//! process held meanwhile, and how long an append takes while it drains.
+#![allow(clippy::unwrap_used, reason = "a bench that cannot go on ends")]
+
+#[path = "../tests/common/mod.rs"]
+mod common;
+
+use common::rsyslog::Rsyslog;
+use common::{Ledger, destination_named, wait_at_most};
+use schemas::kinds::scanner::{Coverage, FileCovered};
+use schemas::{Event, EventId, Hash, Label};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Long enough for a million entries on a slow machine.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+const WINDOWS: [usize; 2] = [128, 1_024];
+
+fn main() {
+    let entries = std::env::var("DRAIN_ENTRIES").map_or(200_000, |n| n.parse().unwrap());
+    for (size, path) in [("shortest", 1), ("1.2 KiB", 240)] {
+        let ledger = backlog(entries, path);
+        let all = entries + 1;
+        for window in WINDOWS {
+            let (name, more) = (format!("relp{window}"), format!("window = {window}"));
+            let Some(ours) = drained(&ledger, &name, "relp", &more, all) else {
+                return;
+            };
+            let peer = forwarded(&ours.stored, ours.lines, &omrelp(window), RELP).unwrap();
+            report(&format!("{size}, relp, window {window}"), &ours, peer);
+        }
+        let ours = drained(&ledger, "tcp", "tcp", "", all).unwrap();
+        let peer = forwarded(&ours.stored, ours.lines, OMFWD, TCP).unwrap();
+        report(&format!("{size}, tcp"), &ours, peer);
+        let quiet = appends(&ledger, Duration::from_secs(4));
+        let rsyslog = Rsyslog::configured(RELP).unwrap();
+        let forwarder = ledger.follow(to(&rsyslog, "again", "relp", ""));
+        let busy = appends(&ledger, Duration::from_secs(4));
+        let still = forwarder.status().lag_entries > 0;
+        drop(forwarder);
+        println!(
+            "  an append, p50 and p99: {} and {} µs alone, {} and {} µs while it drains{}",
+            quiet.0,
+            quiet.1,
+            busy.0,
+            busy.1,
+            if still {
+                ""
+            } else {
+                " (which was over before)"
+            }
+        );
+    }
+}
+
+/// What was drained, and what the receiver made of it.
+struct Drained {
+    stored: PathBuf,
+    lines: u64,
+    bytes: u64,
+    took: Duration,
+    peak_kib: Option<u64>,
+    /// Keeps the receiver's directory.
+    _rsyslog: Rsyslog,
+}
+
+fn backlog(entries: u64, path: usize) -> Ledger {
+    let ledger = Ledger::with(0);
+    let scan = EventId::derived(Hash([0x5a; 32]));
+    let mut left = entries;
+    while left > 0 {
+        let batch = left.min(1_000);
+        let event = |_| {
+            let data = FileCovered {
+                scan,
+                path: Label::lossy(&"f".repeat(path)),
+                file_sha256: None,
+                coverage: Coverage::Scanned,
+            };
+            Event::new(ledger.appender.new_id(), "agent:cfo".parse().unwrap(), data).into()
+        };
+        ledger
+            .appender
+            .append((0..batch).map(event).collect())
+            .unwrap();
+        left -= batch;
+    }
+    ledger
+}
+
+fn to(
+    rsyslog: &Rsyslog,
+    name: &str,
+    transport: &str,
+    more: &str,
+) -> exporters::forward::Destination {
+    let port = rsyslog.port;
+    let toml = format!("transport = '{transport}'\nhost = '127.0.0.1'\nport = {port}\n{more}");
+    destination_named(name, &toml)
+}
+
+fn drained(
+    ledger: &Ledger,
+    name: &str,
+    transport: &str,
+    more: &str,
+    entries: u64,
+) -> Option<Drained> {
+    let rsyslog = Rsyslog::configured(if transport == "relp" { RELP } else { TCP })?;
+    let stored = rsyslog.file("stored");
+    // Linux: sets the peak back to what is held now (proc_pid_clear_refs(5)).
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+    let begin = Instant::now();
+    let forwarder = ledger.follow(to(&rsyslog, name, transport, more));
+    let mut lines = Lines::of(&stored);
+    wait_at_most(PATIENCE, "the receiver's file", || {
+        (lines.count() >= entries).then_some(())
+    });
+    let took = begin.elapsed();
+    drop(forwarder);
+    Some(Drained {
+        lines: entries,
+        bytes: std::fs::metadata(&stored).unwrap().len(),
+        stored,
+        took,
+        peak_kib: peak_kib(),
+        _rsyslog: rsyslog,
+    })
+}
+
+/// The same messages from a file by rsyslog's own sender to a receiver of its own.
+fn forwarded(messages: &Path, lines: u64, action: &str, receiver: &str) -> Option<Duration> {
+    let rsyslog = Rsyslog::configured(receiver)?;
+    let mut stored = Lines::of(&rsyslog.file("stored"));
+    let sender = SENDER
+        .replace("{messages}", &messages.display().to_string())
+        .replace("{action}", action)
+        .replace("{to}", &rsyslog.port.to_string());
+    let begin = Instant::now();
+    let _sender = Rsyslog::configured(&sender)?;
+    wait_at_most(PATIENCE, "rsyslog's forwarding", || {
+        (stored.count() >= lines).then_some(())
+    });
+    Some(begin.elapsed())
+}
+
+fn report(what: &str, ours: &Drained, peer: Duration) {
+    let rate = |took: Duration| ours.lines as f64 / took.as_secs_f64();
+    println!(
+        "{what} ({} octets a line): {:.0} entries/s, peak RSS {} MB; rsyslog's own {:.0}/s: {:.2} times",
+        ours.bytes / ours.lines,
+        rate(ours.took),
+        ours.peak_kib.unwrap_or_default() >> 10,
+        rate(peer),
+        peer.as_secs_f64() / ours.took.as_secs_f64(),
+    );
+}
+
+/// One producer, one event after the other: p50 and p99 in µs.
+fn appends(ledger: &Ledger, time: Duration) -> (u128, u128) {
+    let begin = Instant::now();
+    let mut took = Vec::new();
+    while begin.elapsed() < time {
+        let asked = Instant::now();
+        ledger.append(1);
+        took.push(asked.elapsed().as_micros());
+    }
+    took.sort_unstable();
+    (took[took.len() / 2], took[took.len() * 99 / 100])
+}
+
+/// Counts the lines of a file that grows.
+struct Lines {
+    path: PathBuf,
+    file: Option<File>,
+    count: u64,
+}
+
+impl Lines {
+    fn of(path: &Path) -> Lines {
+        Lines {
+            path: path.to_owned(),
+            file: None,
+            count: 0,
+        }
+    }
+
+    fn count(&mut self) -> u64 {
+        if self.file.is_none() {
+            self.file = File::open(&self.path).ok();
+        }
+        if let Some(file) = &mut self.file {
+            let mut buffer = [0; 65_536];
+            while let Ok(read @ 1..) = file.read(&mut buffer) {
+                self.count += memchr::memchr_iter(b'\n', &buffer[..read]).count() as u64;
+            }
+        }
+        let _ = std::io::stdout().flush();
+        self.count
+    }
+}
+
+fn peak_kib() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let peak = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    peak.trim().strip_suffix("kB")?.trim().parse().ok()
+}
+
+fn omrelp(window: usize) -> String {
+    format!(
+        r#"action(type="omrelp" target="127.0.0.1" port="{{to}}" windowSize="{window}" template="line")"#
+    )
+}
+
+const OMFWD: &str = r#"action(type="omfwd" target="127.0.0.1" port="{to}" protocol="tcp" TCP_Framing="octet-counted" template="line")"#;
+
+const RELP: &str = r#"
+global(workDirectory="{dir}" maxMessageSize="128k" net.enableDNS="off")
+module(load="imrelp")
+ruleset(name="in") { action(type="omfile" file="{dir}/stored" template="RSYSLOG_SyslogProtocol23Format") }
+input(type="imrelp" address="127.0.0.1" port="{port}" ruleset="in")
+"#;
+
+const TCP: &str = r#"
+global(workDirectory="{dir}" maxMessageSize="128k" net.enableDNS="off")
+module(load="imtcp")
+ruleset(name="in") { action(type="omfile" file="{dir}/stored" template="RSYSLOG_SyslogProtocol23Format") }
+input(type="imtcp" address="127.0.0.1" port="{port}" ruleset="in")
+"#;
+
+/// It listens too, as a receiver in these tests is known to be up by that.
+const SENDER: &str = r#"
+global(workDirectory="{dir}" maxMessageSize="128k" net.enableDNS="off")
+module(load="imfile")
+module(load="omrelp")
+module(load="imtcp")
+template(name="line" type="string" string="%msg%")
+ruleset(name="none") { stop }
+ruleset(name="out") { {action} }
+input(type="imtcp" address="127.0.0.1" port="{port}" ruleset="none")
+input(type="imfile" file="{messages}" tag="x" ruleset="out")
+"#;
