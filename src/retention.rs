@@ -130,6 +130,13 @@ impl Records<'_> {
         serde_json::from_slice(&self.reader.content(reference).ok()?).ok()
     }
 
+    /// A request to place a hold that nobody has decided on yet: nothing ends meanwhile.
+    pub fn hold_asked_for(&self) -> Option<EventId> {
+        let mut open = self.hold_requests().into_iter();
+        let placing = open.find(|(_, terms)| terms.act == HoldAct::Place);
+        placing.map(|(asked, _)| asked.approval)
+    }
+
     /// Requests about holds on which nothing was done yet.
     fn hold_requests(&self) -> Vec<(Approval, HoldTerms)> {
         let asked: Vec<Approval> = self.views.approvals.read(|approvals| {
@@ -161,14 +168,9 @@ impl Keeper<'_> {
     pub fn run(&self) -> Result<Vec<Deed>, Failure> {
         let mut deeds = self.settle_holds()?;
         let records = &self.records;
-        let placing = records.hold_requests();
-        if let Some((asked, _)) = placing
-            .iter()
-            .find(|(_, terms)| terms.act == HoldAct::Place)
-        {
+        if let Some(approval) = records.hold_asked_for() {
             let fault = format!(
-                "a hold waits for a decision (approval {}), and nothing ends until there is one",
-                asked.approval
+                "a hold waits for a decision (approval {approval}), and nothing ends until there is one"
             );
             return Err(Failure::msg(
                 fault,

@@ -11,7 +11,7 @@ use agents::retention::matter::{Decided, Matter};
 use ledger::buckets::{self, due};
 use ledger::{Layout, Reader, Submission};
 use schemas::kinds::records::RetentionExtended;
-use schemas::{EventId, Name, Timestamp};
+use schemas::{BucketId, Data, EventId, Name, Timestamp};
 
 /// One policy beside what daicho.toml says.
 struct Compared {
@@ -98,6 +98,7 @@ fn adopt(
             batch.extend(lengthened(config, views, door));
         }
     }
+    let longer: Vec<BucketId> = batch.iter().filter_map(extended).collect();
     let receipts = door.append(batch).map_err(append_failed)?;
     for (policy, at) in &adopted {
         let seq = receipts[*at].seq;
@@ -106,6 +107,13 @@ fn adopt(
         } else {
             say!("{policy} adopted, recorded at {seq}");
         }
+    }
+    if !cli.json && !longer.is_empty() {
+        let longer: Vec<String> = longer.iter().map(BucketId::to_string).collect();
+        say!(
+            "kept longer, as recorded by retention.extended: {}",
+            longer.join(", ")
+        );
     }
     if !cli.json && !adopted.is_empty() {
         eprintln!("new sessions are under it from now on; sessions that began keep their masks");
@@ -134,6 +142,13 @@ fn decided(views: &Views, matter: &Matter, now: Timestamp) -> Result<EventId, Op
             Decided::Waiting(asked) | Decided::Denied(asked) => Err(Some(asked.approval)),
             Decided::NotAsked => Err(None),
         })
+}
+
+fn extended(submission: &Submission) -> Option<BucketId> {
+    match &submission.event.data {
+        Data::RetentionExtended(extended) => Some(extended.bucket.clone()),
+        _ => None,
+    }
 }
 
 /// What exists is kept longer where the new rules say so.

@@ -47,6 +47,11 @@ fn plan(cli: &Cli) -> Done {
     if rows.is_empty() {
         eprintln!("note: this log has no sealed content yet");
     }
+    if let Some(approval) = records.hold_asked_for() {
+        eprintln!(
+            "note: a hold waits for a decision (approval {approval}): nothing ends meanwhile"
+        );
+    }
     views.save();
     Ok(Outcome::Well)
 }

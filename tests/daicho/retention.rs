@@ -296,9 +296,14 @@ fn rules_change_with_two_approvers_longer_for_all_and_shorter_for_what_comes() {
         approve(&ledger, MARCH, &approval, &keys);
         let adopted = adopt().ok();
         assert!(adopted.contains("retention adopted"), "{adopted}");
+        adopted
     };
     assert_eq!(due("api/2026-01"), "2026-03-03T00:00:00.000000Z");
-    changes("cooling = 'P1D'\napi = 'P1Y'\nmail = 'P2M'");
+    let told = changes("cooling = 'P1D'\napi = 'P1Y'\nmail = 'P2M'");
+    assert!(
+        told.contains("kept longer, as recorded by retention.extended: api/2026-01"),
+        "{told}"
+    );
     assert_eq!(due("api/2026-01"), "2027-02-01T00:00:00.000000Z");
     let extended = entries(&ledger, "retention.extended");
     assert_eq!(extended.len(), 1, "{extended:?}");
@@ -306,7 +311,8 @@ fn rules_change_with_two_approvers_longer_for_all_and_shorter_for_what_comes() {
 
     let event = of_class("mail", "s-1", "a mail").to_string();
     at_with(&ledger, MARCH, &["append"], event.as_bytes()).ok();
-    changes("cooling = 'P1D'\napi = 'P1D'\nmail = 'P1M'");
+    let told = changes("cooling = 'P1D'\napi = 'P1D'\nmail = 'P1M'");
+    assert!(!told.contains("kept longer"), "{told}");
     assert_eq!(due("api/2026-01"), "2027-02-01T00:00:00.000000Z");
     assert_eq!(due("mail/2026-03"), "2026-06-01T00:00:00.000000Z");
     assert_eq!(entries(&ledger, "retention.extended").len(), 1);
@@ -574,6 +580,8 @@ fn a_hold_is_asked_for_signed_by_two_and_placed_by_a_running_server() {
         ledger.run(&["approvals", "approve", approval, "--by", &by, "--key", key])
     };
     decide(approval, "s002", &keys[0]).refused(&["cannot decide on it"]);
+    let plan = ledger.run(&["retention", "plan"]);
+    assert!(plan.err.contains("nothing ends meanwhile"), "{plan:?}");
     let runs = ledger.run(&["retention", "run"]);
     runs.refused(&["a hold waits for a decision"]);
     decide(approval, "s003", &keys[1]).ok();
