@@ -171,6 +171,15 @@ fn content_ends_when_two_people_have_signed_and_time_has_been_seen_to_pass() {
     ] {
         assert!(shown.contains(part), "no {part} in {shown}");
     }
+    // Whoever has no keys sees the same dates.
+    let auditor = ledger.copy();
+    std::fs::remove_dir_all(auditor.dir.join("keys")).unwrap();
+    let row = stage(&auditor, MARCH, "api/2026-01");
+    assert_eq!(
+        (&row["state"], &row["due"]),
+        (&json!("asked"), &json!("2026-03-03T00:00:00.000000Z"))
+    );
+
     // One alone is not enough, and no time makes it so.
     let alone = ledger.copy();
     approve(&alone, MARCH, &approval, &keys[..1]);
