@@ -8,7 +8,8 @@
 //! a break is noticed as early as it can be: what a receiver says is read before every write.
 //!
 //! A file on this machine is another way: what is in it and synced is there. So is a request
-//! over HTTP, whose answer covers all messages in it.
+//! over HTTP, whose answer covers all messages in it. The host's own syslog takes datagrams from
+//! its socket, and answers as little as plain frames do.
 //!
 //! There is no UDP, which loses without telling anyone, and no framing by line ends, which
 //! is one unescaped line feed away from a forged message.
@@ -16,6 +17,8 @@
 mod file;
 mod framed;
 mod http;
+#[cfg(unix)]
+mod local;
 mod relp;
 mod tcp;
 mod tls;
@@ -34,6 +37,14 @@ pub enum Route {
     Peer(Peer),
     Files(Files),
     Endpoint(Endpoint),
+    Local(Local),
+}
+
+/// The syslog of this host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Local {
+    /// Its socket, where that is none of those known.
+    pub socket: Option<PathBuf>,
 }
 
 /// Where a receiver is and how it is spoken to.
@@ -231,6 +242,8 @@ pub enum TransportError {
     },
     #[error("{to}: no answer of such an endpoint ({reason}); check url and transport")]
     NotHttp { to: String, reason: String },
+    #[error("{to}: no syslog socket ({reason}); check that a syslog service runs, or set socket")]
+    NoSyslog { to: String, reason: String },
     /// The forwarder is being stopped; no fault.
     #[error("stopped")]
     Stopped,
@@ -271,6 +284,13 @@ impl Route {
             Route::Peer(peer) => peer.connect(stop),
             Route::Files(files) => Ok(Box::new(file::Writer::open(files, epoch)?)),
             Route::Endpoint(endpoint) => Ok(Box::new(http::Http::open(endpoint, stop)?)),
+            #[cfg(unix)]
+            Route::Local(local) => Ok(Box::new(local::Socket::open(local, stop)?)),
+            #[cfg(not(unix))]
+            Route::Local(_) => Err(TransportError::NoSyslog {
+                to: "this host".to_owned(),
+                reason: "this system has none".to_owned(),
+            }),
         }
     }
 
@@ -292,6 +312,7 @@ impl Route {
                 }
             }
             Route::Files(files) => files.directory = dir.join(&files.directory),
+            Route::Local(local) => local.socket = local.socket.as_ref().map(|file| dir.join(file)),
             Route::Endpoint(endpoint) => {
                 endpoint.tls.place_under(dir);
                 endpoint.token = endpoint.token.as_ref().map(|file| dir.join(file));

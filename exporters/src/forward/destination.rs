@@ -48,7 +48,11 @@ pub const MIN_FILE_BYTES: u64 = 1 << 20;
 /// enterprise_number = 32473            # for documentation only: set your own
 /// max_octets = 8000
 /// window = 128                         # RELP: messages without an answer
-/// rewind_bytes = 16777216              # tls and tcp: sent again after every break
+/// rewind_bytes = 16777216              # tls, tcp and local: sent again after every break
+///
+/// name = "host"
+/// transport = "local"                  # the syslog of this host; not on Windows
+/// socket = "/dev/log"                  # absent: where it is on this system
 ///
 /// name = "shipper"
 /// transport = "file"
@@ -80,9 +84,13 @@ pub enum DestinationError {
     )]
     Udp(Name),
     #[error(
-        "destination {0}: transport must be \"relp-tls\", \"relp\", \"tls\", \"tcp\", \"file\", \"splunk-hec\" or \"http\""
+        "destination {0}: transport must be \"relp-tls\", \"relp\", \"tls\", \"tcp\", \"local\", \"file\", \"splunk-hec\" or \"http\""
     )]
     Transport(Name),
+    #[error(
+        "destination {0}: this system has no syslog of its own; use relp-tls or tls to one that has, or file"
+    )]
+    Local(Name),
     #[error("destination {0}: {1} is for {2}; set that, or leave it out")]
     Stray(Name, &'static str, &'static str),
     #[error(
@@ -243,6 +251,8 @@ mod tests {
             "transport = 'relp'\nport = 2514\nserver_fingerprint = 'sha-1:AB'",
             "transport = 'tcp'\nport = 514\nformat = 'xml'",
             "transport = 'tcp'\nport = 514\ndirectory = 'x'",
+            "transport = 'tcp'\nport = 514\nsocket = '/dev/log'",
+            "transport = 'local'\nport = 514",
             "transport = 'tcp'\nport = 514\nwithhold = ['data.tag']",
             "transport = 'tcp'\nport = 514\nwithhold = ['prev']",
             "transport = 'file'\ndirectory = 'x'",

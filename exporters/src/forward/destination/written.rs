@@ -6,7 +6,7 @@ use super::{
 };
 use crate::format::rfc5424::{DOCUMENTATION_ENTERPRISE_NUMBER, Header};
 use crate::format::{DEFAULT_MAX_OCTETS, Form, Format, Withhold};
-use crate::transport::{Collector, Endpoint, Files, Peer, Protocol, Route, Tls, Url};
+use crate::transport::{Collector, Endpoint, Files, Local, Peer, Protocol, Route, Tls, Url};
 use schemas::Name;
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -24,6 +24,7 @@ pub(super) struct Written {
     server_fingerprint: Option<String>,
     client_certificate_file: Option<PathBuf>,
     client_key_file: Option<PathBuf>,
+    socket: Option<PathBuf>,
     directory: Option<PathBuf>,
     file_bytes: Option<u64>,
     url: Option<String>,
@@ -46,6 +47,7 @@ const PATH: &str = "a receiver without server_fingerprint, which is known by tha
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Transport {
     Peer { secured: bool, answers: bool },
+    Local,
     File,
     Http,
     Splunk,
@@ -67,6 +69,11 @@ impl TryFrom<Written> for Destination {
         }
         let route = match transport {
             Transport::Peer { secured, answers } => written.peer(secured, answers)?,
+            // Elsewhere there is none, and a receiver that can never be reached is no setting.
+            Transport::Local if cfg!(not(unix)) => return Err(DestinationError::Local(name)),
+            Transport::Local => Route::Local(Local {
+                socket: written.socket,
+            }),
             Transport::File => written.files()?,
             Transport::Http => written.endpoint(None)?,
             Transport::Splunk => {
@@ -91,6 +98,7 @@ impl Written {
             "relp" => peer(false, true),
             "tls" => peer(true, false),
             "tcp" => peer(false, false),
+            "local" => Ok(Transport::Local),
             "file" => Ok(Transport::File),
             "http" => Ok(Transport::Http),
             "splunk-hec" => Ok(Transport::Splunk),
@@ -107,7 +115,8 @@ impl Written {
         const HTTP: &str = "transport = \"splunk-hec\" or \"http\"";
         const SPLUNK: &str = "transport = \"splunk-hec\"";
         const ANSWERS: &str = "transport = \"relp-tls\" or \"relp\"";
-        const SILENT: &str = "transport = \"tls\" or \"tcp\"";
+        const SILENT: &str = "transport = \"tls\", \"tcp\" or \"local\"";
+        const LOCAL: &str = "transport = \"local\"";
         const FILE: &str = "transport = \"file\"";
         const PEER: &str = "syslog over the network";
         const SYSLOG: &str = "syslog messages (with transport = \"file\": format = \"rfc5424\")";
@@ -115,7 +124,7 @@ impl Written {
             Transport::Peer { secured, answers } => (true, secured, answers),
             _ => (false, false, false),
         };
-        let file = transport == Transport::File;
+        let (file, local) = (transport == Transport::File, transport == Transport::Local);
         let splunk = transport == Transport::Splunk;
         let http = splunk || transport == Transport::Http;
         let https = http
@@ -125,7 +134,7 @@ impl Written {
                 .is_some_and(|url| url.starts_with("https:"));
         let secured = named || https;
         let pinned = self.server_fingerprint.is_some();
-        let syslog = peer || (file && self.format.as_deref() == Some("rfc5424"));
+        let syslog = peer || local || (file && self.format.as_deref() == Some("rfc5424"));
         let client = self.client_certificate_file.is_some() || self.client_key_file.is_some();
         let fields = [
             (self.host.is_some(), peer, "host", PEER),
@@ -137,10 +146,11 @@ impl Written {
             (self.window.is_some(), answers, "window", ANSWERS),
             (
                 self.rewind_bytes.is_some(),
-                peer && !answers,
+                local || peer && !answers,
                 "rewind_bytes",
                 SILENT,
             ),
+            (self.socket.is_some(), local, "socket", LOCAL),
             (self.directory.is_some(), file, "directory", FILE),
             (self.file_bytes.is_some(), file, "file_bytes", FILE),
             (self.url.is_some(), http, "url", HTTP),
@@ -169,7 +179,7 @@ impl Written {
     fn form(&self, transport: Transport) -> Result<Form, DestinationError> {
         let name = || self.name.clone();
         let file = transport == Transport::File;
-        let peer = matches!(transport, Transport::Peer { .. });
+        let peer = matches!(transport, Transport::Peer { .. } | Transport::Local);
         let (format, syslog) = match self.format.as_deref() {
             None | Some("json") => (Format::Json, peer),
             Some("ocsf") => (Format::Ocsf, peer),
