@@ -693,7 +693,7 @@ pub enum ReportLanguage {
 
 #[derive(Subcommand)]
 pub enum Export {
-    /// How far each receiver is, as the running server knows it
+    /// How far each receiver is, as the running server knows it, or else by the cursors
     Status,
     /// Send one entry to a receiver, and say what came back
     ///

@@ -104,11 +104,47 @@ pub struct Status {
 }
 
 impl Status {
+    /// Nothing was done yet from here on.
+    fn at(destination: Name, position: u64) -> Status {
+        Status {
+            destination,
+            connected: false,
+            position,
+            confirmed: position,
+            lag_entries: 0,
+            lag_since: None,
+            sent: 0,
+            resent: 0,
+            connections: 0,
+            last_error: None,
+        }
+    }
+
+    /// Held against the log.
+    fn behind(mut self, reader: &Reader) -> Status {
+        self.lag_entries = reader.size().saturating_sub(self.position);
+        if self.lag_entries > 0 {
+            self.lag_since = reader.entry(self.position).ok().map(|e| e.at());
+        }
+        self
+    }
+
     /// How long the oldest entry that is not handed over has been waiting.
     pub fn lag_seconds(&self, now: Timestamp) -> u64 {
         let since = self.lag_since.unwrap_or(now);
         u64::try_from((now.micros() - since.micros()) / 1_000_000).unwrap_or_default()
     }
+}
+
+/// How a destination stands that nobody follows, by its cursor.
+pub fn at_rest(
+    destination: &Destination,
+    reader: &Reader,
+    data_dir: &Path,
+) -> Result<Status, CursorError> {
+    let name = destination.name().clone();
+    let position = cursor::position(data_dir, &name)?;
+    Ok(Status::at(name, position).behind(reader))
 }
 
 /// Records what a destination could not be given as it is. Called before that is sent.
@@ -160,18 +196,7 @@ impl Forwarder {
         }
         let shared = Arc::new(Shared {
             stop: Arc::default(),
-            status: Mutex::new(Status {
-                destination: name.clone(),
-                connected: false,
-                position: start.position,
-                confirmed: start.position,
-                lag_entries: 0,
-                lag_since: None,
-                sent: 0,
-                resent: 0,
-                connections: 0,
-                last_error: None,
-            }),
+            status: Mutex::new(Status::at(name.clone(), start.position)),
         });
         let worker = Worker {
             route: destination.route(data_dir),
@@ -200,12 +225,7 @@ impl Forwarder {
     }
 
     pub fn status(&self) -> Status {
-        let mut status = self.shared.status().clone();
-        status.lag_entries = self.reader.size().saturating_sub(status.position);
-        if status.lag_entries > 0 {
-            status.lag_since = self.reader.entry(status.position).ok().map(|e| e.at());
-        }
-        status
+        self.shared.status().clone().behind(&self.reader)
     }
 
     /// Stops after what is being written; waits for the cursor to be durable.

@@ -7,6 +7,7 @@ use crate::outcome::{Done, Failure, Outcome, say};
 use anyhow::Context;
 use exporters::check::{self, Chain, Place, Report, Trust, Vouched};
 use exporters::forward::{self, ReplayError};
+use ledger::clock::{Clock, SystemClock};
 use ledger::{Layout, Reader};
 use std::fs::File;
 use std::io::BufReader;
@@ -21,19 +22,16 @@ pub fn run(cli: &Cli, args: &Export) -> Done {
 }
 
 fn status(cli: &Cli) -> Done {
-    let address =
-        std::fs::read_to_string(door::address_file(&Layout::new(&cli.data))).map_err(|error| {
-            let error = anyhow::Error::new(error).context("no server runs on this ledger");
-            Failure::new(
-                error,
-                "entries are forwarded while `daicho serve` runs; start it",
-            )
-        })?;
-    let client = reqwest::blocking::Client::builder().no_proxy().build()?;
-    let answer = client.get(format!("http://{address}/api/v1/export")).send();
-    let rows: Vec<serde_json::Value> = answer
-        .and_then(|a| a.json())
-        .with_context(|| format!("the server at {address} does not answer"))?;
+    let rows = match told(&Layout::new(&cli.data))? {
+        Some(rows) => rows,
+        None => {
+            let rows = at_rest(cli)?;
+            eprintln!(
+                "note: no server runs, so nothing is forwarded: this is how far the cursors are"
+            );
+            rows
+        }
+    };
     if rows.is_empty() && !cli.json {
         say!("no receiver is configured; add an [[export]] table to daicho.toml");
     }
@@ -66,6 +64,37 @@ fn status(cli: &Cli) -> Done {
         }
     }
     Ok(Outcome::Well)
+}
+
+/// What the server says of its receivers; `None` where none runs.
+fn told(layout: &Layout) -> Result<Option<Vec<serde_json::Value>>, Failure> {
+    let Ok(address) = std::fs::read_to_string(door::address_file(layout)) else {
+        return Ok(None);
+    };
+    let client = reqwest::blocking::Client::builder().no_proxy().build()?;
+    let answer = client.get(format!("http://{address}/api/v1/export")).send();
+    match answer.and_then(|answer| answer.json()) {
+        // A server that was killed leaves its address behind.
+        Err(error) if error.is_connect() => Ok(None),
+        answer => Ok(Some(answer.with_context(|| {
+            format!("the server at {address} does not answer")
+        })?)),
+    }
+}
+
+/// The same rows as a server's, by the cursors.
+fn at_rest(cli: &Cli) -> Result<Vec<serde_json::Value>, Failure> {
+    let config = Config::load(&Layout::new(&cli.data))?;
+    let reader = Reader::open(&cli.data).map_err(open_failed)?;
+    let now = SystemClock.now();
+    let row = |destination| {
+        let status = forward::at_rest(destination, &reader, &cli.data)
+            .map_err(|error| Failure::new(error, "start `daicho serve`, which says more"))?;
+        let mut row = serde_json::to_value(&status)?;
+        row["lag_seconds"] = status.lag_seconds(now).into();
+        Ok(row)
+    };
+    config.export.iter().map(row).collect()
 }
 
 fn replay(cli: &Cli, name: &str, from: u64, to: u64) -> Done {

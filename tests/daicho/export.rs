@@ -113,9 +113,16 @@ fn what_a_receiver_stored_is_judged_by_its_own_bytes() {
         assert!(told.contains(word), "{told}");
     }
     assert_eq!(server.stop(), 0);
-    ledger
-        .run(&["export", "status"])
-        .refused(&["no server runs"]);
+    // At rest the cursors say the same.
+    let resting = ledger.run(&["--json", "export", "status"]);
+    assert!(resting.err.contains("no server runs"), "{resting:?}");
+    for row in resting.lines() {
+        assert_eq!(row["confirmed"], row["position"], "{row}");
+        assert_eq!(
+            (&row["connected"], &row["lag_entries"]),
+            (&false.into(), &0.into())
+        );
+    }
 
     let vkey = ledger.run(&["key", "show"]).ok();
     let vkey = vkey

@@ -77,7 +77,7 @@ impl Cursor {
         form: Hash,
         now: Instant,
     ) -> Result<Cursor, CursorError> {
-        let path = data_dir.join("export").join(format!("{name}.cursor"));
+        let path = path_of(data_dir, name);
         let lock = lock(&path)?;
         let state = match fs::read(&path) {
             Ok(bytes) => resumed(&path, &bytes, chain, form)?,
@@ -151,20 +151,34 @@ impl Cursor {
 
 /// The epoch under which messages of this form are sent, without taking the cursor.
 pub(super) fn epoch_under(data_dir: &Path, name: &Name, form: Hash) -> Result<u64, CursorError> {
-    let path = data_dir.join("export").join(format!("{name}.cursor"));
+    Ok(seen(data_dir, name)?.map_or(1, |state| {
+        let next = u64::from(state.form != form);
+        state.epoch.saturating_add(next)
+    }))
+}
+
+/// How far the cursor is on disk, without taking it.
+pub(super) fn position(data_dir: &Path, name: &Name) -> Result<u64, CursorError> {
+    Ok(seen(data_dir, name)?.map_or(0, |state| state.position))
+}
+
+fn seen(data_dir: &Path, name: &Name) -> Result<Option<State>, CursorError> {
+    let path = path_of(data_dir, name);
     match fs::read(&path) {
         Ok(bytes) => {
-            let state: State =
-                serde_json::from_slice(&bytes).map_err(|e| CursorError::Malformed {
-                    path,
-                    reason: e.to_string(),
-                })?;
-            let next = u64::from(state.form != form);
-            Ok(state.epoch.saturating_add(next))
+            let state = serde_json::from_slice(&bytes).map_err(|e| CursorError::Malformed {
+                path,
+                reason: e.to_string(),
+            })?;
+            Ok(Some(state))
         }
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(1),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(CursorError::File { path, source }),
     }
+}
+
+fn path_of(data_dir: &Path, name: &Name) -> PathBuf {
+    data_dir.join("export").join(format!("{name}.cursor"))
 }
 
 /// Two senders at one cursor would each move it past what the other has not sent.
