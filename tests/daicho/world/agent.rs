@@ -1,6 +1,7 @@
 use super::{Ledger, Server, daicho, walk};
 use serde_json::{Value, json};
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
 /// A ledger that is served, and an agent of it: `dev`, with its token.
 pub struct World {
@@ -86,8 +87,16 @@ impl World {
     /// No file of the ledger holds this text as it is.
     #[track_caller]
     pub fn nowhere(&self, text: &str) {
-        for path in walk(&self.ledger.dir) {
-            let bytes = std::fs::read(&path).unwrap();
+        let read = |path: PathBuf| Ok((std::fs::read(&path)?, path));
+        // A server may put a new file in the place of an old one meanwhile: then look again.
+        let files = loop {
+            let files: io::Result<Vec<_>> = walk(&self.ledger.dir).into_iter().map(read).collect();
+            match files {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                files => break files.unwrap(),
+            }
+        };
+        for (bytes, path) in files {
             let kept = String::from_utf8_lossy(&bytes);
             assert!(!kept.contains(text), "{}", path.display());
         }

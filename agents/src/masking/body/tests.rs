@@ -5,6 +5,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use std::time::{Duration, Instant};
 
 mod fields;
 mod media;
@@ -286,20 +287,26 @@ proptest! {
     }
 }
 
-/// No input costs more than linear time: four times the text may take ten times as long on a
-/// busy machine, and would take sixteen times as long if a rule were quadratic.
+/// Four times as much may take ten times as long on a busy machine, and would take sixteen times
+/// as long if a rule were quadratic. A busy machine is slow for a while, a quadratic rule always.
+fn is_linear(what: &str, once: impl Fn() -> Duration, four: impl Fn() -> Duration) {
+    let best = |time: &dyn Fn() -> Duration| (0..3).map(|_| time()).min().unwrap_or_default();
+    let look = |_| {
+        let (once, four) = (best(&once), best(&four));
+        let allowed = once * 10 + Duration::from_millis(50);
+        (four < allowed).then_some(()).ok_or((once, four))
+    };
+    let slow: Vec<_> = (0..4).map(look).map_while(Result::err).collect();
+    assert!(slow.len() < 4, "{what:?}: {slow:?}");
+}
+
 #[test]
 fn four_times_the_text_takes_no_more_than_linear_time() {
     let masker = masker();
-    let best = |text: &str| {
-        (0..3)
-            .map(|_| {
-                let begin = std::time::Instant::now();
-                let _ = masker.text(text);
-                begin.elapsed()
-            })
-            .min()
-            .unwrap_or_default()
+    let time = |text: &str| {
+        let begin = Instant::now();
+        let _ = masker.text(text);
+        begin.elapsed()
     };
     for unit in [
         "a",
@@ -336,15 +343,7 @@ fn four_times_the_text_takes_no_more_than_linear_time() {
             unit.repeat(30_000 / unit.len()),
             unit.repeat(120_000 / unit.len()),
         );
-        let sound = || {
-            let (once, four) = (best(&short), best(&long));
-            let allowed = once * 10 + std::time::Duration::from_millis(50);
-            (four < allowed).then_some(()).ok_or((once, four))
-        };
-        // A busy machine is slow for a while, a quadratic rule always.
-        let looks = (0..4).map(|_| sound());
-        let slow: Vec<_> = looks.map_while(Result::err).collect();
-        assert!(slow.len() < 4, "{unit:?}: {slow:?}");
+        is_linear(unit, || time(&short), || time(&long));
     }
 }
 
@@ -354,7 +353,7 @@ fn a_body_four_times_as_long_takes_no_more_than_linear_time() {
     let time = |count: usize| {
         let messages: Vec<Value> = (0..count).map(message).collect();
         let body = serde_json::to_vec(&json!({"model": "m", "messages": messages})).expect("JSON");
-        let begin = std::time::Instant::now();
+        let begin = Instant::now();
         // A masker of its own: nothing is remembered.
         let masked = masker().body(&Capture::new(body), Dialect::Anthropic);
         let masks = masked.expect("a body").masks;
@@ -371,10 +370,7 @@ fn a_body_four_times_as_long_takes_no_more_than_linear_time() {
         );
         begin.elapsed()
     };
-    let best = |count| (0..3).map(|_| time(count)).min().unwrap_or_default();
-    let (once, four) = (best(400), best(1600));
-    let allowed = once * 10 + std::time::Duration::from_millis(50);
-    assert!(four < allowed, "{once:?}, then {four:?}");
+    is_linear("a body", || time(400), || time(1600));
 }
 
 /// Everything that a caller sees of a body.
