@@ -231,6 +231,16 @@ pub(super) async fn read_bytes(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Zeroizing<Vec<u8>>, Fault> {
+    read_within(headers, body, BODY_PATIENCE, BODY_DEADLINE).await
+}
+
+/// `patience` is for each piece, `all` for all of them.
+async fn read_within(
+    headers: &HeaderMap,
+    body: Body,
+    patience: Duration,
+    all: Duration,
+) -> Result<Zeroizing<Vec<u8>>, Fault> {
     let length = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|l| l.to_str().ok()?.parse().ok());
@@ -240,9 +250,9 @@ pub(super) async fn read_bytes(
     ));
     let mut seen = 0_usize;
     let mut stream = body.into_data_stream();
-    let deadline = Instant::now() + BODY_DEADLINE;
+    let deadline = Instant::now() + all;
     loop {
-        let until = deadline.min(Instant::now() + BODY_PATIENCE);
+        let until = deadline.min(Instant::now() + patience);
         match tokio::time::timeout_at(until, stream.next()).await {
             Err(_) => return Err(Fault::body_stalled()),
             Ok(Some(Err(_))) => return Err(Fault::body_broke()),

@@ -62,6 +62,27 @@ async fn a_body_over_the_limit_is_refused_and_one_at_the_limit_is_not() {
     assert_eq!(world.message(at_limit).await.status(), 200);
 }
 
+/// One byte, and again after a while, for ever.
+fn dripping(every: Duration) -> Body {
+    let drops = futures_util::stream::repeat(()).then(move |()| async move {
+        tokio::time::sleep(every).await;
+        Ok::<_, std::convert::Infallible>("x")
+    });
+    Body::from_stream(drops)
+}
+
+#[tokio::test]
+async fn a_body_that_drips_or_stalls_is_not_waited_for() {
+    let (brief, long) = (Duration::from_millis(50), Duration::from_secs(600));
+    for (every, patience, all) in [(brief / 10, long, brief), (long, brief, long)] {
+        let read = read_within(&HeaderMap::new(), dripping(every), patience, all).await;
+        let (status, message) = read.err().unwrap().told();
+        assert_eq!(status, StatusCode::REQUEST_TIMEOUT, "{message}");
+    }
+    let whole = read_within(&HeaderMap::new(), Body::from("xy"), brief, brief).await;
+    assert_eq!(whole.ok().unwrap().as_slice(), b"xy");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn other_paths_and_methods_are_refused() {
     let world = world().await;

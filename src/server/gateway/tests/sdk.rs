@@ -32,6 +32,48 @@ fn run(world: &World, base: &str, mut client: Command, installed: bool) -> Optio
     Some(serde_json::from_slice(&output.stdout).unwrap())
 }
 
+/// A provider that halts after each event, for longer than the gateway waits before it shows a sign
+/// of life: they are in every stream that a client reads here.
+async fn halting() -> World {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Arc::new(OffClock(AtomicI64::new(0)));
+    let upstream = Arc::new(Scripted::default());
+    let routes = crate::demo::upstream::routes(Arc::clone(&upstream));
+    let routes = routes.layer(axum::middleware::map_response(halts));
+    let base = format!("http://{}", serve(routes).await);
+    let patience = (Duration::from_millis(1), RULES_PATIENCE);
+    let rest = (base, LimitPolicy::default(), patience);
+    let world = world_with(dir, clock, upstream, rest).await;
+    let asked = ask("plain", true);
+    let seen = world.message(asked).await.text().await.unwrap();
+    assert!(seen.matches("{\"type\": \"ping\"}").count() > 5, "{seen}");
+    world
+}
+
+async fn halts(response: Response) -> Response {
+    let (head, body) = response.into_parts();
+    let pieces = body.into_data_stream().flat_map(|chunk| {
+        let pieces: Vec<_> = match chunk {
+            Ok(chunk) => {
+                let mut pieces = Vec::new();
+                let mut rest = chunk;
+                while let Some(end) = rest.windows(2).position(|ends| ends == b"\n\n") {
+                    pieces.push(Ok(rest.split_to(end + 2)));
+                }
+                pieces.push(Ok(rest));
+                pieces
+            }
+            Err(error) => vec![Err(error)],
+        };
+        futures_util::stream::iter(pieces)
+    });
+    let pieces = pieces.then(|piece| async {
+        tokio::time::sleep(Duration::from_millis(4)).await;
+        piece
+    });
+    Response::from_parts(head, Body::from_stream(pieces))
+}
+
 fn has(python: &Path, package: &str) -> bool {
     let import = format!("import {package}");
     let found = Command::new(python).args(["-c", &import]).output();
@@ -57,8 +99,9 @@ async fn python(venv: &str) {
     let python = tests().join(".tools").join(venv).join("bin/python");
     let mut client = Command::new(&python);
     client.arg(tests().join("sdk/anthropic_client.py"));
-    let world = world().await;
+    let world = halting().await;
     if let Some(results) = run(&world, &world.base, client, has(&python, "anthropic")) {
+        world.gateway.idle().await; // who left early has left a call to be ended
         check(&world, &results);
         let raised = |scenario: &str| results[scenario]["raised"].as_str().unwrap().to_owned();
         assert_eq!(raised("blocked"), "PermissionDeniedError");
@@ -71,7 +114,7 @@ async fn python(venv: &str) {
 async fn the_node_client_works() {
     let mut client = Command::new("node");
     client.arg(tests().join("sdk/anthropic-client.mjs"));
-    let world = world().await;
+    let world = halting().await;
     if let Some(results) = run(
         &world,
         &world.base,
@@ -80,6 +123,7 @@ async fn the_node_client_works() {
             .join(".tools/node_modules/@anthropic-ai/sdk")
             .exists(),
     ) {
+        world.gateway.idle().await; // who left early has left a call to be ended
         check(&world, &results);
         assert_eq!(results["blocked"]["raised"], "PermissionDeniedError");
         assert_eq!(results["wrong_token"]["raised"], "AuthenticationError");
@@ -102,11 +146,12 @@ async fn openais_node_client_works() {
 }
 
 async fn openai(client: Command, installed: bool) {
-    let world = world().await;
+    let world = halting().await;
     let base = format!("{}/v1", world.openai);
     let Some(results) = run(&world, &base, client, installed) else {
         return;
     };
+    world.gateway.idle().await;
     let ok = |scenario: &str| match &results[scenario]["ok"] {
         Value::Null => panic!("{scenario}: {}", results[scenario]),
         found => found.clone(),
