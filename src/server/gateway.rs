@@ -69,13 +69,6 @@ const BODY_PATIENCE: Duration = Duration::from_secs(60);
 /// From its first piece to its last: whoever drips a body holds a place among the calls.
 const BODY_DEADLINE: Duration = Duration::from_secs(600);
 
-/// A stream that says nothing for so long gets a ping of ours: proxies give up after a minute,
-/// Claude Code after three.
-const PING_AFTER: Duration = Duration::from_secs(15);
-
-/// For the rules to look at one body: the largest takes them some seconds.
-const RULES_PATIENCE: Duration = Duration::from_secs(60);
-
 /// Calls in flight. Each can hold a body, its masked copy and an answer in memory.
 const MOST_CALLS: u32 = 256;
 
@@ -87,9 +80,28 @@ pub struct Gateway {
     coming: Arc<Coming>,
     failures: Mutex<Failures>,
     calls: Arc<Semaphore>,
-    ping_after: Duration,
-    rules_patience: Duration,
+    patience: Patience,
     places: Places,
+}
+
+/// How long a call waits for whom.
+#[derive(Clone, Copy)]
+struct Patience {
+    /// A stream that says nothing for so long gets a ping of ours: proxies give up after a minute,
+    /// Claude Code after three.
+    ping: Duration,
+    /// For the rules to look at one body: the largest takes them some seconds.
+    rules: Duration,
+    /// A client that has taken nothing for so long is no reader any more.
+    reader: Duration,
+}
+
+impl Patience {
+    const USUAL: Patience = Patience {
+        ping: Duration::from_secs(15),
+        rules: Duration::from_secs(60),
+        reader: Duration::from_secs(600),
+    };
 }
 
 /// The gateway as one provider: where its calls go, and in which shape it speaks.
@@ -113,8 +125,7 @@ impl Gateway {
             coming: Arc::default(),
             failures: Mutex::default(),
             calls: Arc::new(Semaphore::new(MOST_CALLS as usize)),
-            ping_after: PING_AFTER,
-            rules_patience: RULES_PATIENCE,
+            patience: Patience::USUAL,
             places: Places::default(),
         }
     }

@@ -21,7 +21,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::timeout;
 
@@ -43,9 +43,6 @@ pub(super) struct Exchange {
 
 /// Chunks on their way to a client that reads slower than the provider writes.
 const CHUNKS: usize = 16;
-
-/// A client that has taken nothing for so long is no reader any more.
-const READER_PATIENCE: Duration = Duration::from_secs(600);
 
 /// Names the call in every answer that is passed on.
 const CALL: HeaderName = HeaderName::from_static("daicho-call");
@@ -225,7 +222,7 @@ impl Exchange {
                 biased;
                 () = sender.closed() => break End::ClientGone,
                 chunk = answer.chunk() => chunk,
-                () = tokio::time::sleep(gateway.ping_after) => {
+                () = tokio::time::sleep(gateway.patience.ping) => {
                     if let Some(ping) = recorder.ping() {
                         // Who does not read does not wait for anything either.
                         let _ = sender.try_send(Ok(Bytes::from_static(ping)));
@@ -236,7 +233,7 @@ impl Exchange {
             end = match chunk {
                 Ok(Some(chunk)) if recorder.push(&chunk, micros(left)).is_err() => Some(End::Broke),
                 Ok(Some(chunk)) => {
-                    let sent = timeout(READER_PATIENCE, sender.send(Ok(chunk))).await;
+                    let sent = timeout(gateway.patience.reader, sender.send(Ok(chunk))).await;
                     (!matches!(sent, Ok(Ok(())))).then_some(End::ClientGone)
                 }
                 Ok(None) => Some(End::Whole),
@@ -305,7 +302,7 @@ impl Gateway {
                 }),
             }
         });
-        let worked = match timeout(self.rules_patience, &mut work).await {
+        let worked = match timeout(self.patience.rules, &mut work).await {
             Ok(worked) => worked,
             Err(_) if turn.take() => return Err(NotAdmitted::TooSlow),
             Err(_) => work.await,

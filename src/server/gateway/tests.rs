@@ -110,7 +110,7 @@ async fn world_of(
     upstream_base: String,
     limits: LimitPolicy,
 ) -> World {
-    let patience = (PING_AFTER, RULES_PATIENCE);
+    let patience = Patience::USUAL;
     world_with(dir, clock, upstream, (upstream_base, limits, patience)).await
 }
 
@@ -118,7 +118,7 @@ async fn world_with(
     dir: tempfile::TempDir,
     clock: Arc<OffClock>,
     upstream: Arc<Scripted>,
-    (upstream_base, limits, patience): (String, LimitPolicy, (Duration, Duration)),
+    (upstream_base, limits, patience): (String, LimitPolicy, Patience),
 ) -> World {
     ledger::create(dir.path(), "example.com/daicho", &*clock).unwrap();
     let options = Options {
@@ -138,8 +138,7 @@ async fn world_with(
     );
     let gateway = Gateway::new(appender.clone(), rules, Arc::clone(&views));
     let gateway = Arc::new(Gateway {
-        ping_after: patience.0,
-        rules_patience: patience.1,
+        patience,
         ..gateway
     });
     let side = |provider, header| {

@@ -32,7 +32,11 @@ async fn rules_that_do_not_end_in_time_let_nothing_leave() {
     let upstream = Arc::new(Scripted::default());
     let routes = crate::demo::upstream::routes(Arc::clone(&upstream));
     let base = format!("http://{}", serve(routes).await);
-    let rest = (base, LimitPolicy::default(), (PING_AFTER, Duration::ZERO));
+    let patience = Patience {
+        rules: Duration::ZERO,
+        ..Patience::USUAL
+    };
+    let rest = (base, LimitPolicy::default(), patience);
     let world = world_with(dir, clock, upstream, rest).await;
     let long = "明日の会議の案内を送ってください。".repeat(20_000);
     for streaming in [false, true] {
@@ -46,6 +50,48 @@ async fn rules_that_do_not_end_in_time_let_nothing_leave() {
         tokio::task::yield_now().await;
     }
     assert_eq!((world.hits(), world.kinds().len()), (0, 0));
+    world.check();
+}
+
+/// A provider that never stops.
+async fn endless() -> String {
+    let answer = || async {
+        let event = format!("data: {}\n\n", "x".repeat(60_000));
+        let events = futures_util::stream::repeat(event);
+        let body = Body::from_stream(events.map(Ok::<_, std::convert::Infallible>));
+        ([("content-type", "text/event-stream")], body)
+    };
+    format!("http://{}", serve(Router::new().fallback(answer)).await)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_takes_nothing_is_given_up_and_never_sees_a_clean_end() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Arc::new(OffClock(AtomicI64::new(0)));
+    let patience = Patience {
+        reader: Duration::from_millis(200),
+        ..Patience::USUAL
+    };
+    let rest = (endless().await, LimitPolicy::default(), patience);
+    let world = world_with(dir, clock, Arc::default(), rest).await;
+    let address = world.base.trim_start_matches("http://");
+    let address = address.trim_end_matches("/anthropic");
+    let mut client = tokio::net::TcpStream::connect(address).await.unwrap();
+    let (asked, token) = (ask("plain", true), world.token.reveal());
+    let request = format!(
+        "POST /anthropic/v1/messages HTTP/1.1\r\nhost: localhost\r\nx-api-key: {token}\r\n\
+         content-length: {}\r\n\r\n{asked}",
+        asked.len()
+    );
+    client.write_all(request.as_bytes()).await.unwrap();
+    let ended = world.wait_for("model.failed", 1);
+    assert_eq!(outcome(&ended), FailedOutcome::ClientGone);
+    world.gateway.idle().await;
+    // It reads at last, what had been on its way.
+    let mut seen = Vec::new();
+    let _ = client.read_to_end(&mut seen).await;
+    assert!(seen.starts_with(b"HTTP/1.1 200") && !seen.ends_with(b"\r\n0\r\n\r\n"));
     world.check();
 }
 

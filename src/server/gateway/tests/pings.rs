@@ -22,11 +22,11 @@ async fn fed() -> (World, mpsc::Sender<&'static str>) {
     let base = serve(Router::new().fallback(post(answer))).await;
     let dir = tempfile::tempdir().unwrap();
     let clock = Arc::new(OffClock(AtomicI64::new(0)));
-    let rest = (
-        format!("http://{base}"),
-        LimitPolicy::default(),
-        (AFTER, RULES_PATIENCE),
-    );
+    let patience = Patience {
+        ping: AFTER,
+        ..Patience::USUAL
+    };
+    let rest = (format!("http://{base}"), LimitPolicy::default(), patience);
     (world_with(dir, clock, Arc::default(), rest).await, feed)
 }
 

@@ -41,7 +41,10 @@ async fn halting() -> World {
     let routes = crate::demo::upstream::routes(Arc::clone(&upstream));
     let routes = routes.layer(axum::middleware::map_response(halts));
     let base = format!("http://{}", serve(routes).await);
-    let patience = (Duration::from_millis(1), RULES_PATIENCE);
+    let patience = Patience {
+        ping: Duration::from_millis(1),
+        ..Patience::USUAL
+    };
     let rest = (base, LimitPolicy::default(), patience);
     let world = world_with(dir, clock, upstream, rest).await;
     let asked = ask("plain", true);
