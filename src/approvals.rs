@@ -11,8 +11,9 @@ use agents::retention::matter::end_id;
 use agents::scanner::patch::diff::visible;
 use ledger::{AppendError, ContentError, ReadError, Reader, Submission};
 use schemas::kinds::acting::{Subject, SubjectKind};
-use schemas::{Actor, EventId, Label, Name, Timestamp};
+use schemas::{Actor, EventId, Hash, Label, Name, Timestamp};
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
 /// A row with what an approver wants to know at once.
 #[derive(Serialize)]
@@ -177,6 +178,16 @@ pub fn whole(
     door.record_reveals(shown, "approval")?;
     let content = at.and_then(|at| content(reader, at, name.as_str()).transpose());
     let content = content.transpose()?;
+    // Whoever decides signs the digest: other bytes beside it would be a trap.
+    let asked = line.row.arguments_sha256;
+    if patch.is_none()
+        && draft.is_none()
+        && content
+            .as_ref()
+            .is_some_and(|bytes| Hash(Sha256::digest(bytes).into()) != asked)
+    {
+        return Err(WholeError::NotWhatIsAsked);
+    }
     // The last one's content may have ended since.
     let last = last.and_then(|at| sealed(reader, at));
     let both = content.as_deref().and_then(Reading::of).zip(last);
@@ -195,6 +206,8 @@ pub enum WholeError {
     Read(#[from] ReadError),
     #[error(transparent)]
     Content(#[from] ContentError),
+    #[error("what lies beside this request is not what would be signed: do not approve it")]
+    NotWhatIsAsked,
 }
 
 /// Where a draft's arguments lie, and those of the last one of the same agent and tool.

@@ -4,12 +4,14 @@
 use crate::config;
 use crate::outcome::Failure;
 use crate::policies;
+use crate::roster;
 use crate::views::Views;
 use agents::approvals::draft::CONTENT;
 use agents::approvals::view::{Approval, State};
 use agents::retention::RetentionPolicy;
 use agents::retention::matter::{Decided, HoldAct, HoldTerms, Matter, approvers};
 use agents::retention::plan::{Facts, Row, Stamped, Step, Trusted};
+use agents::retention::seen::SeenTime;
 use anyhow::Context;
 use ledger::timestamp::{Authority, Token, pairs};
 use ledger::{
@@ -21,6 +23,7 @@ use schemas::kinds::records::HoldReleased;
 use schemas::{Actor, BucketId, Data, EventId, Hash, Label, Period, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 
 /// A request to end a bucket is over so long after its cooling time: it is asked anew then.
 const AFTER_COOLING: Period = Period::Days(30);
@@ -120,7 +123,11 @@ impl Records<'_> {
     /// The newest time stamp that holds: it is on this log, and the authority's own.
     fn trusted(&self) -> Result<Trusted, Failure> {
         let Some(authority) = self.authority else {
-            return Ok(Trusted::Log);
+            // To take the authority out of daicho.toml is not to need one any more.
+            return Ok(match self.views.seen.read(SeenTime::was_stamped) {
+                true => Trusted::Authority(None),
+                false => Trusted::Log,
+            });
         };
         let layout = self.reader.layout();
         let pairs = pairs(layout).context("tokens/ cannot be read")?;
@@ -141,38 +148,61 @@ impl Records<'_> {
     }
 
     /// The terms of a request about a hold, from its own content.
-    fn terms(&self, asked: &Approval) -> Option<HoldTerms> {
-        let entry = self.reader.entry(*asked.positions.first()?).ok()?;
-        let reference = entry
-            .content()
-            .iter()
-            .find(|c| c.name.as_str() == CONTENT)?;
-        serde_json::from_slice(&self.reader.content(reference).ok()?).ok()
+    fn terms(&self, asked: &Approval) -> Result<HoldTerms, Failure> {
+        let read = || {
+            let position = asked.positions.first().context("it has no position")?;
+            let entry = self.reader.entry(*position)?;
+            let mut contents = entry.content().iter();
+            let reference = contents.find(|c| c.name.as_str() == CONTENT);
+            let reference = reference.context("it has no content")?;
+            let terms = serde_json::from_slice(&self.reader.content(reference)?);
+            // The parser's message may quote the text.
+            terms.ok().context("its content is not that of a hold")
+        };
+        read().map_err(|error: anyhow::Error| {
+            let approval = asked.approval;
+            let fault = error.context(format!(
+                "what approval {approval} says of a hold cannot be read, and nothing ends until it can"
+            ));
+            Failure::new(fault, "see `daicho verify`; then run this again")
+        })
     }
 
-    /// A request to place a hold that nobody has decided on yet: nothing ends meanwhile.
-    pub fn hold_asked_for(&self) -> Option<EventId> {
-        let mut open = self.hold_requests().into_iter();
-        let placing = open.find(|(_, terms)| terms.act == HoldAct::Place);
-        placing.map(|(asked, _)| asked.approval)
+    /// A request to place a hold on which nothing was done yet: nothing ends meanwhile.
+    pub fn hold_asked_for(&self) -> Result<Option<EventId>, Failure> {
+        for asked in self.hold_requests() {
+            if self.terms(&asked)?.act == HoldAct::Place {
+                return Ok(Some(asked.approval));
+            }
+        }
+        Ok(None)
     }
 
-    /// Requests about holds on which nothing was done yet.
-    fn hold_requests(&self) -> Vec<(Approval, HoldTerms)> {
-        let asked: Vec<Approval> = self.views.approvals.read(|approvals| {
+    /// Requests about holds that wait for a decision, or were granted and not done.
+    fn hold_requests(&self) -> Vec<Approval> {
+        self.views.approvals.read(|approvals| {
             let open = approvals.all().filter(|asked| {
+                let state = asked.state(self.now);
                 asked.subject.kind == SubjectKind::Hold
                     && asked.used.is_none()
-                    && self.now <= asked.deadline
-                    && matches!(asked.state(self.now), State::Requested | State::Granted)
+                    && matches!(state, State::Requested | State::Granted)
             });
             open.cloned().collect()
+        })
+    }
+
+    /// Buckets with the text of what is in force: without it nobody could go on.
+    fn in_use(&self) -> Result<BTreeSet<BucketId>, Failure> {
+        let adopted: Vec<_> = self.views.policies.read(|policies| {
+            let all = policies::POLICIES.into_iter().chain([roster::POLICY]);
+            all.filter_map(|policy| policies.in_force(policy)).collect()
         });
-        let with_terms = asked.into_iter().filter_map(|asked| {
-            let terms = self.terms(&asked)?;
-            Some((asked, terms))
-        });
-        with_terms.collect()
+        let mut buckets = BTreeSet::new();
+        for adoption in adopted {
+            let entry = self.reader.entry(adoption.position)?;
+            buckets.extend(entry.content().iter().map(|c| c.bucket.clone()));
+        }
+        Ok(buckets)
     }
 }
 
@@ -188,7 +218,7 @@ impl Keeper<'_> {
     pub fn run(&self) -> Result<Vec<Deed>, Failure> {
         let mut deeds = self.settle_holds()?;
         let records = &self.records;
-        if let Some(approval) = records.hold_asked_for() {
+        if let Some(approval) = records.hold_asked_for()? {
             let fault = format!(
                 "a hold waits for a decision (approval {approval}), and nothing ends until there is one"
             );
@@ -197,11 +227,13 @@ impl Keeper<'_> {
                 "see `daicho approvals show`; then run this again",
             ));
         }
+        let in_use = records.in_use()?;
         let due = records.facts(|facts| {
             let mut due = Vec::new();
             for (id, _) in facts.buckets.all() {
                 if let Ok(rule) = facts.buckets.may_end(id, facts.now)
                     && id.month < facts.now.month()
+                    && !in_use.contains(id)
                 {
                     due.push((id.clone(), rule));
                 }
@@ -235,6 +267,16 @@ impl Keeper<'_> {
                     time,
                     token,
                 } => {
+                    // To read a month takes its time: what was asked and decided meanwhile counts.
+                    records.views.catch_up()?;
+                    deeds.extend(self.settle_holds()?);
+                    if records.hold_asked_for()?.is_some() {
+                        return Ok(deeds);
+                    }
+                    let step = records.facts(|facts| facts.step(&bucket, rule, &tally))?;
+                    if !matches!(step, Step::End { approval: still, .. } if still == approval) {
+                        continue;
+                    }
                     let disposal = Disposal {
                         bucket: bucket.clone(),
                         actor: service(),
@@ -245,8 +287,12 @@ impl Keeper<'_> {
                     };
                     let receipt = match self.appender.expire(disposal) {
                         Ok(receipt) => receipt,
-                        // A hold came first, or somebody else has ended it.
-                        Err(ExpireError::Kept(_) | ExpireError::Open { .. }) => continue,
+                        // A hold, a longer rule or somebody else came first: the next run sees it.
+                        Err(
+                            ExpireError::Kept(_)
+                            | ExpireError::Open { .. }
+                            | ExpireError::Append(AppendError::Refused { .. }),
+                        ) => continue,
                         Err(error) => return Err(end_failed(error)),
                     };
                     deeds.push(Deed {
@@ -289,64 +335,80 @@ impl Keeper<'_> {
 
     /// Places and releases the holds that two people have agreed to.
     pub fn settle_holds(&self) -> Result<Vec<Deed>, Failure> {
-        let mut deeds = Vec::new();
-        for (asked, terms) in self.records.hold_requests() {
-            let views = self.records.views;
-            let granted = views.approvals.read(|approvals| {
-                match Matter::hold(&terms).decided(approvals, self.records.now) {
-                    Decided::Granted(granted) if granted.approval == asked.approval => {
-                        Some(approvers(granted))
-                    }
-                    _ => None,
-                }
-            });
-            let Some(approvers) = granted else { continue };
-            let reason = Content {
-                name: "reason".parse()?,
-                media: Label::lossy("text/plain"),
-                bytes: terms.reason.clone().into_bytes(),
-            };
-            let approvals = vec![asked.approval];
-            let (act, receipt) = match terms.act {
-                HoldAct::Place => {
-                    let placement = Placement {
-                        actor: service(),
-                        hold: terms.hold,
-                        case: terms.case.clone(),
-                        scope: terms.scope.clone(),
-                        approvals,
-                        approvers,
-                        content: vec![reason],
-                    };
-                    (Act::Placed, self.appender.hold(&placement))
-                }
-                HoldAct::Release => {
-                    let released = HoldReleased {
-                        hold: terms.hold,
-                        case: terms.case.clone(),
-                        approvals,
-                        approvers,
-                    };
-                    let receipt = self.appender.release(service(), released, vec![reason]);
-                    (Act::Released, receipt)
-                }
-            };
-            let receipt = match receipt {
-                Ok(receipt) => receipt,
-                // Somebody was first.
-                Err(HoldError::Placed { .. } | HoldError::NotInForce { .. }) => continue,
-                Err(error) => return Err(hold_failed(error)),
-            };
-            views.catch_up()?;
-            deeds.push(Deed {
-                act,
-                bucket: None,
-                hold: Some(terms.hold),
-                approval: asked.approval,
-                seq: receipt.seq,
-            });
+        let (mut deeds, mut failed) = (Vec::new(), None);
+        for asked in self.records.hold_requests() {
+            match self.settle_hold(&asked) {
+                Ok(deed) => deeds.extend(deed),
+                // One that fails keeps no other from being placed.
+                Err(failure) => failed = failed.or(Some(failure)),
+            }
         }
-        Ok(deeds)
+        failed.map_or(Ok(deeds), Err)
+    }
+
+    fn settle_hold(&self, asked: &Approval) -> Result<Option<Deed>, Failure> {
+        let terms = self.records.terms(asked)?;
+        let (views, now, matter) = (self.records.views, self.records.now, Matter::hold(&terms));
+        let granted = match terms.act {
+            HoldAct::Place => matter.is_granted_by(asked, now).then(|| approvers(asked)),
+            HoldAct::Release => {
+                views
+                    .approvals
+                    .read(|approvals| match matter.decided(approvals, now) {
+                        Decided::Granted(granted) if granted.approval == asked.approval => {
+                            Some(approvers(granted))
+                        }
+                        _ => None,
+                    })
+            }
+        };
+        let Some(approvers) = granted else {
+            return Ok(None);
+        };
+        let reason = Content {
+            name: "reason".parse()?,
+            media: Label::lossy("text/plain"),
+            bytes: terms.reason.clone().into_bytes(),
+        };
+        let approvals = vec![asked.approval];
+        let (act, receipt) = match terms.act {
+            HoldAct::Place => {
+                let placement = Placement {
+                    actor: service(),
+                    hold: terms.hold,
+                    case: terms.case.clone(),
+                    scope: terms.scope.clone(),
+                    approvals,
+                    approvers,
+                    content: vec![reason],
+                };
+                (Act::Placed, self.appender.hold(&placement))
+            }
+            HoldAct::Release => {
+                let released = HoldReleased {
+                    hold: terms.hold,
+                    case: terms.case.clone(),
+                    approvals,
+                    approvers,
+                };
+                let receipt = self.appender.release(service(), released, vec![reason]);
+                (Act::Released, receipt)
+            }
+        };
+        let receipt = match receipt {
+            Ok(receipt) => receipt,
+            // Somebody was first.
+            Err(HoldError::Placed { .. } | HoldError::NotInForce { .. }) => return Ok(None),
+            Err(error) => return Err(hold_failed(error)),
+        };
+        views.catch_up()?;
+        Ok(Some(Deed {
+            act,
+            bucket: None,
+            hold: Some(terms.hold),
+            approval: asked.approval,
+            seq: receipt.seq,
+        }))
     }
 }
 

@@ -147,7 +147,10 @@ impl Appender {
             let help = "see `daicho retention plan`";
             let refused = |fault: &str| AppendError::refused(fault, help);
             let may_end = buckets.may_end(&asked, now);
-            may_end.map_err(|kept| refused(&kept.to_string()))?;
+            let rule = may_end.map_err(|kept| refused(&kept.to_string()))?;
+            if rule != (period, due) {
+                return Err(refused("the bucket has another rule meanwhile"));
+            }
             // Only a commit from the turn of the month could still be on its way.
             let entries = buckets.get(&asked).map(|bucket| bucket.entries);
             if entries != Some(tally.entries) {

@@ -94,6 +94,9 @@ fn show(cli: &Cli, approval: &str) -> Done {
     let opened = whole(line, (&desk.views, &desk.reader), &desk.door);
     let opened = opened.map_err(|error| match error {
         WholeError::Append(error) => append_failed(error),
+        other @ WholeError::NotWhatIsAsked => {
+            Failure::new(other, "deny it, and find out who made it")
+        }
         other => Failure::new(other, "run `daicho verify`"),
     })?;
     if cli.json {

@@ -47,7 +47,7 @@ fn plan(cli: &Cli) -> Done {
     if rows.is_empty() {
         eprintln!("note: this log has no sealed content yet");
     }
-    if let Some(approval) = records.hold_asked_for() {
+    if let Some(approval) = records.hold_asked_for()? {
         eprintln!(
             "note: a hold waits for a decision (approval {approval}): nothing ends meanwhile"
         );

@@ -8,6 +8,7 @@ use crate::desk::Desk;
 use crate::masking::tag_key;
 use crate::outcome::{Done, Failure, Outcome, say};
 use crate::policies::CONTENT;
+use crate::retention::Records;
 use crate::roster::{self, NONE, POLICY};
 use crate::views::Views;
 use agents::masking::Roster;
@@ -117,6 +118,8 @@ fn adopt(cli: &Cli, desk: &mut Desk, layout: &Layout, text: &str, destroys: bool
     }
     let receipts = desk.append(vec![submission])?;
     if destroys {
+        // What was placed or asked for meanwhile: the key stays, and a later run takes it.
+        not_held(desk)?;
         roster::destroy_old_key(layout)?;
     }
     let seq = receipts[0].seq;
@@ -135,6 +138,20 @@ fn adopt(cli: &Cli, desk: &mut Desk, layout: &Layout, text: &str, destroys: bool
 
 /// The end of a roster's key ends content before its bucket's time: not under a hold.
 fn not_held(desk: &Desk) -> Result<(), Failure> {
+    let records = Records {
+        reader: &desk.reader,
+        views: &desk.views,
+        authority: None,
+        now: desk.now(),
+    };
+    if let Some(approval) = records.hold_asked_for()? {
+        return Err(Failure::msg(
+            format!(
+                "a hold waits for a decision (approval {approval}), and no list ends until there is one"
+            ),
+            "see `daicho approvals show`; then run this again",
+        ));
+    }
     let adopted = desk.views.policies.read(|p| p.all(POLICY).to_vec());
     for adoption in adopted {
         for content in desk.reader.entry(adoption.position)?.content() {

@@ -88,6 +88,22 @@ fn requested(number: u8, policy: &str, deadline: &str) -> Value {
 }
 
 #[test]
+fn other_bytes_than_would_be_signed_are_not_shown() {
+    let ledger = crate::world::Ledger::new();
+    let mut asked = requested(1, &"00".repeat(32), FAR);
+    asked["content"] = json!([{ "name": "arguments", "media": "application/json", "text": "{\"harmless\":true}" }]);
+    ledger.append(&[asked.clone()]);
+    let show = || {
+        ledger.run(&[
+            "approvals",
+            "show",
+            asked["data"]["approval"].as_str().unwrap(),
+        ])
+    };
+    show().refused(&["not what would be signed", "deny it"]);
+}
+
+#[test]
 fn a_deadline_that_passes_is_recorded_also_one_that_passed_while_nobody_served() {
     if !has("ssh-keygen", "-?") {
         return cannot_run("approvals", "ssh-keygen is not there");

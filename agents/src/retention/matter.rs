@@ -151,20 +151,27 @@ impl Matter {
         Ok(submission)
     }
 
+    /// Whether a request is about exactly this, and nothing was done on it yet.
+    fn is_asked_by(&self, asked: &Approval) -> bool {
+        asked.subject.id == self.subject.id
+            && asked.arguments_sha256 == self.sha256()
+            && asked.base_sha256 == self.base_sha256
+            && asked.approvers_needed >= APPROVERS
+            && asked.requested >= self.not_before
+            && asked.used.is_none()
+    }
+
+    /// Whether two people have agreed to exactly this, however long ago: what keeps content is not
+    /// late.
+    pub fn is_granted_by(&self, asked: &Approval, now: Timestamp) -> bool {
+        self.is_asked_by(asked) && asked.state(now) == State::Granted
+    }
+
     /// What people have decided on exactly this, by the newest request for it.
     pub fn decided<'a>(&self, approvals: &'a Approvals, now: Timestamp) -> Decided<'a> {
-        let arguments = self.sha256();
-        let of_this = |asked: &&Approval| {
-            asked.subject.id == self.subject.id
-                && asked.arguments_sha256 == arguments
-                && asked.base_sha256 == self.base_sha256
-                && asked.approvers_needed >= APPROVERS
-                && asked.requested >= self.not_before
-                && asked.used.is_none()
-        };
         let newest = approvals
             .all()
-            .filter(of_this)
+            .filter(|asked| self.is_asked_by(asked))
             .max_by_key(|asked| asked.requested);
         let Some(asked) = newest.filter(|asked| now <= asked.deadline) else {
             return Decided::NotAsked;

@@ -19,11 +19,13 @@ pub struct SeenTime {
     newest: Option<Timestamp>,
     /// How much had passed when the end of a bucket was asked for.
     asked: BTreeMap<EventId, i64>,
+    /// An authority has stamped a checkpoint of this log.
+    stamped: bool,
 }
 
 impl Projection for SeenTime {
     const NAME: &'static str = "seen-time";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
 
     fn fold(&mut self, entry: &Entry) {
         self.take(entry.at(), entry.event());
@@ -43,6 +45,12 @@ impl SeenTime {
         {
             self.asked.entry(asked.approval).or_insert(self.micros);
         }
+        self.stamped |= matches!(event.data, Data::CheckpointTimestamped(_));
+    }
+
+    /// Whether an authority ever gave this log its time.
+    pub fn was_stamped(&self) -> bool {
+        self.stamped
     }
 
     /// Microseconds that were seen to pass since this approval was asked for.

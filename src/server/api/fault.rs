@@ -124,6 +124,10 @@ impl From<WholeError> for Fault {
                 let help = "its retention may have ended; run `daicho verify`";
                 Fault::new(status, anyhow::Error::new(error), help)
             }
+            WholeError::NotWhatIsAsked => {
+                let help = "deny it, and find out who made it";
+                Fault::new(StatusCode::CONFLICT, anyhow::Error::new(error), help)
+            }
         }
     }
 }
