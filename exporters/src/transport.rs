@@ -43,8 +43,8 @@ pub enum Route {
 /// The syslog of this host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Local {
-    /// Its socket, where that is none of those known.
-    pub socket: Option<PathBuf>,
+    /// Whose it is, somebody has to say: what lies at /dev/log may drop what is over its rate.
+    pub socket: PathBuf,
 }
 
 /// Where a receiver is and how it is spoken to.
@@ -242,7 +242,7 @@ pub enum TransportError {
     },
     #[error("{to}: no answer of such an endpoint ({reason}); check url and transport")]
     NotHttp { to: String, reason: String },
-    #[error("{to}: no syslog socket ({reason}); check that a syslog service runs, or set socket")]
+    #[error("{to}: no syslog socket ({reason}); check that a syslog service runs there")]
     NoSyslog { to: String, reason: String },
     /// The forwarder is being stopped; no fault.
     #[error("stopped")]
@@ -312,7 +312,7 @@ impl Route {
                 }
             }
             Route::Files(files) => files.directory = dir.join(&files.directory),
-            Route::Local(local) => local.socket = local.socket.as_ref().map(|file| dir.join(file)),
+            Route::Local(local) => local.socket = dir.join(&local.socket),
             Route::Endpoint(endpoint) => {
                 endpoint.tls.place_under(dir);
                 endpoint.token = endpoint.token.as_ref().map(|file| dir.join(file));

@@ -27,7 +27,7 @@ fn status(cli: &Cli) -> Done {
         None => {
             let rows = at_rest(cli)?;
             eprintln!(
-                "note: no server runs, so nothing is forwarded: this is how far the cursors are"
+                "note: no server runs, so nothing is forwarded: from where `confirmed` says it would go on"
             );
             rows
         }
@@ -90,9 +90,19 @@ fn at_rest(cli: &Cli) -> Result<Vec<serde_json::Value>, Failure> {
     let row = |destination| {
         let status = forward::at_rest(destination, &reader, &cli.data)
             .map_err(|error| Failure::new(error, "start `daicho serve`, which says more"))?;
-        let mut row = serde_json::to_value(&status)?;
-        row["lag_seconds"] = status.lag_seconds(now).into();
-        Ok(row)
+        // How much of its window a receiver without answers has, only a server that sends knows.
+        Ok(match destination.is_answered() {
+            true => {
+                let mut row = serde_json::to_value(&status)?;
+                row["lag_seconds"] = status.lag_seconds(now).into();
+                row
+            }
+            false => serde_json::json!({
+                "destination": status.destination,
+                "connected": false,
+                "confirmed": status.confirmed,
+            }),
+        })
     };
     config.export.iter().map(row).collect()
 }

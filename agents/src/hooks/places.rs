@@ -23,6 +23,9 @@ struct Place {
 /// A prompt follows its hook within a moment.
 const MOST: usize = 1_024;
 
+/// Longer than any id or path that a client has: what is longer is not remembered.
+const LONGEST_BYTES: usize = 4_096;
+
 impl Places {
     /// Remembers what a hook says of a use.
     pub fn note(&self, call: &HookCall) {
@@ -30,6 +33,18 @@ impl Places {
             return;
         };
         if call.client != Client::ClaudeCode || call.event != HookEvent::PreToolUse {
+            return;
+        }
+        let said = [
+            Some(tool_use),
+            call.session.as_ref(),
+            call.directory.as_ref(),
+        ];
+        if said
+            .into_iter()
+            .flatten()
+            .any(|text| text.len() > LONGEST_BYTES)
+        {
             return;
         }
         let mut places = self.places();

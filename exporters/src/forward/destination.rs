@@ -4,7 +4,7 @@ mod written;
 
 use crate::format::rfc5424::DOCUMENTATION_ENTERPRISE_NUMBER;
 use crate::format::{Form, FormError, WithholdError};
-use crate::transport::Route;
+use crate::transport::{Protocol, Route};
 use schemas::Name;
 use serde::Deserialize;
 use std::path::Path;
@@ -52,7 +52,7 @@ pub const MIN_FILE_BYTES: u64 = 1 << 20;
 ///
 /// name = "host"
 /// transport = "local"                  # the syslog of this host; not on Windows
-/// socket = "/dev/log"                  # absent: where it is on this system
+/// socket = "/run/rsyslog/daicho"       # one that drops nothing over a rate, as journald's does
 ///
 /// name = "shipper"
 /// transport = "file"
@@ -138,6 +138,15 @@ impl Destination {
 
     pub fn rewind_bytes(&self) -> u64 {
         self.rewind_bytes
+    }
+
+    /// Whether a receiver answers for what it has.
+    pub fn is_answered(&self) -> bool {
+        match &self.route {
+            Route::Peer(peer) => peer.protocol != Protocol::Framed,
+            Route::Files(_) | Route::Endpoint(_) => true,
+            Route::Local(_) => false,
+        }
     }
 
     /// Whether the messages carry the number that no one owns. Fit for a trial only.

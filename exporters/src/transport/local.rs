@@ -19,10 +19,8 @@ pub(super) struct Socket {
 
 impl Socket {
     pub fn open(local: &Local, stop: &Arc<AtomicBool>) -> Result<Socket, TransportError> {
-        let (to, opened) = match &local.socket {
-            Some(path) => (path.display().to_string(), syslog::unix_custom((), path)),
-            None => ("this host's syslog".to_owned(), syslog::unix(())),
-        };
+        let to = local.socket.display().to_string();
+        let opened = syslog::unix_custom((), &local.socket);
         let Logger { backend, .. } = opened.map_err(|error| TransportError::NoSyslog {
             to: to.clone(),
             reason: error.to_string(),

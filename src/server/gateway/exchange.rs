@@ -38,7 +38,7 @@ pub(super) struct Exchange {
     outbound: Option<Outbound>,
     /// Closed when the client has gone before it saw a head.
     reply: oneshot::Sender<Response>,
-    _permit: OwnedSemaphorePermit,
+    permit: Arc<OwnedSemaphorePermit>,
 }
 
 /// Chunks on their way to a client that reads slower than the provider writes.
@@ -60,15 +60,18 @@ impl Exchange {
             id,
             outbound: Some(outbound),
             reply,
-            _permit: permit,
+            permit: Arc::new(permit),
         }
     }
 
     /// `place` is kept until the log knows of the call.
     pub async fn run(self, call: Call, body: Capture, place: Option<Place>) {
         let agent = call.agent.clone();
-        let admitted = self.side.gateway.admit(call, body).await;
-        drop(place);
+        // Work that nobody waits for any more is work all the same, until it ends.
+        let held = Arc::new((Arc::clone(&self.permit), place));
+        let gateway = &self.side.gateway;
+        let admitted = gateway.admit(call, body, Arc::clone(&held)).await;
+        drop(held);
         match admitted {
             Ok(Recorded::Cleared(cleared)) => self.send(*cleared).await,
             Ok(Recorded::Refused(refusal)) => self.fail(Fault::refused(&refusal)),
@@ -196,7 +199,7 @@ impl Exchange {
     ) {
         let (sender, mut receiver) = mpsc::channel::<io::Result<Bytes>>(CHUNKS);
         // Whether the stream is not to look whole at its end.
-        let cut = Arc::new(AtomicBool::new(false));
+        let cut = Arc::new(AtomicBool::new(true));
         let is_cut = Arc::clone(&cut);
         let chunks = futures_util::stream::poll_fn(move |context| {
             let next = std::task::ready!(receiver.poll_recv(context));
@@ -283,18 +286,34 @@ impl Turn {
     fn take(&self) -> bool {
         !self.0.swap(true, Ordering::SeqCst)
     }
+
+    fn is_taken(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
 }
 
 impl Gateway {
     /// Masks, seals and records off the runtime's own threads: a body may be 32 MB.
-    async fn admit(&self, call: Call, body: Capture) -> Result<Recorded, NotAdmitted> {
+    /// What is `held` is kept as long as that lasts.
+    async fn admit(
+        &self,
+        call: Call,
+        body: Capture,
+        held: impl Send + 'static,
+    ) -> Result<Recorded, NotAdmitted> {
         let (appender, rules) = (self.appender.clone(), Arc::clone(&self.rules));
         let (sender, receiver) = oneshot::channel();
         let turn = Arc::new(Turn::default());
         let own_turn = Arc::clone(&turn);
         let mut work = tokio::task::spawn_blocking(move || {
+            if own_turn.is_taken() {
+                return;
+            }
             let Under { masker, call } = rules.under(call, appender.now());
-            match call.admit_to(&body, &masker, &appender) {
+            let admitted = call.admit_to(&body, &masker, &appender);
+            // From here on it is held by who waits, until the log knows of the call.
+            drop(held);
+            match admitted {
                 Err(error) => drop(sender.send(Err(NotAdmitted::Unsound(error)))),
                 Ok(_) if !own_turn.take() => {}
                 Ok(admission) => admission.record(&appender, move |result| {

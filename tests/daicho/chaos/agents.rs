@@ -147,7 +147,7 @@ fn begin(server: &Server, token: &str, path: &str, part: &[u8], told: Told, leng
 pub fn without_pings(bytes: &[u8]) -> Vec<u8> {
     let text = String::from_utf8(bytes.to_vec()).unwrap();
     let text = text.replace("event: ping\ndata: {\"type\": \"ping\"}\n\n", "");
-    text.replace(": ping\n\n", "").into_bytes()
+    text.replace(": ping\n", "").into_bytes()
 }
 
 /// What an answer of daicho's own says went wrong.

@@ -100,8 +100,13 @@ fn hear(stream: &mut TcpStream, came: &mut Vec<u8>, shelf: &Shelf) -> Option<Hea
         let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
         digits.parse().ok()
     };
-    heard.number = after("?n=").expect("every request has its number");
-    let length = after("content-length: ").expect("every body has a length") as usize;
+    // One that is not as the agents send them is nobody's, and the account says so.
+    let (Some(number), Some(length)) = (after("?n="), after("content-length: ")) else {
+        heard.body = came.split_off(head);
+        return Some(heard);
+    };
+    heard.number = number;
+    let length = length as usize;
     let wanted = match Act::of(shelf.seed, heard.number) {
         Act::LeaveAtOnce => 0,
         Act::LeaveInTheBody => length / 2,

@@ -71,9 +71,10 @@ impl TryFrom<Written> for Destination {
             Transport::Peer { secured, answers } => written.peer(secured, answers)?,
             // Elsewhere there is none, and a receiver that can never be reached is no setting.
             Transport::Local if cfg!(not(unix)) => return Err(DestinationError::Local(name)),
-            Transport::Local => Route::Local(Local {
-                socket: written.socket,
-            }),
+            Transport::Local => match written.socket {
+                Some(socket) => Route::Local(Local { socket }),
+                None => return Err(DestinationError::Missing(name, "socket")),
+            },
             Transport::File => written.files()?,
             Transport::Http => written.endpoint(None)?,
             Transport::Splunk => {

@@ -72,8 +72,8 @@ async fn a_silent_stream_shows_signs_of_life_between_two_events_and_none_is_reco
     let ping = "event: ping\ndata: {\"type\": \"ping\"}\n\n";
     for (side, path, ping, [first, half, rest, last]) in [
         ("anthropic", "/v1/messages", ping, anthropic),
-        ("openai", "/v1/chat/completions", ": ping\n\n", chat),
-        ("openai", "/v1/responses", ": ping\n\n", responses),
+        ("openai", "/v1/chat/completions", ": ping\n", chat),
+        ("openai", "/v1/responses", ": ping\n", responses),
     ] {
         let (world, feed) = fed().await;
         let base = if side == "openai" {
