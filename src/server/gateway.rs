@@ -234,8 +234,11 @@ fn ended() -> AppendError {
 
 /// Reads a body whole, as far as it is allowed to go.
 async fn read_body(headers: &HeaderMap, body: Body) -> Result<Capture, Fault> {
-    let mut bytes = read_bytes(headers, body).await?;
-    Ok(Capture::new(std::mem::take(&mut *bytes)))
+    Ok(captured(read_bytes(headers, body).await?))
+}
+
+fn captured(mut bytes: Zeroizing<Vec<u8>>) -> Capture {
+    Capture::new(std::mem::take(&mut *bytes))
 }
 
 pub(super) async fn read_bytes(

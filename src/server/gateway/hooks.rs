@@ -9,7 +9,7 @@
 //! `daicho hook install` stop at both.
 
 use super::fault::Fault;
-use super::{BODY_LIMIT, Gateway, read_body};
+use super::{BODY_LIMIT, Gateway, captured, read_within};
 use crate::commands::period_from;
 use crate::outcome::Failure;
 use crate::server::Node;
@@ -25,6 +25,7 @@ use axum::{Json, Router};
 use ledger::AppendError;
 use schemas::{Actor, EventId, Name};
 use serde_json::{Value, json};
+use std::time::Duration;
 use tokio::sync::Semaphore;
 
 pub fn routes() -> Router<Node> {
@@ -42,6 +43,10 @@ const SHAPE: Provider = Provider::Anthropic;
 /// Hooks at work. Each holds a body and what is made of it; the next ones wait, and no stream of
 /// the gateway keeps them waiting.
 static TURNS: Semaphore = Semaphore::const_new(64);
+
+/// A hook is small and comes at once. One that drips may not keep a turn for as long as a prompt
+/// may take to arrive.
+const BODY_TIME: Duration = Duration::from_secs(30);
 
 async fn claude_code(extract::State(node): extract::State<Node>, request: Request) -> Response {
     told(node, Client::ClaudeCode, request).await
@@ -124,7 +129,7 @@ async fn answered(
     let (parts, body) = request.into_parts();
     let agent = node.gateway.caller(&parts).await?;
     let _turn = TURNS.acquire().await.map_err(|_| Fault::internal())?;
-    let body = read_body(&parts.headers, body).await?;
+    let body = captured(read_within(&parts.headers, body, BODY_TIME, BODY_TIME).await?);
     decided(node, id, agent, client, body).await
 }
 
