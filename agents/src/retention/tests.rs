@@ -7,7 +7,7 @@ use crate::approvals::statement::Verdict;
 use crate::approvals::view::Approvals;
 use crate::approvals::{decide, statement};
 use ledger::{Buckets, Submission, Tally};
-use schemas::kinds::ledger::LedgerCreated;
+use schemas::kinds::ledger::{CheckpointTimestamped, LedgerCreated};
 use schemas::kinds::people::{DeactivationReason, UserActivated, UserDeactivated};
 use schemas::kinds::records::{
     HoldPlaced, HoldReleased, HoldScope, RetentionExpired, RetentionExtended, TimeSource,
@@ -375,6 +375,19 @@ fn whoever_agreed_before_a_hold_is_asked_again_after_it() {
 }
 
 #[test]
+fn a_log_that_was_once_stamped_says_so() {
+    let mut world = World::new();
+    assert!(!world.seen.was_stamped());
+    world.fact(CheckpointTimestamped {
+        size: 1,
+        token: Hash([9; 32]),
+        time: world.now,
+    });
+    world.pass(1);
+    assert!(world.seen.was_stamped());
+}
+
+#[test]
 fn two_people_are_asked_whatever_the_request_says() {
     let mut world = World::new();
     let matter = world.matter();
@@ -425,6 +438,17 @@ fn a_hold_is_placed_on_two_signatures_for_its_terms_once() {
     assert_eq!(decided(&world, &matter), "waiting");
     world.decide(approval, "s003", 3, Verdict::Approve);
     assert_eq!(decided(&world, &matter), "granted");
+    // Nobody came to do it before the deadline: what keeps content is not late.
+    let granted = |world: &World| {
+        let asked = world.approvals.find(approval).unwrap();
+        matter.is_granted_by(asked, world.now)
+    };
+    assert!(granted(&world));
+    let today = world.now;
+    world.turn_to("2026-09-01T00:00:00.000000Z");
+    assert_eq!(decided(&world, &matter), "not asked");
+    assert!(granted(&world));
+    world.now = today;
     // Signed for a placement, it releases nothing.
     let release = HoldTerms {
         act: HoldAct::Release,
@@ -433,6 +457,7 @@ fn a_hold_is_placed_on_two_signatures_for_its_terms_once() {
     assert_eq!(decided(&world, &Matter::hold(&release)), "not asked");
     world.place(900, vec![approval]);
     assert_eq!(decided(&world, &matter), "not asked", "it was used");
+    assert!(!granted(&world));
 }
 
 #[test]
