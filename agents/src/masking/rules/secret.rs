@@ -148,8 +148,9 @@ pub(super) fn find(view: &View, _: &Asked, out: &mut Vec<Find>) {
             &view.text[hit.get(0).map_or(0, |m| m.start())..value.start()],
         ) {
             let range = value.start()..value.start() + text.len();
+            // Where it is cut off, the next label may stand: password=…"password=….
+            at = range.end;
             add(range, "mixed characters after a label");
-            at = value.end();
         } else {
             at = value.start();
         }
@@ -303,7 +304,7 @@ fn is_example(value: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::masking::tests::{blocks, passes};
+    use crate::masking::tests::{blocks, masker, passes};
 
     #[test]
     fn issued_forms_block() {
@@ -342,6 +343,13 @@ mod tests {
         ] {
             blocks(text, SpanKind::Secret);
         }
+    }
+
+    #[test]
+    fn each_of_two_labelled_values_is_cut() {
+        let (cut, rules) = masker().cut("password=hunter2!\"password=hunter3!x");
+        assert!(!cut.contains("hunter"), "{cut}");
+        assert_eq!(rules[0].count, 2);
     }
 
     #[test]
