@@ -13,7 +13,7 @@ use common::{Ledger, destination_named, wait_at_most};
 use schemas::kinds::scanner::{Coverage, FileCovered};
 use schemas::{Event, EventId, Hash, Label};
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -32,14 +32,14 @@ fn main() {
             let Some(ours) = drained(&ledger, &name, "relp", &more, all) else {
                 return;
             };
-            let peer = forwarded(&ours.stored, ours.lines, &omrelp(window), RELP).unwrap();
+            let peer = forwarded(&ours.stored, ours.lines, &omrelp(window), "imrelp").unwrap();
             report(&format!("{size}, relp, window {window}"), &ours, peer);
         }
         let ours = drained(&ledger, "tcp", "tcp", "", all).unwrap();
-        let peer = forwarded(&ours.stored, ours.lines, OMFWD, TCP).unwrap();
+        let peer = forwarded(&ours.stored, ours.lines, OMFWD, "imtcp").unwrap();
         report(&format!("{size}, tcp"), &ours, peer);
         let quiet = appends(&ledger, Duration::from_secs(4));
-        let rsyslog = Rsyslog::configured(RELP).unwrap();
+        let rsyslog = Rsyslog::configured(&receiver("imrelp")).unwrap();
         let forwarder = ledger.follow(to(&rsyslog, "again", "relp", ""));
         let busy = appends(&ledger, Duration::from_secs(4));
         let still = forwarder.status().lag_entries > 0;
@@ -112,7 +112,7 @@ fn drained(
     more: &str,
     entries: u64,
 ) -> Option<Drained> {
-    let rsyslog = Rsyslog::configured(if transport == "relp" { RELP } else { TCP })?;
+    let rsyslog = Rsyslog::configured(&receiver(&format!("im{transport}")))?;
     let stored = rsyslog.file("stored");
     // Linux: sets the peak back to what is held now (proc_pid_clear_refs(5)).
     let _ = std::fs::write("/proc/self/clear_refs", "5");
@@ -135,8 +135,8 @@ fn drained(
 }
 
 /// The same messages from a file by rsyslog's own sender to a receiver of its own.
-fn forwarded(messages: &Path, lines: u64, action: &str, receiver: &str) -> Option<Duration> {
-    let rsyslog = Rsyslog::configured(receiver)?;
+fn forwarded(messages: &Path, lines: u64, action: &str, input: &str) -> Option<Duration> {
+    let rsyslog = Rsyslog::configured(&receiver(input))?;
     let mut stored = Lines::of(&rsyslog.file("stored"));
     let sender = SENDER
         .replace("{messages}", &messages.display().to_string())
@@ -201,7 +201,6 @@ impl Lines {
                 self.count += memchr::memchr_iter(b'\n', &buffer[..read]).count() as u64;
             }
         }
-        let _ = std::io::stdout().flush();
         self.count
     }
 }
@@ -222,18 +221,16 @@ fn omrelp(window: usize) -> String {
 
 const OMFWD: &str = r#"action(type="omfwd" target="127.0.0.1" port="{to}" protocol="tcp" TCP_Framing="octet-counted" template="line")"#;
 
-const RELP: &str = r#"
-global(workDirectory="{dir}" maxMessageSize="128k" net.enableDNS="off")
-module(load="imrelp")
-ruleset(name="in") { action(type="omfile" file="{dir}/stored" template="RSYSLOG_SyslogProtocol23Format") }
-input(type="imrelp" address="127.0.0.1" port="{port}" ruleset="in")
-"#;
+/// rsyslog listening by this module, and writing a file.
+fn receiver(input: &str) -> String {
+    RECEIVER.replace("{input}", input)
+}
 
-const TCP: &str = r#"
+const RECEIVER: &str = r#"
 global(workDirectory="{dir}" maxMessageSize="128k" net.enableDNS="off")
-module(load="imtcp")
+module(load="{input}")
 ruleset(name="in") { action(type="omfile" file="{dir}/stored" template="RSYSLOG_SyslogProtocol23Format") }
-input(type="imtcp" address="127.0.0.1" port="{port}" ruleset="in")
+input(type="{input}" address="127.0.0.1" port="{port}" ruleset="in")
 "#;
 
 /// It listens too, as a receiver in these tests is known to be up by that.
