@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! c2sp.org/tlog-proof@v1
+//! extra <base64>           optional: what the application says beside it
 //! index <n>
 //! <base64 hash>            leaf's sibling first, child of the root last
 //!
@@ -22,6 +23,8 @@ const MAX_PATH: usize = 63;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proof {
     pub seq: u64,
+    /// Opaque to the proof; daicho puts the entry's own body there where a file is signed by it.
+    pub extra: Option<Vec<u8>>,
     pub path: Vec<Hash>,
     /// The signed note, verbatim.
     pub checkpoint: String,
@@ -39,7 +42,11 @@ pub enum ProofError {
 
 impl Proof {
     pub fn to_text(&self) -> String {
-        let mut text = format!("{HEADER}\nindex {}\n", self.seq);
+        let mut text = format!("{HEADER}\n");
+        if let Some(extra) = &self.extra {
+            text.push_str(&format!("extra {}\n", STANDARD.encode(extra)));
+        }
+        text.push_str(&format!("index {}\n", self.seq));
         for hash in &self.path {
             text.push_str(&STANDARD.encode(hash.0));
             text.push('\n');
@@ -56,7 +63,10 @@ impl Proof {
         if lines.next() != Some(HEADER) {
             return Err(malformed("the first line is not c2sp.org/tlog-proof@v1"));
         }
-        lines.next_if(|line| line.starts_with("extra "));
+        let extra = lines.next_if(|line| line.starts_with("extra "));
+        let extra = extra.and_then(|line| line.strip_prefix("extra "));
+        let extra = extra.map(|text| STANDARD.decode(text)).transpose();
+        let extra = extra.map_err(|_| malformed("its extra data are no canonical base64"))?;
         let digits = lines
             .next()
             .and_then(|l| l.strip_prefix("index "))
@@ -79,6 +89,7 @@ impl Proof {
         }
         Ok(Proof {
             seq,
+            extra,
             path,
             checkpoint: checkpoint.to_owned(),
         })
@@ -131,6 +142,7 @@ mod tests {
                 let path = whole.inclusion_proof(seq, size).expect("within");
                 let proof = Proof {
                     seq,
+                    extra: (size > 2).then(|| seq.to_be_bytes().to_vec()),
                     path,
                     checkpoint: checkpoint.sign(&key),
                 };

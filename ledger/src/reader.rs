@@ -200,6 +200,7 @@ impl Reader {
         let path = state.tree.inclusion_proof(seq, size)?;
         Ok(Proof {
             seq,
+            extra: None,
             path,
             checkpoint: state.note.to_string(),
         })
