@@ -1,5 +1,7 @@
 //! The command line as it is typed.
 
+pub mod report;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -93,9 +95,9 @@ pub enum Command {
     /// Lists of people that are masked wherever they stand
     #[command(subcommand)]
     Roster(Roster),
-    /// Write a report from the log, and record that it was issued
+    /// Write a report from the log, record that it was issued, and check such a file again
     #[command(subcommand)]
-    Report(Report),
+    Report(report::Report),
     /// The receivers of the log
     #[command(subcommand)]
     Export(Export),
@@ -626,69 +628,6 @@ pub struct ConsentOf {
     /// internal, mail, ec, personal, generated
     #[arg(long, default_value = "mail")]
     pub class: String,
-}
-
-#[derive(Subcommand)]
-pub enum Report {
-    /// What is kept, how long, and until when
-    Retention(RetentionReport),
-    /// What left in a month, to whom, on which terms, by class of data
-    Transfers(TransferReport),
-}
-
-#[derive(Args)]
-pub struct TransferReport {
-    /// The calendar month in UTC, as 2026-11
-    #[arg(long)]
-    pub month: String,
-    /// json has every position behind each figure (--json means json)
-    #[arg(long, value_enum, default_value_t = TransferFormat::Md)]
-    pub format: TransferFormat,
-    #[command(flatten)]
-    pub common: ReportCommon,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum TransferFormat {
-    Md,
-    Csv,
-    Json,
-}
-
-#[derive(Args)]
-pub struct RetentionReport {
-    /// html, or json with the positions behind each figure (--json means json)
-    #[arg(long, value_enum, default_value_t = ReportFormat::Html)]
-    pub format: ReportFormat,
-    #[command(flatten)]
-    pub common: ReportCommon,
-}
-
-#[derive(Args)]
-pub struct ReportCommon {
-    #[arg(long, value_enum, default_value_t = ReportLanguage::Ja)]
-    pub language: ReportLanguage,
-    /// File to write, instead of standard output
-    #[arg(long, short, value_name = "FILE")]
-    pub output: Option<PathBuf>,
-    /// A checkpoint kept elsewhere, to verify against (repeatable)
-    #[arg(long, value_name = "FILE")]
-    pub checkpoint: Vec<PathBuf>,
-    /// The log's key as it was published elsewhere
-    #[arg(long)]
-    pub vkey: Option<String>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ReportFormat {
-    Html,
-    Json,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ReportLanguage {
-    Ja,
-    En,
 }
 
 #[derive(Subcommand)]

@@ -17,6 +17,7 @@ use anyhow::Context;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use exporters::forward::Destination;
 use exporters::report::transfers::Vendors;
+use exporters::report::window::{Hours, Offset};
 use ledger::Layout;
 use ledger::buckets::default_periods;
 use schemas::{Hash, Period};
@@ -129,12 +130,18 @@ impl Default for NotifyConfig {
 pub struct Report {
     /// The company whose reports these are.
     pub organisation: String,
+    /// The company's clock: whose months a report's are.
+    pub utc_offset: Offset,
+    /// When people work: what is outside is told.
+    pub hours: Option<Hours>,
 }
 
 impl Default for Report {
     fn default() -> Report {
         Report {
             organisation: "-".to_owned(),
+            utc_offset: Offset::default(),
+            hours: None,
         }
     }
 }

@@ -18,6 +18,7 @@ mod openssh;
 mod outcome;
 mod pkcs11;
 mod policies;
+mod reports;
 mod retention;
 mod roster;
 mod server;

@@ -218,7 +218,8 @@ impl LimitPolicy {
         })
     }
 
-    fn price(&self, model: &str) -> Option<&Price> {
+    /// What a model costs; the first price that fits.
+    pub fn price(&self, model: &str) -> Option<&Price> {
         self.price
             .iter()
             .find(|price| fits(price.model.as_str(), model))

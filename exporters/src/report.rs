@@ -1,22 +1,48 @@
-//! Reports: figures from the log, each with the positions behind it.
+//! Reports: figures from the log, each with the query that it answers and the positions behind it.
 //!
-//! A report is a pure function of a projection and of facts that its caller gives (the
-//! verified head, the time, the name of the company): the same input is the same bytes. It
-//! comes as JSON, which is the evidence, and as one HTML file for people, which loads nothing
-//! and prints on A4.
+//! A report is a pure function of the log up to a head and of facts that its caller gives
+//! ([`Basis`]): the same input is the same bytes, and whoever has the log makes it again. Every
+//! report has one form ([`model::Report`]), which comes as JSON (the evidence), as one HTML file
+//! for people, as CSV and as Markdown. To add a report: one file here, one line in `KINDS`.
 
+pub mod access;
+pub mod approvals;
+mod basis;
+mod chart;
+pub mod controls;
+mod csv;
+pub mod facts;
+pub mod incidents;
+pub mod known;
+mod markdown;
+pub mod model;
+pub mod monthly;
 mod page;
 mod positions;
 pub mod retention;
+mod stamp;
 pub mod transfers;
+pub mod window;
+mod write;
 
-pub use positions::Positions;
+pub use basis::{Basis, Head, Verification};
+pub use positions::{Positions, PositionsError};
+pub use stamp::{Stamp, StampError};
 
-use ledger::verify;
-use schemas::{Hash, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// The language of a report for people. The JSON has none.
+/// The names of all reports, as `report.issued` has them.
+pub const KINDS: [&str; 7] = [
+    "retention",
+    "transfers",
+    "monthly",
+    "approvals",
+    "access",
+    "incidents",
+    "controls",
+];
+
+/// The language of a report for people. The JSON has both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Language {
     #[serde(rename = "ja")]
@@ -32,110 +58,43 @@ impl Language {
             Language::English => english,
         }
     }
-}
 
-/// What a report is about and how far it can be relied on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Basis {
-    /// The company whose report this is, as it signs.
-    pub organisation: String,
-    /// The log's origin.
-    pub log: String,
-    pub head: Head,
-    pub verification: Verification,
-    pub generated: Timestamp,
-    /// Name and version of the program, as `daicho 0.1.0`.
-    pub program: String,
-}
-
-/// The state of the log that every figure is of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Head {
-    pub size: u64,
-    pub root: Hash,
-    /// Time of the newest entry.
-    pub at: Timestamp,
-}
-
-impl Head {
-    /// The head that a verification ended at: figures of it are figures that were checked.
-    pub fn of(checked: &verify::Report) -> Head {
-        Head {
-            size: checked.entries,
-            root: checked.root,
-            at: checked.newest,
-        }
+    /// As in a media type.
+    pub fn tag(self) -> &'static str {
+        self.pick("ja", "en")
     }
 }
 
-impl From<ledger::Head> for Head {
-    fn from(head: ledger::Head) -> Head {
-        Head {
-            size: head.size,
-            root: head.root,
-            at: head.at,
-        }
+/// How a report is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    Json,
+    Html,
+    Csv,
+    Markdown,
+}
+
+impl Format {
+    /// Media type, with the language where there is one.
+    pub fn media(self, language: Language) -> String {
+        let media = match self {
+            Format::Json => return "application/json".to_owned(),
+            Format::Html => "text/html",
+            Format::Csv => "text/csv",
+            Format::Markdown => "text/markdown",
+        };
+        format!("{media}; lang={}", language.tag())
     }
 }
 
-/// What checking the log up to its head found. A check that did not run is no clean one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-pub enum Verification {
-    Clean {
-        entries: u64,
-        root: Hash,
-        contents: u64,
-        /// Whether the log's key came from elsewhere than the log.
-        key_given: bool,
-        /// Checkpoints kept elsewhere that the log was held against.
-        outside_checkpoints: u64,
-        at: Timestamp,
-    },
-    Faults {
-        count: u64,
-        /// Of the entries concerned, as far as a fault has one.
-        positions: Positions,
-        at: Timestamp,
-    },
-    NotRun,
-}
-
-impl Verification {
-    /// What a verification found, which ran with this trust and ended at `at`.
-    pub fn of(checked: &verify::Report, trust: &verify::Trust, at: Timestamp) -> Verification {
-        if checked.is_clean() {
-            return Verification::Clean {
-                entries: checked.entries,
-                root: checked.root,
-                contents: checked.contents,
-                key_given: checked.key_given,
-                outside_checkpoints: trust.checkpoints.len() as u64,
-                at,
-            };
-        }
-        Verification::Faults {
-            count: checked.findings.len() as u64 + checked.findings_omitted,
-            positions: checked.findings.iter().filter_map(|f| f.seq).collect(),
-            at,
-        }
-    }
-}
-
-impl Basis {
-    /// Figures of one prefix under the root of another would prove nothing.
-    fn check(&self, folded: u64) -> Result<(), ReportError> {
-        let head = self.head.size;
-        if folded != head {
-            return Err(ReportError::OtherHead { folded, head });
-        }
-        match self.verification {
-            Verification::Clean { entries, root, .. }
-                if (entries, root) != (head, self.head.root) =>
-            {
-                Err(ReportError::OtherVerification { entries, head })
-            }
-            _ => Ok(()),
+impl model::Report {
+    /// The report's bytes. All but JSON carry what they were made from ([`Stamp`]).
+    pub fn write(&self, format: Format, language: Language) -> String {
+        match format {
+            Format::Json => self.to_json(),
+            Format::Html => page::page(self, language).into_string(),
+            Format::Csv => csv::table(self, language),
+            Format::Markdown => markdown::page(self, language),
         }
     }
 }
@@ -146,8 +105,6 @@ pub enum ReportError {
         "the figures are of {folded} entries, the head is of {head}; fold the log up to its head first"
     )]
     OtherHead { folded: u64, head: u64 },
-    #[error(
-        "the verification covers {entries} entries or another root, the head is of {head}; take the head that the verification ended at"
-    )]
-    OtherVerification { entries: u64, head: u64 },
+    #[error("this report is of months: name one with --month, as 2026-11")]
+    NoPeriod,
 }

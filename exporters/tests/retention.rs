@@ -4,8 +4,9 @@
 mod common;
 
 use common::{Ledger, ORIGIN};
-use exporters::report::retention::{Retention, RetentionReport};
-use exporters::report::{Basis, Head, Language, Verification};
+use exporters::report::model::Report;
+use exporters::report::retention::{self, Retention};
+use exporters::report::{Basis, Format, Head, Language, Verification};
 use ledger::buckets::default_periods;
 use ledger::verify::{Trust, verify};
 use ledger::{Content, Index, Submission};
@@ -30,19 +31,19 @@ fn append(ledger: &Ledger, class: Class, texts: &[&str]) {
     ledger.appender.append(submissions.collect()).unwrap();
 }
 
-fn report(ledger: &Ledger, retention: &Retention) -> RetentionReport {
+fn report(ledger: &Ledger, retention: &Retention) -> Report {
     let trust = Trust::default();
     let checked = verify(ledger.data_dir(), &trust, |_| {}).unwrap();
-    let at = ledger.appender.now();
     let basis = Basis {
         organisation: "Example".to_owned(),
         log: ORIGIN.to_owned(),
         head: Head::of(&checked),
-        verification: Verification::of(&checked, &trust, at),
-        generated: at,
+        verification: Verification::of(&checked, &trust),
+        period: None,
+        hours: None,
         program: "daicho test".to_owned(),
     };
-    RetentionReport::new(retention, &default_periods(), basis).unwrap()
+    retention::report(retention, basis).unwrap()
 }
 
 #[test]
@@ -74,22 +75,30 @@ fn figures_are_those_of_the_log_and_survive_a_rebuild() {
     let head = ledger.reader.head();
     assert_eq!(json["basis"]["head"]["root"], head.root.to_string());
     assert_eq!(json["basis"]["verification"]["outcome"], "clean");
-    let operation = &json["classes"][0];
-    assert_eq!(operation["class"], "operation");
-    assert_eq!(operation["events"], 7);
-    assert_eq!(operation["positions"], "1-7");
-    assert_eq!(operation["contents"], 2, "equal content is stored once");
-    assert_eq!(operation["content_positions"], "5-7");
+    let figure = |id: &str| {
+        let figure = first.figure(id).unwrap();
+        (figure.value, figure.positions.to_string())
+    };
+    assert_eq!(figure("classes.operation.events"), (7, "1-7".to_owned()));
+    let contents = figure("classes.operation.contents");
+    assert_eq!(
+        contents,
+        (2, "5-7".to_owned()),
+        "equal content is stored once"
+    );
     let refs: Vec<_> = [5, 7]
         .map(|seq| ledger.reader.entry(seq).unwrap().content()[0].sealed_bytes)
         .into();
-    assert_eq!(operation["sealed_bytes"], refs.iter().sum::<u64>());
-    let bucket = &json["buckets"][0];
+    assert_eq!(
+        figure("classes.operation.sealed_bytes").0,
+        refs.iter().sum::<u64>()
+    );
+    let bucket = &json["sections"][1]["tables"][0]["rows"][0];
     let month = head.at.month();
     let due = month.end().after("P1Y".parse().unwrap()).unwrap();
-    assert_eq!(bucket["bucket"], format!("operation/{month}"));
-    assert_eq!(bucket["due"], due.to_string());
-    assert_eq!(bucket["state"], "kept");
+    assert_eq!(bucket[0]["name"], format!("operation/{month}"));
+    assert_eq!(bucket[1]["text"]["en"], "kept");
+    assert_eq!(bucket[3]["time"], due.to_string());
 
     // From the index, and from nothing: the same state.
     drop((view, index));
@@ -116,7 +125,8 @@ fn a_damaged_log_is_reported_as_one() {
     let at = text.find("agent:cfo").unwrap() + "agent:".len();
     bytes[at] = b'd';
     std::fs::write(&path, bytes).unwrap();
-    let page = view.read(|retention| report(&ledger, retention).to_html(Language::English));
+    let page =
+        view.read(|retention| report(&ledger, retention).write(Format::Html, Language::English));
     assert!(page.contains("Faults found") && page.contains("At positions 1"));
     assert!(!page.contains("No alteration"));
 }

@@ -1,164 +1,156 @@
-use crate::cli::{Cli, Report, ReportCommon, ReportFormat, ReportLanguage, TransferFormat};
-use crate::cli::{RetentionReport as RetentionArgs, TransferReport as TransferArgs};
+mod explain;
+mod file;
+mod sign;
+mod verify;
+
+use crate::cli::Cli;
+use crate::cli::report::{PeriodReport, Report, ReportCommon, ReportFormat, ReportLanguage};
 use crate::commands::read;
 use crate::commands::verify::{check, trust};
 use crate::config::Config;
 use crate::door::{Door, append_failed};
 use crate::outcome::{Done, Failure, Outcome};
-use crate::policies::{self, Policies};
+use crate::reports;
 use anyhow::Context;
-use exporters::report::retention::{Retention, RetentionReport};
-use exporters::report::transfers::{TransferReport, Transfers, VendorPolicy, Vendors};
-use exporters::report::{Basis, Head, Language, Verification};
-use ledger::{Index, Layout, Projection, Reader, View};
+use exporters::report::window::{Offset, Window};
+use exporters::report::{
+    Basis, Format, Head, Language, Verification, access, approvals, controls, incidents, model,
+    monthly, retention, transfers,
+};
+use ledger::{Layout, Reader, Submission};
 use schemas::kinds::records::ReportIssued;
-use schemas::{Hash, Label, Month};
+use schemas::{Hash, Label};
 use sha2::{Digest, Sha256};
 use std::io::Write;
 
 pub fn run(cli: &Cli, args: &Report) -> Done {
     match args {
-        Report::Retention(args) => retention(cli, args),
-        Report::Transfers(args) => transfers(cli, args),
+        Report::Retention(common) => issue(cli, retention::NAME, None, common),
+        Report::Transfers(args) => period(cli, transfers::NAME, args),
+        Report::Monthly(args) => period(cli, monthly::NAME, args),
+        Report::Approvals(args) => period(cli, approvals::NAME, args),
+        Report::Access(args) => period(cli, access::NAME, args),
+        Report::Incidents(args) => period(cli, incidents::NAME, args),
+        Report::Controls(args) => period(cli, controls::NAME, args),
+        Report::Verify(args) => verify::run(cli, args),
+        Report::Explain(args) => explain::run(cli, args),
     }
 }
 
-fn retention(cli: &Cli, args: &RetentionArgs) -> Done {
-    let figures = Figures::<Retention>::open(cli, &args.common)?;
-    let periods = &figures.config.retention.periods;
-    let basis = figures.basis.clone();
-    let report = figures
-        .view
-        .read(|retention| RetentionReport::new(retention, periods, basis))?;
-    let language = figures.language;
-    let (text, media) = if cli.json || args.format == ReportFormat::Json {
-        (report.to_json(), "application/json".to_owned())
-    } else {
-        (report.to_html(language), of_language("text/html", language))
-    };
-    figures.issue(RetentionReport::NAME, None, &text, &media)
+fn period(cli: &Cli, name: &'static str, args: &PeriodReport) -> Done {
+    issue(cli, name, Some(&args.month), &args.common)
 }
 
-fn transfers(cli: &Cli, args: &TransferArgs) -> Done {
-    let month: Month = args.month.parse().context("--month")?;
-    let figures = Figures::<Transfers>::open(cli, &args.common)?;
-    let adopted = figures
-        .policies
-        .read(|policies| policies.before("vendors", month.end()));
-    let (vendors, policy): (Vendors, _) = match adopted {
-        None => (Vendors::default(), None),
-        Some(adopted) => {
-            let text = policies::read(&figures.reader, "vendors", adopted)?;
-            let vendors = serde_json::from_str(&text)
-                .context("this program cannot read the vendors policy of that month")?;
-            let (position, digest) = (adopted.position, adopted.digest);
-            (vendors, Some(VendorPolicy { position, digest }))
+/// Makes a report of a head that was verified, writes it, and records what was written.
+fn issue(cli: &Cli, name: &'static str, month: Option<&str>, common: &ReportCommon) -> Done {
+    let config = Config::load(&Layout::new(&cli.data))?;
+    let offset = config.report.utc_offset;
+    let period = month.map(|month| Window::parse(month, offset)).transpose();
+    let period = period.map_err(|error| Failure::new(error, "give --month as 2026-11"))?;
+    let trust = trust(common.vkey.as_deref(), &common.checkpoint)?;
+    let (door, own) = Door::open(&cli.data)?;
+    let checked = check(cli, &trust)?;
+    // Opened after the check: a server may have gone on in between.
+    let reader = read(&cli.data)?;
+    let basis = Basis {
+        organisation: config.report.organisation.clone(),
+        log: reader.origin().to_owned(),
+        head: head(&reader, common.head, Head::of(&checked))?,
+        verification: Verification::of(&checked, &trust),
+        period,
+        hours: month.and(config.report.hours),
+        program: concat!("daicho ", env!("CARGO_PKG_VERSION")).to_owned(),
+    };
+    let report = reports::make(&reader, name, basis)?;
+    let language = match common.language {
+        ReportLanguage::Ja => Language::Japanese,
+        ReportLanguage::En => Language::English,
+    };
+    let format = match common.format {
+        _ if cli.json => Format::Json,
+        ReportFormat::Json => Format::Json,
+        ReportFormat::Html => Format::Html,
+        ReportFormat::Csv => Format::Csv,
+        ReportFormat::Md => Format::Markdown,
+    };
+    let text = report.write(format, language);
+    let mut batch = vec![issued(&door, &report, &text, format, language)?];
+    let mut files = Vec::new();
+    match &common.output {
+        None => std::io::stdout().write_all(text.as_bytes())?,
+        Some(path) => {
+            std::fs::write(path, &text)
+                .with_context(|| format!("{} cannot be written", path.display()))?;
+            files.push(path.clone());
+            let beside = path.with_extension("json");
+            if format == Format::Html && beside != *path {
+                let evidence = report.to_json();
+                std::fs::write(&beside, &evidence)
+                    .with_context(|| format!("{} cannot be written", beside.display()))?;
+                batch.push(issued(&door, &report, &evidence, Format::Json, language)?);
+                files.push(beside);
+            }
         }
-    };
-    let basis = figures.basis.clone();
-    let report = figures
-        .view
-        .read(|transfers| TransferReport::new(transfers, month, &vendors, policy, basis))?;
-    let language = figures.language;
-    let format = if cli.json {
-        TransferFormat::Json
-    } else {
-        args.format
-    };
-    let (text, media) = match format {
-        TransferFormat::Json => (report.to_json(), "application/json".to_owned()),
-        TransferFormat::Md => (
-            report.to_markdown(language),
-            of_language("text/markdown", language),
-        ),
-        TransferFormat::Csv => (report.to_csv(language), of_language("text/csv", language)),
-    };
-    let period = Label::lossy(&month.to_string());
-    figures.issue(TransferReport::NAME, Some(period), &text, &media)
+    }
+    let receipts = door.append(batch).map_err(append_failed)?;
+    for (path, receipt) in files.iter().zip(&receipts) {
+        let proof = sign::proof(cli, &door, &own, receipt.seq)?;
+        let beside = sign::beside(path);
+        std::fs::write(&beside, proof)
+            .with_context(|| format!("{} cannot be written", beside.display()))?;
+    }
+    let seqs: Vec<String> = receipts
+        .iter()
+        .map(|receipt| receipt.seq.to_string())
+        .collect();
+    eprintln!("recorded as report.issued at {}", seqs.join(", "));
+    Ok(match checked.is_clean() {
+        true => Outcome::Well,
+        false => Outcome::Wrong,
+    })
 }
 
-fn of_language(media: &str, language: Language) -> String {
-    let language = match language {
-        Language::Japanese => "ja",
-        Language::English => "en",
+/// The head that was asked for, or the one that was verified.
+fn head(reader: &Reader, asked: Option<u64>, checked: Head) -> Result<Head, Failure> {
+    let size = asked.unwrap_or(checked.size);
+    let last = size.checked_sub(1).filter(|_| size <= checked.size);
+    let Some(last) = last else {
+        let fault = format!("--head {size}: the log has {} entries", checked.size);
+        return Err(Failure::msg(fault, "give a size from 1 to the log's own"));
     };
-    format!("{media}; lang={language}")
+    if size == checked.size {
+        return Ok(checked);
+    }
+    Ok(Head {
+        size,
+        root: reader.root_at(size)?,
+        at: reader.entry(last)?.at(),
+    })
 }
 
-/// Figures of exactly the head that was verified, and what a report of them is written with.
-struct Figures<'c, P> {
-    config: Config,
-    door: Door,
-    reader: Reader,
-    view: View<P>,
-    policies: View<Policies>,
-    basis: Basis,
+fn issued(
+    door: &Door,
+    report: &model::Report,
+    text: &str,
+    format: Format,
     language: Language,
-    common: &'c ReportCommon,
-    outcome: Outcome,
+) -> Result<Submission, Failure> {
+    let issued = ReportIssued {
+        report: report.report.parse().context("the report's name")?,
+        period: period_label(&report.basis),
+        head: report.basis.head.size,
+        report_sha256: Hash(Sha256::digest(text).into()),
+        media: Label::lossy(&format.media(language)),
+    };
+    Ok(door.event(door.operator(), issued))
 }
 
-impl<'c, P: Projection> Figures<'c, P> {
-    fn open(cli: &Cli, common: &'c ReportCommon) -> Result<Figures<'c, P>, Failure> {
-        let config = Config::load(&Layout::new(&cli.data))?;
-        let (door, _) = Door::open(&cli.data)?;
-        let trust = trust(common.vkey.as_deref(), &common.checkpoint)?;
-        let checked = check(cli, &trust)?;
-        let reader = read(&cli.data)?;
-        let mut index = Index::in_memory(reader.clone());
-        let (view, policies) = (index.add::<P>(), index.add::<Policies>());
-        index.catch_up_to(checked.entries)?;
-        let now = door.now();
-        let basis = Basis {
-            organisation: config.report.organisation.clone(),
-            log: reader.origin().to_owned(),
-            head: Head::of(&checked),
-            verification: Verification::of(&checked, &trust, now),
-            generated: now,
-            program: concat!("daicho ", env!("CARGO_PKG_VERSION")).to_owned(),
-        };
-        // What is reported is what is in force, not what the file may say by now.
-        let settled = policies.read(|p| policies::settle(p, &reader, config, &door))?;
-        settled.tell();
-        Ok(Figures {
-            config: settled.config,
-            door,
-            reader,
-            view,
-            policies,
-            basis,
-            language: match common.language {
-                ReportLanguage::Ja => Language::Japanese,
-                ReportLanguage::En => Language::English,
-            },
-            common,
-            outcome: if checked.is_clean() {
-                Outcome::Well
-            } else {
-                Outcome::Wrong
-            },
-        })
-    }
-
-    /// Writes the report, then records what was written.
-    fn issue(self, name: &str, period: Option<Label>, text: &str, media: &str) -> Done {
-        match &self.common.output {
-            Some(path) => std::fs::write(path, text)
-                .with_context(|| format!("{} cannot be written", path.display()))?,
-            None => std::io::stdout().write_all(text.as_bytes())?,
-        }
-        let issued = ReportIssued {
-            report: name.parse().context("the report's name")?,
-            period,
-            head: self.basis.head.size,
-            report_sha256: Hash(Sha256::digest(text).into()),
-            media: Label::lossy(media),
-        };
-        let receipts = self
-            .door
-            .append(vec![self.door.event(self.door.operator(), issued)])
-            .map_err(append_failed)?;
-        eprintln!("recorded as report.issued at {}", receipts[0].seq);
-        Ok(self.outcome)
-    }
+/// As `2026-11`, with the offset where the months are not those of UTC.
+fn period_label(basis: &Basis) -> Option<Label> {
+    let period = basis.period?;
+    let offset = match period.offset == Offset::default() {
+        true => String::new(),
+        false => format!(" {}", period.offset),
+    };
+    Some(Label::lossy(&format!("{period}{offset}")))
 }

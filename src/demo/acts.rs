@@ -4,12 +4,13 @@ use super::day::{self, Scene};
 use super::stage::{PATIENCE, Stage, copy_record};
 use super::tell::{act, line, short};
 use crate::outcome::{Failure, say};
+use crate::reports;
 use agents::registry::issue_token;
 use anyhow::{Context, anyhow};
-use exporters::report::retention::{Retention, RetentionReport};
-use exporters::report::{Basis, Head, Language, Verification};
-use ledger::Index;
-use ledger::buckets::default_periods;
+use exporters::report::window::{Offset, Window};
+use exporters::report::{
+    Basis, Format, Head, Language, Verification, controls, monthly, retention,
+};
 use ledger::verify::{Trust, verify as verify_log};
 use schemas::kinds::agents::AgentRegistered;
 use schemas::kinds::people::ConsentGiven;
@@ -250,36 +251,40 @@ fn wait_for_checkpoint(stage: &Stage) -> Result<(), Failure> {
 }
 
 pub fn report(stage: &Stage) -> Result<(), Failure> {
-    act(8, "The compliance officer's retention report");
+    act(8, "The compliance officer's reports");
     let trust = Trust {
         vkey: Some(stage.node.reader.keys().founding().clone()),
         ..Trust::default()
     };
     let checked = verify_log(&stage.dir, &trust, |_| {})?;
-    let mut index = Index::in_memory(stage.node.reader.clone());
-    let view = index.add::<Retention>();
-    index.catch_up_to(checked.entries)?;
-    let now = stage.node.appender.now();
-    let basis = Basis {
-        organisation: "株式会社サンプル商事".to_owned(),
-        log: stage.node.reader.origin().to_owned(),
-        head: Head::of(&checked),
-        verification: Verification::of(&checked, &trust, now),
-        generated: now,
-        program: concat!("daicho ", env!("CARGO_PKG_VERSION")).to_owned(),
-    };
-    let report =
-        view.read(|retention| RetentionReport::new(retention, &default_periods(), basis))?;
-    let json = stage.dir.with_file_name("retention.json");
-    std::fs::write(&json, report.to_json())?;
-    line("written", json.display().to_string());
-    for (language, name) in [
-        (Language::Japanese, "retention.ja.html"),
-        (Language::English, "retention.en.html"),
+    let month = checked.newest.month();
+    for (name, period) in [
+        (retention::NAME, None),
+        (monthly::NAME, Some(Window::month(month, Offset::default()))),
+        (
+            controls::NAME,
+            Some(Window::month(month, Offset::default())),
+        ),
     ] {
-        let path = stage.dir.with_file_name(name);
-        std::fs::write(&path, report.to_html(language))?;
-        line("written", path.display().to_string());
+        let basis = Basis {
+            organisation: "株式会社サンプル商事".to_owned(),
+            log: stage.node.reader.origin().to_owned(),
+            head: Head::of(&checked),
+            verification: Verification::of(&checked, &trust),
+            period,
+            hours: None,
+            program: concat!("daicho ", env!("CARGO_PKG_VERSION")).to_owned(),
+        };
+        let report = reports::make(&stage.node.reader, name, basis)?;
+        for (form, language, ending) in [
+            (Format::Json, Language::English, "json"),
+            (Format::Html, Language::Japanese, "ja.html"),
+            (Format::Html, Language::English, "en.html"),
+        ] {
+            let path = stage.dir.with_file_name(format!("{name}.{ending}"));
+            std::fs::write(&path, report.write(form, language))?;
+            line("written", path.display().to_string());
+        }
     }
     Ok(())
 }

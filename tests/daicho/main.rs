@@ -19,6 +19,7 @@
 //! | `retention` | content that ends early, held, by one person alone or by a wrong clock; rules or holds that nobody approved |
 //! | `import` | a line of a transcript that is lost, doubled, or passes for something seen |
 //! | `privacy` | a planted name or secret in a file, log line, export, page or report |
+//! | `reports` | a figure that the raw log gives otherwise, or a changed report that passes for issued |
 //! | `review` | a finding, patch or approval that bandit or OpenSSH sees otherwise |
 //! | `backup` | a copy that is not the ledger, or an old one that passes for it |
 //! | `bundle` | a tampered evidence bundle that one of its three verifiers calls proven |
@@ -59,6 +60,7 @@ mod mcp;
 mod oracle;
 mod policy;
 mod privacy;
+mod reports;
 mod retention;
 mod review;
 mod storm;

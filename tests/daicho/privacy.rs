@@ -220,15 +220,27 @@ fn planted_personal_data_and_secrets_stand_in_no_file_log_line_export_or_page() 
     assert!(!exported.lock().unwrap().is_empty());
     server.stop();
 
-    for report in ["html", "json"] {
-        clean(
-            report,
-            ledger
-                .run(&["report", "retention", "--format", report])
-                .ok()
-                .as_bytes(),
-            &all,
-        );
+    let newest = ledger
+        .run(&["--json", "events", "--newest", "--limit", "1"])
+        .lines();
+    let month = newest[0]["at"].as_str().unwrap()[..7].to_owned();
+    for name in [
+        "retention",
+        "transfers",
+        "monthly",
+        "approvals",
+        "access",
+        "incidents",
+        "controls",
+    ] {
+        for format in ["html", "json", "csv", "md"] {
+            let mut args = vec!["report", name, "--format", format];
+            if name != "retention" {
+                args.extend(["--month", &month]);
+            }
+            let report = ledger.run(&args).ok();
+            clean(&format!("{name} as {format}"), report.as_bytes(), &all);
+        }
     }
     let bundle = ledger.beside("bundle.zip");
     ledger.run(&["bundle", "-o", bundle.to_str().unwrap()]).ok();

@@ -1,6 +1,7 @@
 use roaring::RoaringTreemap;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use std::fmt;
+use std::str::FromStr;
 
 /// The positions of the entries that a figure was counted from, written `0-3,7`.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -15,6 +16,10 @@ impl Positions {
 
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = u64> {
+        self.0.iter()
     }
 
     /// Runs without a gap, each as its first and last position.
@@ -35,6 +40,38 @@ impl Positions {
         let mut ranges = self.ranges();
         let shown: Vec<String> = ranges.by_ref().take(runs).map(written).collect();
         (shown.join(", "), ranges.count())
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("positions must be as 0-3,7: ascending, and at most {MOST} of them")]
+pub struct PositionsError;
+
+/// Read from a file that anyone may have written: what it asks for is bounded.
+const MOST: u64 = 10_000_000;
+
+impl FromStr for Positions {
+    type Err = PositionsError;
+    fn from_str(text: &str) -> Result<Positions, PositionsError> {
+        let mut positions = RoaringTreemap::new();
+        let number = |text: &str| text.parse::<u64>().map_err(|_| PositionsError);
+        for run in text.split(',').filter(|_| !text.is_empty()) {
+            let (first, last) = run.split_once('-').unwrap_or((run, run));
+            let (first, last) = (number(first)?, number(last)?);
+            let long = last.checked_sub(first).ok_or(PositionsError)?;
+            if long >= MOST || positions.len() + long >= MOST {
+                return Err(PositionsError);
+            }
+            positions.insert_range(first..=last);
+        }
+        Ok(Positions(positions))
+    }
+}
+
+impl<'de> Deserialize<'de> for Positions {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Positions, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(D::Error::custom)
     }
 }
 
@@ -67,6 +104,12 @@ impl FromIterator<u64> for Positions {
     }
 }
 
+impl From<RoaringTreemap> for Positions {
+    fn from(positions: RoaringTreemap) -> Positions {
+        Positions(positions)
+    }
+}
+
 impl From<&RoaringTreemap> for Positions {
     fn from(positions: &RoaringTreemap) -> Positions {
         Positions(positions.clone())
@@ -87,6 +130,15 @@ mod tests {
         assert_eq!(of(&[7]).to_string(), "7");
         assert_eq!(of(&[3, 0, 1, 2, 7, 9, 10]).to_string(), "0-3,7,9-10");
         assert_eq!(of(&[u64::MAX - 1, u64::MAX]).ranges().count(), 1);
+        for text in ["", "7", "0-3,7,9-10"] {
+            assert_eq!(
+                text.parse::<Positions>().map(|p| p.to_string()),
+                Ok(text.into())
+            );
+        }
+        for bad in ["x", "3-1", "1-", "0-18446744073709551615"] {
+            assert!(bad.parse::<Positions>().is_err(), "{bad}");
+        }
         assert_eq!(of(&[0, 2, 4, 6]).brief(2), ("0, 2".to_owned(), 2));
     }
 }

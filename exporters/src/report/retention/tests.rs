@@ -1,6 +1,8 @@
 use super::*;
-use crate::report::{Head, Verification};
+use crate::report::model::Report;
+use crate::report::{Basis, Format, Head, Language, ReportError, Stamp, Verification};
 use ledger::buckets::default_periods;
+use schemas::EventId;
 use schemas::kinds::ledger::LedgerCreated;
 use schemas::kinds::people::AuthSucceeded;
 use schemas::kinds::records::{HoldPlaced, HoldReleased, HoldScope, RetentionExtended, TimeSource};
@@ -181,89 +183,71 @@ fn basis(size: u64, verification: Verification) -> Basis {
             at: at("2026-12-01T00:00:00.000000Z"),
         },
         verification,
-        generated: at("2026-12-01T00:10:00.000000Z"),
+        period: None,
+        hours: None,
         program: "daicho 0.1.0".to_owned(),
     }
 }
 
-fn report(verification: Verification) -> RetentionReport {
-    let basis = basis(12, verification);
-    RetentionReport::new(&folded(), &default_periods(), basis).expect("same head")
+fn made(verification: Verification) -> Report {
+    report(&folded(), basis(12, verification)).expect("same head")
 }
 
 fn clean() -> Verification {
     Verification::Clean {
-        entries: 12,
-        root: Hash([0xc4; 32]),
-        contents: 5,
         key_given: true,
         outside_checkpoints: 2,
-        at: at("2026-12-01T00:05:00.000000Z"),
     }
 }
 
 #[test]
-fn every_figure_of_the_report_names_its_positions() {
-    insta::assert_snapshot!(report(clean()).to_json());
+fn every_figure_of_the_report_names_its_query_and_its_positions() {
+    insta::assert_snapshot!(made(clean()).to_json());
 }
 
 #[test]
 fn the_page_is_the_same_bytes_in_each_language() {
-    insta::assert_snapshot!("japanese", report(clean()).to_html(Language::Japanese));
-    insta::assert_snapshot!("english", report(clean()).to_html(Language::English));
+    for (name, language) in [
+        ("japanese", Language::Japanese),
+        ("english", Language::English),
+    ] {
+        insta::assert_snapshot!(name, made(clean()).write(Format::Html, language));
+    }
 }
 
 #[test]
 fn a_log_with_faults_or_unchecked_is_not_called_clean() {
     let positions = [3, 4, 9].into_iter().collect();
-    let time = at("2026-12-01T00:05:00.000000Z");
-    let faults = report(Verification::Faults {
+    let faults = made(Verification::Faults {
         count: 3,
-        at: time,
         positions,
     });
-    let page = faults.to_html(Language::English);
+    let page = faults.write(Format::Html, Language::English);
     assert!(page.contains("Faults found: 3") && page.contains("At positions 3-4, 9"));
     assert!(faults.to_json().contains(r#""positions": "3-4,9""#));
-    let unchecked = report(Verification::NotRun);
-    assert!(
-        unchecked
-            .to_html(Language::Japanese)
-            .contains("検証は行われていません")
-    );
-    for page in [page, unchecked.to_html(Language::English)] {
+    let unchecked = made(Verification::NotRun);
+    let japanese = unchecked.write(Format::Html, Language::Japanese);
+    assert!(japanese.contains("検証は行われていません"));
+    for page in [page, unchecked.write(Format::Html, Language::English)] {
         assert!(!page.contains("No alteration"));
     }
 }
 
 #[test]
-fn figures_of_another_head_or_another_check_are_refused() {
-    let new = |basis| RetentionReport::new(&folded(), &default_periods(), basis);
-    assert_eq!(
-        new(basis(13, clean())),
-        Err(ReportError::OtherHead {
-            folded: 12,
-            head: 13
-        })
-    );
-    let mut other_root = basis(12, clean());
-    other_root.head.root = Hash::ZERO;
-    assert_eq!(
-        new(other_root),
-        Err(ReportError::OtherVerification {
-            entries: 12,
-            head: 12
-        })
-    );
+fn figures_of_another_head_are_refused() {
+    let other = report(&folded(), basis(13, clean()));
+    let (folded, head) = (12, 13);
+    assert_eq!(other, Err(ReportError::OtherHead { folded, head }));
 }
 
 #[test]
 fn a_page_loads_nothing_and_cannot_be_written_into() {
     let mut hostile = basis(12, clean());
-    hostile.organisation = "</title><script src=https://x.example/></script>\"'&".to_owned();
-    let report = RetentionReport::new(&folded(), &default_periods(), hostile).expect("same head");
+    let evil = "</title><script src=https://x.example/></script>\"'&-->|`daicho-report:AAAA\n=1+1";
+    hostile.organisation = evil.to_owned();
+    let report = report(&folded(), hostile).expect("same head");
     for language in [Language::Japanese, Language::English] {
-        let page = report.to_html(language);
+        let page = report.write(Format::Html, language);
         for foreign in [
             "<script",
             "src=",
@@ -276,7 +260,16 @@ fn a_page_loads_nothing_and_cannot_be_written_into() {
             let found = page.replace("src=https://x.example", "").contains(foreign);
             assert!(!found, "{foreign}");
         }
+        // Whatever stands in it, each form says what it was made from.
+        for format in [Format::Json, Format::Html, Format::Csv, Format::Markdown] {
+            let text = report.write(format, language);
+            let (stamp, form) = Stamp::read(&text).expect("its own stamp");
+            assert_eq!((stamp.basis, form), (report.basis.clone(), format));
+            assert!(format == Format::Json || stamp.language == Some(language));
+        }
     }
+    assert!(Stamp::read("").is_err() && Stamp::read("{}").is_err());
+    assert!(Stamp::read("<!DOCTYPE html>daicho-report:AAAA").is_err());
 }
 
 #[test]
@@ -287,7 +280,7 @@ fn a_projection_comes_back_from_its_snapshot() {
 }
 
 /// A log of years: large figures, scattered positions, long names, a failed check.
-fn crowded() -> RetentionReport {
+fn crowded() -> Report {
     let mut retention = folded();
     let long = "a-class-that-someone-configured-with-as-long-a-name-as-it-may-be";
     for seq in 12..200_012 {
@@ -298,28 +291,31 @@ fn crowded() -> RetentionReport {
         let time = at("2034-12-31T23:59:59.999999Z");
         retention.take(seq, time, &event(class, auth()), &[item]);
     }
-    let time = at("2035-01-01T00:00:00.000000Z");
     let positions = (0..200_000).step_by(7).collect();
     let mut basis = basis(
         200_012,
         Verification::Faults {
             count: 28_572,
             positions,
-            at: time,
         },
     );
     basis.organisation =
         "株式会社とても長い名前の子会社を多数持つ持株会社における情報システム統括本部内部監査室"
             .repeat(3);
-    basis.generated = time;
-    RetentionReport::new(&retention, &default_periods(), basis).expect("same head")
+    basis.head.at = at("2035-01-01T00:00:00.000000Z");
+    report(&retention, basis).expect("same head")
 }
 
 #[test]
 fn a_crowded_page_stays_readable_and_its_evidence_whole() {
     let report = crowded();
-    assert!(report.to_html(Language::English).len() < 200_000);
+    assert!(report.write(Format::Html, Language::English).len() < 600_000);
     assert!(report.to_json().len() > 1_000_000);
+    let mut ids: Vec<&str> = report.figures().map(|figure| figure.id.as_str()).collect();
+    let all = ids.len();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), all, "an id is one figure's");
 }
 
 /// For people who change the page: writes both to a directory of their choice.
@@ -330,9 +326,9 @@ fn pages_can_be_looked_at() {
     };
     let dir = std::path::Path::new(&dir);
     for (name, language) in [("ja", Language::Japanese), ("en", Language::English)] {
-        for (case, report) in [("plain", report(clean())), ("crowded", crowded())] {
+        for (case, report) in [("plain", made(clean())), ("crowded", crowded())] {
             let file = dir.join(format!("retention.{case}.{name}.html"));
-            std::fs::write(file, report.to_html(language)).expect("writes");
+            std::fs::write(file, report.write(Format::Html, language)).expect("writes");
         }
     }
 }

@@ -1,5 +1,7 @@
 use super::*;
-use crate::report::{Head, Verification};
+use crate::report::model::Report;
+use crate::report::window::Window;
+use crate::report::{Format, Head, Language, Verification};
 use schemas::kinds::rules::VendorReviewed;
 use schemas::kinds::traffic::{
     Handling, ModelFailed, PayloadBlocked, PayloadMasked, PromptSubmitted,
@@ -89,7 +91,7 @@ fn reviewed(outcome: ReviewOutcome) -> Data {
 }
 
 /// Two months: mail with a consent, a call that never left, a refusal, one from before classes.
-fn folded() -> Transfers {
+fn folded(basis: &Basis) -> Transfers {
     let blocked = PayloadBlocked {
         call: id(3),
         destination: Label::lossy("api.anthropic.com:443"),
@@ -119,7 +121,7 @@ fn folded() -> Transfers {
         failed(1, FailedOutcome::UpstreamBroke),
         reviewed(ReviewOutcome::Refused),
     ];
-    let mut transfers = Transfers::default();
+    let mut transfers = Transfers::new(basis).unwrap();
     let times = [
         ("2026-10-31T23:59:00.000000Z", &october[..]),
         ("2026-11-01T00:00:00.000000Z", &november),
@@ -135,20 +137,23 @@ fn folded() -> Transfers {
     transfers
 }
 
-fn report(month: &str) -> TransferReport {
-    let transfers = folded();
-    let basis = Basis {
+fn basis(month: &str) -> Basis {
+    Basis {
         organisation: "株式会社サンプル商事".to_owned(),
         log: "ledger.example.co.jp/daicho".to_owned(),
         head: Head {
-            size: transfers.size,
+            size: 12,
             root: Hash([9; 32]),
             at: at("2026-11-01T00:00:00.000000Z"),
         },
         verification: Verification::NotRun,
-        generated: at("2026-11-02T00:00:00.000000Z"),
+        period: Some(Window::parse(month, Default::default()).unwrap()),
+        hours: None,
         program: "daicho 0.0.0".to_owned(),
-    };
+    }
+}
+
+fn made(basis: Basis) -> Result<Report, ReportError> {
     let vendor = Vendor {
         company: "Anthropic PBC".to_owned(),
         country: "US".to_owned(),
@@ -161,34 +166,36 @@ fn report(month: &str) -> TransferReport {
         position: 4,
         digest: Hash([4; 32]),
     };
-    let month = month.parse().unwrap();
-    TransferReport::new(&transfers, month, &vendors, Some(policy), basis).unwrap()
+    report(&folded(&basis), &vendors, Some(policy), basis)
 }
 
 #[test]
 fn every_figure_is_of_its_month_and_class_and_names_its_positions() {
-    insta::assert_snapshot!("json", report("2026-10").to_json());
-    insta::assert_snapshot!(
-        "japanese",
-        report("2026-10").to_markdown(Language::Japanese)
-    );
-    insta::assert_snapshot!("english", report("2026-10").to_markdown(Language::English));
-    let november = report("2026-11");
-    assert!(november.vendors[0].classes.is_empty());
-    let review = november.vendors[0].review.unwrap();
-    assert_eq!(review.outcome, ReviewOutcome::Refused);
+    let october = made(basis("2026-10")).unwrap();
+    insta::assert_snapshot!("json", october.to_json());
+    for (name, language) in [
+        ("japanese", Language::Japanese),
+        ("english", Language::English),
+    ] {
+        insta::assert_snapshot!(name, october.write(Format::Markdown, language));
+        let csv = format!("{name}_csv");
+        insta::assert_snapshot!(csv, october.write(Format::Csv, language));
+    }
+    let november = made(basis("2026-11")).unwrap();
+    assert_eq!(november.figures().count(), 0);
+    let page = november.write(Format::Markdown, Language::English);
+    assert!(page.contains("No call was cleared or refused") && page.contains("| refused |"));
+    // Both months together have what each has.
+    let both = made(basis("2026-10..2026-11")).unwrap();
+    assert_eq!(both.figures().count(), october.figures().count());
 }
 
 #[test]
-fn figures_of_another_head_are_refused() {
-    let mut basis = report("2026-10").basis;
-    basis.head.size += 1;
-    let made = TransferReport::new(
-        &folded(),
-        "2026-10".parse().unwrap(),
-        &Vendors::new(),
-        None,
-        basis,
-    );
-    assert!(matches!(made, Err(ReportError::OtherHead { .. })));
+fn figures_of_another_head_or_of_no_period_are_refused() {
+    let mut other = basis("2026-10");
+    other.head.size += 1;
+    assert!(matches!(made(other), Err(ReportError::OtherHead { .. })));
+    let mut whole = basis("2026-10");
+    whole.period = None;
+    assert_eq!(Transfers::new(&whole).unwrap_err(), ReportError::NoPeriod);
 }

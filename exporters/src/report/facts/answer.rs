@@ -1,0 +1,86 @@
+//! Figures: what the groups say to a query.
+
+use super::{Facts, Group, Tally, kinds};
+use crate::report::model::{Figure, Query, Unit};
+use crate::report::window::Hours;
+use roaring::RoaringTreemap;
+use std::collections::BTreeSet;
+
+impl Facts {
+    fn wanted<'f>(
+        &'f self,
+        query: &Query,
+        window: usize,
+    ) -> impl Iterator<Item = (&'f Group, &'f Tally)> {
+        let fits = move |(group, _): &(&Group, &Tally)| {
+            let all = |(field, is): (&&str, &String)| {
+                let word = group.words.iter().find(|(name, _)| name == field);
+                word.is_some_and(|(_, word)| word == is)
+            };
+            group.window == window
+                && group.each == query.each
+                && query.kinds.contains(&group.kind)
+                && query.filter.iter().all(all)
+        };
+        self.groups.iter().filter(fits)
+    }
+
+    /// A figure of a window: how many entries, or the sum of one of their numbers.
+    pub fn figure(&self, id: String, query: &Query, unit: Unit, window: usize) -> Figure {
+        let mut positions = RoaringTreemap::new();
+        let mut sum = 0_u64;
+        for (_, tally) in self.wanted(query, window) {
+            positions |= &tally.positions;
+            let number = query.field.and_then(|field| tally.sums.get(field));
+            sum = sum.saturating_add(number.copied().unwrap_or_default());
+        }
+        let query = match self.windows.get(window) {
+            Some(of) => query.clone().between(of.since(), of.until()),
+            None => query.clone().until(self.period().until()),
+        };
+        Figure {
+            id,
+            value: if query.field.is_some() {
+                sum
+            } else {
+                positions.len()
+            },
+            unit,
+            query,
+            positions: positions.into(),
+        }
+    }
+
+    /// Tokens that were counted in entries that fit, by the model that was asked for.
+    pub fn tokens(&self, query: &Query, window: usize) -> Vec<(String, &RoaringTreemap, [u64; 4])> {
+        let fitting = self.wanted(query, window).filter_map(|(group, tally)| {
+            let model = group.words.iter().find(|(name, _)| *name == "call.model");
+            let sum = |field: &str| tally.sums.get(field).copied().unwrap_or_default();
+            Some((model?.1.clone(), &tally.positions, kinds::TOKENS.map(sum)))
+        });
+        fitting.collect()
+    }
+
+    /// Every model that was asked for, in any window.
+    pub fn models(&self) -> BTreeSet<String> {
+        let words = self.groups.keys().flat_map(|group| &group.words);
+        let models = words.filter(|(name, _)| *name == "call.model");
+        models.map(|(_, model)| model.clone()).collect()
+    }
+
+    pub fn hours(&self) -> Option<Hours> {
+        self.hours
+    }
+
+    /// How many entries of the period.
+    pub fn count(&self, id: impl Into<String>, query: &Query) -> Figure {
+        self.figure(id.into(), query, Unit::Count, 0)
+    }
+
+    /// The different words of a field in the period, with entries that fit the query.
+    pub fn words(&self, query: &Query, field: &str) -> BTreeSet<String> {
+        let words = self.wanted(query, 0).flat_map(|(group, _)| &group.words);
+        let words = words.filter(|(name, _)| *name == field);
+        words.map(|(_, word)| word.clone()).collect()
+    }
+}

@@ -1,0 +1,314 @@
+use super::words::{class_title, period_text, state_text};
+use super::{BucketState, BucketTally, ClassTally, Retention, rank};
+use crate::report::facts::Moment;
+use crate::report::model::{
+    Cell, Figure, Query, Report, Section, Table, Unit, column, figures, text, told,
+};
+use crate::report::{Basis, Positions, ReportError};
+use ledger::buckets::Periods;
+use roaring::RoaringTreemap;
+use schemas::{BucketId, Class, Timestamp};
+
+pub const NAME: &str = "retention";
+
+/// A quarter ahead is what somebody has to decide about now.
+const SOON_MICROS: i64 = 90 * 24 * 3_600 * 1_000_000;
+
+/// The report: the state at its head, under the rules that were adopted by then.
+pub fn report(retention: &Retention, basis: Basis) -> Result<Report, ReportError> {
+    basis.check(retention.size)?;
+    let periods = retention.buckets.periods();
+    let now = basis.head.at;
+    let mut named: Vec<&Class> = periods.keys().chain(retention.classes.keys()).collect();
+    named.sort_by_key(|class| (rank(class), *class));
+    named.dedup();
+    let sections = vec![
+        classes(retention, periods, &named),
+        buckets(retention, &named, now),
+        soon(retention, &named, now),
+        holds(retention),
+        limits(),
+    ];
+    Ok(Report {
+        report: NAME,
+        version: 2,
+        title: text("保存期間報告書", "Retention report"),
+        basis,
+        sections,
+    })
+}
+
+fn figure(id: String, value: u64, unit: Unit, query: Query, positions: Positions) -> Cell {
+    Cell::Figure(Figure {
+        id,
+        value,
+        unit,
+        query,
+        positions,
+    })
+}
+
+fn classes(retention: &Retention, periods: &Periods, named: &[&Class]) -> Section {
+    let columns = vec![
+        column("保存区分", "Class"),
+        column("保存期間", "Period"),
+        figures("記録数", "Events"),
+        column("最も古い記録", "Oldest"),
+        column("最も新しい記録", "Newest"),
+        figures("内容数", "Contents"),
+        figures("封印後のバイト数", "Sealed bytes"),
+        column("次の満了日時", "Next due"),
+    ];
+    let mut table = Table::new("classes", columns);
+    let empty = ClassTally::default();
+    for &class in named {
+        let tally = retention.classes.get(class).unwrap_or(&empty);
+        let there = || tally.buckets.iter().filter(|(_, b)| b.expired.is_none());
+        let behind = there().fold(RoaringTreemap::new(), |mut all, (_, bucket)| {
+            all |= &bucket.entries;
+            all
+        });
+        let dues = there().filter_map(|(&month, _)| {
+            let class = class.clone();
+            retention.due(&BucketId { class, month })
+        });
+        let next = dues.min();
+        let contents = there().map(|(_, bucket)| bucket.sealed.len() as u64).sum();
+        let bytes = there().map(|(_, bucket)| bucket.sealed_bytes).sum();
+        let id = |column: &str| format!("classes.{class}.{column}");
+        let events = Query::of("entry").when("class", class);
+        let kept = Query::of("content")
+            .when("class", class)
+            .when("state", "kept");
+        let sealed = kept.clone().take("sum", "sealed_bytes");
+        let positions = Positions::from(behind);
+        let of_class = Positions::from(&tally.events);
+        table.rows.push(vec![
+            Cell::Text(class_title(class)),
+            Cell::Text(period_text(periods.get(class).copied())),
+            figure(
+                id("events"),
+                tally.events.len(),
+                Unit::Count,
+                events,
+                of_class,
+            ),
+            entry(tally.oldest),
+            entry(tally.newest),
+            figure(
+                id("contents"),
+                contents,
+                Unit::Count,
+                kept,
+                positions.clone(),
+            ),
+            figure(id("sealed_bytes"), bytes, Unit::Bytes, sealed, positions),
+            next.map_or(Cell::Empty, Cell::Time),
+        ]);
+    }
+    Section::new("classes", text("保存区分ごとの状況", "By retention class"))
+        .says(text(
+            "台帳の記録そのものは消去されず、期間が定めるのは記録に付随する内容（プロンプト、送信データ、応答など、封印して別に保管するもの）です。",
+            "Entries of the log are never removed. Periods govern their content: prompts, payloads, responses and the like, which are sealed and kept beside the log.",
+        ))
+        .shows(table)
+        .notes(text(
+            "内容数とバイト数は、満了して消去されたものを除きます。同じバケットの中の等しい内容は一度だけ保管され、一度だけ数えます。",
+            "Contents and bytes leave out what has expired and been removed. Equal content inside a bucket is stored once and counted once.",
+        ))
+}
+
+/// Every bucket in the order of the report.
+fn each<'r>(
+    retention: &'r Retention,
+    named: &'r [&Class],
+) -> impl Iterator<Item = (BucketId, &'r BucketTally)> {
+    named.iter().flat_map(|&class| {
+        let tally = retention.classes.get(class).into_iter();
+        tally
+            .flat_map(|tally| &tally.buckets)
+            .map(|(&month, bucket)| {
+                let class = class.clone();
+                (BucketId { class, month }, bucket)
+            })
+    })
+}
+
+fn buckets(retention: &Retention, named: &[&Class], now: Timestamp) -> Section {
+    let columns = vec![
+        column("バケット", "Bucket"),
+        column("状態", "State"),
+        column("規則", "Rule"),
+        column("満了日時", "Due"),
+        column("延長・消去の記録", "Extended, ended"),
+        figures("記録数", "Entries"),
+        column("最初–最後の位置", "First–last"),
+        figures("内容数", "Contents"),
+        figures("封印後のバイト数", "Sealed bytes"),
+    ];
+    let mut table = Table::new("buckets", columns).or(text(
+        "内容を持つバケットはありません。",
+        "There is no bucket with content.",
+    ));
+    for (bucket, tally) in each(retention, named) {
+        let found = retention.buckets.get(&bucket);
+        let due = retention.due(&bucket);
+        let id = |column: &str| format!("buckets.{bucket}.{column}");
+        let entries = Query::of("entry").when("bucket", &bucket);
+        let contents = Query::of("content").when("bucket", &bucket);
+        let sealed = contents.clone().take("sum", "sealed_bytes");
+        let positions = Positions::from(&tally.entries);
+        let extended = found.and_then(|found| found.extended);
+        let first_last = match (tally.entries.min(), tally.entries.max()) {
+            (Some(first), Some(last)) => Cell::Name(format!("{first}–{last}")),
+            _ => Cell::Empty,
+        };
+        table.rows.push(vec![
+            Cell::Name(bucket.to_string()),
+            Cell::Text(state_text(retention.state(&bucket, tally, now))),
+            Cell::Text(period_text(found.and_then(|found| found.period))),
+            due.map_or_else(|| Cell::Text(text("なし", "never")), Cell::Time),
+            match (tally.expired, extended) {
+                (Some(expired), _) => entry(Some(expired)),
+                (None, Some(position)) => Cell::Text(told(
+                    format!("延長：位置 {position}"),
+                    format!("extended at position {position}"),
+                )),
+                (None, None) => Cell::Empty,
+            },
+            figure(
+                id("entries"),
+                tally.entries.len(),
+                Unit::Count,
+                entries,
+                positions.clone(),
+            ),
+            first_last,
+            figure(
+                id("contents"),
+                tally.sealed.len() as u64,
+                Unit::Count,
+                contents,
+                positions.clone(),
+            ),
+            figure(
+                id("sealed_bytes"),
+                tally.sealed_bytes,
+                Unit::Bytes,
+                sealed,
+                positions,
+            ),
+        ]);
+    }
+    Section::new("buckets", text("バケットと満了日", "Buckets and due dates"))
+        .says(text(
+            "バケットは一つの保存区分の一か月分（UTC の暦月）の内容です。満了日時は、その月の終わりに保存期間を加えた時刻です。",
+            "A bucket is the content of one class in one calendar month (UTC). It is due one period after the end of its month.",
+        ))
+        .shows(table)
+}
+
+/// What is due, or will be within 90 days of the head.
+fn soon(retention: &Retention, named: &[&Class], now: Timestamp) -> Section {
+    let columns = vec![
+        column("バケット", "Bucket"),
+        column("満了日時", "Due"),
+        column("状態", "State"),
+        figures("内容数", "Contents"),
+    ];
+    let mut table = Table::new("soon", columns).or(text(
+        "該当するバケットはありません。",
+        "There is no such bucket.",
+    ));
+    let limit = Timestamp::from_micros(now.micros().saturating_add(SOON_MICROS));
+    for (bucket, tally) in each(retention, named) {
+        let state = retention.state(&bucket, tally, now);
+        let Some(due) = retention.due(&bucket) else {
+            continue;
+        };
+        if due > limit || state == BucketState::Expired {
+            continue;
+        }
+        table.rows.push(vec![
+            Cell::Name(bucket.to_string()),
+            Cell::Time(due),
+            Cell::Text(state_text(state)),
+            figure(
+                format!("soon.{bucket}.contents"),
+                tally.sealed.len() as u64,
+                Unit::Count,
+                Query::of("content").when("bucket", &bucket),
+                Positions::from(&tally.entries),
+            ),
+        ]);
+    }
+    let title = text(
+        "満了済み、または90日以内に満了するもの",
+        "Due, or due within 90 days",
+    );
+    Section::new("soon", title).shows(table)
+}
+
+fn holds(retention: &Retention) -> Section {
+    let columns = vec![
+        column("案件", "Case"),
+        column("対象", "Scope"),
+        column("発令", "Placed"),
+        column("識別子", "Identifier"),
+        figures("対象のバケット", "Buckets"),
+    ];
+    let mut table = Table::new("holds", columns)
+        .or(text("有効な保全命令はありません。", "No hold is in force."));
+    let in_force = retention.buckets.holds();
+    for (hold, open) in in_force.filter(|(_, hold)| hold.released.is_none()) {
+        table.rows.push(vec![
+            Cell::Name(open.case.to_string()),
+            Cell::Name(open.scope.to_string()),
+            entry(Some(open.placed.into())),
+            Cell::Name(hold.to_string()),
+            figure(
+                format!("holds.{hold}.buckets"),
+                open.buckets.len() as u64,
+                Unit::Count,
+                Query::of("hold")
+                    .when("hold", hold)
+                    .take("count", "buckets"),
+                [open.placed.seq].into_iter().collect(),
+            ),
+        ]);
+    }
+    Section::new("holds", text("保全命令（リーガルホールド）", "Legal holds"))
+        .says(text(
+            "保全命令は保存期間に優先します。対象となる内容は、満了日時を過ぎても解除まで消去されません。",
+            "A hold comes before any period: what it covers stays beyond its due date until the hold is released.",
+        ))
+        .shows(table)
+}
+
+fn limits() -> Section {
+    let title = text(
+        "この報告書が示すことと示さないこと",
+        "What this report shows and does not",
+    );
+    Section::new("limits", title)
+        .notes(text(
+            "数値はすべて台帳の記録から計算したもので、上記の件数とハッシュ木の根が同じであれば、誰が計算しても同じ結果になります。",
+            "Every figure is computed from the log: the same entries and root give the same figures to anyone.",
+        ))
+        .notes(text(
+            "「消去済み」は、鍵の破棄とファイルの削除が記録されたことを示します。他の媒体に作られた複製は対象外です。",
+            "“Expired” says that the destruction of the key and the removal of the files were recorded. Copies on other media are not covered.",
+        ))
+        .notes(text(
+            "保管場所が提供する書き込み防止の水準は、この報告書では判定していません。",
+            "The level of write protection of the storage is not judged here.",
+        ))
+}
+
+/// When, and where in the log.
+fn entry(moment: Option<Moment>) -> Cell {
+    match moment {
+        None => Cell::Empty,
+        Some(Moment { position, at }) => Cell::Entry { at, position },
+    }
+}

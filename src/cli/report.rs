@@ -1,0 +1,98 @@
+//! `daicho report`.
+
+use clap::{Args, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+#[derive(Subcommand)]
+pub enum Report {
+    /// What is kept, how long, and until when: the state at the log's head
+    Retention(ReportCommon),
+    /// What left in a period, to whom, on which terms, by class of data (APPI art. 28)
+    Transfers(PeriodReport),
+    /// The month for the security department: use, masks, blocks, approvals, findings, incidents
+    Monthly(PeriodReport),
+    /// Who asked for what, who decided, and how long that took
+    Approvals(PeriodReport),
+    /// Changes of who may do what, failures, and sealed content that was opened
+    Access(PeriodReport),
+    /// Alerts, incidents by severity, and times
+    Incidents(PeriodReport),
+    /// Risks, controls, what the log shows for each, and how that answers outside rules
+    Controls(PeriodReport),
+    /// Check a report's file: its digest is recorded, the signature holds, and the log gives the
+    /// same figures at the report's head; exit 1 if not
+    Verify(ReportVerify),
+    /// List the entries behind one figure of a report's file
+    Explain(ReportExplain),
+}
+
+#[derive(Args)]
+pub struct PeriodReport {
+    /// A calendar month, as 2026-11, or several, as 2026-10..2026-12; in UTC unless [report]
+    /// utc_offset says otherwise
+    #[arg(long, value_name = "MONTH")]
+    pub month: String,
+    #[command(flatten)]
+    pub common: ReportCommon,
+}
+
+#[derive(Args)]
+pub struct ReportCommon {
+    /// json has the query and every position behind each figure (--json means json)
+    #[arg(long, value_enum, default_value_t = ReportFormat::Html)]
+    pub format: ReportFormat,
+    #[arg(long, value_enum, default_value_t = ReportLanguage::Ja)]
+    pub language: ReportLanguage,
+    /// File to write, instead of standard output; with its signature in FILE.tlog-proof, and the
+    /// evidence of an HTML page beside it as .json
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Make the report of the first SIZE entries, as it was made then: same input, same bytes
+    #[arg(long, value_name = "SIZE")]
+    pub head: Option<u64>,
+    /// A checkpoint kept elsewhere, to verify against (repeatable)
+    #[arg(long, value_name = "FILE")]
+    pub checkpoint: Vec<PathBuf>,
+    /// The log's key as it was published elsewhere
+    #[arg(long)]
+    pub vkey: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    Html,
+    Json,
+    Csv,
+    Md,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReportLanguage {
+    Ja,
+    En,
+}
+
+#[derive(Args)]
+pub struct ReportVerify {
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// The signature, instead of FILE.tlog-proof
+    #[arg(long, value_name = "FILE")]
+    pub proof: Option<PathBuf>,
+    /// The log's key as it was published elsewhere
+    #[arg(long)]
+    pub vkey: Option<String>,
+    /// Check the signature under --vkey alone, without a ledger: figures are not computed again
+    #[arg(long, requires = "vkey")]
+    pub offline: bool,
+}
+
+#[derive(Args)]
+pub struct ReportExplain {
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// The figure's id, as use.model.claude-sonnet-4-5.calls: in the JSON, the CSV, and the
+    /// page's last table
+    #[arg(long, value_name = "ID")]
+    pub figure: String,
+}

@@ -1,0 +1,84 @@
+//! A report's detached signature: a C2SP tlog-proof of its `report.issued`.
+//!
+//! The log's key signs the checkpoint, the path leads from it to the entry, and the entry, which
+//! the proof carries, has the file's SHA-256. So a report is signed by whatever holds the key
+//! (a file, a passphrase, a token), and a signature cannot be made without a record of it.
+
+use crate::cli::Cli;
+use crate::commands::read;
+use crate::door::Door;
+use crate::outcome::Failure;
+use ledger::note::VerifierKey;
+use ledger::proof::Proof;
+use ledger::{ReadError, Reader};
+use schemas::{Data, Envelope, Hash};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// FILE.tlog-proof.
+pub fn beside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".tlog-proof");
+    PathBuf::from(name)
+}
+
+/// A server writes its checkpoint a moment behind the log.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The signature of the report that the entry at `seq` records.
+pub fn proof(cli: &Cli, door: &Door, reader: &Reader, seq: u64) -> Result<String, Failure> {
+    let until = Instant::now() + PATIENCE;
+    let mut reader = reader.clone();
+    loop {
+        match reader.prove(seq) {
+            Ok(proof) => {
+                let body = reader.entry(seq)?.body().to_vec();
+                let signed = Proof {
+                    extra: Some(body),
+                    ..proof
+                };
+                return Ok(signed.to_text());
+            }
+            Err(ReadError::NotCovered { .. } | ReadError::Beyond { .. })
+                if matches!(door, Door::Server { .. }) && Instant::now() < until =>
+            {
+                std::thread::sleep(Duration::from_millis(50));
+                reader = read(&cli.data)?;
+            }
+            Err(error) => {
+                let help = "the report is written and recorded; its signature is what \
+                            `daicho prove` gives for that entry, once a checkpoint covers it";
+                return Err(Failure::new(error, help));
+            }
+        }
+    }
+}
+
+/// What a proof says of a report, held against the key alone.
+#[derive(Debug)]
+pub struct Signed {
+    pub seq: u64,
+    pub size: u64,
+    pub report: String,
+    pub report_sha256: Hash,
+}
+
+/// The entry that a proof carries, if it is proven under this key.
+pub fn open(text: &str, key: &VerifierKey) -> Result<Signed, String> {
+    let proof = Proof::parse(text).map_err(|error| error.to_string())?;
+    let body = proof.extra.clone().ok_or("it carries no entry")?;
+    let checkpoint = proof.check(&body, key).map_err(|error| error.to_string())?;
+    let envelope = Envelope::from_body(&body).map_err(|_| "its entry cannot be read")?;
+    let Data::ReportIssued(issued) = envelope.event.data else {
+        return Err("its entry issues no report".to_owned());
+    };
+    if envelope.seq != proof.seq {
+        return Err("its entry is of another position".to_owned());
+    }
+    Ok(Signed {
+        seq: proof.seq,
+        size: checkpoint.size,
+        report: issued.report.to_string(),
+        report_sha256: issued.report_sha256,
+    })
+}

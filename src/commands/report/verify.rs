@@ -1,0 +1,279 @@
+//! `daicho report verify`: is this file what the log says it is?
+
+use super::file::ReportFile;
+use super::sign;
+use crate::cli::Cli;
+use crate::cli::report::ReportVerify;
+use crate::commands::read;
+use crate::commands::verify::{check, trust};
+use crate::outcome::{Done, Failure, Outcome, say};
+use anyhow::Context;
+use exporters::report::Format;
+use exporters::report::model::Report;
+use ledger::Reader;
+use ledger::note::VerifierKey;
+use schemas::Data;
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// What was found of a file.
+#[derive(Serialize)]
+struct Checked {
+    report: String,
+    sha256: String,
+    /// Entries that the report is of.
+    head: u64,
+    /// Where `report.issued` has this digest.
+    issued: Vec<u64>,
+    /// `holds`, `absent`.
+    signature: &'static str,
+    /// `same`, `not_compared`.
+    figures: &'static str,
+    notes: Vec<String>,
+    /// What is wrong; nothing is, where it is empty.
+    findings: Vec<String>,
+}
+
+pub fn run(cli: &Cli, args: &ReportVerify) -> Done {
+    let file = ReportFile::read(&args.file)?;
+    let mut checked = Checked {
+        report: file.stamp.report.clone(),
+        sha256: file.sha256.to_string(),
+        head: file.stamp.basis.head.size,
+        issued: Vec::new(),
+        signature: "absent",
+        figures: "not_compared",
+        notes: Vec::new(),
+        findings: Vec::new(),
+    };
+    if args.offline {
+        let key = args.vkey.as_deref().unwrap_or_default();
+        let key: VerifierKey = key.parse().context("--vkey")?;
+        let note = "without the ledger figures are not computed again";
+        checked.notes.push(note.to_owned());
+        signature(args, &file, &[key], &mut checked)?;
+        if checked.signature == "absent" {
+            let fault = "there is no signature to check: no FILE.tlog-proof";
+            return Err(Failure::msg(fault, "name it with --proof"));
+        }
+    } else {
+        against_log(cli, args, &file, &mut checked)?;
+    }
+    print(cli.json, &checked)?;
+    Ok(match checked.findings.is_empty() {
+        true => Outcome::Well,
+        false => Outcome::Wrong,
+    })
+}
+
+fn against_log(
+    cli: &Cli,
+    args: &ReportVerify,
+    file: &ReportFile,
+    checked: &mut Checked,
+) -> Result<(), Failure> {
+    let trust = trust(args.vkey.as_deref(), &[])?;
+    let verified = check(cli, &trust)?;
+    let reader = read(&cli.data)?;
+    file.of_log(&reader)?;
+    if !verified.is_clean() {
+        let count = verified.findings.len() as u64 + verified.findings_omitted;
+        let fault = format!("the log itself has {count} faults: see `daicho verify`");
+        checked.findings.push(fault);
+    }
+    issued(&reader, file, checked)?;
+    let keys: Vec<VerifierKey> = verified
+        .keys
+        .iter()
+        .filter_map(|key| key.vkey.parse().ok())
+        .collect();
+    signature(args, file, &keys, checked)?;
+    match file.head_fault(&reader)? {
+        Some(fault) => checked.findings.push(fault),
+        None => figures(&reader, file, checked)?,
+    }
+    Ok(())
+}
+
+/// Where the log records this very file.
+fn issued(reader: &Reader, file: &ReportFile, checked: &mut Checked) -> Result<(), Failure> {
+    for entry in reader.entries(0..reader.size()) {
+        // What cannot be read is among the log's faults already.
+        let Ok(entry) = entry else { continue };
+        let Data::ReportIssued(told) = entry.data() else {
+            continue;
+        };
+        if told.report_sha256 != file.sha256 {
+            continue;
+        }
+        checked.issued.push(entry.seq());
+        let (head, report) = (file.stamp.basis.head.size, &file.stamp.report);
+        if told.head != head || told.report.as_str() != report {
+            let seq = entry.seq();
+            let fault = format!("entry {seq} issued it as another report, or of another head");
+            checked.findings.push(fault);
+        }
+    }
+    if checked.issued.is_empty() {
+        let fault = "no report.issued of this digest is in the log: the file was changed after it was issued, or was never issued";
+        checked.findings.push(fault.to_owned());
+    }
+    Ok(())
+}
+
+/// The detached signature, if there is one, under any of these keys.
+fn signature(
+    args: &ReportVerify,
+    file: &ReportFile,
+    keys: &[VerifierKey],
+    checked: &mut Checked,
+) -> Result<(), Failure> {
+    let path: PathBuf = args
+        .proof
+        .clone()
+        .unwrap_or_else(|| sign::beside(&args.file));
+    if args.proof.is_none() && !path.exists() {
+        checked
+            .notes
+            .push("no FILE.tlog-proof: no signature was checked".to_owned());
+        return Ok(());
+    }
+    let text = std::fs::read_to_string(&path)
+        .with_context(|| format!("{} cannot be read", path.display()))?;
+    let mut fault = "no key is known to check it under".to_owned();
+    for key in keys {
+        match sign::open(&text, key) {
+            Ok(signed) if signed.report_sha256 != file.sha256 => {
+                fault = format!("it signs another file, issued at {}", signed.seq);
+            }
+            Ok(signed) if signed.report != file.stamp.report => {
+                fault = "it signs another report".to_owned();
+            }
+            Ok(signed) => {
+                checked.signature = "holds";
+                let (seq, size) = (signed.seq, signed.size);
+                let note = format!(
+                    "signed: entry {seq}, under a checkpoint of {size} entries by {}",
+                    key.name()
+                );
+                checked.notes.push(note);
+                return Ok(());
+            }
+            Err(reason) => fault = reason,
+        }
+    }
+    checked.signature = "broken";
+    checked
+        .findings
+        .push(format!("the signature does not hold: {fault}"));
+    Ok(())
+}
+
+/// What the log gives at the report's head, beside what the file says.
+fn figures(reader: &Reader, file: &ReportFile, checked: &mut Checked) -> Result<(), Failure> {
+    let (report, again) = file.again(reader)?;
+    if again == file.text {
+        checked.figures = "same";
+        return Ok(());
+    }
+    let program = concat!("daicho ", env!("CARGO_PKG_VERSION"));
+    let differences = match file.format {
+        Format::Json => differing(&report, &file.text),
+        _ if file.stamp.basis.program != program || file.stamp.version != report.version => {
+            let note = "made by another version of daicho: only its JSON can be computed again";
+            checked.notes.push(note.to_owned());
+            return Ok(());
+        }
+        _ => {
+            let (own, theirs) = (again.lines(), file.text.lines());
+            let same = own.zip(theirs).take_while(|(a, b)| a == b).count();
+            vec![format!("line {} is not what the log gives", same + 1)]
+        }
+    };
+    checked.figures = "other";
+    checked.findings.extend(differences);
+    Ok(())
+}
+
+/// Differences told one by one.
+const MOST: usize = 10;
+
+/// Figures of a JSON report that the log gives otherwise.
+fn differing(report: &Report, text: &str) -> Vec<String> {
+    let said: Value = serde_json::from_str(text).unwrap_or_default();
+    let mut theirs = BTreeMap::new();
+    collect(&said, &mut theirs);
+    let mut found = Vec::new();
+    for figure in report.figures() {
+        let own = serde_json::to_value(figure).unwrap_or_default();
+        match theirs.remove(&figure.id) {
+            None => found.push(format!("{}: missing from the file", figure.id)),
+            Some(value) if *value != own => {
+                found.push(format!("{}: the log gives {}", figure.id, figure.value));
+            }
+            Some(_) => {}
+        }
+    }
+    found.extend(
+        theirs
+            .keys()
+            .map(|_| "a figure that the log does not give".to_owned()),
+    );
+    if found.is_empty() {
+        found.push("its words or order are not what the log gives".to_owned());
+    }
+    let more = found.len().saturating_sub(MOST);
+    found.truncate(MOST);
+    if more > 0 {
+        found.push(format!("and {more} more"));
+    }
+    found
+}
+
+fn collect<'v>(value: &'v Value, all: &mut BTreeMap<String, &'v Value>) {
+    match value {
+        Value::Object(map) => {
+            if let Some(figure) = map.get("figure")
+                && let Some(id) = figure.get("id").and_then(Value::as_str)
+            {
+                all.insert(id.to_owned(), figure);
+            }
+            map.values().for_each(|value| collect(value, all));
+        }
+        Value::Array(items) => items.iter().for_each(|value| collect(value, all)),
+        _ => {}
+    }
+}
+
+fn print(json: bool, checked: &Checked) -> Result<(), Failure> {
+    if json {
+        say!("{}", serde_json::to_string(checked)?);
+        return Ok(());
+    }
+    say!(
+        "report       {} of {} entries",
+        schemas::Label::lossy(&checked.report).as_str(),
+        checked.head
+    );
+    say!("sha256       {}", checked.sha256);
+    let issued: Vec<String> = checked.issued.iter().map(ToString::to_string).collect();
+    if !issued.is_empty() {
+        say!("issued       report.issued at {}", issued.join(", "));
+    }
+    say!("signature    {}", checked.signature);
+    say!("figures      {}", checked.figures);
+    for note in &checked.notes {
+        say!("note         {note}");
+    }
+    for finding in &checked.findings {
+        say!("WRONG        {finding}");
+    }
+    match checked.findings.len() {
+        0 => say!("verified"),
+        1 => say!("NOT VERIFIED: 1 finding"),
+        count => say!("NOT VERIFIED: {count} findings"),
+    }
+    Ok(())
+}

@@ -1,0 +1,280 @@
+//! Reports as an officer and an auditor see them: figures that anyone counts again, files that
+//! prove what they are, and clear words where they do not.
+
+mod months;
+mod recount;
+
+use crate::world::{Ledger, Ran, cannot_run, drill, has, overwrite};
+use months::Months;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+const PERIODS: [&str; 6] = [
+    "transfers",
+    "monthly",
+    "approvals",
+    "access",
+    "incidents",
+    "controls",
+];
+
+/// A report of this ledger, written to a file beside it.
+#[track_caller]
+fn write(ledger: &Ledger, name: &str, month: &str, file: &str, more: &[&str]) -> PathBuf {
+    let path = ledger.beside(file);
+    let mut args = vec!["report", name, "-o", path.to_str().unwrap()];
+    if name != "retention" {
+        args.extend(["--month", month]);
+    }
+    args.extend(more);
+    ledger.run(&args).ok();
+    path
+}
+
+fn verify(ledger: &Ledger, file: &Path, more: &[&str]) -> Ran {
+    let args = ["report", "verify", file.to_str().unwrap(), "--json"];
+    ledger.run(&[&args[..], more].concat())
+}
+
+/// The findings of a file that does not verify: exit code 1.
+#[track_caller]
+fn wrong(ran: Ran) -> String {
+    assert_eq!(ran.code, 1, "{ran:?}");
+    let told: Value = serde_json::from_str(&ran.out).unwrap();
+    told["findings"].to_string()
+}
+
+fn this_month(ledger: &Ledger) -> String {
+    let newest = ledger.run(&["--json", "events", "--newest", "--limit", "1"]);
+    newest.lines()[0]["at"].as_str().unwrap()[..7].to_owned()
+}
+
+#[test]
+fn every_figure_is_what_the_raw_log_gives_by_another_route() {
+    if !has("ssh-keygen", "-?") {
+        return cannot_run("reports", "ssh-keygen is not there");
+    }
+    let months = Months::lived();
+    let ledger = &months.ledger;
+    let mut counted = 0;
+    for name in PERIODS.into_iter().chain(["retention"]) {
+        for window in months.windows(name) {
+            let file = format!("{name}.{window}.json");
+            let path = write(ledger, name, &window, &file, &["--format", "json"]);
+            let text = std::fs::read_to_string(path).unwrap();
+            let report: Value = serde_json::from_str(&text).unwrap();
+            let raw = recount::Log::read(ledger, &report["basis"]);
+            counted += raw.recount(&report);
+        }
+    }
+    assert!(
+        counted > 500,
+        "{counted} figures above zero were counted again"
+    );
+    crate::world::say(&format!(
+        "reports: {counted} figures above zero counted again"
+    ));
+}
+
+#[test]
+fn a_report_is_the_same_bytes_again_and_verifies_in_every_form_and_language() {
+    let ledger = Ledger::new();
+    ledger.append(&[drill("restore"), drill("failover")]);
+    let month = this_month(&ledger);
+    let size = ledger.verify()["entries"].to_string();
+    for name in PERIODS.into_iter().chain(["retention"]) {
+        for format in ["html", "json", "csv", "md"] {
+            for language in ["ja", "en"] {
+                let more = ["--head", &size, "--format", format, "--language", language];
+                let one = write(&ledger, name, &month, &format!("one.{format}"), &more);
+                let two = write(&ledger, name, &month, &format!("two.{format}"), &more);
+                let bytes = |path: &Path| std::fs::read(path).unwrap();
+                assert_eq!(bytes(&one), bytes(&two), "{name} {format} {language}");
+                let told = verify(&ledger, &one, &[]).lines().remove(0);
+                assert_eq!(told["figures"], "same", "{told}");
+                assert_eq!(told["signature"], "holds", "{told}");
+                assert_eq!(told["head"].to_string(), size);
+            }
+        }
+    }
+    // The evidence of a page stands beside it, issued and signed as well.
+    let evidence = ledger.beside("one.json");
+    assert_eq!(verify(&ledger, &evidence, &[]).code, 0);
+    ledger.verify();
+}
+
+#[test]
+fn a_changed_file_a_foreign_log_and_a_lost_head_are_told_apart() {
+    let ledger = Ledger::new();
+    ledger.append(&[drill("restore")]);
+    let month = this_month(&ledger);
+    let json = ["--format", "json"];
+    let file = write(&ledger, "monthly", &month, "m.json", &json);
+    let text = std::fs::read_to_string(&file).unwrap();
+    let figure = "\"id\": \"open.calls\",\n              \"value\": 0";
+    let compact: Value = serde_json::from_str(&text).unwrap();
+    assert!(compact.is_object());
+    let changed = text.replacen("\"value\": 0", "\"value\": 7", 1);
+    assert_ne!(text, changed, "{figure}");
+    overwrite(&file, changed.as_bytes());
+    let told = wrong(verify(&ledger, &file, &[]));
+    for part in [
+        "no report.issued of this digest",
+        "signs another file",
+        "the log gives 0",
+    ] {
+        assert!(told.contains(part), "{part} is not in {told}");
+    }
+    overwrite(&file, text.as_bytes());
+    assert_eq!(verify(&ledger, &file, &[]).code, 0);
+
+    // One changed letter of a page.
+    let page = write(&ledger, "monthly", &month, "p.html", &["--language", "en"]);
+    let html = std::fs::read_to_string(&page).unwrap();
+    overwrite(&page, html.replacen("Summary", "Summery", 1).as_bytes());
+    let told = wrong(verify(&ledger, &page, &[]));
+    assert!(told.contains("is not what the log gives"), "{told}");
+    // What says nothing of itself is no report.
+    overwrite(&page, b"<!DOCTYPE html><p>fine</p>");
+    verify(&ledger, &page, &[]).refused(&["is no report of daicho"]);
+    overwrite(&page, b"{\"report\":\"monthly\"}");
+    verify(&ledger, &page, &[]).refused(&["cannot be read"]);
+    overwrite(&page, &[0xff, 0xfe, 0]);
+    verify(&ledger, &page, &[]).refused(&["no text"]);
+
+    // Another log knows nothing of it.
+    let foreign = Ledger::named("example.org/other");
+    verify(&foreign, &file, &[]).refused(&["example.com/daicho", "example.org/other", "--data"]);
+    // A log of the same name whose history is another.
+    let other = Ledger::new();
+    other.append(&[drill("restore"), drill("restore"), drill("restore")]);
+    let told = wrong(verify(&other, &file, &[]));
+    assert!(told.contains("have the root"), "{told}");
+    // A log that has lost entries since.
+    let young = Ledger::new();
+    let told = wrong(verify(&young, &file, &[]));
+    assert!(told.contains("entries were lost"), "{told}");
+
+    // A signature of something else, and a broken one.
+    let proof = ledger.beside("m.json.tlog-proof");
+    let good = std::fs::read_to_string(&proof).unwrap();
+    let of_page = std::fs::read_to_string(ledger.beside("p.html.tlog-proof")).unwrap();
+    overwrite(&proof, of_page.as_bytes());
+    let told = wrong(verify(&ledger, &file, &[]));
+    assert!(told.contains("it signs another file"), "{told}");
+    overwrite(&proof, good.replacen("index ", "index 1", 1).as_bytes());
+    assert!(wrong(verify(&ledger, &file, &[])).contains("signature does not hold"));
+    overwrite(&proof, good.as_bytes());
+
+    // Heads and months that there are not.
+    ledger
+        .run(&["report", "monthly", "--month", &month, "--head", "9999"])
+        .refused(&["--head 9999", "the log has"]);
+    ledger
+        .run(&["report", "monthly", "--month", "2026-13"])
+        .refused(&["--month"]);
+    ledger
+        .run(&["report", "monthly", "--month", "2026-12..2026-11"])
+        .refused(&["2026-10..2026-12"]);
+}
+
+#[test]
+fn a_report_is_signed_while_a_server_runs_and_checked_without_any_ledger() {
+    let ledger = Ledger::new();
+    let server = ledger.serve();
+    ledger.append(&[drill("restore")]);
+    let month = this_month(&ledger);
+    let file = write(&ledger, "controls", &month, "c.html", &[]);
+    assert_eq!(verify(&ledger, &file, &[]).code, 0);
+    assert_eq!(server.stop(), 0);
+    let key = ledger.run(&["key", "show"]).ok().trim().to_owned();
+    let nowhere = Ledger::none();
+    let offline = ["--offline", "--vkey", &key];
+    let told = verify(&nowhere, &file, &offline).lines().remove(0);
+    assert_eq!(
+        (&told["signature"], &told["figures"]),
+        (&json!("holds"), &json!("not_compared"))
+    );
+    let stranger = Ledger::new().run(&["key", "show"]).ok().trim().to_owned();
+    let told = wrong(verify(&nowhere, &file, &["--offline", "--vkey", &stranger]));
+    assert!(told.contains("signature does not hold"), "{told}");
+    let html = std::fs::read_to_string(&file).unwrap();
+    overwrite(&file, format!("{html}\n").as_bytes());
+    let told = wrong(verify(&nowhere, &file, &offline));
+    assert!(told.contains("it signs another file"), "{told}");
+    std::fs::remove_file(ledger.beside("c.html.tlog-proof")).unwrap();
+    verify(&nowhere, &file, &offline).refused(&["no signature", "--proof"]);
+}
+
+#[test]
+fn a_figure_is_explained_by_the_entries_behind_it() {
+    let ledger = Ledger::new();
+    let receipts = ledger.append(&[drill("restore"), drill("other"), drill("restore")]);
+    let month = this_month(&ledger);
+    let file = write(
+        &ledger,
+        "incidents",
+        &month,
+        "i.html",
+        &["--language", "en"],
+    );
+    let file = file.to_str().unwrap();
+    let figure = ["report", "explain", file, "--figure", "drills.restore.true"];
+    let told = ledger.run(&[&figure[..], &["--json"]].concat()).lines();
+    assert_eq!(told[0]["value"], 2);
+    assert_eq!(told[0]["query"]["where"]["drill"], "restore");
+    let seqs: Vec<&Value> = told[1..].iter().map(|entry| &entry["seq"]).collect();
+    assert_eq!(seqs, [&receipts[0]["seq"], &receipts[2]["seq"]]);
+    assert!(
+        told[1..]
+            .iter()
+            .all(|entry| entry["kind"] == "drill.completed")
+    );
+    let words = ledger.run(&figure).ok();
+    assert!(
+        words.contains("count of entry drill.completed drill=restore"),
+        "{words}"
+    );
+    ledger
+        .run(&["report", "explain", file, "--figure", "nothing"])
+        .refused(&["no figure of this id"]);
+    let html = std::fs::read_to_string(file).unwrap();
+    overwrite(
+        Path::new(file),
+        html.replacen("Incidents", "Accidents", 1).as_bytes(),
+    );
+    let ran = ledger.run(&figure);
+    assert!(
+        ran.code == 1 && ran.err.contains("not what the log gives"),
+        "{ran:?}"
+    );
+}
+
+#[test]
+fn a_month_without_events_is_an_honest_empty_report() {
+    let ledger = Ledger::new();
+    for name in PERIODS {
+        let file = write(
+            &ledger,
+            name,
+            "2020-02",
+            "empty.json",
+            &["--format", "json"],
+        );
+        let report: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+        let mut met = Vec::new();
+        recount::each(&report, "figure", &mut |figure| {
+            let whole = figure["id"] == "controls.L1.shown";
+            assert!(whole || figure["value"] == 0, "{name}: {figure}");
+        });
+        recount::each(&report, "verdict", &mut |verdict| met.push(verdict.clone()));
+        met.retain(|verdict| verdict == "met");
+        // The log itself was verified, and that is all.
+        let expected = usize::from(name == "controls");
+        assert!(met.len() <= expected + 1, "{name}: {met:?}");
+    }
+    let page = ledger
+        .run(&["report", "monthly", "--month", "2020-02"])
+        .ok();
+    assert!(page.contains("呼出しは記録されていません"), "{page}");
+}
