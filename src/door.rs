@@ -7,7 +7,9 @@ use crate::outcome::Failure;
 use crate::retention::Deed;
 use anyhow::Context;
 use ledger::clock::{Clock, SystemClock};
-use ledger::{AppendError, Appender, Entry, Layout, OpenError, Reader, Receipt, Submission};
+use ledger::{
+    AppendError, Appender, ContentError, Entry, Layout, OpenError, Reader, Receipt, Submission,
+};
 use schemas::kinds::records::ContentRevealed;
 use schemas::{Actor, Data, Event, EventId, Name, Timestamp};
 use serde::de::DeserializeOwned;
@@ -226,6 +228,9 @@ pub fn append_remedy(error: &AppendError) -> &'static str {
         }
         AppendError::Refused { .. } => "see what the writer of the ledger says",
         AppendError::ClockBehind { .. } => "set the host's clock right and try again",
+        AppendError::Content(error) if matches!(**error, ContentError::KeyLost { .. }) => {
+            "put the key back from a backup that was made --with-keys; until then nothing is recorded there, and what is there cannot be read"
+        }
         AppendError::Content(_) => "check that the data directory is writable and has space",
         AppendError::Stopped { .. } => {
             "free space, repair the disk or attach the token, then restart; what was acknowledged is safe"

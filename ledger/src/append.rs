@@ -377,9 +377,13 @@ impl Appender {
             class: event.class.clone(),
             month,
         };
+        let used = || self.reader().first_in(&bucket);
         let sealed = content
             .iter()
-            .map(|content| self.inner.shared.content.seal(&bucket, content))
+            .map(|content| {
+                let store = &self.inner.shared.content;
+                store.seal(&bucket, content, &used)
+            })
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| match error {
                 // As every failed sync: trying again could succeed without having synced.
@@ -408,7 +412,8 @@ impl Appender {
             class: class.clone(),
             month: self.now().month(),
         };
-        match shared.content.seal_ahead(&bucket, bytes) {
+        let used = || self.reader().first_in(&bucket);
+        match shared.content.seal_ahead(&bucket, bytes, &used) {
             Ok(tag) => Some(Ahead::new(Arc::clone(shared), tag?)),
             Err(error @ ContentError::Unsynced { .. }) => {
                 shared.stop(stopped_with(&error));

@@ -19,6 +19,7 @@ pub(crate) use walk::Walk;
 use crate::append::Content;
 use crate::disk::Disk;
 use crate::layout::Layout;
+use crate::reader::ReadError;
 use ahead::Waiting;
 use pack::{Against, BucketPacks, Frame, MOST_BOX_BYTES, OpenPack};
 use read::Text;
@@ -36,6 +37,20 @@ pub enum ContentError {
         "the key of bucket {bucket} is not at {path}: its content has ended or the key was lost"
     )]
     NoKey { bucket: BucketId, path: String },
+    #[error(
+        "the key of bucket {bucket} is gone from {path}, and entry {seq} has content there: no other key is made for it"
+    )]
+    KeyLost {
+        bucket: BucketId,
+        path: String,
+        seq: u64,
+    },
+    #[error("whether bucket {bucket} has content cannot be read from the log")]
+    Unread {
+        bucket: BucketId,
+        #[source]
+        source: Box<ReadError>,
+    },
     #[error("the key of bucket {bucket} at {path} is not 32 bytes")]
     WrongKey { bucket: BucketId, path: String },
     #[error("content {digest} is not in bucket {bucket}")]
@@ -89,6 +104,10 @@ pub(crate) struct ContentStore {
     pack_bytes: u64,
 }
 
+/// Asks the log for the first entry with content in a bucket: where there is one, its key is
+/// never made anew.
+pub(crate) type Used<'a> = dyn Fn() -> Result<Option<u64>, ReadError> + 'a;
+
 const PACK_BYTES: u64 = 256 << 20;
 
 /// Conversations that a start finds again, the newest of the bucket.
@@ -112,8 +131,13 @@ impl ContentStore {
 
     /// Compresses and seals what is new in a content. What equals an earlier content of the
     /// bucket is that one again. Makes the bucket's key when it is the bucket's first.
-    pub fn seal(&self, bucket: &BucketId, content: &Content) -> Result<Sealed, ContentError> {
-        let key = self.key(bucket, true)?;
+    pub fn seal(
+        &self,
+        bucket: &BucketId,
+        content: &Content,
+        used: &Used<'_>,
+    ) -> Result<Sealed, ContentError> {
+        let key = self.key(bucket, Some(used))?;
         self.recall(bucket, &key)?;
         let plain = &content.bytes;
         let tag = key.tag(plain);
@@ -303,7 +327,7 @@ impl ContentStore {
         if was.sealed == new.sealed {
             return true;
         }
-        match (self.read(was), self.key(&new.bucket, false)) {
+        match (self.read(was), self.key(&new.bucket, None)) {
             (Ok(was), Ok(key)) => key.tag(&was) == is.tag,
             _ => was.bucket != new.bucket,
         }
@@ -319,18 +343,57 @@ impl ContentStore {
         lock(&self.keys).remove(bucket);
     }
 
-    fn key(&self, bucket: &BucketId, make: bool) -> Result<Arc<BucketKey>, ContentError> {
+    /// A bucket's key. Who seals may make it, where nothing was ever sealed under another: what
+    /// was would be lost for good, and nobody told.
+    fn key(
+        &self,
+        bucket: &BucketId,
+        used: Option<&Used<'_>>,
+    ) -> Result<Arc<BucketKey>, ContentError> {
+        if let Some(key) = lock(&self.keys).get(bucket) {
+            return Ok(Arc::clone(key));
+        }
+        let path = self.layout.bucket_key(bucket);
+        let shown = || path.display().to_string();
+        if used.is_some() {
+            // The key's directories, also those that a killed run has left unsynced, and a key in
+            // them.
+            let dir = path.parent().expect("a key lies in a directory");
+            create_dirs(&*self.disk, self.layout.dir(), dir)?;
+        }
+        let read = BucketKey::read(bucket, &path)?;
+        if read.is_none() {
+            let bucket = || bucket.clone();
+            // Before the lock: the log may be long, and others seal into other buckets.
+            let first = match used {
+                Some(used) => used().map_err(|source| ContentError::Unread {
+                    bucket: bucket(),
+                    source: Box::new(source),
+                })?,
+                None => {
+                    return Err(ContentError::NoKey {
+                        bucket: bucket(),
+                        path: shown(),
+                    });
+                }
+            };
+            if let Some(seq) = first {
+                return Err(ContentError::KeyLost {
+                    bucket: bucket(),
+                    path: shown(),
+                    seq,
+                });
+            }
+        }
         let mut keys = lock(&self.keys);
         if let Some(key) = keys.get(bucket) {
             return Ok(Arc::clone(key));
         }
-        let path = self.layout.bucket_key(bucket);
-        if make {
-            // The key's directories, also those that a killed run has left unsynced.
-            let dir = path.parent().expect("a key lies in a directory");
-            create_dirs(&*self.disk, self.layout.dir(), dir)?;
-        }
-        let key = Arc::new(BucketKey::load(bucket, &path, make.then_some(&*self.disk))?);
+        let key = match read {
+            Some(key) => key,
+            None => BucketKey::make(&path, &*self.disk)?,
+        };
+        let key = Arc::new(key);
         keys.insert(bucket.clone(), Arc::clone(&key));
         Ok(key)
     }

@@ -1,4 +1,5 @@
 use crate::append::AppendError;
+use crate::buckets::{Bucket, Buckets};
 use crate::content::{ContentError, ContentStore};
 use crate::disk::LocalDisk;
 use crate::entry::Entry;
@@ -10,7 +11,7 @@ use crate::proof::Proof;
 use crate::tile::{self, Resource};
 use crate::tree::{BeyondTree, TILE_WIDTH, Tree, leaf_hash};
 use crate::{line, os};
-use schemas::{ContentRef, EnvelopeError, Hash, Timestamp};
+use schemas::{BucketId, ContentRef, EnvelopeError, Hash, Timestamp};
 use std::fs::File;
 use std::io;
 use std::ops::Range;
@@ -224,6 +225,43 @@ impl Reader {
     ) -> impl Iterator<Item = Result<Entry, ReadError>> + '_ {
         let end = range.end.min(self.size());
         (range.start..end).map(|seq| self.entry(seq))
+    }
+
+    /// The first entry with content in a bucket. Looks at the entries of its month and after:
+    /// where there is none, that is a read of each, and of nothing more.
+    pub(crate) fn first_in(&self, bucket: &BucketId) -> Result<Option<u64>, ReadError> {
+        let start = bucket.month.start();
+        let (mut from, mut to) = (0, self.size());
+        while from < to {
+            let middle = from + (to - from) / 2;
+            if self.entry(middle)?.at() < start {
+                from = middle + 1;
+            } else {
+                to = middle;
+            }
+        }
+        let named = format!("\"bucket\":\"{bucket}\"");
+        let finder = memchr::memmem::Finder::new(&named);
+        for seq in from..self.size() {
+            if finder.find(&self.line(seq)?.0).is_none() {
+                continue;
+            }
+            let entry = self.entry(seq)?;
+            if entry.content().iter().any(|held| held.bucket == *bucket) {
+                return Ok(Some(seq));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Buckets whose content has not ended, and whose key is not there all the same: nobody can
+    /// read it any more.
+    pub fn without_key(&self, buckets: &Buckets) -> Vec<BucketId> {
+        let lost = |(id, bucket): &(&BucketId, &Bucket)| {
+            bucket.ended.is_none() && !self.layout().bucket_key(id).exists()
+        };
+        let lost = buckets.all().filter(lost);
+        lost.map(|(id, _)| id.clone()).collect()
     }
 
     /// Waits until the log holds more than `size` entries, at most for `timeout`. Gives the size.

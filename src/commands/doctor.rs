@@ -57,6 +57,7 @@ pub fn run(cli: &Cli) -> Done {
     if let Ok(config) = &config {
         checks.push(("provider key", provider_keys(config)));
         if let Ok(reader) = &reader {
+            checks.push(("bucket keys", bucket_keys(reader)));
             checks.push(("policies", in_force(reader, config)));
             checks.push(("approvers", approvers(reader, config)));
             checks.push(("time stamps", time_stamps(reader, config)));
@@ -166,6 +167,23 @@ fn signing_key(reader: &Reader, layout: &Layout) -> Seen {
         "passphrase" => "in force; under a passphrase".to_owned(),
         _ => "in force; under the system's protection".to_owned(),
     })
+}
+
+/// Can what is sealed be read?
+fn bucket_keys(reader: &Reader) -> Seen {
+    let views = Views::open(reader.clone()).map_err(|failure| format!("{:#}", failure.fault))?;
+    let (lost, all) = views
+        .buckets
+        .read(|buckets| (reader.without_key(buckets), buckets.all().count()));
+    let lost: Vec<String> = lost.iter().map(ToString::to_string).collect();
+    if lost.is_empty() {
+        return Ok(format!("there for {all} buckets, but for those that ended"));
+    }
+    Err(format!(
+        "gone from keys/content for {}: what is sealed there cannot be read, and nothing more is \
+         recorded there; put them back from a backup that was made --with-keys",
+        lost.join(", ")
+    ))
 }
 
 fn below(dir: &Path) -> Vec<PathBuf> {

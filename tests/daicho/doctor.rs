@@ -1,13 +1,13 @@
 //! What surrounds a ledger, as `doctor` sees it.
 #![cfg(unix)]
 
-use crate::world::{Ledger, drill};
+use crate::world::{Ledger, drill, ndjson, with_content};
 use std::os::unix::fs::PermissionsExt;
 
 #[test]
 fn a_sound_ledger_is_well_and_each_fault_is_named() {
     let ledger = Ledger::new();
-    ledger.append(&[drill("restore")]);
+    ledger.append(&[with_content(drill("restore"), "記録")]);
     ledger.run(&["doctor"]).ok();
     let server = ledger.serve();
     let told = ledger.run(&["doctor"]).ok();
@@ -43,6 +43,18 @@ fn a_sound_ledger_is_well_and_each_fault_is_named() {
     std::fs::write(&config, "[mcp.x]\nurl = 'http://example.com/mcp'\n").unwrap();
     wrong("[mcp.x] http://example.com/mcp cannot be an upstream");
     std::fs::write(&config, sound).unwrap();
+    let bucket = crate::world::walk(&ledger.dir.join("keys/content/operation")).remove(0);
+    let kept = std::fs::read(&bucket).unwrap();
+    std::fs::remove_file(&bucket).unwrap();
+    wrong("gone from keys/content for operation/");
+    let note = with_content(drill("again"), "本文");
+    ledger
+        .run_with(&["append"], ndjson(&[note]).as_bytes())
+        .refused(&["is gone from", "put the key back"]);
+    let verified = ledger.run(&["verify"]);
+    assert_eq!(verified.code, 1, "{verified:?}");
+    std::fs::write(&bucket, kept).unwrap();
+    mode(&bucket, 0o600);
     let checkpoint = ledger.dir.join("checkpoint");
     std::fs::remove_file(&checkpoint).unwrap();
     wrong("checkpoint");

@@ -3,7 +3,7 @@
 
 use super::pack::Frame;
 use super::recent::Tip;
-use super::{ContentError, ContentStore, lock};
+use super::{ContentError, ContentStore, Used, lock};
 use crate::reader::Shared;
 use schemas::BucketId;
 use std::collections::HashMap;
@@ -38,8 +38,9 @@ impl ContentStore {
         &self,
         bucket: &BucketId,
         plain: &[u8],
+        used: &Used<'_>,
     ) -> Result<Option<[u8; 32]>, ContentError> {
-        let key = self.key(bucket, true)?;
+        let key = self.key(bucket, Some(used))?;
         self.recall(bucket, &key)?;
         let tag = key.tag(plain);
         if lock(&self.recent).equal(&tag).is_some() {

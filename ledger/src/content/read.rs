@@ -45,7 +45,7 @@ impl ContentStore {
         limit: u64,
         beside: &mut Text,
     ) -> Result<Text, ContentError> {
-        let key = self.key(bucket, false)?;
+        let key = self.key(bucket, None)?;
         let mut text = Text::default();
         self.advance(bucket, &key, &mut text, digest, limit, Some(beside))?;
         Ok(text)

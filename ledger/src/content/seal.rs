@@ -32,38 +32,31 @@ pub struct BucketKey {
 }
 
 impl BucketKey {
-    /// Reads a bucket's key, or makes it. A new key is durable before it seals anything.
-    pub fn load(
-        bucket: &BucketId,
-        path: &Path,
-        make: Option<&dyn Disk>,
-    ) -> Result<BucketKey, ContentError> {
-        match std::fs::read(path) {
-            Ok(mut bytes) => {
-                let key = <[u8; 32]>::try_from(bytes.as_slice());
-                bytes.zeroize();
-                let wrong = |_| ContentError::WrongKey {
-                    bucket: bucket.clone(),
-                    path: path.display().to_string(),
-                };
-                Ok(BucketKey::derive(&Zeroizing::new(key.map_err(wrong)?)))
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let Some(disk) = make else {
-                    return Err(ContentError::NoKey {
-                        bucket: bucket.clone(),
-                        path: path.display().to_string(),
-                    });
-                };
-                let mut key = Zeroizing::new([0; 32]);
-                getrandom::fill(&mut *key).map_err(|e| io_at(path)(io::Error::other(e)))?;
-                disk::replace(disk, path, &*key, true).map_err(io_at(path))?;
-                let dir = path.parent().expect("a key lies in a directory");
-                disk.sync_dir(dir).map_err(unsynced(dir))?;
-                Ok(BucketKey::derive(&key))
-            }
-            Err(error) => Err(io_at(path)(error)),
-        }
+    /// Reads a bucket's key; `None` where there is none.
+    pub fn read(bucket: &BucketId, path: &Path) -> Result<Option<BucketKey>, ContentError> {
+        let mut bytes = match std::fs::read(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            bytes => bytes.map_err(io_at(path))?,
+        };
+        let key = <[u8; 32]>::try_from(bytes.as_slice());
+        bytes.zeroize();
+        let wrong = |_| ContentError::WrongKey {
+            bucket: bucket.clone(),
+            path: path.display().to_string(),
+        };
+        let key = Zeroizing::new(key.map_err(wrong)?);
+        Ok(Some(BucketKey::derive(&key)))
+    }
+
+    /// Makes the key of a bucket that nothing was ever sealed in. It is durable before it seals
+    /// anything.
+    pub fn make(path: &Path, disk: &dyn Disk) -> Result<BucketKey, ContentError> {
+        let mut key = Zeroizing::new([0; 32]);
+        getrandom::fill(&mut *key).map_err(|e| io_at(path)(io::Error::other(e)))?;
+        disk::replace(disk, path, &*key, true).map_err(io_at(path))?;
+        let dir = path.parent().expect("a key lies in a directory");
+        disk.sync_dir(dir).map_err(unsynced(dir))?;
+        Ok(BucketKey::derive(&key))
     }
 
     fn derive(key: &[u8; 32]) -> BucketKey {

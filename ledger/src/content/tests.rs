@@ -22,8 +22,14 @@ fn bucket() -> BucketId {
     "operation/2026-11".parse().expect("a bucket")
 }
 
+/// No log is here that could have content in a bucket.
+const UNUSED: &Used<'static> = &|| Ok(None);
+
 fn sealed(store: &ContentStore, text: &str) -> Sealed {
-    store.seal(&bucket(), &content(text)).expect("seals")
+    let content = content(text);
+    store
+        .seal(&bucket(), &content, UNUSED)
+        .expect("seals")
 }
 
 fn packs(dir: &Path) -> Vec<std::path::PathBuf> {
@@ -217,7 +223,10 @@ fn what_is_sealed_ahead_is_taken_by_its_batch_and_known_to_nobody_before() {
     let dir = tempfile::TempDir::new().expect("a directory");
     let store = store(dir.path());
     let (taken, refused) = (turn(1, 0), turn(1, 1));
-    let ahead = |text: &str| store.seal_ahead(&bucket(), text.as_bytes()).expect("seals");
+    let ahead = |text: &str| {
+        let sealed = store.seal_ahead(&bucket(), text.as_bytes(), UNUSED);
+        sealed.expect("seals")
+    };
     let waiting = || {
         lock(&store.ahead)
             .values()
@@ -249,7 +258,9 @@ fn nothing_is_packed_against_another_bucket() {
         .store([&sealed(&store, &turn(0, 3))].into_iter())
         .expect("stores");
     let next = "operation/2026-12".parse().expect("a bucket");
-    let there = store.seal(&next, &content(&turn(0, 3))).expect("seals");
+    let there = store
+        .seal(&next, &content(&turn(0, 3)), UNUSED)
+        .expect("seals");
     assert!(!is_delta(&there));
     let here = sealed(&store, &turn(0, 4));
     assert!(is_delta(&here));
@@ -266,7 +277,7 @@ struct Forge {
 impl Forge {
     fn new(dir: &Path) -> Forge {
         let store = store(dir);
-        let key = store.key(&bucket(), true).expect("a key");
+        let key = store.key(&bucket(), Some(UNUSED)).expect("a key");
         Forge {
             store,
             key,
@@ -321,7 +332,7 @@ fn a_crafted_content_gives_an_error_in_bounded_time_and_memory() {
     let next = "operation/2026-12".parse().expect("a bucket");
     let elsewhere = forge
         .store
-        .seal(&next, &content("elsewhere"))
+        .seal(&next, &content("elsewhere"), UNUSED)
         .expect("seals");
     forge.store.store([&elsewhere].into_iter()).expect("stores");
     let lost = forge.put(against(elsewhere.reference.sealed, Hash::ZERO), &[0]);

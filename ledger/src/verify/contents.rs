@@ -126,9 +126,21 @@ impl Contents {
             sound += there;
             self.promised.insert(bucket, promised);
         }
+        // A copy for others holds no keys at all; with the log's key all others belong there too.
+        let has_keys = layout.log_key().exists();
         for (bucket, promised) in self.promised {
             if self.ended.contains(&bucket) {
                 continue;
+            }
+            if has_keys && !layout.bucket_key(&bucket).exists() {
+                found.push(Finding {
+                    check: Check::Content,
+                    seq: self.buckets.get(&bucket).map(|bucket| bucket.first),
+                    file: layout.shown(&layout.bucket_key(&bucket)),
+                    offset: None,
+                    expected: format!("the key of bucket {bucket}"),
+                    found: "none, and no retention.expired: its content cannot be read".to_owned(),
+                });
             }
             let mut missing: Vec<_> = promised.into_iter().collect();
             missing.sort_by_key(|(_, (_, seq))| *seq);
