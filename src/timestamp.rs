@@ -127,7 +127,7 @@ pub fn take_in(
         token.is_not_before(reader.entry(newest)?.at())?;
     }
     token.is_not_after(now)?;
-    let kept = keep(reader.layout(), checkpoint.size, note, response);
+    let kept = keep(reader, checkpoint.size, note, response);
     let dir = reader.layout().tokens();
     let kept = kept.with_context(|| format!("{} cannot be written", dir.display()))?;
     let timestamped = CheckpointTimestamped {

@@ -129,6 +129,10 @@ impl ContentStore {
         }
     }
 
+    pub fn disk(&self) -> &dyn Disk {
+        &*self.disk
+    }
+
     /// Compresses and seals what is new in a content. What equals an earlier content of the
     /// bucket is that one again. Makes the bucket's key when it is the bucket's first.
     pub fn seal(

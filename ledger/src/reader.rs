@@ -1,7 +1,7 @@
 use crate::append::AppendError;
 use crate::buckets::{Bucket, Buckets};
 use crate::content::{ContentError, ContentStore};
-use crate::disk::LocalDisk;
+use crate::disk::{Disk, LocalDisk};
 use crate::entry::Entry;
 use crate::history::KeyHistory;
 use crate::layout::Layout;
@@ -131,6 +131,11 @@ impl Reader {
 
     pub fn layout(&self) -> &Layout {
         &self.shared.layout
+    }
+
+    /// Where what belongs to this log is written.
+    pub(crate) fn disk(&self) -> &dyn Disk {
+        self.shared.content.disk()
     }
 
     /// The log's name, which is also its keys'.

@@ -252,3 +252,50 @@ fn power_lost_or_a_call_failing_anywhere_loses_nothing_acknowledged() {
     }
     println!("power: {lives} lives");
 }
+
+/// A time stamp is written by the same disk as the rest: what was told to be kept is there, and
+/// nothing of it is torn.
+#[test]
+fn a_time_stamp_is_whole_or_not_there_when_the_power_goes() {
+    let (note, answer) = (text(3), text(7));
+    let mut kept_any = 0;
+    for when in 1.. {
+        let parent = TempDir::new().unwrap();
+        let dir = parent.path().join("data");
+        let clock = Hands(AtomicI64::new(0));
+        ledger::create(&dir, "example.com/daicho", &clock).unwrap();
+        let disk = Arc::new(CrashDisk::over(&dir, when, Fault::Power));
+        let options = Options {
+            clock: Arc::new(clock),
+            disk: disk.clone(),
+            ..Options::default()
+        };
+        let opened = ledger::open(&dir, options);
+        let kept = match &opened {
+            Ok((_, reader)) => ledger::timestamp::keep(reader, 1, &note, &answer).is_ok(),
+            Err(_) => false,
+        };
+        let struck = disk.struck();
+        drop(opened);
+        disk.cut_power(&mut Dice(when));
+        let read = |name: &str| std::fs::read(dir.join("tokens").join(name)).ok();
+        let there = [
+            read("00000000000000000001.checkpoint"),
+            read("00000000000000000001.tsr"),
+        ];
+        let whole = [Some(note.clone()), Some(answer.clone())];
+        for (there, whole) in there.iter().zip(&whole) {
+            assert!(there.is_none() || there == whole, "torn at call {when}");
+        }
+        assert!(!kept || there == whole, "lost at call {when}");
+        assert!(
+            there[1].is_none() || there[0].is_some(),
+            "an answer to nothing at call {when}"
+        );
+        kept_any += u32::from(kept);
+        if !struck {
+            break;
+        }
+    }
+    assert!(kept_any > 0);
+}

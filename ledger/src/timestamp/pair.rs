@@ -1,12 +1,13 @@
 //! The two files of a time stamp: the signed note that was stamped, and the authority's answer.
 
 use super::{Token, TokenError};
+use crate::disk::{Disk, remove_if_there};
 use crate::layout::Layout;
-use crate::os;
+use crate::reader::Reader;
 use schemas::Hash;
 use sha2::{Digest, Sha256};
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 /// No response is as long; what is, is not read to its end.
@@ -96,53 +97,50 @@ pub fn pairs(layout: &Layout) -> io::Result<Pairs> {
 }
 
 /// Keeps a time stamp: once, durably, read-only. False where there is one of this size.
-pub fn keep(layout: &Layout, size: u64, note: &[u8], response: &[u8]) -> io::Result<bool> {
+pub fn keep(reader: &Reader, size: u64, note: &[u8], response: &[u8]) -> io::Result<bool> {
+    let (layout, disk) = (reader.layout(), reader.disk());
     let (dir, pair) = (layout.tokens(), Pair::of(layout, size));
     if !dir.is_dir() {
-        os::create_private_dir(&dir)?;
-        os::sync_dir(layout.dir())?;
+        disk.create_dir(&dir)?;
+        disk.sync_dir(layout.dir())?;
     }
     if pair.response.exists() {
         return Ok(false);
     }
     // An unanswered note of this size may be of an earlier attempt.
     if std::fs::read(&pair.checkpoint).is_ok_and(|kept| kept != note) {
-        std::fs::remove_file(&pair.checkpoint)?;
+        disk.remove(&pair.checkpoint)?;
     }
-    write_once(&pair.checkpoint, note)?;
+    write_once(disk, &pair.checkpoint, note)?;
     // The response last: with it there is a time stamp.
-    write_once(&pair.response, response)
+    write_once(disk, &pair.response, response)
 }
 
 /// False where the file is there already.
-fn write_once(path: &Path, bytes: &[u8]) -> io::Result<bool> {
+fn write_once(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<bool> {
     let mut fresh = path.as_os_str().to_owned();
     fresh.push(format!(".{}.new", std::process::id()));
     let fresh = PathBuf::from(fresh);
-    let mut options = OpenOptions::new();
-    let mut file = options
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .open(&fresh)?;
-    file.write_all(bytes)?;
+    remove_if_there(disk, &fresh)?;
+    let mut file = disk.create(&fresh, false)?;
+    file.append(bytes)?;
     file.sync_all()?;
     drop(file);
     // A link, unlike a renaming, fails where another process was first.
-    let written = match std::fs::hard_link(&fresh, path) {
+    let written = match disk.link(&fresh, path) {
         Ok(()) => true,
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
         Err(_) => {
-            std::fs::rename(&fresh, path)?;
+            disk.rename(&fresh, path)?;
             true
         }
     };
-    let _ = std::fs::remove_file(&fresh);
+    let _ = remove_if_there(disk, &fresh);
     if written {
-        os::set_readonly(path)?;
+        disk.set_readonly(path)?;
     }
     if let Some(dir) = path.parent() {
-        os::sync_dir(dir)?;
+        disk.sync_dir(dir)?;
     }
     Ok(written)
 }

@@ -327,6 +327,16 @@ impl Disk for CrashDisk {
         Ok(())
     }
 
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut state = self.plain(to)?;
+        LocalDisk.link(from, to)?;
+        let node = state.now[from];
+        let made = || Renaming::Made(to.to_owned(), node);
+        made().apply(&mut state.now);
+        state.unsynced.push(made());
+        Ok(())
+    }
+
     fn remove(&self, path: &Path) -> io::Result<()> {
         let mut state = self.plain(path)?;
         LocalDisk.remove(path)?;
