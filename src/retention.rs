@@ -217,6 +217,10 @@ impl Keeper<'_> {
     /// what two people have agreed to.
     pub fn run(&self) -> Result<Vec<Deed>, Failure> {
         let mut deeds = self.settle_holds()?;
+        // A key that could not be removed yesterday lives on, whatever its certificate says.
+        for bucket in self.appender.finish_ends().map_err(end_failed)? {
+            tracing::warn!(%bucket, "what was left of an ended bucket is removed");
+        }
         let records = &self.records;
         if let Some(approval) = records.hold_asked_for()? {
             let fault = format!(

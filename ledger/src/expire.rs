@@ -30,7 +30,9 @@ pub enum ExpireError {
     Append(#[from] AppendError),
     #[error("the log could not be read for what keeps the bucket")]
     Read(#[from] ReadError),
-    #[error("{path} cannot be written or removed; the next start completes what was recorded")]
+    #[error(
+        "{path} cannot be written or removed; the next run or start completes what was recorded"
+    )]
     Io {
         path: String,
         #[source]
@@ -172,6 +174,30 @@ impl Appender {
         self.forget_content(&bucket);
         shred(layout, disk, &bucket)?;
         Ok(receipt)
+    }
+}
+
+impl Appender {
+    /// Completes what was recorded and could not be removed then: a key or a file that the system
+    /// held on to. Gives the buckets; the next start would do the same.
+    pub fn finish_ends(&self) -> Result<Vec<BucketId>, ExpireError> {
+        let _one_at_a_time = self.ending();
+        let (layout, disk) = (self.layout(), self.disk());
+        let mut finished = Vec::new();
+        let left = markers(layout)?;
+        if left.is_empty() {
+            return Ok(finished);
+        }
+        let (buckets, _) = self.buckets()?;
+        for (bucket, _) in left {
+            // What is not recorded may be on the disk all the same, if the ledger has stopped.
+            if buckets.get(&bucket).is_some_and(|b| b.ended.is_some()) {
+                self.forget_content(&bucket);
+                shred(layout, disk, &bucket)?;
+                finished.push(bucket);
+            }
+        }
+        Ok(finished)
     }
 }
 

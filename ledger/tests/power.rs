@@ -299,3 +299,62 @@ fn a_time_stamp_is_whole_or_not_there_when_the_power_goes() {
     }
     assert!(kept_any > 0);
 }
+
+/// The certificate is durable and then something cannot be removed: it is tried again while the
+/// ledger runs, not at its next start only.
+#[test]
+fn an_end_that_was_recorded_and_failed_is_finished_while_the_ledger_runs() {
+    let (mut failed, mut finished) = (0, 0);
+    for when in 1.. {
+        let parent = TempDir::new().unwrap();
+        let dir = parent.path().join("data");
+        let clock = Arc::new(Hands(AtomicI64::new(0)));
+        clock.not_before(FIRST.parse().unwrap());
+        ledger::create(&dir, "example.com/daicho", &*clock).unwrap();
+        let disk = Arc::new(CrashDisk::over(&dir, when, Fault::Error));
+        let options = Options {
+            clock: clock.clone(),
+            disk: disk.clone(),
+            ..Options::default()
+        };
+        let Ok((appender, _reader)) = ledger::open(&dir, options) else {
+            continue;
+        };
+        let recorded = (0..3).all(|number| appender.append(batch(number)).is_ok());
+        clock.not_before(SECOND.parse().unwrap());
+        if !recorded {
+            continue;
+        }
+        assert!(appender.finish_ends().is_ok_and(|none| none.is_empty()) || disk.struck());
+        let ended = appender.expire(Disposal {
+            bucket: FIRST_BUCKET.parse().unwrap(),
+            actor: "user:s001".parse().unwrap(),
+            time: TimeSource::Log,
+            token: None,
+            approvals: Vec::new(),
+            approvers: Vec::new(),
+        });
+        let marker = dir
+            .join("keys/content")
+            .join(FIRST_BUCKET)
+            .with_extension("ending");
+        if ended.is_err() && appender.stopped().is_none() {
+            failed += 1;
+            let was_left = marker.exists();
+            let buckets = appender.finish_ends().unwrap();
+            let is_recorded = !buckets.is_empty();
+            finished += u32::from(is_recorded);
+            if is_recorded {
+                assert!(was_left);
+                has_ended(&dir, &format!("call {when}"));
+                assert!(!marker.exists(), "call {when}");
+            }
+        }
+        if !disk.struck() {
+            assert!(ended.is_ok());
+            break;
+        }
+    }
+    // The key, its directory, each pack, theirs, and the marker.
+    assert!(failed > finished && finished >= 5, "{failed} {finished}");
+}
