@@ -307,7 +307,7 @@ fn the_decision_can_be_checked_from_the_entry_alone() {
     let decision = SignedDecision::of(&body.event.data).unwrap();
     decision.verify().unwrap();
     let statement = decision.evidence().unwrap().statement;
-    assert!(statement.starts_with("daicho approval v1\norigin: example.com/daicho\n"));
+    assert!(statement.starts_with("daicho approval v2\norigin: example.com/daicho\n"));
 }
 
 #[test]

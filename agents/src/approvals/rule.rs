@@ -135,6 +135,12 @@ impl Approvals {
             ("policy", found.policy == statement.policy),
             ("requester", found.requester == statement.requester),
             ("deadline", found.deadline == statement.deadline),
+            (
+                "number of approvers",
+                statement
+                    .approvers_needed
+                    .is_none_or(|needed| needed == found.approvers_needed),
+            ),
         ];
         if let Some((field, _)) = same.into_iter().find(|(_, same)| !same) {
             return Err(Refused::StatementDiffers { approval, field });

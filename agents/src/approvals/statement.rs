@@ -1,7 +1,7 @@
 //! What an approver signs: a short text that a person can read before signing.
 //!
 //! ```text
-//! daicho approval v1
+//! daicho approval v2
 //! origin: ledger.example/main
 //! approval: 0198d2f0-0000-7000-8000-000000000001
 //! decision: approve
@@ -13,9 +13,12 @@
 //! requester: agent:fixer
 //! approver: user:1042
 //! deadline: 2026-11-23T00:00:00.000000Z
+//! approvers-needed: 2
 //! ```
-//! UTF-8, these twelve lines in this order, each ended by LF; `-` where there is nothing to
-//! say. No value can hold a line end, so no value can pose as another line. Every value is a
+//! UTF-8, these thirteen lines in this order, each ended by LF; `-` where there is nothing to
+//! say. How many are needed is what was asked, and stays so; how many have approved before this one
+//! is not for the statement to say, for two may sign at once: the fold of the log counts them. A
+//! statement of v1 has another first line and not the last one. No value can hold a line end, so no value can pose as another line. Every value is a
 //! field of `approval.granted` or `approval.denied`, and the decision is the entry's kind:
 //! whoever holds the entry can write the signed bytes again.
 
@@ -26,7 +29,10 @@ use schemas::kinds::acting::{
 use schemas::{Actor, Data, EventId, Hash, Label, Timestamp};
 use std::fmt::Display;
 
-const FIRST_LINE: &str = "daicho approval v1";
+const FIRST_LINE: &str = "daicho approval v2";
+/// Of statements that do not say how many are needed. Nobody signs one any more; those in older
+/// logs count.
+const FIRST_LINE_V1: &str = "daicho approval v1";
 const NOTHING: &str = "-";
 
 /// Which way an approver decides.
@@ -59,6 +65,8 @@ pub struct Statement {
     pub requester: Actor,
     pub approver: Actor,
     pub deadline: Timestamp,
+    /// `None`: a statement of v1.
+    pub approvers_needed: Option<u64>,
 }
 
 /// Why a text is not a statement. Lines are counted from 1.
@@ -74,10 +82,14 @@ impl Statement {
     pub fn text(&self) -> String {
         let base = self.base_sha256.map(|hash| hash.to_string());
         let name = self.subject.name.as_ref().map(|name| name.as_str());
+        let (first, last) = match self.approvers_needed {
+            Some(needed) => (FIRST_LINE, format!("approvers-needed: {needed}\n")),
+            None => (FIRST_LINE_V1, String::new()),
+        };
         format!(
-            "{FIRST_LINE}\norigin: {}\napproval: {}\ndecision: {}\nsubject: {} {}\nname: {}\n\
+            "{first}\norigin: {}\napproval: {}\ndecision: {}\nsubject: {} {}\nname: {}\n\
              arguments-sha256: {}\nbase-sha256: {}\npolicy-sha256: {}\nrequester: {}\n\
-             approver: {}\ndeadline: {}\n",
+             approver: {}\ndeadline: {}\n{last}",
             self.origin,
             self.approval,
             self.verdict.as_str(),
@@ -100,7 +112,11 @@ impl Statement {
     /// Reads a statement and insists on its one form.
     pub fn parse(text: &str) -> Result<Statement, StatementFault> {
         let mut lines = Lines { text, line: 0 };
-        lines.literal(FIRST_LINE)?;
+        let says_how_many = match lines.next(FIRST_LINE)? {
+            FIRST_LINE => true,
+            FIRST_LINE_V1 => false,
+            _ => return Err(lines.fault(FIRST_LINE)),
+        };
         let origin = lines.value("origin: ", "origin: <the log's name>")?;
         let approval = lines.value("approval: ", "approval: <id>")?;
         let verdict = match lines.rest("decision: ", "decision: approve, or deny")? {
@@ -128,6 +144,9 @@ impl Statement {
             requester: lines.value("requester: ", "requester: <actor>")?,
             approver: lines.value("approver: ", "approver: <actor>")?,
             deadline: lines.value("deadline: ", "deadline: <time>")?,
+            approvers_needed: says_how_many
+                .then(|| lines.value("approvers-needed: ", "approvers-needed: <number>"))
+                .transpose()?,
         };
         match lines.text {
             "" => Ok(statement),
@@ -157,6 +176,7 @@ impl Statement {
                 policy: self.policy,
                 requester: self.requester,
                 deadline: self.deadline,
+                approvers_needed: self.approvers_needed,
                 approver: self.approver,
                 approver_key,
                 statement_sha256,
@@ -172,6 +192,7 @@ impl Statement {
                 policy: self.policy,
                 requester: self.requester,
                 deadline: self.deadline,
+                approvers_needed: self.approvers_needed,
                 approver: self.approver,
                 approver_key,
                 statement_sha256,
@@ -208,6 +229,7 @@ impl SignedDecision {
                         requester: $data.requester.clone(),
                         approver: $data.approver.clone(),
                         deadline: $data.deadline,
+                        approvers_needed: $data.approvers_needed,
                     },
                     statement_sha256: $data.statement_sha256,
                     approver_key: $data.approver_key.clone(),
@@ -242,12 +264,6 @@ impl<'t> Lines<'t> {
         let (line, rest) = self.text.split_once('\n').ok_or(self.fault(expected))?;
         self.text = rest;
         Ok(line)
-    }
-
-    fn literal(&mut self, expected: &'static str) -> Result<(), StatementFault> {
-        (self.next(expected)? == expected)
-            .then_some(())
-            .ok_or(self.fault(expected))
     }
 
     fn rest(&mut self, key: &str, expected: &'static str) -> Result<&'t str, StatementFault> {
@@ -303,7 +319,21 @@ pub(super) mod tests {
             requester: "agent:fixer".parse().unwrap(),
             approver: "user:1042".parse().unwrap(),
             deadline: "2026-11-23T00:00:00.000000Z".parse().unwrap(),
+            approvers_needed: Some(2),
         }
+    }
+
+    #[test]
+    fn a_statement_of_the_first_form_is_read_as_it_was_signed() {
+        let first = Statement {
+            approvers_needed: None,
+            ..statement()
+        };
+        let text = statement().text();
+        let text = text.replace("approval v2", "approval v1");
+        let text = text.replace("approvers-needed: 2\n", "");
+        assert_eq!(first.text(), text);
+        assert_eq!(Statement::parse(&text), Ok(first));
     }
 
     #[test]
@@ -327,6 +357,9 @@ pub(super) mod tests {
             text.trim_end().to_owned(),
             text.replace("name: -", "name: --"),
             text.replace("patch ", "patch  "),
+            text.replace("needed: 2", "needed: 02"),
+            text.replace("v2", "v1"),
+            text.replace("v2", "v3"),
         ] {
             assert!(Statement::parse(&wrong).is_err());
         }
@@ -337,7 +370,7 @@ pub(super) mod tests {
         fn every_statement_is_read_back_exactly(
             origin in "[a-z.+/ 日-]{1,40}", name in proptest::option::of("[a-z0-9][a-z0-9._-]{0,20}"),
             bytes in any::<[u8; 32]>(), base in proptest::option::of(any::<[u8; 32]>()),
-            deny in any::<bool>(), micros in 0i64..4_000_000_000_000_000,
+            deny in any::<bool>(), needed in proptest::option::of(any::<u64>()), micros in 0i64..4_000_000_000_000_000,
         ) {
             let mut stated = statement();
             stated.origin = origin.parse().unwrap();
@@ -346,6 +379,7 @@ pub(super) mod tests {
             stated.base_sha256 = base.map(Hash);
             stated.verdict = if deny { Verdict::Deny } else { Verdict::Approve };
             stated.deadline = Timestamp::from_micros(micros);
+            stated.approvers_needed = needed;
             prop_assert_eq!(Statement::parse(&stated.text()), Ok(stated));
         }
 

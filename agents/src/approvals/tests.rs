@@ -402,6 +402,8 @@ fn a_grant_slipped_into_the_log_approves_nothing() {
     forge(&|g| g.approver_key = key(2).1.label().clone());
     forge(&|g| g.policy = Hash([0; 32]));
     forge(&|g| g.deadline = Timestamp::from_micros(g.deadline.micros() + 1));
+    forge(&|g| g.approvers_needed = Some(2));
+    forge(&|g| g.approvers_needed = None);
     forge(&|g| {
         let flipped = if g.signature.as_str().contains('M') {
             g.signature.as_str().replacen('M', "N", 1)
@@ -432,6 +434,45 @@ fn a_grant_slipped_into_the_log_approves_nothing() {
     let mut world = World::new(1);
     world.take(planned.event);
     world.granted().unwrap();
+}
+
+#[test]
+fn what_is_signed_says_how_many_are_needed_and_what_said_nothing_counts_still() {
+    for needed in [1, 2] {
+        let mut world = World::new(needed);
+        let by = |world: &World, user: &str| {
+            let (verdict, now) = (Verdict::Approve, world.now);
+            statement(&world.approvals, id(1), &actor(user), verdict, now).unwrap()
+        };
+        let stated = by(&world, "user:1042");
+        let line = format!("\napprovers-needed: {needed}\n");
+        assert!(stated.text().ends_with(&line), "{}", stated.text());
+        // Signed for another number, it is another statement.
+        let (public, signed) = signature::sign(&stated, &key(1).0, None).unwrap();
+        let fewer = Statement {
+            approvers_needed: Some(needed + 1),
+            ..stated.clone()
+        };
+        let (_, other) = signature::sign(&fewer, &key(1).0, None).unwrap();
+        let refused = decide(&world.approvals, fewer, &public, other, world.now);
+        assert!(matches!(refused, Err(Refused::StatementDiffers { .. })));
+        let planned = decide(&world.approvals, stated, &public, signed, world.now).unwrap();
+        world.take(planned.event);
+        assert_eq!(world.row().progress(), format!("1 of {needed}"));
+        assert_eq!(world.granted().is_ok(), needed == 1);
+        if needed == 2 {
+            // By a program of before.
+            let first = Statement {
+                approvers_needed: None,
+                ..by(&world, "user:1043")
+            };
+            let (public, signed) = signature::sign(&first, &key(2).0, None).unwrap();
+            let planned = decide(&world.approvals, first, &public, signed, world.now).unwrap();
+            world.take(planned.event);
+            assert_eq!(world.row().progress(), "2 of 2");
+            world.granted().unwrap();
+        }
+    }
 }
 
 #[test]
@@ -707,7 +748,7 @@ fn the_statement_digest_is_that_of_its_text() {
     assert_eq!(stated.sha256(), sha256(stated.text().as_bytes()));
     let empty = StatementFault {
         line: 1,
-        expected: "daicho approval v1",
+        expected: "daicho approval v2",
     };
     assert_eq!(Statement::parse(""), Err(empty));
 }
