@@ -32,7 +32,7 @@ use schemas::kinds::agents::{SessionEnd, SessionEnded, SessionStarted};
 use schemas::kinds::hooks::{HookEvent, HookReported, HookVerdict};
 use schemas::kinds::rules::RuleViolated;
 use schemas::kinds::traffic::RuleCount;
-use schemas::{Actor, Data, Event, EventId, Label, Name, Timestamp};
+use schemas::{Actor, Data, Event, EventId, Hash, Label, Name, Timestamp};
 use serde_json::Value;
 use tools::Ruled;
 
@@ -81,6 +81,8 @@ pub struct Decided {
 
 /// One verdict and everything that follows from it.
 struct Ruling {
+    /// Of its record, where that must stand in the log once; else it is the call's.
+    record: Option<EventId>,
     verdict: HookVerdict,
     by: Option<Name>,
     action: Option<EventId>,
@@ -95,6 +97,7 @@ struct Ruling {
 impl Ruling {
     fn new(verdict: HookVerdict, by: Option<Name>, reason: String) -> Ruling {
         Ruling {
+            record: None,
             verdict,
             by,
             action: None,
@@ -150,6 +153,60 @@ impl HookCall {
     }
 }
 
+impl HookCall {
+    /// What is kept of it where the rules for texts come to no end: that it was made, and how it was
+    /// answered. None of its words.
+    pub fn unscanned(&self, body: &Capture) -> Unscanned {
+        Unscanned {
+            id: self.id,
+            agent: self.agent.clone(),
+            client: self.client,
+            event: self.event,
+            body_bytes: body.len_bytes(),
+        }
+    }
+}
+
+/// A call that could not be looked at in time.
+pub struct Unscanned {
+    id: EventId,
+    agent: Name,
+    client: Client,
+    event: HookEvent,
+    body_bytes: u64,
+}
+
+impl Unscanned {
+    /// `masking` and `policy` name the rules that were in force.
+    pub fn record(self, masking: Hash, policy: Hash) -> Submission {
+        let pass = !self.event.is_decided() && self.client != Client::PermissionPrompt;
+        let reported = HookReported {
+            hook: self.id,
+            client: name(self.client.word()),
+            event: self.event,
+            named: None,
+            prompt: None,
+            subagent: None,
+            tool: None,
+            tool_use: None,
+            mode: None,
+            source: None,
+            body_bytes: self.body_bytes,
+            found: Vec::new(),
+            verdict: if pass {
+                HookVerdict::Pass
+            } else {
+                HookVerdict::Deny
+            },
+            by: Some(name("unscanned")),
+            action: None,
+            masking,
+            policy,
+        };
+        Event::new(self.id, Actor::Agent(self.agent), reported).into()
+    }
+}
+
 impl Labels {
     fn of(call: &HookCall, masker: &Masker) -> Labels {
         use crate::gateway::ids::{word, word_or_digest};
@@ -196,8 +253,9 @@ impl Seen<'_> {
     /// What is recorded of the call, and what the client is answered.
     pub fn decide(&self, around: &Surroundings<'_>) -> Decided {
         let ruling = self.ruling(around);
+        let id = ruling.record.unwrap_or(self.call.id);
         let reported = HookReported {
-            hook: self.call.id,
+            hook: id,
             client: name(self.call.client.word()),
             event: self.call.event,
             named: self.labels.named.clone(),
@@ -216,7 +274,7 @@ impl Seen<'_> {
             policy: around.policy.digest(),
         };
         let mut batch = vec![Submission {
-            event: self.event(self.call.id, reported),
+            event: self.event(id, reported),
             content: vec![Content {
                 name: name("hook"),
                 media: Label::lossy("application/json"),
@@ -305,7 +363,34 @@ impl Seen<'_> {
             let reason = answer::by_rule(ruled.verdict, ruled.by.as_ref(), self.call.id);
             return Ruling::new(ruled.verdict, ruled.by, reason);
         }
-        self.asked(tool, around)
+        let granted = (ruled.verdict != HookVerdict::Deny)
+            .then(|| self.permitted(ruled.by, around))
+            .flatten();
+        granted.unwrap_or_else(|| self.asked(tool, around))
+    }
+
+    /// A use that its hook was let go with: somebody has said yes to exactly this, and the prompt
+    /// is about the same use. It is told so once; of two prompts that race the log takes one.
+    fn permitted(&self, by: Option<Name>, around: &Surroundings<'_>) -> Option<Ruling> {
+        let tool_use = self.labels.tool_use.as_ref()?;
+        let (draft, session) = around.drafts.released_for(&self.actor(), tool_use)?;
+        let asked = around.approvals.find(draft.approval?)?;
+        let same = self.action()?.sha256() == draft.arguments_sha256
+            && session == self.labels.session.as_ref();
+        if !same || draft.ended || around.now > asked.deadline {
+            return None;
+        }
+        if draft.permitted {
+            let reason = answer::permitted(asked.approval, self.call.id);
+            return Some(Ruling::new(HookVerdict::Deny, by, reason));
+        }
+        let reason = answer::granted(asked.approval);
+        Some(Ruling {
+            record: Some(once("permission.given", &[&asked.approval])),
+            action: Some(draft.action),
+            approval: Some(asked.approval),
+            ..Ruling::new(HookVerdict::Allow, by, reason)
+        })
     }
 
     fn ruled(&self, tool: &str, around: &Surroundings<'_>) -> Ruled {
@@ -376,6 +461,7 @@ impl Seen<'_> {
                 }
             };
         Ruling {
+            record: None,
             verdict,
             by,
             action: Some(id),
@@ -437,7 +523,9 @@ impl Seen<'_> {
             _ => return Vec::new(),
         };
         let tool_use = self.labels.tool_use.as_ref();
-        let Some(draft) = tool_use.and_then(|id| around.drafts.released_for(id)) else {
+        let by = self.actor();
+        let draft = tool_use.and_then(|id| around.drafts.released_for(&by, id));
+        let Some((draft, _)) = draft else {
             return self.ran_although_held(around).into_iter().collect();
         };
         let changed = self
@@ -445,9 +533,7 @@ impl Seen<'_> {
             .is_none_or(|action| action.sha256() != draft.arguments_sha256);
         let ended = if changed { Ended::Changed } else { ended };
         let session = self.labels.session.clone();
-        let mut batch: Vec<Submission> = conclude(draft, ended, &self.actor(), session)
-            .into_iter()
-            .collect();
+        let mut batch: Vec<Submission> = conclude(draft, ended, &by, session).into_iter().collect();
         if changed && !batch.is_empty() {
             let violated = RuleViolated {
                 rule: name("approval.arguments"),
@@ -465,17 +551,15 @@ impl Seen<'_> {
 impl Seen<'_> {
     /// The client did what it was told to hold: it knows no such answer, or was changed.
     fn ran_although_held(&self, around: &Surroundings<'_>) -> Option<Submission> {
-        let held = around.drafts.held_for(self.labels.tool_use.as_ref()?)?;
+        let tool_use = self.labels.tool_use.as_ref()?;
+        let held = around.drafts.held_for(&self.actor(), tool_use)?;
         let violated = RuleViolated {
             rule: name("approval.missing"),
             call: None,
             position: Some(held.position),
             count: 1,
         };
-        let id = once(
-            "approval.missing",
-            &[self.labels.tool_use.as_ref()?, &held.action],
-        );
+        let id = once("approval.missing", &[tool_use, &held.action]);
         Some(self.event(id, violated).into())
     }
 }

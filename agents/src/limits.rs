@@ -1,4 +1,4 @@
-//! Limits on model traffic: how much, with which models, to where.
+//! Limits on agents' traffic: how much, with which models, to which providers and tool servers.
 //!
 //! An agent has its own limits, and the person for whom it works has some for all of their
 //! agents together. What was used is read from the log ([`Spent`]); a call is asked about
@@ -52,6 +52,9 @@ pub struct Limits {
     /// Host and port of providers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upstreams: Option<Vec<Label>>,
+    /// Tool servers behind `/mcp/{name}`, as in `models`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_servers: Option<Vec<Label>>,
 }
 
 /// Of a million tokens.
@@ -75,11 +78,12 @@ pub enum LimitPolicyError {
     NoPrice,
 }
 
-/// A call that is about to be taken in.
+/// A call that is about to be taken in, or a use of a tool server.
 #[derive(Debug, Clone)]
 pub struct Asking {
     pub call: EventId,
     pub provider: Name,
+    /// Host and port of a provider, or the name of a tool server.
     pub destination: Label,
     pub agent: Name,
     /// For whom the agent works.
@@ -140,6 +144,18 @@ impl LimitPolicy {
             let allowed = limits.upstreams.as_ref();
             if allowed.is_some_and(|allowed| !allowed.contains(&asking.destination)) {
                 return Err(Box::new(self.reached(asking, of, LimitKind::Upstreams)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a tool server may be used; it is the `destination`.
+    pub fn tool_server(&self, asking: &Asking) -> Result<(), Box<LimitReached>> {
+        let name = asking.destination.as_str();
+        for (of, limits) in self.over(asking) {
+            let allowed = limits.tool_servers.as_ref();
+            if allowed.is_some_and(|allowed| !allowed.iter().any(|one| fits(one.as_str(), name))) {
+                return Err(Box::new(self.reached(asking, of, LimitKind::ToolServers)));
             }
         }
         Ok(())
@@ -280,6 +296,10 @@ impl Limits {
             cost_per_month: self.cost_per_month.or(each.cost_per_month),
             models: self.models.clone().or_else(|| each.models.clone()),
             upstreams: self.upstreams.clone().or_else(|| each.upstreams.clone()),
+            tool_servers: self
+                .tool_servers
+                .clone()
+                .or_else(|| each.tool_servers.clone()),
         }
     }
 }
@@ -309,6 +329,9 @@ pub fn explain(reached: &LimitReached) -> String {
         LimitKind::Models => format!("{of} may not use the model {model}"),
         LimitKind::Upstreams => {
             format!("{of} may not use the provider at {}", reached.destination)
+        }
+        LimitKind::ToolServers => {
+            format!("{of} may not use the tool server {}", reached.destination)
         }
         LimitKind::Price => format!("{of} has a budget, and the model {model} has no price here"),
     };

@@ -17,6 +17,7 @@ use schemas::kinds::hooks::TranscriptImported;
 use schemas::kinds::records::LogIngested;
 use schemas::{Actor, Event, EventId, Hash, Label, Name, Timestamp};
 use serde_json::Value;
+use std::fmt::Display;
 
 /// Bytes of one line. A client's own requests are no longer.
 pub const MOST_BYTES: usize = 16 << 20;
@@ -149,7 +150,8 @@ impl Import<'_> {
         found.spans.is_empty().then_some(text)
     }
 
-    /// What is said of the file that the lines came from.
+    /// What is said of the file that the lines came from. Whoever takes the same file in later adds
+    /// nothing but their own word for it.
     pub fn file(&self, file: &File) -> Submission {
         let ingested = LogIngested {
             source: name("claude-code.transcript"),
@@ -158,7 +160,8 @@ impl Import<'_> {
             first: file.first,
             last: file.last,
         };
-        let id = once("transcript.file", &[&self.agent, &file.sha256]);
+        let of = [&self.importer as &dyn Display, &self.agent, &file.sha256];
+        let id = once("transcript.file", &of);
         Event::new(id, self.importer.clone(), ingested).into()
     }
 }

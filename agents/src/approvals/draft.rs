@@ -17,7 +17,7 @@ use schemas::kinds::acting::{
     ActionDrafted, ActionExecuted, ActionFailed, ActionFailure, ActionReleased, Subject,
     SubjectKind,
 };
-use schemas::kinds::hooks::HookVerdict;
+use schemas::kinds::hooks::{HookEvent, HookVerdict};
 use schemas::{Actor, Data, Event, EventId, Hash, Label, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -70,10 +70,18 @@ pub struct Drafts {
     newest: BTreeMap<(Actor, Hash), EventId>,
     /// The newest of each requester and tool.
     last: BTreeMap<(Actor, Label), EventId>,
-    /// By the use of a tool that it was let go for.
-    uses: BTreeMap<Label, EventId>,
-    /// By a use of a tool that was not let go.
-    held: BTreeMap<Label, EventId>,
+    /// By whose use of a tool it was let go for: a use is named by the client, and two may choose
+    /// one name.
+    uses: BTreeMap<(Actor, Label), Release>,
+    /// By whose use of a tool was not let go.
+    held: BTreeMap<(Actor, Label), EventId>,
+}
+
+/// A draft that was let go for one use of a tool.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Release {
+    action: EventId,
+    session: Option<Label>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -83,6 +91,8 @@ pub struct Draft {
     pub arguments_sha256: Hash,
     pub approval: Option<EventId>,
     pub released: bool,
+    /// A permission prompt was told yes about it; each use has one.
+    pub permitted: bool,
     /// `action.executed` or `action.failed` is in the log.
     pub ended: bool,
     /// Of `action.drafted`, with the sealed arguments.
@@ -105,14 +115,16 @@ impl Drafts {
         self.drafts.get(&action)
     }
 
-    /// The draft that a use of a tool was let go by.
-    pub fn released_for(&self, tool_use: &Label) -> Option<&Draft> {
-        self.drafts.get(self.uses.get(tool_use)?)
+    /// The draft that a use of a tool was let go by, and in which session.
+    pub fn released_for(&self, by: &Actor, tool_use: &Label) -> Option<(&Draft, Option<&Label>)> {
+        let release = self.uses.get(&(by.clone(), tool_use.clone()))?;
+        Some((self.drafts.get(&release.action)?, release.session.as_ref()))
     }
 
     /// The draft that a use of a tool was held as.
-    pub fn held_for(&self, tool_use: &Label) -> Option<&Draft> {
-        self.drafts.get(self.held.get(tool_use)?)
+    pub fn held_for(&self, by: &Actor, tool_use: &Label) -> Option<&Draft> {
+        self.drafts
+            .get(self.held.get(&(by.clone(), tool_use.clone()))?)
     }
 
     /// `terms` are those that a new draft would be held under.
@@ -280,7 +292,7 @@ pub fn conclude(
 
 impl Projection for Drafts {
     const NAME: &'static str = "drafts";
-    const VERSION: u32 = 3;
+    const VERSION: u32 = 4;
 
     fn fold(&mut self, entry: &Entry) {
         match entry.data() {
@@ -292,6 +304,7 @@ impl Projection for Drafts {
                     arguments_sha256: fact.arguments_sha256,
                     approval: None,
                     released: false,
+                    permitted: false,
                     ended: false,
                     position: entry.seq(),
                     last: self
@@ -312,22 +325,35 @@ impl Projection for Drafts {
                 }
             }
             Data::HookReported(fact) => {
-                use HookVerdict::{Defer, Deny, Draft};
+                use HookVerdict::{Allow, Defer, Deny, Draft};
+                let Some(tool_use) = &fact.tool_use else {
+                    return;
+                };
+                let prompted = fact.event == HookEvent::PermissionRequest;
+                if prompted
+                    && fact.verdict == Allow
+                    && let Some(draft) = fact.action.and_then(|id| self.drafts.get_mut(&id))
+                {
+                    draft.permitted = true;
+                }
                 let stopped = matches!(fact.verdict, Defer | Deny | Draft);
-                match (&fact.tool_use, fact.action) {
-                    (Some(tool_use), Some(action)) if stopped => {
-                        self.held.insert(tool_use.clone(), action);
-                    }
+                let key = (entry.actor().clone(), tool_use.clone());
+                match fact.action {
+                    Some(action) if stopped => drop(self.held.insert(key, action)),
                     // Resumed, the same use is let go; done, nobody asks for it any more.
-                    (Some(tool_use), _) => drop(self.held.remove(tool_use)),
-                    (None, _) => {}
+                    _ => drop(self.held.remove(&key)),
                 }
             }
             Data::ActionReleased(fact) => {
                 if let Some(draft) = self.drafts.get_mut(&fact.action) {
                     draft.released = true;
+                    let release = Release {
+                        action: fact.action,
+                        session: entry.session().cloned(),
+                    };
                     let tool_use = fact.tool_use.clone();
-                    self.uses.extend(tool_use.map(|id| (id, fact.action)));
+                    let by = entry.actor().clone();
+                    self.uses.extend(tool_use.map(|id| ((by, id), release)));
                 }
             }
             Data::ActionExecuted(fact) => self.end(fact.action),
@@ -341,7 +367,7 @@ impl Drafts {
     fn end(&mut self, action: EventId) {
         if let Some(draft) = self.drafts.get_mut(&action) {
             draft.ended = true;
-            self.uses.retain(|_, ended| *ended != action);
+            self.uses.retain(|_, release| release.action != action);
         }
     }
 }

@@ -139,6 +139,24 @@ impl Recorder {
         batch
     }
 
+    /// The end of a call whose answer could not be looked at in time. What is not looked at is not
+    /// kept, its tokens neither: they stand in what the rules have not read.
+    pub fn unscanned(&self, micros: u64) -> Submission {
+        let failed = ModelFailed {
+            call: self.call.id,
+            outcome: FailedOutcome::Unscanned,
+            status: self.status,
+            input_tokens: None,
+            output_tokens: None,
+            cache_read_tokens: None,
+            cache_creation_tokens: None,
+            body_bytes: self.bytes.len() as u64,
+            duration_micros: Some(micros),
+        };
+        let id = part_id(self.call.id, &Part::End);
+        self.call.event(id, failed).into()
+    }
+
     /// What went wrong, if the answer is not a whole and good one.
     fn outcome(&self, end: End, answer: &Answer) -> Option<FailedOutcome> {
         let good = self

@@ -140,6 +140,13 @@ pub(super) fn granted(approval: EventId) -> String {
     format!("granted as draft {approval}, this once")
 }
 
+pub(super) fn permitted(approval: EventId, id: EventId) -> String {
+    format!(
+        "this use was permitted already, as draft {approval} and once; what is to happen again is \
+         another use (hook {id})"
+    )
+}
+
 pub(super) fn may_go(tool: &Label, asked: &Approval) -> String {
     let (approval, until) = (asked.approval, asked.deadline);
     format!(

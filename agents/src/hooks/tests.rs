@@ -66,11 +66,15 @@ impl World {
     }
 
     fn decide_of(&self, client: Client, body: &Value) -> Decided {
-        self.index.catch_up().unwrap();
         let body = Capture::new(body.to_string().into_bytes());
         let id = self.appender.new_id();
         let call = HookCall::read(id, "dev".parse().unwrap(), client, &body).unwrap();
         let seen = call.look(&body, &self.masker).unwrap();
+        self.decided(&seen)
+    }
+
+    fn decided(&self, seen: &Seen<'_>) -> Decided {
+        self.index.catch_up().unwrap();
         let terms = Terms {
             policy: Hash::ZERO,
             deadline: self.now.after(Period::Days(7)).unwrap(),
@@ -548,6 +552,78 @@ fn a_permission_is_a_rule_s_or_somebody_s_and_goes_once() {
     let unsound = Capture::new(br#"{"hook_event_name":"PermissionRequest"}"#.to_vec());
     let (id, agent) = (world.appender.new_id(), "dev".parse().unwrap());
     assert!(HookCall::read(id, agent, Client::PermissionPrompt, &unsound).is_err());
+}
+
+/// As it is where the hook of its use was (`Places`).
+fn prompt_there(command: &str, id: &str) -> Value {
+    let mut prompt = bash(command, id);
+    prompt["hook_event_name"] = "PermissionRequest".into();
+    prompt
+}
+
+#[test]
+fn one_grant_is_for_the_hook_and_the_prompt_of_one_use_and_for_no_other() {
+    let world = World::new();
+    let ask = |prompt: &Value| {
+        let decided = world.decide_of(Client::PermissionPrompt, prompt);
+        let answer = world.append(decided).unwrap();
+        answer["behavior"].as_str().unwrap().to_owned()
+    };
+    world.tell(&bash("git push", "t1"));
+    world.signed(Verdict::Approve);
+    assert_eq!(verdict(&world.tell(&bash("git push", "t2"))).0, "allow");
+    let drafts = || {
+        let kinds = world.kinds();
+        kinds
+            .iter()
+            .filter(|kind| **kind == "action.drafted")
+            .count()
+    };
+    // Whatever is not this use in this session with these arguments is asked for by itself.
+    let mut elsewhere = prompt_there("git push", "t2");
+    elsewhere["session_id"] = "another".into();
+    let mut nowhere = prompt_there("git push", "t2");
+    nowhere["cwd"] = Value::Null;
+    for (number, other) in [
+        prompt_there("git push --force", "t2"),
+        prompt_there("git push", "t3"),
+        elsewhere,
+        nowhere,
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        assert_eq!(ask(&other), "deny", "{other}");
+        assert!(drafts() <= number + 2);
+        assert!(!world.kinds().ends_with(&["action.released"]));
+    }
+    let before = drafts();
+    // Two prompts of this use at once: the log has room for one answer.
+    let prompt = prompt_there("git push", "t2");
+    let twice = [(); 2].map(|()| world.decide_of(Client::PermissionPrompt, &prompt));
+    let [first, second] = twice.map(|decided| {
+        let receipts = world.appender.append(decided.batch).unwrap();
+        (decided.answer["behavior"].clone(), receipts[0].new)
+    });
+    assert_eq!(first, ("allow".into(), true));
+    assert!(
+        !second.1,
+        "the second record is the first, and is decided again"
+    );
+    assert_eq!(ask(&prompt), "deny", "once");
+    assert_eq!(drafts(), before, "and nobody is asked again for it");
+    // Another agent that calls its use so.
+    let body = Capture::new(after("git push", "t2").to_string().into_bytes());
+    let (id, other) = (world.appender.new_id(), "other".parse().unwrap());
+    let call = HookCall::read(id, other, Client::ClaudeCode, &body).unwrap();
+    let seen = call.look(&body, &world.masker).unwrap();
+    world.append(world.decided(&seen)).unwrap();
+    assert!(!world.kinds().contains(&"action.executed"));
+    world.tell(&after("git push", "t2"));
+    assert!(world.kinds().contains(&"action.executed"));
+    assert!(!world.kinds().contains(&"rule.violated"));
+    // Over, it permits nothing.
+    assert_eq!(ask(&prompt), "deny");
 }
 
 /// The newest hook that was told of.

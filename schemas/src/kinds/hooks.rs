@@ -27,7 +27,8 @@ facts! {
         /// Prohibited values in what it said, per rule.
         found: Vec<RuleCount>,
         verdict: HookVerdict,
-        /// What decided: `prohibited`, `rule-<n>`, `outward-<kind>`.
+        /// What decided: `prohibited`, `rule-<n>`, `outward-<kind>`; `unscanned` where the rules for
+        /// texts came to no end in time: then nothing of what it said is kept.
         by: Option<Name>,
         /// The draft that it was held as, or was let go by.
         action: Option<EventId>,

@@ -145,6 +145,8 @@ words! {
         Models,
         /// The destination is not among those allowed.
         Upstreams,
+        /// The tool server is not among those allowed: `provider` is `mcp`, `destination` its name.
+        ToolServers,
         /// A cost is limited, and nobody has said what the model costs.
         Price,
     }
@@ -157,6 +159,9 @@ words! {
         UpstreamBroke,
         /// The agent went away; the call upstream was cancelled.
         ClientGone,
+        /// The answer came, and the rules came to no end with it in time: none of it is kept, and
+        /// no agent saw it end well.
+        Unscanned,
         /// daicho died with the call open: what the provider did is not known.
         Unknown,
     }
