@@ -26,6 +26,7 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use zeroize::Zeroizing;
 
 #[derive(Default, Deserialize)]
@@ -150,6 +151,14 @@ impl Default for Report {
 #[serde(deny_unknown_fields, default)]
 pub struct Server {
     pub listen: String,
+    /// How long a stop waits for what is being answered.
+    pub grace_seconds: u64,
+}
+
+impl Server {
+    pub fn grace(&self) -> Duration {
+        Duration::from_secs(self.grace_seconds)
+    }
 }
 
 /// Who cosigns this log, and what happens when too few do.
@@ -278,6 +287,8 @@ impl Default for Server {
     fn default() -> Server {
         Server {
             listen: "127.0.0.1:7420".to_owned(),
+            // With what comes after it less than the 90 s after which systemd kills.
+            grace_seconds: 45,
         }
     }
 }

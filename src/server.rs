@@ -28,6 +28,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 
 /// The whole application. Serve it with [`listen::serve`], which tells who connects.
@@ -55,10 +56,16 @@ pub fn router(node: Node) -> Router {
         .layer(middleware::from_fn(only_named_hosts))
 }
 
-/// Serves until it is told to stop; calls in flight are finished and recorded.
+/// After the grace of a stop: what is left then has nobody to be answered to, but an end to be
+/// recorded. What is not done by then is closed by the next start.
+const LAST: Duration = Duration::from_secs(15);
+
+/// Serves until it is told to stop; calls in flight are finished and recorded, those that are not
+/// at their end when the `grace` is over as their client's going.
 pub async fn serve(
     listener: TcpListener,
     node: Node,
+    grace: Duration,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Done {
     let work = work::start(&node);
@@ -68,10 +75,15 @@ pub async fn serve(
         stop.await;
         sessions.stop();
     };
-    listen::serve(listener, router(node), stop).await;
-    gateway.idle().await;
+    listen::serve(listener, router(node), stop, grace).await;
     mcp.stop();
-    mcp.idle().await;
+    let ended = async {
+        gateway.idle().await;
+        mcp.idle().await;
+    };
+    if tokio::time::timeout(LAST, ended).await.is_err() {
+        tracing::warn!("the server stops with calls at work; the next start records their end");
+    }
     work.stop().await;
     Ok(Outcome::Well)
 }

@@ -6,7 +6,11 @@ use crate::server::{self, Node};
 use agents::gateway::Provider;
 use anyhow::Context;
 use ledger::Layout;
+use std::time::Duration;
 use tokio::net::TcpListener;
+
+/// For what runs beside the server's tasks, once these have ended.
+const PARTING: Duration = Duration::from_secs(5);
 
 pub fn run(cli: &Cli, args: &Serve) -> Done {
     let layout = Layout::new(&cli.data);
@@ -28,6 +32,7 @@ pub fn run(cli: &Cli, args: &Serve) -> Done {
     if keys.is_empty() {
         eprintln!("note: the gateway is closed: {}", without.join("; "));
     }
+    let grace = config.server.grace();
     let node = Node::open(&cli.data, config, keys)?;
     let address = listener
         .local_addr()
@@ -50,7 +55,9 @@ pub fn run(cli: &Cli, args: &Serve) -> Done {
     for name in node.mcp.names() {
         say!("mcp      http://{address}/mcp/{name}");
     }
-    let done = runtime.block_on(server::serve(listener, node, stop));
+    let done = runtime.block_on(server::serve(listener, node, grace, stop));
+    // Rules that are still at work on a text would go on to their end.
+    runtime.shutdown_timeout(PARTING);
     let _ = std::fs::remove_file(address_file(&layout));
     done
 }

@@ -58,6 +58,7 @@ impl Stage {
         ))?;
         config.complete();
         let key = ProviderKey::new("demo-provider-key")?;
+        let grace = config.server.grace();
         let node = Node::open(&dir, config, [(Provider::Anthropic, key)].into())?;
         let address = listener.local_addr()?;
         let (stop, stopped) = oneshot::channel::<()>();
@@ -66,7 +67,7 @@ impl Stage {
             let until = async {
                 let _ = stopped.await;
             };
-            let _ = server::serve(listener, serving, until).await;
+            let _ = server::serve(listener, serving, grace, until).await;
         });
         Ok(Stage {
             dir,

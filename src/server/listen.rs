@@ -2,13 +2,17 @@
 //!
 //! | a client that | gets |
 //! |---|---|
-//! | begins a head and does not end it, or says nothing | closed after [`PATIENCE`] |
+//! | begins a head and does not end it, or says nothing | closed after 75 s |
+//! | takes nothing of its answer | closed after [`READER`] |
 //! | sends more than 100 headers, or some 400 KB of them | 431 |
 //! | is one too many | waits in the system's queue until another has gone |
 //! | has begun a head when the server stops | is not waited for |
+//! | is being answered when the server stops | cut off once its grace is over |
 //!
 //! axum's own server has none of these limits. HTTP/1.1 only: over plain TCP no client speaks
 //! anything else unasked.
+
+mod outlet;
 
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
@@ -18,6 +22,7 @@ use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use outlet::Outlet;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
@@ -27,11 +32,31 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
-/// From the end of one request, or from the connection's begin, to the end of the next head.
-const PATIENCE: Duration = Duration::from_secs(75);
+/// A client that takes nothing of what it is sent for so long is no reader any more.
+pub const READER: Duration = Duration::from_secs(600);
 
-/// Open at once, idle ones too.
-const MOST: usize = 2_048;
+/// How long clients are waited for, and how many of them at a time.
+#[derive(Clone, Copy)]
+struct Patience {
+    /// From the end of one request, or from the connection's begin, to the end of the next head.
+    head: Duration,
+    reader: Duration,
+    /// After a stop, for what is being answered then.
+    grace: Duration,
+    /// Connections open at once, idle ones too.
+    most: usize,
+}
+
+impl Patience {
+    fn usual(grace: Duration) -> Patience {
+        Patience {
+            head: Duration::from_secs(75),
+            reader: READER,
+            grace,
+            most: 2_048,
+        }
+    }
+}
 
 /// Where the system has no more handles, some will come free; and between two looks at whether a
 /// connection is still at work.
@@ -40,20 +65,25 @@ const BREATH: Duration = Duration::from_millis(100);
 /// Looks after which a connection without a request is given up: what was answered has gone out.
 const LAST_LOOKS: usize = 10;
 
-/// Serves until it is told to stop, and then until every request that has begun is answered.
-/// Handlers find who called as `ConnectInfo<SocketAddr>`.
-pub async fn serve(listener: TcpListener, routes: Router, stop: impl Future<Output = ()>) {
-    serve_with(listener, routes, stop, PATIENCE, MOST).await;
+/// Serves until it is told to stop, and then until every request that has begun is answered, or the
+/// `grace` is over: then every connection is closed, whatever is asked on it. Handlers find who
+/// called as `ConnectInfo<SocketAddr>`.
+pub async fn serve(
+    listener: TcpListener,
+    routes: Router,
+    stop: impl Future<Output = ()>,
+    grace: Duration,
+) {
+    serve_with(listener, routes, stop, Patience::usual(grace)).await;
 }
 
 async fn serve_with(
     listener: TcpListener,
     routes: Router,
     stop: impl Future<Output = ()>,
-    patience: Duration,
-    most: usize,
+    patience: Patience,
 ) {
-    let places = Arc::new(Semaphore::new(most));
+    let places = Arc::new(Semaphore::new(patience.most));
     let (ending, ends) = watch::channel(());
     let mut stop = pin!(stop);
     loop {
@@ -99,13 +129,14 @@ async fn converse(
     address: SocketAddr,
     routes: Router,
     mut ends: watch::Receiver<()>,
-    patience: Duration,
+    patience: Patience,
 ) {
     // What is written goes out at once: a piece of a stream does not wait until the client has
     // acknowledged the one before (RFC 896), which it may put off for 40 ms.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection may delay what it writes");
     }
+    let stream = Outlet::new(stream, patience.reader);
     let routes = TowerToHyperService::new(routes);
     // Held by every request that is being answered.
     let work = Arc::new(());
@@ -123,16 +154,21 @@ async fn converse(
     let mut server = http1::Builder::new();
     server
         .timer(TokioTimer::new())
-        .header_read_timeout(patience);
+        .header_read_timeout(patience.head);
     let mut connection = pin!(server.serve_connection(TokioIo::new(stream), service));
     let served = tokio::select! {
         served = connection.as_mut() => served,
         _ = ends.changed() => {
             connection.as_mut().graceful_shutdown();
+            let mut over = pin!(tokio::time::sleep(patience.grace));
             let mut looks = 0;
             loop {
                 tokio::select! {
                     served = connection.as_mut() => break served,
+                    () = over.as_mut() => {
+                        tracing::warn!(client = %address, "the grace of a stop is over: a client was cut off");
+                        break Ok(());
+                    }
                     () = tokio::time::sleep(BREATH) => {}
                 }
                 // One of them is the service's own.
@@ -180,6 +216,7 @@ impl HttpBody for Answer {
 mod tests {
     use super::*;
     use axum::routing::get;
+    use futures_util::StreamExt;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::sync::oneshot;
 
@@ -187,10 +224,21 @@ mod tests {
 
     const BRIEF: Duration = Duration::from_millis(200);
 
+    /// Longer than any of these tests may take.
+    const LONG: Duration = Duration::from_secs(30);
+
+    /// That wait for nobody's head, and for other things as long as usual.
+    fn brief(most: usize) -> Patience {
+        Patience {
+            head: BRIEF,
+            most,
+            ..Patience::usual(LONG)
+        }
+    }
+
     /// A server for a test, and how to stop it.
     async fn server(
-        most: usize,
-        patience: Duration,
+        patience: Patience,
     ) -> (SocketAddr, oneshot::Sender<()>, impl Future<Output = ()>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -201,11 +249,19 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(400)).await;
             "done"
         };
+        let endless = || async {
+            let piece = Bytes::from(vec![b'x'; 60_000]);
+            let pieces = futures_util::stream::repeat(piece).map(Ok::<_, io::Error>);
+            Body::from_stream(pieces)
+        };
+        let never = || async { std::future::pending::<()>().await };
         let routes = Router::new()
             .route("/", get(told))
-            .route("/slow", get(slowly));
+            .route("/slow", get(slowly))
+            .route("/endless", get(endless))
+            .route("/never", get(never));
         let stop_asked = async move { drop(stopped.await) };
-        let serving = tokio::spawn(serve_with(listener, routes, stop_asked, patience, most));
+        let serving = tokio::spawn(serve_with(listener, routes, stop_asked, patience));
         let ended = async move { serving.await.unwrap() };
         (address, stop, ended)
     }
@@ -221,7 +277,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_client_that_does_not_end_its_head_is_not_waited_for() {
-        let (address, _stop, _ended) = server(8, BRIEF).await;
+        let (address, _stop, _ended) = server(brief(8)).await;
         for head in ["", "GET / HT", "GET / HTTP/1.1\r\nhost: localhost\r\nx: "] {
             assert_eq!(said(address, head).await, "", "{head:?}");
         }
@@ -243,7 +299,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_flood_of_headers_is_refused() {
-        let (address, _stop, _ended) = server(8, BRIEF).await;
+        let (address, _stop, _ended) = server(brief(8)).await;
         let flood = |count: usize, bytes: usize| {
             let line = format!("x-a: {}\r\n", "a".repeat(bytes));
             format!("GET / HTTP/1.1\r\nhost: a\r\n{}\r\n", line.repeat(count))
@@ -265,7 +321,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_too_many_waits_for_its_place() {
-        let (address, _stop, _ended) = server(2, BRIEF).await;
+        let (address, _stop, _ended) = server(brief(2)).await;
         let idle = [
             TcpStream::connect(address).await,
             TcpStream::connect(address).await,
@@ -280,7 +336,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_stop_waits_for_answers_and_not_for_idle_connections() {
-        let (address, stop, ended) = server(8, PATIENCE).await;
+        let (address, stop, ended) = server(Patience::usual(LONG)).await;
         let mut idle = TcpStream::connect(address).await.unwrap();
         idle.write_all(b"GET / HTTP/1.1\r\nx: ").await.unwrap();
         let mut stream = TcpStream::connect(address).await.unwrap();
@@ -294,5 +350,64 @@ mod tests {
         ended.await;
         drop(idle);
         assert!(TcpStream::connect(address).await.is_err());
+    }
+
+    /// Clients that ask for this and take nothing of it.
+    async fn deaf(address: SocketAddr, path: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let asked = ASKED.replace("{}", path);
+        stream.write_all(asked.as_bytes()).await.unwrap();
+        stream
+    }
+
+    #[tokio::test]
+    async fn a_client_that_takes_nothing_loses_its_connection() {
+        let patience = Patience {
+            reader: BRIEF,
+            most: 1,
+            ..Patience::usual(LONG)
+        };
+        let (address, _stop, _ended) = server(patience).await;
+        let mut deaf = deaf(address, "endless").await;
+        // It holds the only place, until it is given up.
+        let next = tokio::time::timeout(LONG, said_once(address)).await;
+        assert!(next.unwrap().starts_with("HTTP/1.1 200"));
+        // What had been on its way, and no clean end.
+        let mut seen = Vec::new();
+        let read = tokio::time::timeout(LONG, deaf.read_to_end(&mut seen)).await;
+        let _ = read.expect("the connection is closed");
+        assert!(!seen.ends_with(b"0\r\n\r\n"));
+    }
+
+    /// A request that wants no other after it.
+    async fn said_once(address: SocketAddr) -> String {
+        said(
+            address,
+            "GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n",
+        )
+        .await
+    }
+
+    #[tokio::test]
+    async fn a_stop_ends_within_its_grace_whatever_clients_do() {
+        let patience = Patience {
+            grace: BRIEF,
+            ..Patience::usual(LONG)
+        };
+        let (address, stop, ended) = server(patience).await;
+        let clients = [deaf(address, "endless").await, deaf(address, "never").await];
+        let mut sips = deaf(address, "endless").await;
+        let sipping = tokio::spawn(async move {
+            let mut byte = [0];
+            while sips.read(&mut byte).await.is_ok_and(|count| count > 0) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        });
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        drop(stop);
+        let ended = tokio::time::timeout(LONG, ended).await;
+        assert!(ended.is_ok(), "a client holds up the stop");
+        sipping.abort();
+        drop(clients);
     }
 }
