@@ -14,15 +14,18 @@
 //! A call runs in a task of its own ([`exchange`]), so that a client that goes away can stop
 //! it but cannot keep it from being recorded.
 
+mod body;
 mod credentials;
 mod exchange;
 mod fault;
 mod headers;
 mod hooks;
 mod limiter;
+mod patience;
 mod telemetry;
 mod upstream;
 
+pub(in crate::server) use body::read_bytes;
 pub(in crate::server) use fault::Fault;
 pub use hooks::{cut, routes as hook_routes, state as draft_state, tell};
 pub use telemetry::routes as telemetry_routes;
@@ -30,47 +33,31 @@ pub use upstream::{KeyHeader, ProviderKey, Upstream, UpstreamError, checked_addr
 
 use crate::policies::InForce;
 use crate::views::Views;
-use agents::capture::Capture;
 use agents::gateway::{Beside, Call, Looked, Operation, Provider};
 use agents::hooks::Places;
 use agents::masking::Masker;
 use agents::registry::Failures;
 use axum::Router;
-use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use body::read_body;
 use exchange::{Exchange, Outbound};
-use futures_util::StreamExt;
 use ledger::{AppendError, Appender, Submission};
 use limiter::{Coming, Within};
+use patience::{Patience, in_time};
 use schemas::kinds::people::AccessDenied;
 use schemas::kinds::rules::RuleViolated;
 use schemas::kinds::traffic::RuleCount;
 use schemas::{Actor, Event, EventId, Label, Name};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
-use tokio::time::Instant;
-use zeroize::Zeroizing;
 
-/// What the provider takes at most; more would be refused there.
-const BODY_LIMIT: usize = 32 << 20;
-
-/// A body too long is read on to here and thrown away, so that its sender hears the answer
-/// instead of a broken connection.
-const DRAIN_LIMIT: usize = 2 * BODY_LIMIT;
-
-/// Between two pieces of a body that is being sent to us.
-const BODY_PATIENCE: Duration = Duration::from_secs(60);
-
-/// From its first piece to its last: whoever drips a body holds a place among the calls.
-const BODY_DEADLINE: Duration = Duration::from_secs(600);
-
-/// Calls in flight. Each can hold a body, its masked copy and an answer in memory.
-const MOST_CALLS: u32 = 256;
+/// Calls in flight. Each can hold a body, its masked copy and an answer in memory; mostly it holds
+/// some KiB, and waits for a provider.
+const MOST_CALLS: u32 = 1_024;
 
 /// What every call needs: who may speak, what may leave, where it is recorded.
 pub struct Gateway {
@@ -82,26 +69,6 @@ pub struct Gateway {
     calls: Arc<Semaphore>,
     patience: Patience,
     places: Places,
-}
-
-/// How long a call waits for whom.
-#[derive(Clone, Copy)]
-struct Patience {
-    /// A stream that says nothing for so long gets a ping of ours: proxies give up after a minute,
-    /// Claude Code after three.
-    ping: Duration,
-    /// For the rules to look at one body: the largest takes them some seconds.
-    rules: Duration,
-    /// A client that has taken nothing for so long is no reader any more.
-    reader: Duration,
-}
-
-impl Patience {
-    const USUAL: Patience = Patience {
-        ping: Duration::from_secs(15),
-        rules: Duration::from_secs(60),
-        reader: Duration::from_secs(600),
-    };
 }
 
 /// The gateway as one provider: where its calls go, and in which shape it speaks.
@@ -232,63 +199,6 @@ fn ended() -> AppendError {
     }
 }
 
-/// Reads a body whole, as far as it is allowed to go.
-async fn read_body(headers: &HeaderMap, body: Body) -> Result<Capture, Fault> {
-    Ok(captured(read_bytes(headers, body).await?))
-}
-
-fn captured(mut bytes: Zeroizing<Vec<u8>>) -> Capture {
-    Capture::new(std::mem::take(&mut *bytes))
-}
-
-pub(super) async fn read_bytes(
-    headers: &HeaderMap,
-    body: Body,
-) -> Result<Zeroizing<Vec<u8>>, Fault> {
-    read_within(headers, body, BODY_PATIENCE, BODY_DEADLINE).await
-}
-
-/// `patience` is for each piece, `all` for all of them.
-async fn read_within(
-    headers: &HeaderMap,
-    body: Body,
-    patience: Duration,
-    all: Duration,
-) -> Result<Zeroizing<Vec<u8>>, Fault> {
-    let length = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|l| l.to_str().ok()?.parse().ok());
-    // What was read is wiped in any case, not just forgotten.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(
-        length.unwrap_or(0_usize).min(BODY_LIMIT),
-    ));
-    let mut seen = 0_usize;
-    let mut stream = body.into_data_stream();
-    let deadline = Instant::now() + all;
-    loop {
-        let until = deadline.min(Instant::now() + patience);
-        match tokio::time::timeout_at(until, stream.next()).await {
-            Err(_) => return Err(Fault::body_stalled()),
-            Ok(Some(Err(_))) => return Err(Fault::body_broke()),
-            Ok(None) => break,
-            Ok(Some(Ok(chunk))) => {
-                seen += chunk.len();
-                if seen > DRAIN_LIMIT {
-                    break;
-                }
-                if seen <= BODY_LIMIT {
-                    bytes.extend_from_slice(&chunk);
-                }
-            }
-        }
-    }
-    if seen > BODY_LIMIT {
-        Err(Fault::too_large(BODY_LIMIT))
-    } else {
-        Ok(bytes)
-    }
-}
-
 /// 503 in the provider's own shape.
 pub fn unavailable(message: &str, provider: Provider) -> Response {
     let body = axum::Json(fault::body("api_error", message, None, provider));
@@ -365,8 +275,11 @@ impl Side {
         let path = request.uri.path();
         let asked = format!("{} {path}", request.method);
         // A path can say anything; what the rules find in one is no word of the log.
-        let plain = self.upstream.url(&request.uri).is_some()
-            && self.gateway.rules.masker().text(&asked).spans.is_empty();
+        let (looked, rules) = (asked.clone(), Arc::clone(&self.gateway.rules));
+        let clean = in_time(self.gateway.patience.rules, move |_| {
+            rules.masker().text(&looked).spans.is_empty()
+        });
+        let plain = self.upstream.url(&request.uri).is_some() && clean.await == Ok(true);
         let denied = AccessDenied {
             subject: Actor::Agent(agent.clone()),
             resource: Label::lossy(if plain { &asked } else { "an unlisted path" }),
@@ -389,8 +302,14 @@ impl Side {
             .url(&parts.uri)
             .ok_or_else(Fault::unsound_query)?;
         let headers = headers::outbound(&parts.headers, self.provider());
-        let masker = self.gateway.rules.masker();
-        let Looked { blocks, withheld } = beside(&parts.uri, &headers).look(&masker);
+        let (beside, rules) = (
+            beside(&parts.uri, &headers),
+            Arc::clone(&self.gateway.rules),
+        );
+        let looked = in_time(self.gateway.patience.rules, move |_| {
+            beside.look(&rules.masker())
+        });
+        let Looked { blocks, withheld } = looked.await.map_err(Fault::unlooked)?;
         if !blocks.is_empty() {
             return Err(self.gateway.violated(&agent, blocks).await);
         }

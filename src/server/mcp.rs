@@ -9,7 +9,8 @@
 //! | `GET` | a stream of what the server says by itself |
 //! | `DELETE` | the session ends, and its server with it |
 //!
-//! An agent shows its token with every request, and finds its own sessions only. Streams have no
+//! An agent shows its token with every request, and finds its own sessions only, with the servers
+//! that its limits allow. Streams have no
 //! event ids: what a broken connection lost is in the log, and the agent calls again.
 
 mod fault;
@@ -56,6 +57,7 @@ async fn say(
     headers::is_message(&parts.headers)?;
     let agent = node.gateway.caller(&parts).await?;
     node.mcp.server(&server)?;
+    node.gateway.may_use(&agent, &server).await?;
     let body = read_bytes(&parts.headers, body).await?;
     let message = match Message::of_client(&body) {
         Message::Unsound(answer) => return Ok(Fault::answer(StatusCode::BAD_REQUEST, answer)),
@@ -104,6 +106,7 @@ async fn listen(
     headers::is_listener(&parts.headers)?;
     let agent = node.gateway.caller(&parts).await?;
     node.mcp.server(&server)?;
+    node.gateway.may_use(&agent, &server).await?;
     let id = headers::session(&parts.headers).ok_or_else(|| Fault::no_session(None))?;
     let session = node.mcp.session(id, &agent, &server)?;
     Ok(stream(session.streams.listen()?))

@@ -7,6 +7,7 @@
 
 use super::fault::Fault;
 use super::limiter::Place;
+use super::patience::{Late, in_time};
 use super::{Gateway, Side, ended, headers};
 use crate::policies::Under;
 use agents::capture::Capture;
@@ -81,8 +82,7 @@ impl Exchange {
             }
             Err(NotAdmitted::Unsound(error)) => self.fail(Fault::unsound(&error)),
             Err(NotAdmitted::Unrecorded(error)) => self.fail(Fault::unrecorded(&error)),
-            Err(NotAdmitted::Panicked) => self.fail(Fault::internal()),
-            Err(NotAdmitted::TooSlow) => self.fail(Fault::unmasked()),
+            Err(NotAdmitted::Unlooked(late)) => self.fail(Fault::unlooked(late)),
         }
     }
 
@@ -106,7 +106,9 @@ impl Exchange {
         let answer = tokio::select! {
             biased;
             () = self.reply.closed() => {
-                gateway.close(recorder, End::ClientGone, left).await.unwrap_or_else(lost);
+                let held = Arc::clone(&self.permit);
+                let closed = gateway.close(recorder, End::ClientGone, left, held);
+                closed.await.unwrap_or_else(lost);
                 return;
             }
             answer = upstream.send(method, url, headers, payload) => answer,
@@ -120,10 +122,8 @@ impl Exchange {
                     End::Broke
                 };
                 let fault = Fault::unreachable(&error, &upstream);
-                gateway
-                    .close(recorder, end, left)
-                    .await
-                    .unwrap_or_else(lost);
+                let closed = gateway.close(recorder, end, left, Arc::clone(&self.permit));
+                closed.await.unwrap_or_else(lost);
                 return self.fail(fault);
             }
         };
@@ -133,10 +133,8 @@ impl Exchange {
             let fault = Fault::packed(&upstream);
             recorder.head(answer.status().as_u16(), None);
             drop(answer);
-            gateway
-                .close(recorder, End::Broke, left)
-                .await
-                .unwrap_or_else(lost);
+            let closed = gateway.close(recorder, End::Broke, left, Arc::clone(&self.permit));
+            closed.await.unwrap_or_else(lost);
             return self.fail(fault);
         }
         let media = answer
@@ -174,8 +172,9 @@ impl Exchange {
                 Err(_) => break (End::Broke, Some(Fault::broke(&self.side.upstream))),
             }
         };
-        let fault = match self.side.gateway.close(recorder, end, left).await {
-            Err(error) => Some(Fault::withheld(&error)),
+        let held = Arc::clone(&self.permit);
+        let fault = match self.side.gateway.close(recorder, end, left, held).await {
+            Err(not_closed) => Some(not_closed.fault()),
             // Followed by the client, a redirect would take the next prompt past the gateway.
             Ok(()) if answer.status().is_redirection() => {
                 Some(Fault::redirected(&self.side.upstream))
@@ -244,7 +243,8 @@ impl Exchange {
             };
         };
         drop(answer); // cancels the call upstream, where it is not at its end
-        let recorded = gateway.close(recorder, end, left).await;
+        let held = Arc::clone(&self.permit);
+        let recorded = gateway.close(recorder, end, left, held).await;
         cut.store(end != End::Whole || recorded.is_err(), Ordering::SeqCst);
         drop(sender);
         recorded.unwrap_or_else(lost);
@@ -264,37 +264,38 @@ fn micros(since: Instant) -> u64 {
 }
 
 /// The end of a call that cannot be recorded now; the next start closes it as unknown.
-fn lost(error: AppendError) {
-    tracing::error!(%error, "the end of a call could not be recorded");
+fn lost(not_closed: NotClosed) {
+    if let NotClosed::Unrecorded(error) = not_closed {
+        tracing::error!(%error, "the end of a call could not be recorded");
+    }
 }
 
 enum NotAdmitted {
     Unsound(AdmitError),
     Unrecorded(AppendError),
-    /// The rules themselves failed; nothing was recorded or sent.
-    Panicked,
-    /// They took longer than a call waits; nothing was recorded or sent, and nothing will be.
-    TooSlow,
+    /// The rules failed, or took longer than a call waits; nothing was recorded or sent, and nothing
+    /// will be.
+    Unlooked(Late),
 }
 
-/// Whether a call is still waited for. Of the two who ask, its rules once they are done and who
-/// waits for them, the first decides.
-#[derive(Default)]
-struct Turn(AtomicBool);
+/// How a call ended is not on record as it was.
+enum NotClosed {
+    Unrecorded(AppendError),
+    /// It stands there as failed: the rules came to no end with its answer.
+    Unscanned,
+}
 
-impl Turn {
-    fn take(&self) -> bool {
-        !self.0.swap(true, Ordering::SeqCst)
-    }
-
-    fn is_taken(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
+impl NotClosed {
+    fn fault(&self) -> Fault {
+        match self {
+            NotClosed::Unrecorded(error) => Fault::withheld(error),
+            NotClosed::Unscanned => Fault::unscanned(),
+        }
     }
 }
 
 impl Gateway {
-    /// Masks, seals and records off the runtime's own threads: a body may be 32 MB.
-    /// What is `held` is kept as long as that lasts.
+    /// Masks, seals and records. What is `held` is kept as long as the rules are at work.
     async fn admit(
         &self,
         call: Call,
@@ -303,42 +304,54 @@ impl Gateway {
     ) -> Result<Recorded, NotAdmitted> {
         let (appender, rules) = (self.appender.clone(), Arc::clone(&self.rules));
         let (sender, receiver) = oneshot::channel();
-        let turn = Arc::new(Turn::default());
-        let own_turn = Arc::clone(&turn);
-        let mut work = tokio::task::spawn_blocking(move || {
-            if own_turn.is_taken() {
-                return;
-            }
+        let worked = in_time(self.patience.rules, move |turn| {
             let Under { masker, call } = rules.under(call, appender.now());
             let admitted = call.admit_to(&body, &masker, &appender);
             // From here on it is held by who waits, until the log knows of the call.
             drop(held);
             match admitted {
                 Err(error) => drop(sender.send(Err(NotAdmitted::Unsound(error)))),
-                Ok(_) if !own_turn.take() => {}
+                Ok(_) if !turn.take() => {}
                 Ok(admission) => admission.record(&appender, move |result| {
                     let _ = sender.send(result.map_err(NotAdmitted::Unrecorded));
                 }),
             }
         });
-        let worked = match timeout(self.patience.rules, &mut work).await {
-            Ok(worked) => worked,
-            Err(_) if turn.take() => return Err(NotAdmitted::TooSlow),
-            Err(_) => work.await,
-        };
-        if worked.is_err() {
-            return Err(NotAdmitted::Panicked);
-        }
+        worked.await.map_err(NotAdmitted::Unlooked)?;
         receiver
             .await
             .unwrap_or_else(|_| Err(NotAdmitted::Unrecorded(ended())))
     }
 
-    /// Records how a call ended.
-    async fn close(&self, recorder: Recorder, end: End, left: Instant) -> Result<(), AppendError> {
+    /// Records how a call ended: what its answer was, or that nobody could look at it in time. What
+    /// is `held` is kept as long as the rules are at work, which may be longer.
+    async fn close(
+        &self,
+        recorder: Recorder,
+        end: End,
+        left: Instant,
+        held: impl Send + 'static,
+    ) -> Result<(), NotClosed> {
         let micros = micros(left);
-        let rules = Arc::clone(&self.rules);
-        self.append(move || recorder.end(end, micros, &rules.masker()))
-            .await
+        let unscanned = recorder.unscanned(micros);
+        let (appender, rules) = (self.appender.clone(), Arc::clone(&self.rules));
+        let (sender, receiver) = oneshot::channel();
+        let worked = in_time(self.patience.answers, move |turn| {
+            let batch = recorder.end(end, micros, &rules.masker());
+            drop(held);
+            if turn.take() {
+                appender.append_then(batch, move |result| {
+                    let _ = sender.send(result.map(|_receipts| ()));
+                });
+            }
+        });
+        if let Err(late) = worked.await {
+            tracing::error!(?late, "an answer could not be looked at in time");
+            let recorded = self.append(move || vec![unscanned]).await;
+            recorded.map_err(NotClosed::Unrecorded)?;
+            return Err(NotClosed::Unscanned);
+        }
+        let recorded = receiver.await.unwrap_or_else(|_| Err(ended()));
+        recorded.map_err(NotClosed::Unrecorded)
     }
 }

@@ -1,3 +1,4 @@
+use super::patience::Late;
 use super::upstream::Upstream;
 use agents::gateway::{AdmitError, Provider, Refusal};
 use agents::hooks::HookError;
@@ -139,7 +140,7 @@ impl Fault {
             TokensPerDay | TokensPerMonth | CostPerDay | CostPerMonth => {
                 (StatusCode::TOO_MANY_REQUESTS, "billing_error")
             }
-            Models | Upstreams | Price => (StatusCode::FORBIDDEN, "permission_error"),
+            Models | Upstreams | ToolServers | Price => (StatusCode::FORBIDDEN, "permission_error"),
         };
         Fault {
             retry_after: reached.retry_after_seconds,
@@ -220,10 +221,28 @@ impl Fault {
         Fault::new(StatusCode::SERVICE_UNAVAILABLE, "api_error", message)
     }
 
-    pub fn unmasked() -> Fault {
+    /// The rules came to no end with what was to be sent.
+    pub(super) fn unlooked(late: Late) -> Fault {
+        if late == Late::Panicked {
+            return Fault::internal();
+        }
         tracing::error!("a call was refused: the masking rules did not end in time");
         let message = "the masking rules did not end in time, so nothing was sent: send less in \
                        one request, or try again later";
+        Fault::new(StatusCode::SERVICE_UNAVAILABLE, "api_error", message)
+    }
+
+    /// They came to no end with what came back.
+    pub fn unscanned() -> Fault {
+        let message = "the answer came but could not be looked at in time, so it is withheld, and \
+                       recorded as failed: tell the operator of this gateway";
+        Fault::new(StatusCode::SERVICE_UNAVAILABLE, "api_error", message).last()
+    }
+
+    /// They came to no end with what a client told.
+    pub fn unread() -> Fault {
+        let message = "what was told could not be looked at in time: send less at a time, or try \
+                       again later";
         Fault::new(StatusCode::SERVICE_UNAVAILABLE, "api_error", message)
     }
 

@@ -8,8 +8,10 @@
 //! A caller without a token gets 401, and what is no hook's call 400. Clients that are set up by
 //! `daicho hook install` stop at both.
 
+use super::Gateway;
+use super::body::{BODY_LIMIT, Intake};
 use super::fault::Fault;
-use super::{BODY_LIMIT, Gateway, captured, read_within};
+use super::patience::{Late, Turn, in_time};
 use crate::commands::period_from;
 use crate::outcome::Failure;
 use crate::server::Node;
@@ -17,7 +19,7 @@ use agents::approvals::draft::Terms;
 use agents::approvals::view::{Approvals, State};
 use agents::capture::Capture;
 use agents::gateway::Provider;
-use agents::hooks::{Client, HookCall, HookError, Seen, Surroundings};
+use agents::hooks::{Client, HookCall, HookError, Seen, Surroundings, Unscanned};
 use axum::extract::{self, Path, Request};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -25,7 +27,7 @@ use axum::{Json, Router};
 use ledger::AppendError;
 use schemas::{Actor, EventId, Name};
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 pub fn routes() -> Router<Node> {
@@ -40,13 +42,11 @@ pub fn routes() -> Router<Node> {
 /// A fault is written as this provider writes it: Claude Code knows the form.
 const SHAPE: Provider = Provider::Anthropic;
 
-/// Hooks at work. Each holds a body and what is made of it; the next ones wait, and no stream of
-/// the gateway keeps them waiting.
-static TURNS: Semaphore = Semaphore::const_new(64);
+/// Hooks at work. Each holds a body and what is made of it; the next ones wait, and neither a
+/// stream of the gateway nor a hook that is still on its way keeps them waiting.
+static AT_WORK: Semaphore = Semaphore::const_new(64);
 
-/// A hook is small and comes at once. One that drips may not keep a turn for as long as a prompt
-/// may take to arrive.
-const BODY_TIME: Duration = Duration::from_secs(30);
+static INTAKE: Intake = Intake::of(64);
 
 async fn claude_code(extract::State(node): extract::State<Node>, request: Request) -> Response {
     told(node, Client::ClaudeCode, request).await
@@ -69,15 +69,13 @@ async fn told(node: Node, client: Client, request: Request) -> Response {
 /// none.
 pub async fn tell(node: Node, agent: Name, client: Client, told: Value) -> Result<Value, String> {
     let id = node.appender.new_id();
-    let _turn = TURNS
-        .acquire()
-        .await
-        .map_err(|_| Fault::internal().told().1)?;
+    let place = AT_WORK.acquire().await;
+    let place = place.map_err(|_| Fault::internal().told().1)?;
     let body = Capture::new(told.to_string().into_bytes());
     if body.len_bytes() > BODY_LIMIT as u64 {
         return Err(Fault::too_large(BODY_LIMIT).told().1);
     }
-    let answer = decided(node, id, agent, client, body).await;
+    let answer = decided(node, id, (agent, client), body, place).await;
     answer.map_err(|fault| fault.told().1)
 }
 
@@ -128,17 +126,19 @@ async fn answered(
 ) -> Result<Value, Fault> {
     let (parts, body) = request.into_parts();
     let agent = node.gateway.caller(&parts).await?;
-    let _turn = TURNS.acquire().await.map_err(|_| Fault::internal())?;
-    let body = captured(read_within(&parts.headers, body, BODY_TIME, BODY_TIME).await?);
-    decided(node, id, agent, client, body).await
+    let (body, kept) = INTAKE.read(&parts.headers, body).await?;
+    let place = AT_WORK.acquire().await.map_err(|_| Fault::internal())?;
+    decided(node, id, (agent, client), body, (place, kept)).await
 }
 
+/// What is `held` is kept as long as the rules are at work, which may be longer than they are
+/// waited for.
 async fn decided(
     node: Node,
     id: EventId,
-    agent: Name,
-    client: Client,
+    (agent, client): (Name, Client),
     body: Capture,
+    held: impl Send + 'static,
 ) -> Result<Value, Fault> {
     let mut call =
         HookCall::read(id, agent, client, &body).map_err(|error| Fault::no_call(&error))?;
@@ -148,8 +148,17 @@ async fn decided(
     let recorded = match node.withheld() {
         Some(why) => Err(Unrecorded::Withheld(why)),
         None => {
-            let work = tokio::task::spawn_blocking(move || record(&node, call, &body));
-            work.await.unwrap_or(Err(Unrecorded::Panicked))
+            let gateway = Arc::clone(&node.gateway);
+            let unscanned = call.unscanned(&body);
+            let recorded = in_time(gateway.patience.rules, move |turn| {
+                let recorded = record(&node, call, &body, turn);
+                drop(held);
+                recorded
+            });
+            match recorded.await {
+                Ok(recorded) => recorded,
+                Err(late) => Err(gateway.unscanned(unscanned, late).await),
+            }
         }
     };
     let why = match recorded {
@@ -163,12 +172,26 @@ async fn decided(
     Err(Fault::untold(&why.told()))
 }
 
+impl Gateway {
+    /// Records that a hook was refused because nobody could look at it in time.
+    async fn unscanned(&self, call: Unscanned, late: Late) -> Unrecorded {
+        tracing::error!(?late, "a hook could not be looked at in time");
+        let rules = Arc::clone(&self.rules);
+        let record = move || vec![call.record(rules.masker().policy(), rules.tools().digest())];
+        match self.append(record).await {
+            Ok(()) => Unrecorded::Unscanned,
+            Err(error) => Unrecorded::Append(error),
+        }
+    }
+}
+
 enum Unrecorded {
     Unsound(HookError),
     Withheld(&'static str),
     Append(AppendError),
     Views(Failure),
-    Panicked,
+    /// Nothing but that it was told: the rules came to no end with it in time.
+    Unscanned,
 }
 
 impl Unrecorded {
@@ -180,9 +203,8 @@ impl Unrecorded {
             Unrecorded::Views(failure) => {
                 tracing::error!(error = %failure.fault, "a hook could not be decided");
             }
-            Unrecorded::Unsound(_) | Unrecorded::Panicked => {
-                tracing::error!("a hook could not be decided");
-            }
+            Unrecorded::Unscanned => return "the masking rules did not end in time".to_owned(),
+            Unrecorded::Unsound(_) => tracing::error!("a hook could not be decided"),
         }
         "the ledger cannot record what this is about".to_owned()
     }
@@ -192,8 +214,9 @@ impl Unrecorded {
 const MOST_RACES: usize = 16;
 
 /// Looks, decides and appends, off the runtime's own threads. Decided again where another
-/// decision came first: the log takes one of two that draw on the same grant.
-fn record(node: &Node, call: HookCall, body: &Capture) -> Result<Value, Unrecorded> {
+/// decision came first: the log takes one of two that draw on the same grant, and says of a second
+/// record that would be the same that it has it already.
+fn record(node: &Node, call: HookCall, body: &Capture, turn: &Turn) -> Result<Value, Unrecorded> {
     let masker = node.gateway.rules.masker();
     let seen = call.look(body, &masker).map_err(Unrecorded::Unsound)?;
     let mut races = 0;
@@ -202,8 +225,15 @@ fn record(node: &Node, call: HookCall, body: &Capture) -> Result<Value, Unrecord
         let caught_up = node.views.catch_up();
         caught_up.map_err(|error| Unrecorded::Views(error.into()))?;
         let decided = decide(node, &node.gateway, &seen);
+        if races == 0 && !turn.take() {
+            return Err(Unrecorded::Unscanned);
+        }
         match node.appender.append(decided.batch) {
-            Ok(_) => return Ok(decided.answer),
+            // The first is the hook's own record.
+            Ok(receipts) if receipts.first().is_none_or(|own| own.new) => {
+                return Ok(decided.answer);
+            }
+            Ok(_) => races += 1,
             Err(AppendError::Conflict { .. }) if races < MOST_RACES => races += 1,
             Err(error) => return Err(Unrecorded::Append(error)),
         }

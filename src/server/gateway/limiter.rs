@@ -5,7 +5,7 @@ use super::fault::Fault;
 use super::{Gateway, Side};
 use agents::limits::{Asking, LimitPolicy, Models};
 use schemas::kinds::traffic::LimitReached;
-use schemas::{Actor, Event, EventId, Name};
+use schemas::{Actor, Event, EventId, Label, Name};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -72,18 +72,39 @@ impl Side {
     }
 
     fn asking(&self, call: EventId, agent: &Name) -> Asking {
-        let agents = &self.gateway.views.agents;
-        Asking {
-            call,
-            provider: self.provider().name(),
-            destination: self.upstream.destination().clone(),
-            agent: agent.clone(),
-            person: agents.read(|agents| agents.agent(agent)?.person.clone()),
-        }
+        let to = (self.provider().name(), self.upstream.destination().clone());
+        self.gateway.asking(call, agent, to)
     }
 }
 
 impl Gateway {
+    fn asking(
+        &self,
+        call: EventId,
+        agent: &Name,
+        (provider, destination): (Name, Label),
+    ) -> Asking {
+        let agents = &self.views.agents;
+        Asking {
+            call,
+            provider,
+            destination,
+            agent: agent.clone(),
+            person: agents.read(|agents| agents.agent(agent)?.person.clone()),
+        }
+    }
+
+    /// Whether an agent may use a tool server. A refusal is recorded first.
+    pub(in crate::server) async fn may_use(&self, agent: &Name, server: &str) -> Result<(), Fault> {
+        let mcp = "mcp".parse().expect("a literal name is sound");
+        let to = (mcp, Label::lossy(server));
+        let asking = self.asking(self.appender.new_id(), agent, to);
+        match self.rules.limits().tool_server(&asking) {
+            Ok(()) => Ok(()),
+            Err(reached) => Err(self.limited(agent, *reached).await),
+        }
+    }
+
     fn take_place(
         &self,
         policy: &LimitPolicy,

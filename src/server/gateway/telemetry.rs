@@ -2,8 +2,9 @@
 //! Answered once it is durable; a client that is told 503 sends the same again, and what comes
 //! twice is recorded once.
 
+use super::body::Intake;
 use super::fault::Fault;
-use super::read_body;
+use super::patience::in_time;
 use crate::server::Node;
 use agents::gateway::Provider;
 use agents::telemetry::Export;
@@ -24,7 +25,9 @@ pub fn routes() -> Router<Node> {
 const SHAPE: Provider = Provider::Anthropic;
 
 /// Exports at work, each with a body and what is made of it.
-static TURNS: Semaphore = Semaphore::const_new(8);
+static AT_WORK: Semaphore = Semaphore::const_new(8);
+
+static INTAKE: Intake = Intake::of(8);
 
 /// Records that are appended at once.
 const BATCH: usize = 64;
@@ -40,16 +43,21 @@ async fn logs(State(node): State<Node>, request: Request) -> Response {
 async fn answered(node: Node, id: EventId, request: Request) -> Result<Value, Fault> {
     let (parts, body) = request.into_parts();
     let agent = node.gateway.caller(&parts).await?;
-    let _turn = TURNS.acquire().await.map_err(|_| Fault::internal())?;
-    let body = read_body(&parts.headers, body).await?;
+    let (body, kept) = INTAKE.read(&parts.headers, body).await?;
+    let place = AT_WORK.acquire().await.map_err(|_| Fault::internal())?;
     if let Some(why) = node.withheld() {
         return Err(Fault::untold(why));
     }
-    let work = tokio::task::spawn_blocking(move || {
+    let patience = node.gateway.patience.rules;
+    let work = in_time(patience, move |turn| {
         let masker = node.gateway.rules.masker();
         let export = Export::read(&agent, &body, &masker).map_err(|e| Fault::no_export(&e))?;
+        if !turn.take() {
+            return Err(Fault::unread());
+        }
         let rejected = export.rejected;
         record(&node, &agent, export).map_err(|e| Fault::unrecorded(&e))?;
+        drop((place, kept));
         Ok(rejected)
     });
     match work.await {
@@ -60,9 +68,9 @@ async fn answered(node: Node, id: EventId, request: Request) -> Result<Value, Fa
             "errorMessage": "only events of Claude Code are taken here",
         }})),
         Ok(Err(fault)) => Err(fault),
-        Err(_) => {
-            tracing::error!(%id, "an export of telemetry could not be read");
-            Err(Fault::internal())
+        Err(late) => {
+            tracing::error!(%id, ?late, "an export of telemetry could not be looked at in time");
+            Err(Fault::unread())
         }
     }
 }

@@ -5,7 +5,9 @@ mod limits;
 mod openai;
 mod pings;
 mod sdk;
+mod slow_rules;
 
+use super::body::{BODY_LIMIT, read_within};
 use super::*;
 use crate::demo::upstream::{Received, SECRET, Scripted};
 use crate::views::Views;
@@ -14,6 +16,8 @@ use agents::gateway::OpenCalls;
 use agents::limits::LimitPolicy;
 use agents::masking::{Masker, Policy, TagKey};
 use agents::registry::{Token, issue_token};
+use axum::body::Body;
+use futures_util::StreamExt;
 use ledger::clock::{Clock, SystemClock};
 use ledger::{Entry, Index, Options, Reader};
 use schemas::kinds::agents::AgentRegistered;
@@ -22,6 +26,7 @@ use schemas::{Data, DataClass, Event, Hash, Label, Timestamp};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 use tokio::net::TcpListener;
 
 const PROVIDER_KEY: &str = "provider-key-0123456789";
