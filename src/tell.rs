@@ -2,6 +2,7 @@
 
 use crate::outcome::Failure;
 use reqwest::blocking::{Client, RequestBuilder};
+use serde_json::Value;
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -46,6 +47,13 @@ impl Server {
         self.ask(sent.body(told.to_vec()))
     }
 
+    /// What the ledger's own tools (`/mcp`) answer to a message.
+    pub fn say(&self, message: &Value) -> Result<Value, Failure> {
+        let sent = self.client.post(format!("{}/mcp", self.url));
+        let sent = sent.header("accept", "application/json, text/event-stream");
+        Ok(serde_json::from_str(&self.ask(sent.json(message))?)?)
+    }
+
     pub fn get(&self, path: &str) -> Result<String, Failure> {
         self.ask(self.client.get(format!("{}{path}", self.url)))
     }
@@ -68,7 +76,7 @@ impl Server {
         if status.is_success() {
             return Ok(text);
         }
-        let told: Option<serde_json::Value> = serde_json::from_str(&text).ok();
+        let told: Option<Value> = serde_json::from_str(&text).ok();
         let message = told
             .as_ref()
             .and_then(|told| told["error"]["message"].as_str());

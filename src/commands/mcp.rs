@@ -1,5 +1,7 @@
 //! An MCP tool server behind daicho, on standard input and output.
 
+mod prompt;
+
 use crate::cli::Mcp;
 use crate::mcp::message::{self, Message, next_line};
 use crate::mcp::{Asked, Child, Client, Ledger, Proxy, ToolServer};
@@ -7,6 +9,7 @@ use crate::outcome::{Done, Failure, Outcome};
 use crate::tell::Server;
 use anyhow::{Context, anyhow};
 use futures_util::future::BoxFuture;
+use prompt::Prompt;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,15 +37,24 @@ pub fn run(args: &Mcp) -> Done {
 }
 
 async fn between(args: &Mcp, daicho: Server) -> Done {
+    let there = There(Arc::new(daicho));
+    let prompt = match args.permission_prompt {
+        true => Some(Arc::new(Prompt::open(there.clone()).await?)),
+        false => None,
+    };
     let (server, hear) = start(args)?;
     let server = Arc::new(server);
+    let output = Arc::new(Output {
+        to: Mutex::new(tokio::io::stdout()),
+        prompt: prompt.clone(),
+    });
     let proxy = Arc::new(Proxy {
         name: args.name.clone(),
         session: message::session().context("the system gives no randomness")?,
         directory: std::env::current_dir().map_or(Value::Null, |dir| json!(dir.to_string_lossy())),
         wait: Duration::from_secs(args.wait),
-        ledger: Box::new(There(Arc::new(daicho))),
-        client: Arc::new(Output(Mutex::new(tokio::io::stdout()))),
+        ledger: Box::new(there),
+        client: Arc::clone(&output) as Arc<dyn Client>,
         server: Arc::clone(&server) as Arc<dyn ToolServer>,
         asked: Asked::default(),
     });
@@ -50,7 +62,7 @@ async fn between(args: &Mcp, daicho: Server) -> Done {
         server.part(Duration::ZERO).await;
         return Err(failure);
     }
-    tokio::spawn(read_client(Arc::clone(&proxy)));
+    tokio::spawn(read_client(Arc::clone(&proxy), output));
     proxy.hear(hear).await;
     // Who says nothing any more has ended, or might as well have.
     server.part(PARTING).await;
@@ -81,16 +93,25 @@ fn start(args: &Mcp) -> Result<(Child, mpsc::Receiver<Value>), Failure> {
     })
 }
 
-async fn read_client(proxy: Arc<Proxy>) {
+async fn read_client(proxy: Arc<Proxy>, output: Arc<Output>) {
     let mut from = BufReader::new(tokio::io::stdin());
     while let Ok(Some(line)) = next_line(&mut from).await {
-        proxy.client_says(Message::of_client(&line)).await;
+        let message = Message::of_client(&line);
+        let prompt = output.prompt.as_ref();
+        match prompt.and_then(|prompt| Some((prompt, prompt.question(&message)?))) {
+            None => proxy.client_says(message).await,
+            Some((prompt, question)) => {
+                let (prompt, output) = (Arc::clone(prompt), Arc::clone(&output));
+                tokio::spawn(async move { output.send(prompt.answer(question).await).await });
+            }
+        }
     }
     // The client has gone: so may the server, in its own time.
     proxy.server.part(PARTING).await;
 }
 
 /// The ledger behind a running `daicho serve`.
+#[derive(Clone)]
 struct There(Arc<Server>);
 
 impl There {
@@ -101,6 +122,10 @@ impl There {
         let server = Arc::clone(&self.0);
         let asked = tokio::task::spawn_blocking(move || ask(&server));
         asked.await.context("the question did not end")?
+    }
+
+    async fn say(&self, message: Value) -> Result<Value, Failure> {
+        self.ask(move |server| server.say(&message)).await
     }
 }
 
@@ -124,13 +149,19 @@ impl Ledger for There {
 }
 
 /// The client, on standard output.
-struct Output(Mutex<Stdout>);
+struct Output {
+    to: Mutex<Stdout>,
+    prompt: Option<Arc<Prompt>>,
+}
 
 impl Client for Output {
-    fn send(&self, message: Value) -> BoxFuture<'_, ()> {
+    fn send(&self, mut message: Value) -> BoxFuture<'_, ()> {
         Box::pin(async move {
+            if let Some(prompt) = &self.prompt {
+                prompt.offer(&mut message);
+            }
             let line = format!("{message}\n");
-            let mut output = self.0.lock().await;
+            let mut output = self.to.lock().await;
             let _ = output.write_all(line.as_bytes()).await;
             let _ = output.flush().await;
         })

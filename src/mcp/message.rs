@@ -124,6 +124,11 @@ impl Call {
         self
     }
 
+    /// The tool's name, as the server has it.
+    pub fn tool(&self) -> &str {
+        &self.tool
+    }
+
     /// What daicho is told before it runs, as a client's hook tells it.
     pub fn told(&self, server: &str) -> Value {
         json!({
@@ -148,8 +153,17 @@ impl Call {
 
     /// The result of a tool that could not do it: the model reads it, and can go on.
     pub fn failed(&self, reason: &str) -> Value {
+        self.result(reason, true)
+    }
+
+    /// A result of one text.
+    pub fn done(&self, text: &str) -> Value {
+        self.result(text, false)
+    }
+
+    fn result(&self, text: &str, failed: bool) -> Value {
         json!({ "jsonrpc": "2.0", "id": self.id, "result": {
-            "content": [{ "type": "text", "text": reason }], "isError": true,
+            "content": [{ "type": "text", "text": text }], "isError": failed,
         }})
     }
 
