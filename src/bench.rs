@@ -4,8 +4,11 @@
 mod append;
 mod figures;
 mod gateway;
+mod hook;
 mod http;
 mod log;
+mod served;
+mod streams;
 
 use crate::cli::{Bench, Benched};
 use crate::outcome::{Done, Outcome};
@@ -25,6 +28,8 @@ pub fn run(scratch: &Path, json: bool, args: &Bench) -> Done {
         Benched::Append,
         Benched::Http,
         Benched::Gateway,
+        Benched::Streams,
+        Benched::Hook,
         Benched::Log,
     ] {
         if args.only.is_some_and(|only| only != part) {
@@ -34,6 +39,8 @@ pub fn run(scratch: &Path, json: bool, args: &Bench) -> Done {
             Benched::Append => append::run(scratch, seconds, &mut figures)?,
             Benched::Http => http::run(scratch, seconds, &mut figures)?,
             Benched::Gateway => gateway::run(scratch, seconds, &mut figures)?,
+            Benched::Streams => streams::run(scratch, seconds, &mut figures)?,
+            Benched::Hook => hook::run(scratch, seconds, &mut figures)?,
             Benched::Log => log::run(scratch, entries, &mut figures)?,
         }
     }

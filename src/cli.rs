@@ -155,6 +155,10 @@ pub struct Mcp {
     /// Seconds that a call may wait for its draft to be decided, before the agent is told its number
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     pub wait: u64,
+    /// Offer `permission_prompt` beside the server's tools, answered by the ledger: for Claude Code's
+    /// --permission-prompt-tool mcp__NAME__permission_prompt
+    #[arg(long)]
+    pub permission_prompt: bool,
     /// The tool server and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub command: Vec<std::ffi::OsString>,
@@ -475,6 +479,8 @@ pub enum Benched {
     Append,
     Http,
     Gateway,
+    Streams,
+    Hook,
     Log,
 }
 

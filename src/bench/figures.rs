@@ -81,6 +81,14 @@ impl Figures {
         }));
     }
 
+    pub fn count(&mut self, what: &str, count: u64, unit: &str) {
+        if !self.json {
+            say!("  {what:<36} {count:>10} {unit}");
+        }
+        self.rows
+            .push(serde_json::json!({ "what": what, "count": count, "unit": unit }));
+    }
+
     pub fn finish(&self) {
         if self.json {
             say!("{}", serde_json::Value::Array(self.rows.clone()));

@@ -71,9 +71,19 @@ pub fn run(scratch: &Path, seconds: u64, figures: &mut Figures) -> Result<(), Fa
 
     let routes = upstream::routes(Arc::new(Scripted::default()));
     let for_ever = std::future::pending;
-    runtime.spawn(server::listen::serve(provider, routes, for_ever()));
+    runtime.spawn(server::listen::serve(
+        provider,
+        routes,
+        for_ever(),
+        Duration::ZERO,
+    ));
     let serving = server::router(node.clone());
-    runtime.spawn(server::listen::serve(listener, serving, for_ever()));
+    runtime.spawn(server::listen::serve(
+        listener,
+        serving,
+        for_ever(),
+        Duration::ZERO,
+    ));
     for (name, asked) in ASKED {
         for (what, url) in [
             ("upstream directly", format!("http://{direct}/v1/messages")),
@@ -136,7 +146,7 @@ fn messages(bytes: usize) -> Vec<String> {
     (0..count).map(|at| text(at * 1_000, 4 << 10)).collect()
 }
 
-fn body(texts: &[String], stream: bool) -> String {
+pub fn body(texts: &[String], stream: bool) -> String {
     let roles = ["user", "assistant"].into_iter().cycle();
     let message =
         |(role, text): (&str, &String)| serde_json::json!({ "role": role, "content": text });
@@ -148,7 +158,7 @@ fn body(texts: &[String], stream: bool) -> String {
 }
 
 /// Business Japanese with some people in it; no two are alike.
-fn text(number: usize, bytes: usize) -> String {
+pub fn text(number: usize, bytes: usize) -> String {
     const SENTENCES: [&str; 6] = [
         "先週の会議で決まった納期の変更について、関係する部署に連絡をお願いします。",
         "見積書は金曜日までに提出し、単価の根拠を別紙に書き添えてください。",

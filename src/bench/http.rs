@@ -31,7 +31,8 @@ pub fn run(scratch: &Path, seconds: u64, figures: &mut Figures) -> Result<(), Fa
             let address = listener.local_addr()?;
             let for_ever = std::future::pending();
             let routes = server::router(node);
-            let server = tokio::spawn(server::listen::serve(listener, routes, for_ever));
+            let serving = server::listen::serve(listener, routes, for_ever, Duration::ZERO);
+            let server = tokio::spawn(serving);
             let run = load(
                 address,
                 token.trim(),
