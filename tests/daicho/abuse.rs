@@ -175,6 +175,64 @@ fn a_flood_of_headers_and_heads_without_end_stop_nobody() {
     drop(slow);
 }
 
+/// Whether nothing has been said on it yet.
+fn is_silent(stream: &TcpStream) -> bool {
+    stream.set_nonblocking(true).unwrap();
+    let peeked = stream.peek(&mut [0]);
+    matches!(peeked, Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
+}
+
+#[test]
+fn bodies_that_come_slowly_hold_up_no_hook_and_no_telemetry() {
+    let world = World::new();
+    let export = json!({ "resourceLogs": [] }).to_string();
+    let hook = use_of("t1").to_string();
+    for (path, body) in [("/hooks/claude-code", hook), ("/otlp/v1/logs", export)] {
+        let slow: Vec<TcpStream> = (0..80)
+            .map(|_| post(&world, path, &world.token, 1_000, b"{\"x\":\""))
+            .collect();
+        let mut quick = post(
+            &world,
+            path,
+            &world.token,
+            body.len() as u64,
+            body.as_bytes(),
+        );
+        let mut said = [0; 12];
+        quick.read_exact(&mut said).unwrap();
+        assert_eq!(&said, b"HTTP/1.1 200", "{path}");
+        assert!(slow.iter().all(is_silent), "{path}: a slow one went first");
+    }
+}
+
+#[test]
+fn a_stop_ends_within_its_grace_and_records_what_it_cuts_off() {
+    let mut world = World::before(&endless());
+    assert_eq!(world.server.stop(), 0);
+    let short = |text: String| text.replace("grace_seconds = 45", "grace_seconds = 1");
+    world.ledger.configure(short);
+    world.server = serve_gateway(&world.ledger.dir);
+    let body = json!({ "model": "m", "stream": true, "max_tokens": 9,
+                       "messages": [{ "role": "user", "content": "明日の会議" }] });
+    let body = body.to_string();
+    let asked = |_| {
+        let path = "/anthropic/v1/messages";
+        let length = body.len() as u64;
+        post(&world, path, &world.token, length, body.as_bytes())
+    };
+    let mut streams: Vec<TcpStream> = (0..3).map(asked).collect();
+    for stream in &mut streams {
+        stream.read_exact(&mut [0; 12]).unwrap();
+    }
+    let World { ledger, server, .. } = world;
+    assert_eq!(server.stop(), 0);
+    let ended = ledger.events("model.failed");
+    assert_eq!(ended.len(), 3);
+    let gone = |ended: &Value| ended["data"]["outcome"] == "client_gone";
+    assert!(ended.iter().all(gone), "{ended:?}");
+    ledger.verify();
+}
+
 fn use_of(id: &str) -> Value {
     hook_event(
         "PreToolUse",

@@ -37,10 +37,14 @@ fn transcript() -> String {
 }
 
 fn import(ledger: &Ledger, text: &str) -> Ran {
+    import_by("user:s001", ledger, text)
+}
+
+fn import_by(importer: &str, ledger: &Ledger, text: &str) -> Ran {
     let path = ledger.beside("session.jsonl");
     std::fs::write(&path, text).unwrap();
     let path = path.display().to_string();
-    let by = ["--agent", "dev", "--by", "user:s001"];
+    let by = ["--agent", "dev", "--by", importer];
     ledger.run(&[&["--json", "import", "transcript", &path][..], &by].concat())
 }
 
@@ -89,12 +93,23 @@ fn each_line_is_imported_once_sealed_and_marked_and_a_bad_one_is_named() {
         (&json!(0), &json!(5))
     );
     assert_eq!(ledger.verify()["entries"], entries);
+    // Somebody else vouches for the same file: their word for it is all that is new.
+    let other = told(&import_by("user:s002", &ledger, &text));
+    assert_eq!(
+        (&other["imported"], &other["known"]),
+        (&json!(0), &json!(5))
+    );
+    let files = ledger.events("log.ingested");
+    let by: Vec<&Value> = files.iter().map(|file| &file["actor"]).collect();
+    assert_eq!(by, ["user:s001", "user:s002"]);
+    assert_eq!(files[1]["data"], files[0]["data"]);
+    assert_eq!(ledger.events("transcript.imported").len(), 5);
 
     assert_eq!(server.stop(), 0);
     let more = text + &line("user", "u4", &json!({ "role": "user", "content": "次" }));
     let more = told(&import(&ledger, &more));
     assert_eq!((&more["imported"], &more["known"]), (&json!(1), &json!(5)));
-    assert_eq!(ledger.events("log.ingested").len(), 2);
+    assert_eq!(ledger.events("log.ingested").len(), 3);
 
     // Sealed, and as it came but for what may never be kept.
     let reader = Reader::open(&ledger.dir).unwrap();

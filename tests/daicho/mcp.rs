@@ -3,7 +3,7 @@
 mod http;
 mod ledger;
 
-use crate::world::{World, cannot_run, has, run};
+use crate::world::{World, cannot_run, has, hook_event, run};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -170,6 +170,63 @@ fn a_draft_runs_once_it_is_granted() {
     assert_eq!(std::fs::read_to_string(&target).unwrap(), "別の知らせ");
     assert_eq!(world.events("action.released").len(), 2);
     assert_eq!(world.events("action.executed").len(), 2);
+}
+
+#[test]
+fn a_permission_is_asked_of_the_ledger_beside_another_server_s_tools() {
+    if let Some(why) = lacks().or((!has("ssh-keygen", "-?")).then_some("ssh-keygen is not there")) {
+        return cannot_run("mcp permission prompt", why);
+    }
+    let rule = "\n[[tools.rule]]\ntool = \"Edit\"\nthen = \"allow\"\n";
+    let world = World::with(rule);
+    let key = world.ledger.approver("s002");
+    let edit = json!({ "file_path": "a", "old_string": "b", "new_string": "c" });
+    let push = json!({ "command": "git push origin main" });
+    let used = |id: &str| {
+        let told = json!({ "tool_name": "Bash", "tool_use_id": id, "tool_input": push });
+        world.tell(&hook_event("PreToolUse", &told))
+    };
+    let ask = |tool: &str, input: &Value, id: &str| json!(["permission_prompt", { "tool_name": tool, "input": input, "tool_use_id": id }]);
+    for client in ["python", "node"] {
+        let id = |number: u8| format!("toolu_{client}_{number}");
+        // One grant is spent by the hook of a use; its prompt lives on it too.
+        used(&id(1));
+        world.approve(&world.waiting().unwrap(), &key);
+        used(&id(2));
+        let drafted = world.events("action.drafted").len();
+        let calls = json!([
+            ask("Edit", &edit, &id(0)),
+            ask("Bash", &push, &id(2)),
+            ask("Bash", &push, &id(2)),
+            ["echo", { "message": "好天" }],
+        ]);
+        let seen = seen(world.client(client, &calls, &["--permission-prompt"], EVERYTHING));
+        let told = |call: usize| serde_json::from_str::<Value>(&seen[call].1).unwrap();
+        assert_eq!(
+            told(0),
+            json!({ "behavior": "allow", "updatedInput": edit })
+        );
+        assert_eq!(
+            told(1),
+            json!({ "behavior": "allow", "updatedInput": push })
+        );
+        assert_eq!(told(2)["behavior"], "deny", "once");
+        assert!(!seen[3].0 && seen[3].1.contains("好天"), "{seen:?}");
+        assert_eq!(world.events("action.drafted").len(), drafted);
+        let done = json!({ "tool_name": "Bash", "tool_use_id": id(2), "tool_input": push });
+        world.tell(&hook_event("PostToolUse", &done));
+    }
+    assert_eq!(world.events("action.executed").len(), 2);
+    // It is the ledger's tool, not the server's: no call of that is on record.
+    let told = world.events("hook.reported");
+    let tool = "mcp__files__permission_prompt";
+    assert!(told.iter().all(|told| told["data"]["tool"] != tool));
+    // Who does not ask for it does not see it.
+    let calls = json!([ask("Edit", &edit, "t")]);
+    assert_ne!(
+        run(world.client("python", &calls, &[], EVERYTHING), b"").code,
+        0
+    );
 }
 
 #[test]

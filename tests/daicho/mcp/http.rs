@@ -412,3 +412,38 @@ fn a_result_that_is_asked_for_later_is_recorded_then() {
     let uses = world.told("pre_tool_use");
     assert_eq!(uses[0]["data"]["tool_use"], after[0]["data"]["tool_use"]);
 }
+
+#[test]
+fn an_agent_uses_the_tool_servers_that_its_limits_allow_and_no_other() {
+    let nothing = "command = [\"no-such-program-of-daicho\"]";
+    let limits = "\n[limits.agent.dev]\ntool_servers = [\"file*\"]\n";
+    let mut world = World::with(&(table("files", nothing) + &table("docs", nothing) + limits));
+    let status = |request: RequestBuilder| {
+        let answer = request.send().unwrap();
+        (answer.status().as_u16(), answer.text().unwrap())
+    };
+    // It gets as far as the program, which is not there.
+    assert_eq!(status(world.post("files", INITIALIZE)).0, 502);
+    let (refused, why) = status(world.post("docs", INITIALIZE));
+    assert_eq!(refused, 403, "{why}");
+    assert!(why.contains("may not use the tool server docs"), "{why}");
+    let listen = world.server.client.get(world.server.url("/mcp/docs"));
+    let listen = listen.header("accept", "text/event-stream");
+    assert_eq!(status(listen.bearer_auth(&world.token)).0, 403);
+    let reached = world.events("limit.reached");
+    assert_eq!(reached.len(), 2);
+    let data = &reached[0]["data"];
+    assert_eq!(data["limit"], "tool_servers");
+    assert_eq!(data["of"], "agent:dev");
+    assert_eq!(
+        (&data["provider"], &data["destination"]),
+        (&json!("mcp"), &json!("docs"))
+    );
+    assert!(why.contains(data["call"].as_str().unwrap()), "{why}");
+    // Another agent has no such limit.
+    world.token = world.ledger.register("other");
+    wait_for("the other agent", || {
+        status(world.post("docs", INITIALIZE)).0 == 502
+    });
+    world.ledger.verify();
+}
