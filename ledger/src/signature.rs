@@ -1,4 +1,5 @@
 mod curve;
+mod field;
 mod table;
 
 use crate::note::VerifierKey;

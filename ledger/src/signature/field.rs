@@ -1,0 +1,144 @@
+//! Numbers modulo p = 2^255 − 19 in four words of 64 bits. 2^256 is 38 modulo p, so what runs
+//! over the four words comes back as 38 times itself, and any four words stand for a number:
+//! only [`Number::bytes`] asks which of its two or three texts is the lowest. All values are
+//! public: nothing here runs in constant time.
+
+/// p, the lowest word first.
+const P: [u64; 4] = [u64::MAX - 18, u64::MAX, u64::MAX, u64::MAX >> 1];
+
+#[derive(Debug, Clone, Copy)]
+pub struct Number([u64; 4]);
+
+impl Number {
+    pub const ZERO: Number = Number([0; 4]);
+    pub const ONE: Number = Number([1, 0, 0, 0]);
+
+    pub fn small(number: u32) -> Number {
+        Number([number.into(), 0, 0, 0])
+    }
+
+    /// The lowest byte first; all 256 bits count.
+    pub fn from_bytes(bytes: &[u8; 32]) -> Number {
+        let (words, _) = bytes.as_chunks();
+        Number(std::array::from_fn(|word| u64::from_le_bytes(words[word])))
+    }
+
+    /// The one encoding, the lowest byte first.
+    pub fn bytes(&self) -> [u8; 32] {
+        // Four words hold less than 2p + 38.
+        let mut words = self.0;
+        for _ in 0..2 {
+            let (less, under) = difference(&words, &P);
+            if !under {
+                words = less;
+            }
+        }
+        let mut bytes = [0; 32];
+        for (bytes, word) in bytes.as_chunks_mut().0.iter_mut().zip(words) {
+            *bytes = word.to_le_bytes();
+        }
+        bytes
+    }
+
+    #[inline(always)]
+    pub fn plus(&self, other: &Number) -> Number {
+        let mut sum = [0; 4];
+        let mut over = false;
+        for word in 0..4 {
+            (sum[word], over) = self.0[word].carrying_add(other.0[word], over);
+        }
+        Number(sum).and_38_times(u64::from(over))
+    }
+
+    #[inline(always)]
+    pub fn minus(&self, other: &Number) -> Number {
+        let (difference, under) = difference(&self.0, &other.0);
+        let (mut less, under) = self::difference(&difference, &[38 * u64::from(under), 0, 0, 0]);
+        // Once more only from below 38: then all words are full but for 38 in the lowest.
+        less[0] = less[0].wrapping_sub(38 * u64::from(under));
+        Number(less)
+    }
+
+    #[inline(always)]
+    pub fn times(&self, other: &Number) -> Number {
+        let mut product = [0; 8];
+        for low in 0..4 {
+            let mut carry = 0;
+            for high in 0..4 {
+                let word = low + high;
+                (product[word], carry) =
+                    self.0[low].carrying_mul_add(other.0[high], product[word], carry);
+            }
+            product[low + 4] = carry;
+        }
+        let mut folded = [0; 4];
+        let mut carry = 0;
+        for word in 0..4 {
+            (folded[word], carry) = product[word + 4].carrying_mul_add(38, product[word], carry);
+        }
+        Number(folded).and_38_times(carry)
+    }
+
+    /// What ran over the four words, at most 38, comes back.
+    #[inline(always)]
+    fn and_38_times(self, over: u64) -> Number {
+        let mut words = self.0;
+        let mut carry;
+        (words[0], carry) = words[0].overflowing_add(38 * over);
+        for word in &mut words[1..] {
+            (*word, carry) = word.carrying_add(0, carry);
+        }
+        // Once more only from the last 38² of them: then all words are empty but the lowest.
+        words[0] = words[0].wrapping_add(38 * u64::from(carry));
+        Number(words)
+    }
+
+    pub fn negative(&self) -> Number {
+        Number::ZERO.minus(self)
+    }
+
+    /// To the power whose 32 bytes are all 0xff but the lowest and the highest: each exponent
+    /// that is asked for is p, a little less or more, shifted.
+    fn power(&self, lowest: u8, highest: u8) -> Number {
+        let mut exponent = [0xff; 32];
+        (exponent[0], exponent[31]) = (lowest, highest);
+        let bits = exponent
+            .iter()
+            .rev()
+            .flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1));
+        bits.fold(Number::ONE, |power, bit| {
+            let square = power.times(&power);
+            if bit == 1 { square.times(self) } else { square }
+        })
+    }
+
+    /// Fermat: to the power of p − 2; of zero, zero.
+    pub fn inverse(&self) -> Number {
+        self.power(0xeb, 0x7f)
+    }
+
+    /// A root of a number that has one (RFC 8032 §5.1.3).
+    pub fn root(&self) -> Number {
+        // To the power of (p + 3)/8, times the root of −1 where its square is −self.
+        let root = self.power(0xfe, 0x0f);
+        if root.times(&root).bytes() == self.bytes() {
+            root
+        } else {
+            root.times(&Number::small(2).power(0xfb, 0x1f))
+        }
+    }
+}
+
+/// a − b modulo 2^256, and whether that ran under.
+#[inline(always)]
+fn difference(a: &[u64; 4], b: &[u64; 4]) -> ([u64; 4], bool) {
+    let mut less = [0; 4];
+    let mut under = false;
+    for word in 0..4 {
+        (less[word], under) = a[word].borrowing_sub(b[word], under);
+    }
+    (less, under)
+}
+
+#[cfg(test)]
+mod tests;
