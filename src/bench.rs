@@ -6,6 +6,7 @@ mod figures;
 mod gateway;
 mod hook;
 mod http;
+mod ingest;
 mod log;
 mod served;
 mod streams;
@@ -30,6 +31,7 @@ pub fn run(scratch: &Path, json: bool, args: &Bench) -> Done {
         Benched::Gateway,
         Benched::Streams,
         Benched::Hook,
+        Benched::Ingest,
         Benched::Log,
     ] {
         if args.only.is_some_and(|only| only != part) {
@@ -41,6 +43,7 @@ pub fn run(scratch: &Path, json: bool, args: &Bench) -> Done {
             Benched::Gateway => gateway::run(scratch, seconds, &mut figures)?,
             Benched::Streams => streams::run(scratch, seconds, &mut figures)?,
             Benched::Hook => hook::run(scratch, seconds, &mut figures)?,
+            Benched::Ingest => ingest::run(scratch, seconds, &mut figures)?,
             Benched::Log => log::run(scratch, entries, &mut figures)?,
         }
     }

@@ -63,6 +63,11 @@ pub enum Command {
     /// Take in what was written before daicho was there
     #[command(subcommand)]
     Import(Import),
+    /// Take in other systems' logs as they are: files, a repository's history, usage exports.
+    ///
+    /// What has been taken in is known by the log: a repetition takes in what is new.
+    #[command(subcommand)]
+    Ingest(Ingest),
     /// Mask a text as daicho.toml says, adopted or not; exit 1 if it must not leave at all
     Mask(Mask),
     /// Record what a scanner found, from its SARIF 2.1.0 report
@@ -112,7 +117,7 @@ pub enum Command {
     Witness(Witness),
     /// Have an authority say when the newest checkpoint existed (RFC 3161), and keep its answer
     Timestamp(Timestamp),
-    /// Print this machine's figures: appends, HTTP, gateway, and a log that is read
+    /// Print this machine's figures: appends, HTTP, gateway, lines of other logs, and a log that is read
     Bench(Bench),
 }
 
@@ -179,6 +184,37 @@ pub enum Import {
         /// Who says that they are
         #[arg(long, value_name = "ACTOR", default_value = "service:operator")]
         by: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub enum Ingest {
+    /// A repository's history: every commit that can be reached, as git keeps it
+    Git {
+        #[arg(long, value_name = "PATH", default_value = ".")]
+        repo: PathBuf,
+        /// Its [[ingest]] in daicho.toml; class `change` if there is none
+        #[arg(long, value_name = "NAME", default_value = "git")]
+        source: String,
+        /// From all branches and tags, not from HEAD alone
+        #[arg(long)]
+        all: bool,
+    },
+    /// Files of lines, which may have grown since the last time
+    File {
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Their [[ingest]] in daicho.toml
+        #[arg(long, value_name = "NAME")]
+        source: String,
+    },
+    /// The provider's usage export: CSV or JSON
+    Usage {
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Its [[ingest]] in daicho.toml; class `api` if there is none
+        #[arg(long, value_name = "NAME", default_value = "usage")]
+        source: String,
     },
 }
 
@@ -481,6 +517,7 @@ pub enum Benched {
     Gateway,
     Streams,
     Hook,
+    Ingest,
     Log,
 }
 

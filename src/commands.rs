@@ -13,6 +13,7 @@ mod findings;
 mod hold;
 pub mod hook;
 mod import;
+mod ingest;
 mod init;
 mod key;
 mod mask;
@@ -56,6 +57,7 @@ pub fn run(cli: &Cli) -> Done {
         Command::Hook(args) => hook::run(cli, args),
         Command::Mcp(args) => mcp::run(args),
         Command::Import(args) => import::run(cli, args),
+        Command::Ingest(args) => ingest::run(cli, args),
         Command::Mask(args) => mask::run(cli, args),
         Command::Scan(args) => scan::run(cli, args),
         Command::Findings(args) => findings::run(cli, args),

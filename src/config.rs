@@ -1,7 +1,9 @@
 //! `daicho.toml`: parsed into types that cannot be half right.
 
+pub mod ingest;
 mod mcp;
 
+pub use ingest::{IngestConfig, IngestTls};
 pub use mcp::{McpAt, McpName, McpServer};
 
 use crate::door::operator_token_file;
@@ -57,6 +59,8 @@ pub struct Config {
     pub timestamp: TimestampConfig,
     /// Receivers of the whole log.
     pub export: Vec<Destination>,
+    /// Other systems whose logs are kept here.
+    pub ingest: Vec<IngestConfig>,
 }
 
 /// How drafts and patches are decided on.
@@ -340,6 +344,7 @@ impl Config {
             )
         })?;
         config.complete();
+        ingest::check(&config.ingest, &config.retention.periods)?;
         Ok(config)
     }
 

@@ -5,6 +5,7 @@ mod approvals;
 mod console;
 pub mod gateway;
 mod health;
+pub mod ingest;
 pub mod listen;
 mod mcp;
 mod node;

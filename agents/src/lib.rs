@@ -6,6 +6,7 @@ pub mod capture;
 pub mod classes;
 pub mod gateway;
 pub mod hooks;
+pub mod ingest;
 pub mod limits;
 pub mod masking;
 mod once;

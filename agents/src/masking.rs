@@ -31,7 +31,7 @@ pub use body::{BodyError, Dialect, MaskedBody, Media};
 pub use evidence::Evidence;
 pub use policy::{EmailMask, MediaRule, Policy, PolicyError};
 pub use roster::{Roster, RosterError};
-pub use tags::TagKey;
+pub use tags::{StreamTag, TagKey};
 
 use replace::{Replaced, replaced};
 use resolve::{Hit, resolve};

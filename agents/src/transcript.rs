@@ -156,9 +156,15 @@ impl Import<'_> {
         let ingested = LogIngested {
             source: name("claude-code.transcript"),
             lines: file.lines,
-            lines_sha256: file.sha256,
+            lines_sha256: Some(file.sha256),
             first: file.first,
             last: file.last,
+            forms: Vec::new(),
+            hosts: None,
+            channels: Vec::new(),
+            pieces: None,
+            file: None,
+            tips: Vec::new(),
         };
         let of = [&self.importer as &dyn Display, &self.agent, &file.sha256];
         let id = once("transcript.file", &of);

@@ -6,6 +6,7 @@ mod checkpoint;
 mod entry_body;
 mod entry_bundle;
 mod evidence_bundle;
+mod foreign_lines;
 mod key;
 mod log_line;
 mod masked_body;
@@ -38,6 +39,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("masking", masking::check),
     ("masked_body", masked_body::check),
     ("transcript", transcript::check),
+    ("foreign_lines", foreign_lines::check),
 ];
 
 /// Whoever signs in the seeds.

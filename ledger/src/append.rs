@@ -8,7 +8,7 @@ mod outliner;
 
 use crate::buckets::Buckets;
 use crate::clock::Clock;
-use crate::content::{Ahead, ContentError, Sealed};
+use crate::content::{Ahead, ContentError, Kin, Sealed};
 use crate::disk::Disk;
 use crate::fresh_id::fresh_id;
 use crate::ids::Ids;
@@ -377,12 +377,16 @@ impl Appender {
             class: event.class.clone(),
             month,
         };
+        let kin = match event.data {
+            Data::LogIngested(_) => Kin::Nothing,
+            _ => Kin::Recent,
+        };
         let used = || self.reader().first_in(&bucket);
         let sealed = content
             .iter()
             .map(|content| {
                 let store = &self.inner.shared.content;
-                store.seal(&bucket, content, &used)
+                store.seal(&bucket, content, kin, &used)
             })
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| match error {

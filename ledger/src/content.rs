@@ -104,6 +104,16 @@ pub(crate) struct ContentStore {
     pack_bytes: u64,
 }
 
+/// What a content is likely to be like, and so is compared with before it is stored.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kin {
+    /// The recent contents of its bucket: the next may be like this one in its turn.
+    Recent,
+    /// Nothing: a megabyte of another system's lines goes on from none before, and would push
+    /// conversations out of the memory.
+    Nothing,
+}
+
 /// Asks the log for the first entry with content in a bucket: where there is one, its key is
 /// never made anew.
 pub(crate) type Used<'a> = dyn Fn() -> Result<Option<u64>, ReadError> + 'a;
@@ -139,6 +149,7 @@ impl ContentStore {
         &self,
         bucket: &BucketId,
         content: &Content,
+        kin: Kin,
         used: &Used<'_>,
     ) -> Result<Sealed, ContentError> {
         let key = self.key(bucket, Some(used))?;
@@ -153,12 +164,14 @@ impl ContentStore {
                 let ahead = lock(&self.ahead).remove(&tag);
                 let (frame, tip) = match ahead {
                     Some(sealed) => sealed,
-                    None => self.seal_new(bucket, &key, plain)?,
+                    None => self.seal_new(bucket, &key, plain, kin)?,
                 };
                 let sent = tip.sent.clone();
                 let mut recent = lock(&self.recent);
                 recent.add_tag(tag, sent.clone());
-                recent.add_tip(tip);
+                if kin == Kin::Recent {
+                    recent.add_tip(tip);
+                }
                 (Some(frame), sent)
             }
         };
@@ -181,8 +194,12 @@ impl ContentStore {
         bucket: &BucketId,
         key: &BucketKey,
         plain: &[u8],
+        kin: Kin,
     ) -> Result<(Arc<Frame>, Tip), ContentError> {
-        let tips = lock(&self.recent).tips(bucket, plain.len());
+        let tips = match kin {
+            Kin::Recent => lock(&self.recent).tips(bucket, plain.len()),
+            Kin::Nothing => Vec::new(),
+        };
         let tips: Vec<_> = tips
             .iter()
             .filter_map(|tip| Some((&**tip, self.written(bucket, &tip.sent)?)))

@@ -71,6 +71,30 @@ impl Figures {
         }));
     }
 
+    /// Lines of another system's log, and what they are once they are sealed.
+    pub fn lines(
+        &mut self,
+        what: &str,
+        lines: u64,
+        bytes: u64,
+        sealed_bytes: u64,
+        (took, peak): (Duration, Option<u64>),
+    ) {
+        let per_minute = lines as f64 * 60.0 / took.as_secs_f64();
+        let share = 100.0 * sealed_bytes as f64 / bytes.max(1) as f64;
+        if !self.json {
+            let millions = per_minute / 1e6;
+            say!(
+                "  {what:<36} {millions:>10.2} million lines/min   sealed {share:>4.1} %{}",
+                shown(peak)
+            );
+        }
+        self.rows.push(serde_json::json!({
+            "what": what, "lines_per_minute": per_minute, "bytes": bytes, "sealed_bytes": sealed_bytes,
+            "peak_rss_kib": peak,
+        }));
+    }
+
     pub fn time(&mut self, what: &str, (took, peak): (Duration, Option<u64>)) {
         let millis = took.as_secs_f64() * 1e3;
         if !self.json {

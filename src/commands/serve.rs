@@ -55,6 +55,11 @@ pub fn run(cli: &Cli, args: &Serve) -> Done {
     for name in node.mcp.names() {
         say!("mcp      http://{address}/mcp/{name}");
     }
+    for listener in node.listeners.iter() {
+        let over = if listener.is_tls() { "TLS" } else { "TCP" };
+        let (name, at) = (&listener.source().name, listener.address());
+        say!("ingest   {name}: syslog over {over} on {at}");
+    }
     let done = runtime.block_on(server::serve(listener, node, grace, stop));
     // Rules that are still at work on a text would go on to their end.
     runtime.shutdown_timeout(PARTING);

@@ -1,6 +1,7 @@
 //! What operators and their monitors ask.
 
 use super::Node;
+use super::ingest;
 use super::notify;
 use super::witnesses::Quorum;
 use crate::config::Config;
@@ -13,6 +14,7 @@ use axum::routing::get;
 use exporters::forward::Status;
 use schemas::Timestamp;
 use std::fmt::Write;
+use std::sync::atomic::Ordering::Relaxed;
 
 pub fn routes() -> Router<Node> {
     Router::new()
@@ -98,6 +100,7 @@ async fn metrics(State(node): State<Node>) -> String {
         );
     }
     text += &notifications(&node);
+    text += &ingested(&node);
     type Figure = fn(&Status, Timestamp) -> u64;
     let rows: [(&str, &str, Figure); 5] = [
         (
@@ -147,6 +150,38 @@ async fn metrics(State(node): State<Node>) -> String {
             let _ = writeln!(text, "daicho_kind_entries{{kind=\"{kind}\"}} {count}");
         }
     });
+    text
+}
+
+/// What came from other systems, per source that is listened for.
+fn ingested(node: &Node) -> String {
+    type Figure = fn(&ingest::Status) -> u64;
+    let rows: [(&str, &str, Figure); 4] = [
+        ("daicho_ingest_lines", "Lines recorded.", |s| {
+            s.lines.load(Relaxed)
+        }),
+        ("daicho_ingest_bytes", "Their bytes.", |s| {
+            s.bytes.load(Relaxed)
+        }),
+        (
+            "daicho_ingest_connections",
+            "Senders that are connected.",
+            |s| s.connections.load(Relaxed) as u64,
+        ),
+        (
+            "daicho_ingest_waits",
+            "1 while the ledger cannot take what has come.",
+            |s| s.waits.load(Relaxed).into(),
+        ),
+    ];
+    let mut text = String::new();
+    for (name, help, value) in rows.iter().filter(|_| !node.listeners.is_empty()) {
+        let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n");
+        for listener in node.listeners.iter() {
+            let (source, value) = (&listener.source().name, value(&listener.status));
+            let _ = writeln!(text, "{name}{{source=\"{source}\"}} {value}");
+        }
+    }
     text
 }
 

@@ -1,4 +1,5 @@
 use super::gateway::{Gateway, ProviderKey, Side, Upstream};
+use super::ingest::Listener;
 use super::mcp::Sessions;
 use super::notify::Notify;
 use super::timestamps::Timestamps;
@@ -40,6 +41,8 @@ pub struct Node {
     upstreams: BTreeMap<Provider, Arc<Upstream>>,
     /// One per receiver of the log.
     pub forwarders: Arc<Vec<Forwarder>>,
+    /// One per source of lines that is listened for.
+    pub listeners: Arc<Vec<Listener>>,
     /// How approvers are told.
     pub notify: Arc<Notify>,
     /// Absent when no policy is configured.
@@ -61,6 +64,10 @@ impl Node {
         keys: BTreeMap<Provider, ProviderKey>,
     ) -> Result<Node, Failure> {
         let layout = Layout::new(data);
+        // Before anything is written: a port that is in use changes nothing.
+        let listeners = config.ingest.iter().map(|one| Listener::bind(one, data));
+        let listeners = listeners.filter_map(Result::transpose);
+        let listeners = listeners.collect::<Result<Vec<_>, _>>()?;
         let keyring = Arc::new(Keyring::of(data));
         let (appender, reader) = ledger::open(data, keyring.options()).map_err(open_failed)?;
         let operator = config::operator_digest(&layout)?;
@@ -123,6 +130,7 @@ impl Node {
             mcp,
             upstreams,
             forwarders,
+            listeners: Arc::new(listeners),
             notify,
             witnesses,
             timestamps,

@@ -52,6 +52,7 @@ pub fn start(node: &Node) -> Work {
         spawn(super::notify::by_command),
         spawn(super::witnesses::run),
         spawn(super::timestamps::run),
+        spawn(super::ingest::run),
     ];
     Work { stop, threads }
 }

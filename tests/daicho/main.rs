@@ -18,6 +18,7 @@
 //! | `mcp` | a call of a tool that runs unrecorded, ungranted, or with what must not leave |
 //! | `retention` | content that ends early, held, by one person alone or by a wrong clock; rules or holds that nobody approved |
 //! | `import` | a line of a transcript that is lost, doubled, or passes for something seen |
+//! | `ingest` | a line of another system that is lost, changed, doubled, or told outside of its seal |
 //! | `privacy` | a planted name or secret in a file, log line, export, page or report |
 //! | `reports` | a figure that the raw log gives otherwise, or a changed report that passes for issued |
 //! | `review` | a finding, patch or approval that bandit or OpenSSH sees otherwise |
@@ -52,6 +53,7 @@ mod faults;
 mod format;
 mod hooks;
 mod import;
+mod ingest;
 mod judges;
 mod keys;
 mod kill;

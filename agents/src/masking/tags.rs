@@ -45,6 +45,31 @@ impl TagKey {
     }
 }
 
+/// The tag of a stream's bytes up to any place of it.
+#[derive(Clone)]
+pub struct StreamTag(Hmac<Sha256>);
+
+impl TagKey {
+    pub fn stream(&self) -> StreamTag {
+        let mut mac = Hmac::<Sha256>::new_from_slice(self.0.as_slice())
+            .expect("HMAC takes keys of any length");
+        // Nor does a rule's name begin so.
+        mac.update(&[1]);
+        StreamTag(mac)
+    }
+}
+
+impl StreamTag {
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    pub fn tag(&self) -> Label {
+        let mac = self.0.clone().finalize().into_bytes();
+        Label::lossy(&hex::encode(&mac[..TAG_BYTES]))
+    }
+}
+
 /// A value without the spaces and breaks that writing put into it.
 pub(super) fn squeeze(text: &str) -> String {
     text.chars().filter(|c| !c.is_whitespace()).collect()

@@ -3,7 +3,7 @@
 
 use super::pack::Frame;
 use super::recent::Tip;
-use super::{ContentError, ContentStore, Used, lock};
+use super::{ContentError, ContentStore, Kin, Used, lock};
 use crate::reader::Shared;
 use schemas::BucketId;
 use std::collections::HashMap;
@@ -46,7 +46,7 @@ impl ContentStore {
         if lock(&self.recent).equal(&tag).is_some() {
             return Ok(None);
         }
-        let sealed = self.seal_new(bucket, &key, plain)?;
+        let sealed = self.seal_new(bucket, &key, plain, Kin::Recent)?;
         lock(&self.ahead).insert(tag, sealed);
         Ok(Some(tag))
     }

@@ -28,7 +28,7 @@ const UNUSED: &Used<'static> = &|| Ok(None);
 fn sealed(store: &ContentStore, text: &str) -> Sealed {
     let content = content(text);
     store
-        .seal(&bucket(), &content, UNUSED)
+        .seal(&bucket(), &content, Kin::Recent, UNUSED)
         .expect("seals")
 }
 
@@ -259,7 +259,7 @@ fn nothing_is_packed_against_another_bucket() {
         .expect("stores");
     let next = "operation/2026-12".parse().expect("a bucket");
     let there = store
-        .seal(&next, &content(&turn(0, 3)), UNUSED)
+        .seal(&next, &content(&turn(0, 3)), Kin::Recent, UNUSED)
         .expect("seals");
     assert!(!is_delta(&there));
     let here = sealed(&store, &turn(0, 4));
@@ -332,7 +332,7 @@ fn a_crafted_content_gives_an_error_in_bounded_time_and_memory() {
     let next = "operation/2026-12".parse().expect("a bucket");
     let elsewhere = forge
         .store
-        .seal(&next, &content("elsewhere"), UNUSED)
+        .seal(&next, &content("elsewhere"), Kin::Recent, UNUSED)
         .expect("seals");
     forge.store.store([&elsewhere].into_iter()).expect("stores");
     let lost = forge.put(against(elsewhere.reference.sealed, Hash::ZERO), &[0]);

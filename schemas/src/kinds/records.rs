@@ -57,11 +57,55 @@ facts! {
     ContentRevealed { position: u64, name: Name, purpose: Name, }
     ReportIssued { report: Name, period: Option<Label>, head: u64, report_sha256: Hash, media: Label, }
     BackupCompleted { destination: Label, size: u64, root: Hash, }
-    /// A log of another system. Content `lines`: the original bytes.
-    LogIngested { source: Name, lines: u64, lines_sha256: Hash, first: Option<Timestamp>, last: Option<Timestamp>, }
+    /// Lines of another system's log. Content `lines`: the original bytes.
+    LogIngested {
+        /// What they come from, as the configuration names it.
+        source: Name,
+        lines: u64,
+        /// SHA-256 of a file whose lines are events of their own. Absent where the lines are sealed
+        /// here: whoever may have guessed a short text could tell from it that it was there.
+        lines_sha256: Option<Hash>,
+        /// The earliest and the latest time that the lines themselves state.
+        first: Option<Timestamp>,
+        last: Option<Timestamp>,
+        /// How many lines were recognised as what.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        forms: Vec<LogForm>,
+        /// Distinct hosts that the lines name; of commits, authors.
+        hosts: Option<u64>,
+        /// Of Windows events.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        channels: Vec<Label>,
+        /// Lines that are only a part of a message: its sender went before its end, or it was longer
+        /// than what is taken as one.
+        pieces: Option<u64>,
+        /// Of a file, how far it has been taken in.
+        file: Option<FileReached>,
+        /// Commits from which each one that was taken in of this source can be reached.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        tips: Vec<Name>,
+    }
+    LogForm { form: LineForm, lines: u64, }
+    FileReached {
+        /// Bytes from the file's beginning on.
+        bytes: u64,
+        /// HMAC-SHA-256 of these bytes under the key of masks' tags, 16 bytes in hex: the file is
+        /// known by it to whoever holds the key.
+        tag: Label,
+    }
 }
 
 words! {
+    /// What a line of a log was recognised as.
+    LineForm {
+        Rfc5424,
+        Rfc3164,
+        WindowsJson,
+        WindowsXml,
+        Json,
+        Commit,
+        Text,
+    }
     TimeSource {
         /// A time-stamping authority (RFC 3161).
         Authority,

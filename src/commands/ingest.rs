@@ -1,0 +1,132 @@
+//! Logs of other systems that are taken in by hand or by a timer: files, and git's history. How
+//! far each has come is told by the log itself, so a repetition takes in what is new.
+
+mod file;
+mod git;
+
+use crate::cli::{Cli, Ingest as Args};
+use crate::config;
+use crate::desk::Desk;
+use crate::door::append_failed;
+use crate::masking::Guard;
+use crate::outcome::{Done, Failure, Outcome, say};
+use agents::ingest::{Batch, Reached, Source};
+use ledger::ReadError;
+use schemas::kinds::records::LogIngested;
+use schemas::{Class, Data};
+use serde_json::json;
+use std::sync::Arc;
+
+pub fn run(cli: &Cli, args: &Args) -> Done {
+    let desk = Desk::open(&cli.data)?;
+    let (name, class) = match args {
+        Args::Git { source, .. } => (source, Some(Class::change())),
+        Args::Usage { source, .. } => (source, Some(Class::api())),
+        Args::File { source, .. } => (source, None),
+    };
+    let mut taking = Taking {
+        guard: Guard::new(Arc::new(desk.masker()?)),
+        source: config::ingest::source(&desk.config.ingest, name, class)?,
+        desk,
+        told: Told::default(),
+    };
+    match args {
+        Args::Git { repo, all, .. } => {
+            let notes = git::take(&mut taking, repo, *all)?;
+            taking.say(cli, &repo.display().to_string(), "commits", &notes);
+        }
+        Args::File { files, .. } | Args::Usage { files, .. } => {
+            let mut known = file::Known::of(&taking)?;
+            for path in files {
+                if matches!(args, Args::Usage { .. }) {
+                    file::is_export(path)?;
+                }
+                file::take(&mut taking, path, &mut known)?;
+                taking.say(cli, &path.display().to_string(), "lines", &[]);
+                taking.told = Told::default();
+            }
+        }
+    }
+    Ok(Outcome::Well)
+}
+
+/// One run over one source.
+struct Taking {
+    desk: Desk,
+    source: Source,
+    guard: Guard,
+    told: Told,
+}
+
+/// What is told of one file or repository.
+#[derive(Default)]
+struct Told {
+    entries: u64,
+    lines: u64,
+    bytes: u64,
+    /// Bytes, or commits, that had been taken in before.
+    known: u64,
+}
+
+impl Taking {
+    fn record(&mut self, batch: Batch, reached: Reached) -> Result<(), Failure> {
+        let (lines, bytes) = (batch.lines(), batch.len_bytes());
+        let is_private = |text: &str| self.guard.rule(text).is_some();
+        let part = batch.into_part(&self.source, reached, is_private);
+        let receipts = self.desk.door.append(vec![part]).map_err(|error| {
+            let failure = append_failed(error);
+            let before = format!("{} entries were recorded before", self.told.entries);
+            Failure {
+                fault: failure.fault.context(before),
+                ..failure
+            }
+        })?;
+        // Another run may have been faster, with the same part.
+        if receipts.iter().any(|receipt| receipt.new) {
+            self.told.entries += 1;
+            self.told.lines += lines;
+            self.told.bytes += bytes;
+        }
+        Ok(())
+    }
+
+    /// What was taken in of this source, the newest first.
+    fn before(&self) -> impl Iterator<Item = Result<LogIngested, ReadError>> + '_ {
+        let positions = &self.desk.views.positions;
+        let positions = positions.read(|positions| positions.of_kind("log.ingested"));
+        let entries = positions.into_iter().rev();
+        entries.filter_map(|seq| match self.desk.reader.entry(seq) {
+            Ok(entry) => match entry.data() {
+                Data::LogIngested(data) if data.source == self.source.name => {
+                    Some(Ok(data.clone()))
+                }
+                _ => None,
+            },
+            Err(error) => Some(Err(error)),
+        })
+    }
+
+    fn say(&self, cli: &Cli, from: &str, what: &str, notes: &[String]) {
+        let (source, told) = (&self.source, &self.told);
+        if cli.json {
+            let told = json!({
+                "from": from, "source": source.name, "class": source.class, what: told.lines,
+                "bytes": told.bytes, "entries": told.entries, "known": told.known, "notes": notes,
+            });
+            say!("{told}");
+            return;
+        }
+        let known = if what == "lines" { "bytes" } else { what };
+        say!(
+            "{from}: {} {what} of {} bytes in {} entries of class {}; {} {known} known before",
+            told.lines,
+            told.bytes,
+            told.entries,
+            source.class,
+            told.known
+        );
+        for note in notes {
+            eprintln!("note: {note}");
+        }
+    }
+}
