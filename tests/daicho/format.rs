@@ -298,6 +298,13 @@ fn tampers() -> Vec<(String, Tamper)> {
         "a pack removed",
         Box::new(|ledger, _| std::fs::remove_file(&ledger.packs()[0]).unwrap()),
     );
+    add(
+        "a bucket's key removed",
+        Box::new(|ledger, _| {
+            let keys = crate::world::walk(&ledger.dir.join("keys/content"));
+            std::fs::remove_file(&keys[0]).unwrap();
+        }),
+    );
     all
 }
 

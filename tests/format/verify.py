@@ -190,7 +190,7 @@ class Buckets:
 class Log:
     def __init__(self, data, vkey, checkpoints):
         self.data, self.found, self.leaves, self.promises = data, [], [], []
-        self.references, self.ended, self.seen, self.contents = {}, set(), {}, 0
+        self.references, self.opened, self.ended, self.seen, self.contents = {}, {}, set(), {}, 0
         self.buckets = Buckets()
         files = sorted((data / "log").iterdir())
         created = json.loads(files[0].read_bytes().split(b"\t", 1)[0])["data"]
@@ -297,6 +297,7 @@ class Log:
         self.buckets.entry(seq, body, lambda: self.wrong("retention", seq))
         if kind == "retention.expired": self.ended.add(data["bucket"])
         for ref in body.get("content", []):
+            self.opened.setdefault(ref["bucket"], seq)
             self.references.setdefault((ref["bucket"], ref["sealed"]), (ref["sealed_bytes"], seq))
         self.leaves.append(leaf)
         self.prev, self.at, self.seq = leaf, max(self.at, body["at"]), seq + 1
@@ -338,6 +339,9 @@ class Log:
             if not torn and not header.startswith(head): self.wrong("file-name", None, path)
         for (bucket, _), (_, seq) in self.references.items():
             if bucket not in self.ended: self.wrong("content", seq)
+        keys = self.data / "keys"
+        for bucket, seq in self.opened.items() if (keys / "ledger.key").exists() else []:
+            if bucket not in self.ended and not (keys / "content" / f"{bucket}.key").exists(): self.wrong("content", seq)
 
 
 def main():
