@@ -64,6 +64,7 @@ pub fn run(cli: &Cli) -> Done {
         }
         checks.push(("receivers", receivers(&layout, config)));
         checks.push(("tool servers", tool_servers(config)));
+        checks.push(("sources", sources(&layout, config)));
     }
     let version = capture::version();
     let settings = capture::on_this_host(&managed_dir(), version.as_deref());
@@ -112,6 +113,22 @@ fn tool_servers(config: &Config) -> Seen {
     Ok(match config.mcp.len() {
         0 => "none is configured".to_owned(),
         count => format!("{count} configured"),
+    })
+}
+
+fn sources(layout: &Layout, config: &Config) -> Seen {
+    for one in &config.ingest {
+        let name = &one.source.name;
+        server::ingest::check(one, layout.dir())
+            .map_err(|error| format!("[[ingest]] {name}: {error:#}"))?;
+    }
+    let listening = config.ingest.iter().filter(|one| one.listen.is_some());
+    Ok(match config.ingest.len() {
+        0 => "no other system's log is kept here".to_owned(),
+        all => format!(
+            "{all} configured, {} of them listened for",
+            listening.count()
+        ),
     })
 }
 

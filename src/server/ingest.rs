@@ -92,10 +92,7 @@ impl Listener {
         };
         let name = &config.source.name;
         let help = || format!("correct [[ingest]] {name} in daicho.toml");
-        let tls = config.tls.as_ref().map(|tls| server_config(tls, data));
-        let tls = tls
-            .transpose()
-            .map_err(|error| Failure::new(error, help()))?;
+        let tls = tls_of(config, data).map_err(|error| Failure::new(error, help()))?;
         let socket = TcpListener::bind(listen)
             .with_context(|| format!("{listen} cannot be listened on for {name}"))
             .map_err(|error| Failure::new(error, help()))?;
@@ -408,6 +405,16 @@ pub fn run(node: &Node, stop: &AtomicBool) {
             scope.spawn(|| listener.run(&node.appender, &is_private, stop));
         }
     });
+}
+
+/// Would a start find what this source's TLS needs?
+pub fn check(config: &IngestConfig, data: &Path) -> anyhow::Result<()> {
+    tls_of(config, data).map(drop)
+}
+
+fn tls_of(config: &IngestConfig, data: &Path) -> anyhow::Result<Option<Arc<ServerConfig>>> {
+    let tls = config.tls.as_ref();
+    tls.map(|tls| server_config(tls, data)).transpose()
 }
 
 fn server_config(tls: &IngestTls, data: &Path) -> anyhow::Result<Arc<ServerConfig>> {

@@ -42,6 +42,10 @@ fn a_sound_ledger_is_well_and_each_fault_is_named() {
     wrong("[mcp.x] /nowhere/x is not found");
     std::fs::write(&config, "[mcp.x]\nurl = 'http://example.com/mcp'\n").unwrap();
     wrong("[mcp.x] http://example.com/mcp cannot be an upstream");
+    let source = "[[ingest]]\nsource = 'fw'\nclass = 'network'\nlisten = '127.0.0.1:0'\n";
+    let files = "certificate_file = '/nowhere/c'\nkey_file = '/nowhere/k'\n";
+    std::fs::write(&config, format!("{source}{files}")).unwrap();
+    wrong("[[ingest]] fw: /nowhere/k");
     std::fs::write(&config, sound).unwrap();
     let bucket = crate::world::walk(&ledger.dir.join("keys/content/operation")).remove(0);
     let kept = std::fs::read(&bucket).unwrap();
