@@ -6,6 +6,7 @@ use chrono::FixedOffset;
 use schemas::{Class, Name, Period};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 #[derive(Deserialize)]
@@ -35,6 +36,9 @@ struct Written {
     certificate_file: Option<PathBuf>,
     key_file: Option<PathBuf>,
     client_ca_file: Option<PathBuf>,
+    /// Nothing but the network says who sends.
+    #[serde(default)]
+    any_sender: bool,
     utc_offset: Option<String>,
 }
 
@@ -46,6 +50,10 @@ enum WrittenError {
     ClientsWithoutTls,
     #[error("TLS needs an address to listen on")]
     TlsWithoutListen,
+    #[error(
+        "it listens where others reach it, and takes lines from anybody: client_ca_file names whose certificates a sender must have, any_sender = true says that the network keeps others out"
+    )]
+    AnySender,
     #[error("utc_offset is one like +09:00")]
     Offset,
 }
@@ -69,6 +77,11 @@ impl TryFrom<Written> for IngestConfig {
         if tls.is_some() && written.listen.is_none() {
             return Err(WrittenError::TlsWithoutListen);
         }
+        let known = tls.as_ref().is_some_and(|tls| tls.client_ca_file.is_some());
+        let open = written.listen.as_deref().is_some_and(|at| !is_loopback(at));
+        if open && !known && !written.any_sender {
+            return Err(WrittenError::AnySender);
+        }
         let zone = written.utc_offset.as_deref().unwrap_or("+00:00");
         let zone = zone.parse().map_err(|_| WrittenError::Offset)?;
         Ok(IngestConfig {
@@ -81,6 +94,14 @@ impl TryFrom<Written> for IngestConfig {
             tls,
         })
     }
+}
+
+/// Whether only this host reaches an address, HOST:PORT.
+fn is_loopback(listen: &str) -> bool {
+    let host = listen.rsplit_once(':').map_or(listen, |(host, _)| host);
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let address = host.parse::<IpAddr>();
+    address.map_or(host == "localhost", |address| address.is_loopback())
 }
 
 /// What one table alone cannot say: each source once, and in a class that some rule ends.
@@ -141,11 +162,25 @@ mod tests {
             toml::from_str::<Config>(&text).map(|config| config.ingest)
         };
         let sound = table("listen = '127.0.0.1:6514'\nutc_offset = '+09:00'").unwrap();
+        for known in [
+            "listen = '[::1]:6514'",
+            "listen = 'localhost:6514'",
+            "listen = '10.0.0.5:6514'\nany_sender = true",
+            "listen = '10.0.0.5:6514'\ncertificate_file = 'c'\nkey_file = 'k'\nclient_ca_file = 'a'",
+        ] {
+            table(known).unwrap();
+        }
         assert_eq!(sound[0].source.zone.local_minus_utc(), 9 * 3_600);
         for (more, part) in [
             ("key_file = 'k'", "go together"),
             ("client_ca_file = 'c'", "needs certificate_file"),
             ("certificate_file = 'c'\nkey_file = 'k'", "an address"),
+            ("listen = '0.0.0.0:6514'", "from anybody"),
+            ("listen = '[::]:6514'", "from anybody"),
+            (
+                "listen = 'log.example.com:6514'\ncertificate_file = 'c'\nkey_file = 'k'",
+                "from anybody",
+            ),
             ("utc_offset = 'JST'", "like +09:00"),
             ("port = 1", "unknown field"),
             ("source = 'Fire Wall'", "duplicate key"),

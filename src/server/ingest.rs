@@ -7,7 +7,8 @@
 //! Where the ledger is slow the queue is full, connections are not read, and senders wait. Plain
 //! syslog has no answers, so a sender takes for delivered what the system has taken from it: what
 //! stands in socket buffers, the queue and the open batch is lost with the process. A stop that is
-//! asked for loses nothing that has arrived: listeners close first, what has come is recorded.
+//! asked for closes the listeners first and records what has been read; a sender that does not pause
+//! is cut off, and what the ledger refuses then is gone.
 //!
 //! | a sender that | gets |
 //! |---|---|

@@ -158,7 +158,7 @@ fn bytes_of_any_kind_are_kept_and_a_stop_records_what_has_come() {
     let mut one = TcpStream::connect(("127.0.0.1", port)).unwrap();
     let endless = vec![b'x'; 300 << 10];
     let stream = [
-        b"<13>Nov 30 09:00:00 pc \xff\xfe\0\r\n\n8 <1>a\nb\n ".as_slice(),
+        b"8 <1>a\nb\n <13>Nov 30 09:00:00 pc \xff\xfe\0\r\n\n".as_slice(),
         &endless,
     ]
     .concat();
@@ -568,7 +568,21 @@ fn a_repository_s_history_is_taken_in_once_whatever_happens_to_it() {
     );
     git(&repo, &["reflog", "expire", "--expire=now", "--all"]);
     git(&repo, &["gc", "-q", "--prune=now"]);
+    // What is not here is not asked for elsewhere: the repository would name the program.
+    let ran = ledger.beside("ran");
+    let uploadpack = format!("touch '{}'; git-upload-pack", ran.display());
+    for (key, value) in [
+        ("core.repositoryFormatVersion", "1"),
+        ("extensions.partialClone", "origin"),
+        ("remote.origin.promisor", "true"),
+        ("remote.origin.url", repo_arg.as_str()),
+        ("remote.origin.uploadpack", &uploadpack),
+        ("protocol.file.allow", "always"),
+    ] {
+        git(&repo, &["config", key, value]);
+    }
     let rewritten = told(ingest(&[]));
+    assert!(!ran.exists());
     assert!(
         rewritten["notes"][0]
             .as_str()
@@ -598,6 +612,23 @@ fn a_repository_s_history_is_taken_in_once_whatever_happens_to_it() {
     assert!(entry["data"]["first"].is_string());
     is_sealed(&ledger, &[NAME, USER, "変更"]);
     ledger.verify();
+}
+
+#[test]
+fn a_repository_hides_no_commit_behind_a_graft() {
+    let ledger = Ledger::new();
+    let repo = ledger.beside("shop");
+    std::fs::create_dir(&repo).unwrap();
+    git(&repo, &["init", "-q", "-b", "main"]);
+    let all: Vec<String> = (0..3)
+        .map(|n| commit(&repo, &format!("変更 {n}")))
+        .collect();
+    std::fs::write(repo.join(".git/info/grafts"), format!("{}\n", all[1])).unwrap();
+    assert_eq!(git(&repo, &["rev-list", "HEAD"]).lines().count(), 2);
+    let repo_arg = repo.display().to_string();
+    let ingested = told(ledger.run(&["--json", "ingest", "git", "--repo", &repo_arg]));
+    assert_eq!(ingested["commits"], 3);
+    assert_eq!(commits(&ledger, &repo), all);
 }
 
 #[test]

@@ -257,9 +257,9 @@ mod tests {
     fn the_entry_counts_and_the_content_is_what_came() {
         let stream = b"<34>1 2026-11-30T00:00:02Z fw01 a - - - login taro.yamada from 10.0.0.7\n\
             <34>1 2026-11-30T00:00:01Z fw02 a - - - \xff\xfe\n\
-            {\"Channel\":\"Security\",\"Hostname\":\"pc-yamada\"}\n\
-            {\"Channel\":\"yamada\",\"Hostname\":\"pc2\"}\n\
-            {\"Channel\":\"not one: \xe5\xb1\xb1\",\"Hostname\":\"pc2\"}\n\
+            {\"EventID\":4624,\"Channel\":\"Security\",\"Hostname\":\"pc-yamada\"}\n\
+            {\"EventID\":4624,\"Channel\":\"yamada\",\"Hostname\":\"pc2\"}\n\
+            {\"EventID\":4624,\"Channel\":\"not one: \xe5\xb1\xb1\",\"Hostname\":\"pc2\"}\n\
             unfinished";
         let first = stream.iter().position(|b| *b == b'\n').unwrap() + 1;
         let mut both = batch(&stream[..first]);

@@ -7,8 +7,10 @@
 //!               message LF                 any other
 //! length        1 to 10 digits, the first of them not 0
 //! ```
-//! On the wire each message says for itself which it is, as senders do that were reconfigured. A
-//! text that begins with a number is a line there, for a syslog message begins with `<`.
+//! On the wire each message says for itself which it is, until one that begins with `<` has ended
+//! with its line: from then on all are lines. Else whoever gets a number into a log line could
+//! have the lines behind it read as its message. A text that begins with a number is a line
+//! everywhere, for a syslog message begins with `<`.
 
 /// What is longer comes in pieces: a sender that never ends its line must not fill the memory.
 /// Windows' own events have at most 64 KiB.
@@ -113,6 +115,8 @@ pub struct Frames {
     /// So many of the waiting bytes hold no line end.
     searched: usize,
     within: Within,
+    /// The sender ends its messages with lines.
+    lines: bool,
 }
 
 /// What a piece was given out of.
@@ -139,10 +143,8 @@ impl Frames {
 
     /// The stream has ended: what is left is a piece.
     pub fn end(self, mut each: impl FnMut(Message<'_>)) {
-        let bytes = match (self.within, counted(&self.waiting)) {
-            (Within::Nothing, Some((head, _))) if self.waiting.len() > head => {
-                &self.waiting[head..]
-            }
+        let bytes = match (self.within, self.head(&self.waiting)) {
+            (Within::Nothing, Head::Counted { head, .. }) => &self.waiting[head..],
             _ => &self.waiting[..],
         };
         if !bytes.is_empty() {
@@ -153,6 +155,14 @@ impl Frames {
         }
     }
 
+    fn head(&self, bytes: &[u8]) -> Head {
+        if self.lines || bytes.is_empty() {
+            Head::Line
+        } else {
+            Head::of(bytes)
+        }
+    }
+
     /// Gives the message that begins here, if it has come; and how many bytes it took.
     fn next(&mut self, at: usize, each: &mut impl FnMut(Message<'_>)) -> Option<usize> {
         let rest = &self.waiting[at..];
@@ -160,7 +170,7 @@ impl Frames {
             return None;
         }
         let within = match self.within {
-            Within::Nothing => match Head::of(rest) {
+            Within::Nothing => match self.head(rest) {
                 Head::Unknown => return None,
                 Head::Line => None,
                 Head::Counted { head, len } if len <= MOST_MESSAGE_BYTES => {
@@ -196,6 +206,7 @@ impl Frames {
                 // The end of a line whose pieces are out may be nothing but its end.
                 if !(piece && end == 0) {
                     let bytes = &rest[..end];
+                    self.lines |= bytes.first() == Some(&b'<');
                     each(Message { bytes, frame });
                 }
                 self.within = Within::Nothing;
@@ -247,9 +258,9 @@ mod tests {
         use Frame::{Counted, Line, Piece};
         let one = |text: &str, frame| (text.to_owned(), frame);
         assert_eq!(
-            shown(b"<1>a\n5 <2>b\n{\"c\":1}\r\n\n2026 is a year\n3 <4>5 <5>e"),
+            shown(b"a\n5 <2>b\n{\"c\":1}\r\n\n2026 is a year\n3 <4>5 <5>e"),
             [
-                one("<1>a", Line),
+                one("a", Line),
                 one("<2>b\n", Counted),
                 one("{\"c\":1}\r", Line),
                 one("", Line),
@@ -262,6 +273,18 @@ mod tests {
         for line in ["0 <1>", "01 <1>", "12345678901 <1>x", "7", "7 ", "-1 <1>"] {
             assert_eq!(shown(format!("{line}\n").as_bytes()), [one(line, Line)]);
         }
+        // Nobody's text takes the lines behind it with it.
+        assert_eq!(
+            shown(b"<1>a\n9999999999 <2>b\n7 <3>c\n5 <4>"),
+            [
+                one("<1>a", Line),
+                one("9999999999 <2>b", Line),
+                one("7 <3>c", Line),
+                one("5 <4>", Piece),
+            ]
+        );
+        // What has begun with a number and not ended is all there.
+        assert_eq!(shown(b"1732925400 fw01"), [one("1732925400 fw01", Piece)]);
         assert_eq!(shown(b"12"), [one("12", Piece)]);
         assert_eq!(shown(b""), []);
     }

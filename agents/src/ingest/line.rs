@@ -142,7 +142,9 @@ fn event(text: &str, zone: FixedOffset) -> Option<Said<'_>> {
     }
     let event: Json = serde_json::from_str(text.trim_end()).ok()?;
     let winlog: Winlog = inner(event.winlog).unwrap_or_default();
-    let channel = inner(event.channel).or_else(|| inner(winlog.channel));
+    // Anything may have a channel; an event of Windows has a number.
+    let own = event.event_id.is_some().then(|| inner(event.channel));
+    let channel = own.flatten().or_else(|| inner(winlog.channel));
     let at = [event.at, event.event_time, event.received_time];
     let at = at.into_iter().flatten().find_map(|time| {
         let time: Cow<'_, str> = inner(Some(time))?;
@@ -178,6 +180,8 @@ struct Json<'a> {
     received_time: Option<&'a RawValue>,
     #[serde(borrow, rename = "Hostname")]
     hostname: Option<&'a RawValue>,
+    #[serde(borrow, rename = "EventID")]
+    event_id: Option<&'a RawValue>,
     #[serde(borrow, rename = "Channel")]
     channel: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -394,6 +398,7 @@ mod tests {
             "-",
             "-",
         );
+        check(r#"{"Channel":"dm.taro"}"#, Json, "-", "-", "-");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::thread::JoinHandle;
 
 /// One entry names so many tips at most, for a body has 65,535 bytes.
 const MOST_TIPS: usize = 800;
@@ -139,7 +140,6 @@ struct Git<'a> {
 impl Git<'_> {
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new("git");
-        command.arg("-C").arg(self.repo).args(args);
         // Inside of a hook these name the repository that the hook is of.
         for name in [
             "GIT_DIR",
@@ -152,6 +152,13 @@ impl Git<'_> {
         }
         // What an id stands for, not what somebody has put in its place.
         command.env("GIT_NO_REPLACE_OBJECTS", "1");
+        command.env("GIT_GRAFT_FILE", "/dev/null");
+        command.args(["-c", "core.commitGraph=false"]);
+        // An object that is not here is not asked for elsewhere: the repository would say by which
+        // program.
+        command.env("GIT_ALLOW_PROTOCOL", "none");
+        command.env("GIT_NO_LAZY_FETCH", "1");
+        command.arg("-C").arg(self.repo).args(args);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         command.stderr(Stdio::piped());
         command
@@ -164,7 +171,9 @@ impl Git<'_> {
         let mut child = self.command(args).spawn().context("git cannot be run")?;
         let stdin = child.stdin.take().context("git takes no input")?;
         let stdout = child.stdout.take().context("git gives no output")?;
-        Ok((Running(child), stdin, BufReader::new(stdout)))
+        let stderr = child.stderr.take().context("git says no faults")?;
+        let said = Some(std::thread::spawn(move || last_words(stderr)));
+        Ok((Running { child, said }, stdin, BufReader::new(stdout)))
     }
 
     /// The one line that git answers.
@@ -203,18 +212,32 @@ impl Git<'_> {
 }
 
 /// A git that is waited for, also where its output is not read to the end.
-struct Running(Child);
+struct Running {
+    child: Child,
+    said: Option<JoinHandle<Vec<u8>>>,
+}
+
+/// What it says is read while it works: a full pipe would hold it up for ever.
+fn last_words(mut stderr: impl Read) -> Vec<u8> {
+    const MOST: usize = 4 << 10;
+    let (mut last, mut piece) = (Vec::new(), [0; MOST]);
+    while let Ok(read @ 1..) = stderr.read(&mut piece) {
+        last.extend_from_slice(&piece[..read]);
+        let more = last.len().saturating_sub(MOST);
+        last.drain(..more);
+    }
+    last
+}
 
 impl Running {
     fn end(mut self) -> anyhow::Result<()> {
-        let mut said = String::new();
-        if let Some(mut stderr) = self.0.stderr.take() {
-            let _ = stderr.read_to_string(&mut said);
-        }
-        let status = self.0.wait()?;
+        let said = self.said.take().and_then(|said| said.join().ok());
+        let said = said.unwrap_or_default();
+        let status = self.child.wait()?;
         if status.success() {
             return Ok(());
         }
+        let said = String::from_utf8_lossy(&said);
         let said = said.trim().replace('\n', "; ");
         Err(anyhow!("git has failed: {said}"))
     }
@@ -222,8 +245,8 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
