@@ -364,22 +364,27 @@ impl Seen<'_> {
             return Ruling::new(ruled.verdict, ruled.by, reason);
         }
         let granted = (ruled.verdict != HookVerdict::Deny)
-            .then(|| self.permitted(ruled.by, around))
+            .then(|| self.permitted(&ruled, around))
             .flatten();
         granted.unwrap_or_else(|| self.asked(tool, around))
     }
 
     /// A use that its hook was let go with: somebody has said yes to exactly this, and the prompt
-    /// is about the same use. It is told so once; of two prompts that race the log takes one.
-    fn permitted(&self, by: Option<Name>, around: &Surroundings<'_>) -> Option<Ruling> {
+    /// is about the same use. It is told so once; of two prompts that race the log takes one. What
+    /// would not let the use go by now permits nothing either.
+    fn permitted(&self, ruled: &Ruled, around: &Surroundings<'_>) -> Option<Ruling> {
         let tool_use = self.labels.tool_use.as_ref()?;
         let (draft, session) = around.drafts.released_for(&self.actor(), tool_use)?;
-        let asked = around.approvals.find(draft.approval?)?;
-        let same = self.action()?.sha256() == draft.arguments_sha256
-            && session == self.labels.session.as_ref();
-        if !same || draft.ended || around.now > asked.deadline {
+        let digest = self.action()?.sha256();
+        let granted =
+            (around.approvals).is_granted(draft.approval?, draft.action, digest, None, around.now);
+        let asked = granted.ok()?;
+        let needed = ruled.approvers.unwrap_or(around.terms.approvers_needed);
+        let same = session == self.labels.session.as_ref();
+        if !same || draft.ended || asked.approvers_needed < needed {
             return None;
         }
+        let by = ruled.by.clone();
         if draft.permitted {
             let reason = answer::permitted(asked.approval, self.call.id);
             return Some(Ruling::new(HookVerdict::Deny, by, reason));

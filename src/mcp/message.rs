@@ -198,14 +198,21 @@ pub fn takes_back(message: &Value) -> Option<&Value> {
     (message["method"] == "notifications/cancelled").then(|| &message["params"]["requestId"])
 }
 
+/// Says what is to be done, and is not also the outcome of something: a reader who takes it for
+/// an answer must not find one in it.
+fn is_call(message: &Value) -> bool {
+    let outcome = message.get("result").or(message.get("error"));
+    message["method"].is_string() && outcome.is_none()
+}
+
 /// The id of what a message answers.
 pub fn answers(message: &Value) -> Option<&Value> {
-    message.get("method").is_none().then(|| message.get("id"))?
+    (!is_call(message)).then(|| message.get("id"))?
 }
 
 /// The id under which a message wants an answer.
 pub fn asks(message: &Value) -> Option<&Value> {
-    message.get("method")?;
+    is_call(message).then_some(())?;
     message.get("id").filter(|id| !id.is_null())
 }
 
@@ -306,6 +313,13 @@ mod tests {
     fn only_what_answers_a_call_ends_it() {
         assert_eq!(answers(&json!({ "id": 1, "result": {} })), Some(&json!(1)));
         assert_eq!(answers(&json!({ "id": 1, "method": "ping" })), None);
+        for both in [
+            json!({ "id": 1, "method": null, "result": {} }),
+            json!({ "id": 1, "method": "ping", "error": {} }),
+        ] {
+            assert_eq!(answers(&both), Some(&json!(1)));
+            assert_eq!(asks(&both), None);
+        }
         assert_eq!(
             answers(&json!({ "method": "notifications/progress" })),
             None

@@ -27,6 +27,7 @@ struct World {
     masker: Masker,
     policy: ToolPolicy,
     key: Zeroizing<String>,
+    approvers_needed: u64,
     now: Timestamp,
 }
 
@@ -57,6 +58,7 @@ impl World {
             masker: Masker::new(Policy::default(), TagKey::new([1; 32])).unwrap(),
             policy: ToolPolicy::default(),
             key,
+            approvers_needed: 1,
             now,
         }
     }
@@ -78,7 +80,7 @@ impl World {
         let terms = Terms {
             policy: Hash::ZERO,
             deadline: self.now.after(Period::Days(7)).unwrap(),
-            approvers_needed: 1,
+            approvers_needed: self.approvers_needed,
         };
         self.drafts.read(|drafts| {
             self.approvals.read(|approvals| {
@@ -624,6 +626,22 @@ fn one_grant_is_for_the_hook_and_the_prompt_of_one_use_and_for_no_other() {
     assert!(!world.kinds().contains(&"rule.violated"));
     // Over, it permits nothing.
     assert_eq!(ask(&prompt), "deny");
+}
+
+#[test]
+fn a_grant_that_is_no_longer_enough_permits_nothing() {
+    let mut world = World::new();
+    world.tell(&bash("git push", "t1"));
+    world.signed(Verdict::Approve);
+    assert_eq!(verdict(&world.tell(&bash("git push", "t2"))).0, "allow");
+    let ask = |world: &World| {
+        let prompt = prompt_there("git push", "t2");
+        let decided = world.decide_of(Client::PermissionPrompt, &prompt);
+        decided.answer["behavior"].clone()
+    };
+    assert_eq!(ask(&world), "allow");
+    world.approvers_needed = 2;
+    assert_eq!(ask(&world), "deny");
 }
 
 /// The newest hook that was told of.
