@@ -121,27 +121,6 @@ impl<'a> Written<'a> {
         }
         Ok(body)
     }
-
-    /// Whether its body is these bytes, without writing it.
-    fn is(&self, body: &[u8]) -> bool {
-        let mut rest = Rest(body);
-        serde_json::to_writer(&mut rest, self).is_ok() && rest.0.is_empty()
-    }
-}
-
-/// Takes what these bytes begin with, and nothing else.
-struct Rest<'a>(&'a [u8]);
-
-impl std::io::Write for Rest<'_> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let rest = self.0.strip_prefix(bytes);
-        self.0 = rest.ok_or(std::io::ErrorKind::InvalidData)?;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
 }
 
 impl Envelope {
@@ -154,8 +133,7 @@ impl Envelope {
     /// values would be a second entry with the same meaning.
     pub fn from_body(body: &[u8]) -> Result<Envelope, EnvelopeError> {
         let envelope = read(body)?;
-        let place = (envelope.seq, envelope.at, envelope.prev);
-        if !Written::at(place, &envelope.event, &envelope.content).is(body) {
+        if envelope.to_body()? != body {
             return Err(EnvelopeError::NotCanonical);
         }
         Ok(envelope)

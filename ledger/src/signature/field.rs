@@ -42,10 +42,10 @@ impl Number {
 
     #[inline(always)]
     pub fn plus(&self, other: &Number) -> Number {
-        let mut sum = [0; 4];
+        let mut sum = self.0;
         let mut over = false;
-        for word in 0..4 {
-            (sum[word], over) = self.0[word].carrying_add(other.0[word], over);
+        for (word, other) in sum.iter_mut().zip(other.0) {
+            (*word, over) = word.carrying_add(other, over);
         }
         Number(sum).and_38_times(u64::from(over))
     }
@@ -132,10 +132,10 @@ impl Number {
 /// a − b modulo 2^256, and whether that ran under.
 #[inline(always)]
 fn difference(a: &[u64; 4], b: &[u64; 4]) -> ([u64; 4], bool) {
-    let mut less = [0; 4];
+    let mut less = *a;
     let mut under = false;
-    for word in 0..4 {
-        (less[word], under) = a[word].borrowing_sub(b[word], under);
+    for (word, other) in less.iter_mut().zip(b) {
+        (*word, under) = word.borrowing_sub(*other, under);
     }
     (less, under)
 }
