@@ -10,6 +10,7 @@ mod demo;
 mod desk;
 mod door;
 mod files;
+mod handles;
 mod intake;
 mod keyring;
 mod masking;

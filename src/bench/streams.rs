@@ -35,6 +35,7 @@ pub fn run(scratch: &Path, seconds: u64, figures: &mut Figures) -> Result<(), Fa
         held.as_secs(),
         BETWEEN.as_millis()
     ));
+    crate::handles::use_all();
     let runtime = tokio::runtime::Runtime::new()?;
     let provider = Arc::new(Provider {
         began: Instant::now(),

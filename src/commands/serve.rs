@@ -1,6 +1,7 @@
 use crate::cli::{Cli, Serve};
 use crate::config::Config;
 use crate::door::address_file;
+use crate::handles;
 use crate::outcome::{Done, Failure, say};
 use crate::server::{self, Node};
 use agents::gateway::Provider;
@@ -15,6 +16,7 @@ const PARTING: Duration = Duration::from_secs(5);
 pub fn run(cli: &Cli, args: &Serve) -> Done {
     let layout = Layout::new(&cli.data);
     let config = Config::load(&layout)?;
+    handles::use_all();
     let runtime = tokio::runtime::Runtime::new().context("no threads for the server")?;
     // Before anything is written: a second start on the same port changes nothing.
     let listen = args.listen.as_ref().unwrap_or(&config.server.listen);

@@ -1,10 +1,14 @@
 //! Clients that send too much, too slowly or twice, tokens that are not one agent's, and an end
 //! in the middle of everything: refused or bounded, recorded, and nothing lost.
 
+#[cfg(unix)]
+use crate::world::{Ledger, Server, clean};
 use crate::world::{World, cannot_run, has, hook_event, serve_gateway, wait_for};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+#[cfg(unix)]
+use std::process::Command;
 use std::time::Duration;
 
 /// A provider that begins every answer and ends none.
@@ -231,6 +235,28 @@ fn a_stop_ends_within_its_grace_and_records_what_it_cuts_off() {
     let gone = |ended: &Value| ended["data"]["outcome"] == "client_gone";
     assert!(ended.iter().all(gone), "{ended:?}");
     ledger.verify();
+}
+
+#[test]
+#[cfg(unix)]
+fn a_service_manager_s_limit_of_open_files_is_not_the_limit_of_connections() {
+    let ledger = Ledger::new();
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -S -n 64 && exec \"$0\" \"$@\""]);
+    command.arg(env!("CARGO_BIN_EXE_daicho"));
+    command.arg("--data").arg(&ledger.dir);
+    clean(&mut command);
+    let server = Server::start(&ledger.dir, command);
+    let open = |_| TcpStream::connect(&server.address).unwrap();
+    let idle: Vec<TcpStream> = (0..200).map(open).collect();
+    // On a connection of its own, and so after all of them.
+    let mut last = TcpStream::connect(&server.address).unwrap();
+    let asked = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    last.write_all(asked).unwrap();
+    last.set_read_timeout(Some(Duration::from_secs(30)))
+        .unwrap();
+    last.read_exact(&mut [0; 12]).unwrap();
+    drop(idle);
 }
 
 fn use_of(id: &str) -> Value {
