@@ -90,12 +90,28 @@ fn clock(text: &str) -> Option<i32> {
 
 /// One month or several in a row, by the company's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, try_from = "Written")]
 pub struct Window {
     pub from: Month,
     pub to: Month,
     #[serde(rename = "utc_offset")]
     pub offset: Offset,
+}
+
+/// A window as a file has it, which anyone may have written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    from: Month,
+    to: Month,
+    utc_offset: Offset,
+}
+
+impl TryFrom<Written> for Window {
+    type Error = WindowError;
+    fn try_from(written: Written) -> Result<Window, WindowError> {
+        Window::new(written.from, written.to, written.utc_offset)
+    }
 }
 
 impl Window {
@@ -111,11 +127,11 @@ impl Window {
     pub fn parse(text: &str, offset: Offset) -> Result<Window, WindowError> {
         let (from, to) = text.split_once("..").unwrap_or((text, text));
         let month = |text: &str| text.parse::<Month>().map_err(|_| WindowError::Period);
-        let window = Window {
-            from: month(from)?,
-            to: month(to)?,
-            offset,
-        };
+        Window::new(month(from)?, month(to)?, offset)
+    }
+
+    fn new(from: Month, to: Month, offset: Offset) -> Result<Window, WindowError> {
+        let window = Window { from, to, offset };
         if window.from > window.to {
             return Err(WindowError::Period);
         }
@@ -204,6 +220,19 @@ mod tests {
         let year = Window::parse("2026-01..2026-12", tokyo).expect("sound");
         assert_eq!(year.months().count(), 12);
         assert_eq!(year.before().to_string(), "2025-12");
+    }
+
+    #[test]
+    fn a_window_that_is_read_is_one_that_could_be_written() {
+        let read = |from: &str, to: &str| {
+            let text = format!(r#"{{"from":"{from}","to":"{to}","utc_offset":"+09:00"}}"#);
+            serde_json::from_str::<Window>(&text)
+        };
+        let window = read("2026-10", "2026-12").expect("sound");
+        let written = serde_json::to_string(&window).expect("plain values");
+        assert_eq!(serde_json::from_str::<Window>(&written).ok(), Some(window));
+        assert!(read("2026-12", "2026-11").is_err());
+        assert!(read("1970-01", "9999-12").is_err());
     }
 
     #[test]

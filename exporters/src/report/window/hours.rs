@@ -14,17 +14,20 @@ pub struct Hours {
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
 impl Hours {
-    /// Is this moment of the company's own clock within them?
+    /// Is this moment of the company's own clock within them? A night belongs to the day on
+    /// which it begins.
     pub fn hold(&self, local: Timestamp) -> bool {
         let within = |(from, to): (i64, i64), value: i64, end: bool| match from <= to {
             true => from <= value && (value < to || (end && value == to)),
             false => from <= value || value < to || (end && value == to),
         };
         let minute = local.micros().rem_euclid(DAY) / MINUTE;
-        // 1970-01-01 was a Thursday.
-        let day = (local.micros().div_euclid(DAY) + 3).rem_euclid(7);
         let days = (i64::from(self.days.0), i64::from(self.days.1));
         let minutes = (i64::from(self.minutes.0), i64::from(self.minutes.1));
+        let since_midnight = minutes.1 < minutes.0 && minute < minutes.1;
+        let begun = local.micros().div_euclid(DAY) - i64::from(since_midnight);
+        // 1970-01-01 was a Thursday.
+        let day = (begun + 3).rem_euclid(7);
         within(days, day, true) && within(minutes, minute, false)
     }
 }
@@ -82,5 +85,22 @@ mod tests {
         assert!(night.hold(at("2026-11-30T05:59:00.000000Z")));
         assert!(!night.hold(at("2026-11-30T06:00:00.000000Z")));
         assert!(!night.hold(at("2026-12-01T23:00:00.000000Z")));
+    }
+
+    #[test]
+    fn a_night_belongs_to_the_day_on_which_it_begins() {
+        let shift: Hours = "mon-fri 22:00-06:00".parse().expect("sound");
+        // 2026-11-27 is a Friday: its shift ends on Saturday, and Monday's begins on Monday.
+        for (moment, within) in [
+            ("2026-11-27T21:59:59.999999Z", false),
+            ("2026-11-27T22:00:00.000000Z", true),
+            ("2026-11-28T05:59:59.999999Z", true),
+            ("2026-11-28T06:00:00.000000Z", false),
+            ("2026-11-28T22:00:00.000000Z", false),
+            ("2026-11-30T05:59:59.999999Z", false),
+            ("2026-11-30T22:00:00.000000Z", true),
+        ] {
+            assert_eq!(shift.hold(at(moment)), within, "{moment}");
+        }
     }
 }
