@@ -1,7 +1,7 @@
 //! A report as CSV (RFC 4180): one line for each cell, each figure with query and positions.
 
 use super::model::{Cell, Report, Unit};
-use super::write::{cell_text, label, labels};
+use super::write::{cell_text, label, labels, subject, verification};
 use super::{Language, Stamp};
 
 pub(super) fn table(report: &Report, language: Language) -> String {
@@ -18,8 +18,28 @@ pub(super) fn table(report: &Report, language: Language) -> String {
     let stamp = Stamp::text(report, language);
     let title = report.title.in_language(language);
     line([title, "", "", "", &stamp, "", "", "", ""]);
+    for (name, value) in subject(&report.basis, report.version, language) {
+        line([title, "", name, "", &value, "", "", "", ""]);
+    }
+    let checked = language.pick("検証結果", "Verification");
+    for said in verification(&report.basis, language) {
+        line([title, "", checked, "", &said, "", "", "", ""]);
+    }
     for section in &report.sections {
         let title = section.title.in_language(language);
+        for said in section.text.iter().chain(&section.notes) {
+            line([
+                title,
+                "",
+                "",
+                "",
+                said.in_language(language),
+                "",
+                "",
+                "",
+                "",
+            ]);
+        }
         for table in &section.tables {
             let named = table.title.as_ref().map_or("", |t| t.in_language(language));
             if table.rows.is_empty() {
@@ -74,7 +94,10 @@ fn unit(unit: Unit) -> &'static str {
 /// Quoted where it must be. A text that a spreadsheet would compute stays a text.
 fn cell(text: &str) -> String {
     let text = match text.chars().next() {
-        Some('=' | '+' | '-' | '@') => format!("'{text}"),
+        // Some take the full-width forms for the others, and pass over what precedes them.
+        Some('=' | '+' | '-' | '@' | '＝' | '＋' | '－' | '＠' | '\t' | '\r' | '\n') => {
+            format!("'{text}")
+        }
         _ => text.to_owned(),
     };
     if text.contains(['"', ',', '\r', '\n']) {
@@ -93,6 +116,10 @@ mod tests {
         assert_eq!(cell("a,b"), "\"a,b\"");
         assert_eq!(cell("say \"x\""), "\"say \"\"x\"\"\"");
         assert_eq!(cell("=1+1"), "'=1+1");
+        for formula in ["=1", "+1", "-1", "@a", "＝1", "＋1", "－1", "＠a", "\t=1"] {
+            assert_eq!(cell(formula), format!("'{formula}"));
+        }
+        assert_eq!(cell("\r=1"), "\"'\r=1\"");
         assert_eq!(cell("US"), "US");
     }
 }

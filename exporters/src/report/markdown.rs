@@ -79,10 +79,30 @@ fn table(text: &mut String, table: &Table, language: Language) {
     line!(text, "");
 }
 
-/// A text that stays in its cell.
+/// A text that stays in its cell, and is no markup.
 fn cell(text: &str) -> String {
-    let line = text.replace(['\r', '\n'], " ");
-    line.replace('\\', "\\\\")
-        .replace('|', "\\|")
-        .replace('<', "&lt;")
+    let mut safe = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\r' | '\n' => safe.push(' '),
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '\\' | '|' | '[' | ']' | '!' | '*' | '_' | '`' | '~' => safe.extend(['\\', character]),
+            other => safe.push(other),
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cell;
+
+    #[test]
+    fn a_name_of_the_log_is_no_markup() {
+        let image = "![x](https://example.com) <b> a|b\n*c* _d_ `e` ~f~ \\ &lt;";
+        let text = r"\!\[x\](https://example.com) &lt;b> a\|b \*c\* \_d\_ \`e\` \~f\~ \\ &amp;lt;";
+        assert_eq!(cell(image), text);
+        assert_eq!(cell("model-a: 株式会社"), "model-a: 株式会社");
+    }
 }
