@@ -86,19 +86,17 @@ fn known(reader: &Reader, facts: &mut Facts, basis: &Basis) -> Result<Known, Fai
             policies.fold(entry);
         }
     })?;
-    let mut asked: Vec<Approval> = Vec::new();
-    for one in approvals.all() {
-        asked.push(approval(reader, one, now)?);
-    }
+    let asked = approvals.all().map(|one| approval(one, now));
+    let mut asked: Vec<Approval> = asked.collect();
     asked.sort_by_key(|one| one.requested.position);
     Ok(Known {
         approvals: asked,
-        findings: findings.all().filter_map(|one| finding(one, now)).collect(),
+        findings: findings.all().map(|one| finding(one, now)).collect(),
         prices: prices(reader, &policies, facts)?,
     })
 }
 
-fn approval(reader: &Reader, one: &view::Approval, now: Timestamp) -> Result<Approval, Failure> {
+fn approval(one: &view::Approval, now: Timestamp) -> Approval {
     let state = one.state(now);
     let moment = |decision: &view::Decision| Moment {
         position: decision.seq,
@@ -114,12 +112,7 @@ fn approval(reader: &Reader, one: &view::Approval, now: Timestamp) -> Result<App
         view::State::Granted => approving.nth(needed.saturating_sub(1)),
         _ => None,
     };
-    let mut refused = Vec::new();
-    for &(position, _) in &one.refused {
-        let at = reader.entry(position)?.at();
-        refused.push(Moment { position, at });
-    }
-    Ok(Approval {
+    Approval {
         approval: one.approval,
         subject: one.subject.kind.to_string(),
         requester: one.requester.to_string(),
@@ -145,14 +138,13 @@ fn approval(reader: &Reader, one: &view::Approval, now: Timestamp) -> Result<App
                 moment: moment(decision),
             })
             .collect(),
-        refused,
         used: one.used,
-    })
+    }
 }
 
-fn finding(one: &agents::scanner::findings::Finding, now: Timestamp) -> Option<Finding> {
+fn finding(one: &agents::scanner::findings::Finding, now: Timestamp) -> Finding {
     let state = one.state(now);
-    Some(Finding {
+    Finding {
         finding: one.finding,
         severity: one.severity.to_string(),
         state: match state {
@@ -164,11 +156,8 @@ fn finding(one: &agents::scanner::findings::Finding, now: Timestamp) -> Option<F
             State::Reopened => "reopened",
         },
         live: state.is_live(),
-        reported: Moment {
-            position: *one.positions.first()?,
-            at: one.reported,
-        },
-    })
+        positions: one.positions.clone(),
+    }
 }
 
 /// Prices that the limits in force at the period's end name, for the models that were asked for.

@@ -1,5 +1,9 @@
 //! Who was asked, who decided, and how long that took: `report approvals`.
 
+mod decided;
+
+pub(super) use decided::{counted, refused};
+
 use super::facts::{Facts, Moment};
 use super::incidents::times;
 use super::known::{Approval, Known};
@@ -15,7 +19,7 @@ pub fn report(facts: &Facts, known: &Known, basis: Basis) -> Result<Report, Repo
     basis.check(facts.folded())?;
     Ok(Report {
         report: NAME,
-        version: 1,
+        version: 2,
         title: text("承認報告書", "Report on approvals"),
         sections: vec![
             drafts(facts),
@@ -138,20 +142,13 @@ pub(super) fn decisions(facts: &Facts, known: &Known, moment: Timestamp) -> Sect
             took("longest", "max"),
         ]);
     }
-    let refused = Query::of("approval")
-        .when("decisions", "refused")
-        .between(since, until);
-    let all = known.approvals.iter().flat_map(|a| &a.refused);
-    let positions = all
-        .filter(|moment| period.holds(moment.at))
-        .map(|moment| moment.position);
     let mut other = Table::new(
         "approvals.refused",
         vec![column("項目", "Item"), figures("件数", "Entries")],
     );
     other.rows.push(vec![
         Cell::Text(text("効力のない決定", "Decisions that do not count")),
-        count("approvals.refused".to_owned(), refused, positions.collect()),
+        Cell::Figure(refused("approvals.refused".to_owned(), facts, known)),
     ]);
     Section::new("approvals", text("申請と決定", "Requests and decisions"))
         .says(text(
@@ -191,7 +188,9 @@ fn approvers(facts: &Facts, known: &Known) -> Section {
     for name in names {
         let of = |approves, column: &str, kind| {
             let positions = all.get(&(name, approves)).into_iter().flatten().copied();
-            let query = Query::kinds(&[kind]).when("approver", name);
+            let query = Query::kinds(&[kind])
+                .when("approver", name)
+                .when("decision", "counts");
             let query = query.between(period.since(), period.until());
             count(
                 format!("approvers.{name}.{column}"),
@@ -208,7 +207,7 @@ fn approvers(facts: &Facts, known: &Known) -> Section {
     Section::new("approvers", text("承認者別の決定", "Decisions by approver")).shows(table)
 }
 
-/// Each request that the period saw: asked, decided or waiting in it.
+/// Each request that the period saw: asked, decided or run out in it, or waiting at its end.
 fn each(facts: &Facts, known: &Known) -> Section {
     let columns = vec![
         column("識別子", "Approval"),
@@ -227,6 +226,7 @@ fn each(facts: &Facts, known: &Known) -> Section {
             || one
                 .answered
                 .is_some_and(|answered| period.holds(answered.at))
+            || (one.state == "expired" && period.holds(one.deadline))
             || one.state == "requested";
         if !seen {
             continue;

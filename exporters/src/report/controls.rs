@@ -4,15 +4,16 @@
 //! not evidenced, whatever else may be true of it.
 
 mod frameworks;
+mod kept;
 mod risks;
 
-use super::facts::{EVER, Facts};
+use super::approvals::{counted, refused};
+use super::facts::{EVER, Facts, not_recorded};
 use super::known::Known;
 use super::model::{
     Cell, Figure, Query, Report, Section, Table, Text, Unit, Verdict, column, figures, text,
 };
 use super::{Basis, Positions, ReportError, Verification};
-use schemas::{Class, Period};
 use std::collections::BTreeMap;
 
 pub const NAME: &str = "controls";
@@ -21,11 +22,11 @@ pub const NAME: &str = "controls";
 struct Control {
     id: &'static str,
     title: Text,
-    /// Entries that show that it works; absent: daicho records nothing of the sort.
+    /// What shows that it works; absent: daicho records nothing of the sort.
     shown_by: Option<Query>,
     /// Counted from the beginning of the log, not in the period alone: what stays in force.
     ever: bool,
-    /// Entries that show that it was broken, in the period.
+    /// What shows that it was broken: entries of the period, or what is so at its end.
     broken_by: Option<Query>,
 }
 
@@ -45,23 +46,28 @@ struct Judged {
 }
 
 impl Control {
-    /// Broken at least once: not met. Else shown at least once: met. Else not evidenced.
+    /// Broken at least once: not met. Else shown at least once: met, unless nothing would record
+    /// that it was broken. Else not evidenced.
     fn judge(self, facts: &Facts, known: &Known) -> Judged {
         let id = |what: &str| format!("controls.{}.{what}", self.id);
         let window = if self.ever { EVER } else { 0 };
-        let shown = self.shown_by.as_ref();
-        let shown = shown.map(|query| facts.figure(id("shown"), query, Unit::Count, window));
-        let broken = self.broken_by.as_ref().map(|query| match query.of {
-            "approval" => refused(id("broken"), query, facts, known),
-            "rule" => kept_too_short(id("broken"), query, facts),
-            _ => facts.count(id("broken"), query),
-        });
-        let some = |figure: &Option<Figure>| figure.as_ref().is_some_and(|f| f.value > 0);
-        let verdict = match (some(&broken), some(&shown)) {
-            (true, _) => Verdict::NotMet,
-            (false, true) => Verdict::Met,
-            (false, false) => Verdict::NotEvidenced,
+        let figure = |what, query: &Query, window| {
+            let found = || figure(id(what), query, facts, known, window);
+            facts.recorded(query).then(found)
         };
+        let shown = self.shown_by.as_ref();
+        let shown = shown.and_then(|query| figure("shown", query, window));
+        let broken = self.broken_by.as_ref();
+        let broken = broken.map(|query| figure("broken", query, 0));
+        let some = |figure: &Option<Figure>| figure.as_ref().is_some_and(|f| f.value > 0);
+        let verdict = match &broken {
+            Some(broken) if some(broken) => Verdict::NotMet,
+            // Nothing would tell of it.
+            Some(None) => Verdict::NotEvidenced,
+            _ if some(&shown) => Verdict::Met,
+            _ => Verdict::NotEvidenced,
+        };
+        let broken = broken.flatten();
         Judged {
             id: self.id,
             title: self.title,
@@ -72,39 +78,15 @@ impl Control {
     }
 }
 
-/// Decisions of the period that do not count.
-fn refused(id: String, query: &Query, facts: &Facts, known: &Known) -> Figure {
-    let period = facts.period();
-    let all = known.approvals.iter().flat_map(|one| &one.refused);
-    let within = all.filter(|moment| period.holds(moment.at));
-    let positions: Positions = within.map(|moment| moment.position).collect();
-    Figure {
-        id,
-        value: positions.len(),
-        unit: Unit::Count,
-        query: query.clone().between(period.since(), period.until()),
-        positions,
-    }
-}
-
-/// EU AI Act art. 19 and 26 (6): logs are kept for at least six months.
-const SIX_MONTHS_DAYS: u32 = 183;
-
-/// 1 where the newest retention rules keep what agents do for less than six months.
-fn kept_too_short(id: String, query: &Query, facts: &Facts) -> Figure {
-    let short = |period: Option<&Period>| match period {
-        None | Some(Period::Forever) => false,
-        Some(Period::Days(days)) => *days < SIX_MONTHS_DAYS,
-        Some(Period::Months(months)) => *months < 6,
-    };
-    let adopted = facts.periods();
-    let short = adopted.filter(|(_, periods)| short(periods.get(&Class::operation())));
-    Figure {
-        id,
-        value: u64::from(short.is_some()),
-        unit: Unit::Count,
-        query: query.clone().until(facts.period().until()),
-        positions: short.iter().map(|(moment, _)| moment.position).collect(),
+/// How much of what the query is of: entries of a window, or what is so at the period's end.
+fn figure(id: String, query: &Query, facts: &Facts, known: &Known, window: usize) -> Figure {
+    let decision = query.filter.get("decision").map(String::as_str);
+    match (query.of, &query.kinds[..], decision) {
+        ("rule", ..) => kept::figure(id, query, facts),
+        ("entry", _, Some("refused")) => refused(id, facts, known),
+        ("entry", [kind], Some(_)) => counted(id, kind, facts, known, window),
+        ("entry", ..) => facts.figure(id, query, Unit::Count, window),
+        _ => facts.standing(id, query),
     }
 }
 
@@ -144,7 +126,7 @@ pub fn report(facts: &Facts, known: &Known, basis: Basis) -> Result<Report, Repo
         verdicts.insert(judged.id, judged.verdict);
         let figure = |figure: Option<Figure>| match figure {
             Some(figure) => Cell::Figure(figure),
-            None => Cell::Text(text("記録の対象外", "not recorded")),
+            None => not_recorded(),
         };
         table.rows.push(vec![
             Cell::Name(judged.id.to_owned()),
@@ -168,8 +150,8 @@ pub fn report(facts: &Facts, known: &Known, basis: Basis) -> Result<Report, Repo
     }
     let matrix = Section::new("controls", text("リスクと統制", "Risks and controls"))
         .says(text(
-            "判定の規則：期間中に違反の記録が一件でもあれば「不適合」。なければ、統制が働いたことを示す記録が一件でもあれば「適合」。いずれもなければ「記録なし」。",
-            "The rule of every verdict: one entry or more of a breach in the period is “not met”; else one or more that show the control is “met”; else it is “not evidenced”.",
+            "判定の規則：違反の記録が一件でもあれば「不適合」。なければ、統制が働いたことを示す記録が一件でもあれば「適合」。いずれもないとき、または違反があっても台帳に現れないときは「記録なし」。",
+            "The rule of every verdict: one or more of a breach is “not met”; else one or more that show the control is “met”; where there is neither, or where nothing would record a breach, it is “not evidenced”.",
         ))
         .shows(table)
         .notes(text(
@@ -177,12 +159,12 @@ pub fn report(facts: &Facts, known: &Known, basis: Basis) -> Result<Report, Repo
             "“Met” says that the log holds such entries and none of a breach. Whether a control is enough is not judged.",
         ))
         .notes(text(
-            "規則の採用、登録、審査など効力が続くものは、台帳の始めから期間の末までを数えます。",
-            "Adoptions, registrations and reviews, which stay in force, are counted from the beginning of the log.",
+            "規則の採用など効力が続くものは台帳の始めから期間の末までを数え、利用者・エージェント・ベンダー・秘密情報・保存期間は期間の末における状態で判定します。",
+            "Adoptions and assessments, which stay in force, are counted from the beginning of the log. Users, agents, vendors, secrets and periods of retention are judged by what they are at the period’s end.",
         ));
     Ok(Report {
         report: NAME,
-        version: 1,
+        version: 2,
         title: text("統制報告書", "Report on controls"),
         sections: vec![matrix, frameworks::section(&verdicts)],
         basis,
@@ -199,3 +181,6 @@ fn columns() -> Vec<super::model::Column> {
         column("判定", "Verdict"),
     ]
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,18 +6,22 @@
 
 mod answer;
 pub mod kinds;
+mod standing;
+
+pub use answer::not_recorded;
 
 use super::incidents::Incidents;
 use super::window::{Hours, Window};
 use super::{Basis, Positions, ReportError};
 use kinds::{LASTING, LISTED, Shape, shape};
-use ledger::buckets::{self, Periods};
+use ledger::buckets::{self, Buckets, Periods};
 use roaring::RoaringTreemap;
 use schemas::kinds::traffic::PromptSubmitted;
-use schemas::{Actor, Data, Event, EventId, Label, Name, Timestamp};
+use schemas::{Actor, ContentRef, Data, Event, EventId, Label, Name, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use standing::Standing;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Months beside the period.
 pub const BEFORE: usize = 3;
@@ -49,6 +53,10 @@ pub struct Facts {
     incidents: Incidents,
     /// The newest periods of retention.
     periods: Option<(Moment, Periods)>,
+    buckets: Buckets,
+    standing: Standing,
+    /// Kinds of which there is any entry before the period's end.
+    seen: BTreeSet<&'static str>,
     /// What is told one by one, of the period alone.
     events: Vec<Happened>,
 }
@@ -72,6 +80,8 @@ struct Tally {
 struct Call {
     position: u64,
     model: Option<Label>,
+    /// Asks for an answer, not for a count of tokens alone.
+    answer: bool,
 }
 
 /// One entry of a kind that is listed.
@@ -82,6 +92,17 @@ pub struct Happened {
     pub actor: String,
     /// Its words, as the log has them.
     pub what: String,
+}
+
+impl Call {
+    fn of(position: u64, fact: &PromptSubmitted) -> Call {
+        Call {
+            position,
+            model: fact.model.clone(),
+            // A count of tokens uses none of them.
+            answer: fact.operation.as_str() != "count_tokens",
+        }
+    }
 }
 
 impl Facts {
@@ -99,22 +120,27 @@ impl Facts {
             persons: BTreeMap::new(),
             incidents: Incidents::default(),
             periods: None,
+            buckets: Buckets::default(),
+            standing: Standing::default(),
+            seen: BTreeSet::new(),
             events: Vec::new(),
         })
     }
 
     /// Takes in an entry; what comes after the period changes nothing.
     pub fn fold(&mut self, entry: &ledger::Entry) {
-        self.take(entry.seq(), entry.at(), entry.event());
+        self.take(entry.seq(), entry.at(), entry.event(), entry.content());
     }
 
-    pub(super) fn take(&mut self, seq: u64, at: Timestamp, event: &Event) {
+    pub(super) fn take(&mut self, seq: u64, at: Timestamp, event: &Event, content: &[ContentRef]) {
         self.size = seq + 1;
         if at >= self.period().until() {
             return;
         }
         let moment = Moment { position: seq, at };
         self.incidents.take(moment, &event.data);
+        self.standing.take(moment, &event.data);
+        self.buckets.take(seq, at, event, content);
         match &event.data {
             Data::AgentRegistered(fact) => self.works_for(&fact.agent, fact.person.as_ref()),
             Data::AgentUpdated(fact) => self.works_for(&fact.agent, fact.person.as_ref()),
@@ -127,6 +153,7 @@ impl Facts {
         }
         let joined = self.joined(seq, at, event);
         let kind = event.data.kind();
+        self.seen.insert(kind);
         let window = self.windows.iter().position(|window| window.holds(at));
         let ever = LASTING.contains(&kind);
         if window.is_none() && !ever {
@@ -174,16 +201,14 @@ impl Facts {
     fn joined(&mut self, seq: u64, at: Timestamp, event: &Event) -> Words {
         let model = |model: Option<&Label>| model.map_or(NONE, Label::as_str).to_owned();
         let asked = match &event.data {
-            Data::PromptSubmitted(PromptSubmitted { call, model, .. }) => {
-                let (position, model) = (seq, model.clone());
-                self.calls.insert(*call, Call { position, model });
-                self.calls
-                    .get(call)
-                    .and_then(|call| call.model.as_ref())
-                    .cloned()
+            Data::PromptSubmitted(fact) => {
+                let call = Call::of(seq, fact);
+                let asked = (call.model.clone(), call.answer);
+                self.calls.insert(fact.call, call);
+                Some(asked)
             }
-            Data::ModelResponded(fact) => self.calls.remove(&fact.call).and_then(|c| c.model),
-            Data::ModelFailed(fact) => self.calls.remove(&fact.call).and_then(|c| c.model),
+            Data::ModelResponded(fact) => self.ended(fact.call),
+            Data::ModelFailed(fact) => self.ended(fact.call),
             Data::PayloadBlocked(fact) => {
                 self.calls.remove(&fact.call);
                 return Words::new();
@@ -194,8 +219,11 @@ impl Facts {
             Actor::Agent(agent) => self.persons.get(agent).map(ToString::to_string),
             _ => None,
         };
+        let (asked, answer) = asked.unwrap_or((None, true));
+        let asks = if answer { "answer" } else { "count" };
         let mut words = vec![
             ("call.model", model(asked.as_ref())),
+            ("call.asks", asks.to_owned()),
             ("agent.person", person.unwrap_or_else(|| NONE.to_owned())),
         ];
         let counted = |tokens: Option<u64>| match tokens {
@@ -216,6 +244,12 @@ impl Facts {
             }
         }
         words
+    }
+
+    /// What a call asked for that ends here.
+    fn ended(&mut self, call: EventId) -> Option<(Option<Label>, bool)> {
+        let call = self.calls.remove(&call)?;
+        Some((call.model, call.answer))
     }
 
     fn works_for(&mut self, agent: &Name, person: Option<&Name>) {
@@ -264,6 +298,11 @@ impl Facts {
     /// The retention rules in force at the period's end, and where they were adopted.
     pub fn periods(&self) -> Option<&(Moment, Periods)> {
         self.periods.as_ref()
+    }
+
+    /// Every bucket of content as it is at the period's end.
+    pub fn buckets(&self) -> &Buckets {
+        &self.buckets
     }
 
     /// Of the period, the oldest first.

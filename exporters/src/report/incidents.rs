@@ -2,7 +2,7 @@
 
 use super::facts::{Facts, Moment};
 use super::model::{Cell, Figure, Query, Report, Section, Table, Unit, column, figures, text};
-use super::{Basis, ReportError};
+use super::{Basis, Positions, ReportError};
 use schemas::kinds::defence::IncidentSeverity;
 use schemas::{Data, EventId, Timestamp};
 use std::collections::BTreeMap;
@@ -72,9 +72,15 @@ impl Incidents {
             value: open.len() as u64,
             unit: Unit::Count,
             query: Query::of("incident").when("state", "open").until(until),
-            positions: open.iter().map(|one| one.opened.position).collect(),
+            positions: all_of(open),
         }
     }
+}
+
+/// Every entry that tells of these: what opened one, rated, contained and closed it.
+fn all_of<'i>(incidents: impl IntoIterator<Item = &'i Incident>) -> Positions {
+    let positions = incidents.into_iter().flat_map(|one| &one.positions);
+    positions.copied().collect()
 }
 
 pub const NAME: &str = "incidents";
@@ -84,7 +90,7 @@ pub fn report(facts: &Facts, basis: Basis) -> Result<Report, ReportError> {
     basis.check(facts.folded())?;
     Ok(Report {
         report: NAME,
-        version: 1,
+        version: 2,
         title: text("警報・インシデント報告書", "Report on alerts and incidents"),
         sections: vec![
             alerts(facts),
@@ -140,14 +146,19 @@ pub(super) fn severities(facts: &Facts) -> Section {
         "インシデントは記録されていません。",
         "No incident was recorded.",
     ));
+    let section = Section::new("incidents", text("インシデント", "Incidents"));
+    if !facts.recorded(&Query::kinds(&["incident.opened"])) {
+        return section.shows(table.or(text(
+            "記録の対象外：台帳にインシデントの記録は一件もありません。",
+            "Not recorded: the log holds no incident at all.",
+        )));
+    }
     let period = facts.period();
     let (since, until) = (period.since(), period.until());
     for &severity in IncidentSeverity::ALL {
         let all: Vec<&Incident> = facts.incidents().of(severity).collect();
-        let begun: Vec<&&Incident> = all
-            .iter()
-            .filter(|one| period.holds(one.opened.at))
-            .collect();
+        let begun = all.iter().filter(|one| period.holds(one.opened.at));
+        let begun: Vec<&Incident> = begun.copied().collect();
         let id = |column: &str| format!("incidents.{severity}.{column}");
         let query = Query::of("incident").when("severity", severity);
         let opened = Figure {
@@ -155,20 +166,27 @@ pub(super) fn severities(facts: &Facts) -> Section {
             value: begun.len() as u64,
             unit: Unit::Count,
             query: query.clone().between(since, until),
-            positions: begun.iter().map(|one| one.opened.position).collect(),
+            positions: all_of(begun.iter().copied()),
         };
         let took = |column: &str, take, field, end: fn(&Incident) -> Option<Moment>| {
-            let ended = begun.iter().filter_map(|one| Some((one.opened, end(one)?)));
+            let ended = || begun.iter().copied().filter(|one| end(one).is_some());
+            let pairs = ended().filter_map(|one| Some((one.opened, end(one)?)));
             let query = query.clone().between(since, until).take(take, field);
-            times(id(column), query, ended)
+            let mut cell = times(id(column), query, pairs);
+            // The entry that rated one is behind its place in this row.
+            if let Cell::Figure(figure) = &mut cell {
+                figure.positions = all_of(ended());
+            }
+            cell
         };
-        let open: Vec<&&Incident> = all.iter().filter(|one| one.closed.is_none()).collect();
+        let open = all.iter().filter(|one| one.closed.is_none());
+        let open: Vec<&Incident> = open.copied().collect();
         let open = Figure {
             id: id("open"),
             value: open.len() as u64,
             unit: Unit::Count,
             query: query.clone().when("state", "open").until(until),
-            positions: open.iter().map(|one| one.opened.position).collect(),
+            positions: all_of(open.iter().copied()),
         };
         table.rows.push(vec![
             Cell::Name(severity.to_string()),
@@ -179,7 +197,7 @@ pub(super) fn severities(facts: &Facts) -> Section {
             Cell::Figure(open),
         ]);
     }
-    Section::new("incidents", text("インシデント", "Incidents"))
+    section
         .says(text(
             "重大度は最後に定められたものです。時間は発生の記録から封じ込め・終結の記録までです（時:分:秒）。",
             "Severities are those that were set last. Times run from the entry that opened the incident (h:mm:ss).",

@@ -28,8 +28,6 @@ pub struct Approval {
     /// The decision by which it was granted or denied.
     pub answered: Option<Moment>,
     pub decisions: Vec<Decision>,
-    /// Decisions in the log that do not count.
-    pub refused: Vec<Moment>,
     /// Where what it allows was done.
     pub used: Option<u64>,
 }
@@ -50,7 +48,8 @@ pub struct Finding {
     pub state: &'static str,
     /// Somebody still has to do something about it.
     pub live: bool,
-    pub reported: Moment,
+    /// Every entry that tells of it.
+    pub positions: Vec<u64>,
 }
 
 /// What models cost, as the limits that are in force say.

@@ -3,6 +3,8 @@
 
 mod life;
 
+pub use life::NO_SIGNATURE;
+
 use crate::world::{Dice, Ledger, ORIGIN};
 use ledger::Options;
 use ledger::clock::Clock;

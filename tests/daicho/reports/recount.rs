@@ -95,7 +95,9 @@ impl Log {
             "approval" => self.approvals(query),
             "finding" => self.findings(query),
             "hold" => self.hold(query),
-            "rule" | "fault" => (0, BTreeSet::new()),
+            "user" | "agent" | "vendor" | "secret" => self.standing(query),
+            "rule" => self.kept(query),
+            "fault" => (0, BTreeSet::new()),
             other => panic!("nobody knows how to count {other}"),
         }
     }
@@ -143,6 +145,16 @@ impl Log {
             }
             "call.model" => of_call(&self.prompts, "model"),
             "call.provider" => of_call(&self.prompts, "provider"),
+            "call.asks" => match of_call(&self.prompts, "operation").as_str() {
+                "count_tokens" => "count".to_owned(),
+                _ => "answer".to_owned(),
+            },
+            "call.price" => match self.prices(text(data, "call")) {
+                Some(_) => "known".to_owned(),
+                None => "none".to_owned(),
+            },
+            "decision" if self.counts(entry) => "counts".to_owned(),
+            "decision" => "refused".to_owned(),
             "agent.person" => self.person(index),
             "tokens" if data["output_tokens"].is_null() => "uncounted".to_owned(),
             "tokens" => "counted".to_owned(),

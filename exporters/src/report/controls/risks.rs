@@ -68,7 +68,7 @@ pub(super) fn all() -> Vec<Risk> {
                         "Secrets are registered and rotated",
                     ),
                 )
-                .shown(Query::kinds(&["secret.registered", "secret.rotated"])),
+                .shown(Query::of("secret").when("state", "registered-and-rotated")),
                 control(
                     "R1.3",
                     text(
@@ -76,7 +76,7 @@ pub(super) fn all() -> Vec<Risk> {
                         "Agents authenticate with tokens of their own",
                     ),
                 )
-                .ever(entries("agent.registered"))
+                .shown(Query::of("agent").when("state", "registered"))
                 .broken(entries("auth.failed").when("reason", "shared")),
             ],
         },
@@ -145,13 +145,16 @@ pub(super) fn all() -> Vec<Risk> {
                         "Approvers sign with their own keys; no decision fails to count",
                     ),
                 )
-                .shown(entries("approval.granted"))
-                .broken(Query::of("approval").when("decisions", "refused")),
+                .shown(entries("approval.granted").when("decision", "counts"))
+                .broken(
+                    Query::kinds(&["approval.granted", "approval.denied"])
+                        .when("decision", "refused"),
+                ),
                 control(
                     "R4.2",
                     text("利用者は有効化されている", "Users are activated"),
                 )
-                .ever(entries("user.activated")),
+                .shown(Query::of("user").when("state", "active")),
                 control(
                     "R4.3",
                     text(
@@ -201,10 +204,13 @@ pub(super) fn all() -> Vec<Risk> {
             controls: vec![
                 control(
                     "R6.1",
-                    text("ベンダーは審査されている", "Vendors are reviewed"),
+                    text(
+                        "審査されたベンダーは、最新の審査で条件なく承認されている",
+                        "Vendors are reviewed, and accepted without condition at the newest review",
+                    ),
                 )
-                .ever(entries("vendor.reviewed"))
-                .broken(entries("vendor.reviewed").when("outcome", "refused")),
+                .shown(Query::of("vendor").when("state", "accepted"))
+                .broken(Query::of("vendor").when("state", "refused|conditional")),
                 control(
                     "R6.2",
                     text(

@@ -1,10 +1,15 @@
 //! Figures: what the groups say to a query.
 
 use super::{Facts, Group, Tally, kinds};
-use crate::report::model::{Figure, Query, Unit};
+use crate::report::model::{Cell, Figure, Query, Unit, text};
 use crate::report::window::Hours;
 use roaring::RoaringTreemap;
 use std::collections::BTreeSet;
+
+/// Stands where a figure would say more than the log can.
+pub fn not_recorded() -> Cell {
+    Cell::Text(text("記録の対象外", "not recorded"))
+}
 
 impl Facts {
     fn wanted<'f>(
@@ -70,6 +75,27 @@ impl Facts {
 
     pub fn hours(&self) -> Option<Hours> {
         self.hours
+    }
+
+    /// What is in force at the period's end: users, agents, vendors, secrets.
+    pub fn standing(&self, id: String, query: &Query) -> Figure {
+        let query = query.clone().until(self.period().until());
+        self.standing.figure(id, &query)
+    }
+
+    /// Could the log hold what the query wants? Not where others would have to say it, and no
+    /// entry before the period's end is of any of the kinds.
+    pub fn recorded(&self, query: &Query) -> bool {
+        let told = |kind: &&str| !kinds::OF_OTHERS.contains(kind) || self.seen.contains(*kind);
+        query.kinds.is_empty() || query.kinds.iter().any(told)
+    }
+
+    /// A figure, or that nothing records it: zero would say that it did not happen.
+    pub fn cell(&self, id: String, query: &Query, unit: Unit, window: usize) -> Cell {
+        match self.recorded(query) {
+            true => Cell::Figure(self.figure(id, query, unit, window)),
+            false => not_recorded(),
+        }
     }
 
     /// How many entries of the period.

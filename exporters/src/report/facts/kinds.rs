@@ -134,6 +134,29 @@ pub const LASTING: &[&str] = &[
     "risk.assessed",
 ];
 
+/// Kinds that no part of this program writes: they are in the log where something else submits
+/// them, and where nothing does, that there are none says nothing.
+pub const OF_OTHERS: &[&str] = &[
+    "user.applied",
+    "user.approved",
+    "user.trained",
+    "user.pledged",
+    "secret.registered",
+    "secret.rotated",
+    "secret.leaked",
+    "secret.revoked",
+    "incident.opened",
+    "incident.escalated",
+    "incident.contained",
+    "incident.closed",
+    "guardrail.changed",
+    "drill.completed",
+    "vendor.reviewed",
+    "risk.assessed",
+    "export.delivered",
+    "export.gap",
+];
+
 /// Everything that changes who may do what.
 pub const ACCESS: &[&str] = &[
     "agent.registered",

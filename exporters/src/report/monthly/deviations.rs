@@ -1,6 +1,7 @@
 use super::protection::{row, words};
+use super::usage::calls;
 use crate::report::Positions;
-use crate::report::facts::Facts;
+use crate::report::facts::{Facts, not_recorded};
 use crate::report::known::Known;
 use crate::report::model::{Cell, Figure, Query, Section, Table, Unit, column, figures, text};
 use schemas::Timestamp;
@@ -32,7 +33,7 @@ pub(super) fn section(facts: &Facts) -> Section {
         title,
         &Query::kinds(&["secret.leaked"]),
     ));
-    let outside = Query::kinds(&["prompt.submitted"]).when("hours", "outside");
+    let outside = calls().when("hours", "outside");
     let title = text("就業時間外の呼出し", "Calls out of hours");
     match facts.hours() {
         Some(_) => table
@@ -88,10 +89,10 @@ pub(super) fn open(facts: &Facts, known: &Known) -> Section {
     let until: Timestamp = facts.period().until();
     let columns = vec![column("未了事項", "Open point"), figures("件数", "Number")];
     let mut table = Table::new("open", columns);
-    let mut point = |id: &str, title, query: Query, positions: Positions| {
+    let mut point = |id: &str, title, query: Query, positions: Positions, value: usize| {
         let figure = Figure {
             id: format!("open.{id}"),
-            value: positions.len(),
+            value: value as u64,
             unit: Unit::Count,
             query: query.until(until),
             positions,
@@ -100,15 +101,19 @@ pub(super) fn open(facts: &Facts, known: &Known) -> Section {
             .rows
             .push(vec![Cell::Text(title), Cell::Figure(figure)]);
     };
-    let waiting = known
+    let waiting: Positions = known
         .approvals
         .iter()
-        .filter(|one| one.state == "requested");
+        .filter(|one| one.state == "requested")
+        .map(|one| one.requested.position)
+        .collect();
+    let waits = waiting.iter().count();
     point(
         "approvals",
         text("未決の申請", "Requests that wait"),
         Query::of("approval").when("state", "requested"),
-        waiting.map(|one| one.requested.position).collect(),
+        waiting,
+        waits,
     );
     let grave = |one: &&crate::report::known::Finding| {
         one.live && matches!(one.severity.as_str(), "critical" | "high")
@@ -123,22 +128,30 @@ pub(super) fn open(facts: &Facts, known: &Known) -> Section {
         Query::of("finding")
             .when("live", "true")
             .when("severity", "high|critical"),
-        grave.map(|one| one.reported.position).collect(),
+        grave
+            .clone()
+            .flat_map(|one| one.positions.iter().copied())
+            .collect(),
+        grave.count(),
     );
+    let calls = facts.open_calls();
+    let begun = calls.iter().count();
     point(
         "calls",
         text("終わりの記録がない呼出し", "Calls without a recorded end"),
         Query::of("call").when("state", "open"),
-        facts.open_calls(),
+        calls,
+        begun,
     );
-    let incidents = facts.incidents().open("open.incidents".to_owned(), until);
+    let incidents = match facts.recorded(&Query::kinds(&["incident.opened"])) {
+        true => Cell::Figure(facts.incidents().open("open.incidents".to_owned(), until)),
+        false => not_recorded(),
+    };
     let title = text(
         "終結していないインシデント",
         "Incidents that are not closed",
     );
-    table
-        .rows
-        .push(vec![Cell::Text(title), Cell::Figure(incidents)]);
+    table.rows.push(vec![Cell::Text(title), incidents]);
     Section::new("open", text("未了事項", "Open points"))
         .says(text(
             "期間の末（または最新の記録）におけるものです。",

@@ -32,16 +32,15 @@ pub(super) fn findings(facts: &Facts, known: &Known) -> Section {
         for state in STATES {
             let of = known.findings.iter();
             let of = of.filter(|one| one.severity == severity && one.state == state);
-            let positions: crate::report::Positions = of.map(|one| one.reported.position).collect();
             let query = Query::of("finding")
                 .when("severity", severity)
                 .when("state", state);
             line.push(Cell::Figure(Figure {
                 id: format!("findings.{severity}.{state}"),
-                value: positions.len(),
+                value: of.clone().count() as u64,
                 unit: Unit::Count,
                 query: query.until(until),
-                positions,
+                positions: of.flat_map(|one| one.positions.iter().copied()).collect(),
             }));
         }
         let new = Query::kinds(&["finding.reported"]).when("severity", severity);

@@ -76,7 +76,8 @@ pub(super) fn words(
     table
 }
 
-/// A row of one figure with its title.
+/// A row of one figure, or that nothing records it, with its title.
 pub(super) fn row(facts: &Facts, id: &str, title: Text, query: &Query) -> Vec<Cell> {
-    vec![Cell::Text(title), Cell::Figure(facts.count(id, query))]
+    let cell = facts.cell(id.to_owned(), query, Unit::Count, 0);
+    vec![Cell::Text(title), cell]
 }

@@ -1,4 +1,5 @@
-use super::usage::{ended, spend};
+use super::usage::{calls, ended, spend, unpriced};
+use crate::report::approvals::counted;
 use crate::report::facts::Facts;
 use crate::report::known::Known;
 use crate::report::model::{
@@ -6,17 +7,12 @@ use crate::report::model::{
 };
 
 /// What is counted, and how it is called.
-fn counted() -> Vec<(&'static str, Text, Query, Unit)> {
+fn items() -> Vec<(&'static str, Text, Query, Unit)> {
     let kinds = Query::kinds;
     let tokens = |field| ended().take("sum", field);
     let row = |id, ja, en, query| (id, text(ja, en), query, Unit::Count);
     vec![
-        row(
-            "calls",
-            "モデルの呼出し",
-            "Model calls",
-            kinds(&["prompt.submitted"]),
-        ),
+        row("calls", "モデルの呼出し", "Model calls", calls()),
         row(
             "masked",
             "マスクを施した呼出し",
@@ -55,14 +51,14 @@ fn counted() -> Vec<(&'static str, Text, Query, Unit)> {
         ),
         row(
             "granted",
-            "承認の決定",
-            "Decisions to approve",
+            "承認の決定（効力のあるもの）",
+            "Decisions to approve that count",
             kinds(&["approval.granted"]),
         ),
         row(
             "denied",
-            "却下の決定",
-            "Decisions to deny",
+            "却下の決定（効力のあるもの）",
+            "Decisions to deny that count",
             kinds(&["approval.denied"]),
         ),
         row(
@@ -126,8 +122,15 @@ pub(super) fn section(facts: &Facts, known: &Known) -> Section {
             .filter_map(|&index| windows.get(index))
             .map(|window| {
                 let month = window.to_string();
+                let title = match window.months().count() {
+                    1 => told(month.clone(), month),
+                    months => told(
+                        format!("{month}（{months}か月の計）"),
+                        format!("{month} (all {months} months)"),
+                    ),
+                };
                 Column {
-                    title: told(month.clone(), month),
+                    title,
                     ..figures("", "")
                 }
             }),
@@ -138,12 +141,18 @@ pub(super) fn section(facts: &Facts, known: &Known) -> Section {
         Some(window) => format!("summary.{item}.{window}"),
         None => format!("summary.{item}"),
     };
-    for (item, title, query, unit) in counted() {
+    for (item, title, query, unit) in items() {
         let mut row = vec![Cell::Text(title.clone())];
-        let figure = |&index: &usize| facts.figure(id(item, index), &query, unit, index);
-        row.extend(order.iter().map(figure).map(Cell::Figure));
+        let cell = |&index: &usize| match query.kinds[..] {
+            [kind @ ("approval.granted" | "approval.denied")] => {
+                Cell::Figure(counted(id(item, index), kind, facts, known, index))
+            }
+            _ => facts.cell(id(item, index), &query, unit, index),
+        };
+        row.extend(order.iter().map(cell));
         table.rows.push(row);
-        if DRAWN.contains(&item) {
+        // A sum of several months beside single ones would be no comparison.
+        if DRAWN.contains(&item) && facts.period().months().count() == 1 {
             let bar = |&index: &usize| Some((windows.get(index)?.to_string(), id(item, index)));
             charts.push(Chart {
                 title,
@@ -158,6 +167,16 @@ pub(super) fn section(facts: &Facts, known: &Known) -> Section {
         ))];
         let cost = |&index: &usize| spend(facts, &known.prices, id("cost", index), &ended(), index);
         row.extend(order.iter().map(cost));
+        table.rows.push(row);
+        let mut row = vec![Cell::Text(text(
+            "価格のないモデルの呼出し（費用に含まれない）",
+            "Calls of models without a price (in no cost)",
+        ))];
+        let without = |&index: &usize| {
+            let id = id("unpriced", index);
+            Cell::Figure(unpriced(facts, &known.prices, id, &ended(), index))
+        };
+        row.extend(order.iter().map(without));
         table.rows.push(row);
     }
     let mut section = Section::new("summary", text("要約", "Summary"))

@@ -4,17 +4,26 @@ use crate::report::model::{
     Cell, Figure, Query, Section, Table, Unit, column, figures, text, told,
 };
 
-/// Ends of calls: where tokens are counted.
+/// Ends of calls: where tokens are counted. One that asked for a count of tokens used none.
 pub(super) fn ended() -> Query {
-    Query::kinds(&["model.responded", "model.failed"])
+    asking(&["model.responded", "model.failed"])
+}
+
+/// Calls that ask a model for an answer.
+pub(super) fn calls() -> Query {
+    asking(&["prompt.submitted"])
+}
+
+fn asking(kinds: &[&'static str]) -> Query {
+    Query::kinds(kinds).when("call.asks", "answer")
 }
 
 /// By agent, by the person for whom it works, by the model that was asked for.
 pub(super) fn section(facts: &Facts, prices: &Prices) -> Section {
     let mut section = Section::new("use", text("利用状況", "Use"))
         .says(text(
-            "呼出しは台帳を通ったモデルへの要求です。トークンは提供者が数えたものだけを合計します。",
-            "Calls are requests to a model that passed the ledger. Tokens are those that providers counted, and no others.",
+            "呼出しは台帳を通ったモデルへの要求です。トークンは提供者が数えたものだけを合計します。トークン数を数えるだけの要求はトークンを使わないため、別に示します。",
+            "Calls are requests to a model that passed the ledger. Tokens are those that providers counted, and no others. Requests that only count tokens use none and stand apart.",
         ))
         .shows(by("use.agent", "actor", facts, prices).titled(text("エージェント別", "By agent")))
         .shows(
@@ -34,6 +43,24 @@ pub(super) fn section(facts: &Facts, prices: &Prices) -> Section {
     );
     gaps.rows
         .push(vec![Cell::Text(title), Cell::Figure(uncounted)]);
+    let counting = Query::kinds(&["prompt.submitted"]).when("call.asks", "count");
+    gaps.rows.push(vec![
+        Cell::Text(text(
+            "トークン数を数えるだけの要求（呼出しに含めない）",
+            "Requests that only count tokens (no calls)",
+        )),
+        Cell::Figure(facts.count("use.counting", &counting)),
+    ]);
+    if !prices.of.is_empty() {
+        let id = "use.unpriced".to_owned();
+        gaps.rows.push(vec![
+            Cell::Text(text(
+                "価格のないモデルの呼出し（費用に含まれない）",
+                "Calls of models without a price (in no cost)",
+            )),
+            Cell::Figure(unpriced(facts, prices, id, &ended(), 0)),
+        ]);
+    }
     section = section.shows(gaps);
     match prices.adopted {
         Some((position, digest)) => section.notes(told(
@@ -63,9 +90,10 @@ fn by(id: &'static str, field: &'static str, facts: &Facts, prices: &Prices) -> 
     let costs = !prices.of.is_empty();
     if costs {
         columns.push(figures("費用", "Cost"));
+        columns.push(figures("うち価格なし", "Without a price"));
     }
     let mut table = Table::new(id, columns);
-    let calls = Query::kinds(&["prompt.submitted"]);
+    let calls = calls();
     let mut names = facts.words(&calls, field);
     names.extend(facts.words(&ended(), field));
     for name in names {
@@ -80,16 +108,19 @@ fn by(id: &'static str, field: &'static str, facts: &Facts, prices: &Prices) -> 
                 name => Cell::Name(name.to_owned()),
             },
             figure("calls", calls.clone(), Unit::Count),
-            figure("answered", Query::kinds(&["model.responded"]), Unit::Count),
-            figure("failed", Query::kinds(&["model.failed"]), Unit::Count),
+            figure("answered", asking(&["model.responded"]), Unit::Count),
+            figure("failed", asking(&["model.failed"]), Unit::Count),
             tokens("input", "input_tokens"),
             tokens("output", "output_tokens"),
             tokens("cache_read", "cache_read_tokens"),
             tokens("cache_creation", "cache_creation_tokens"),
         ];
         if costs {
-            let id = format!("{id}.{name}.cost");
-            row.push(spend(facts, prices, id, &of(ended()), 0));
+            let cost = format!("{id}.{name}.cost");
+            row.push(spend(facts, prices, cost, &of(ended()), 0));
+            let without = format!("{id}.{name}.unpriced");
+            let without = unpriced(facts, prices, without, &of(ended()), 0);
+            row.push(Cell::Figure(without));
         }
         table.rows.push(row);
     }
@@ -132,6 +163,31 @@ pub(super) fn spend(
     })
 }
 
+/// Ends of calls whose model has no price: no cost has them in it.
+pub(super) fn unpriced(
+    facts: &Facts,
+    prices: &Prices,
+    id: String,
+    query: &Query,
+    window: usize,
+) -> Figure {
+    let mut positions = roaring::RoaringTreemap::new();
+    for (model, found, _) in facts.tokens(query, window) {
+        if !prices.of.contains_key(&model) {
+            positions |= found;
+        }
+    }
+    let of = facts.windows().get(window).unwrap_or(facts.period());
+    let query = query.clone().when("call.price", "none");
+    Figure {
+        id,
+        value: positions.len(),
+        unit: Unit::Count,
+        query: query.between(of.since(), of.until()),
+        positions: positions.into(),
+    }
+}
+
 /// The prices, and what has none.
 fn priced(facts: &Facts, prices: &Prices) -> Table {
     let columns = vec![
@@ -143,7 +199,7 @@ fn priced(facts: &Facts, prices: &Prices) -> Table {
         figures("呼出し", "Calls"),
     ];
     let mut table = Table::new("use.prices", columns).titled(text("価格", "Prices"));
-    let calls = Query::kinds(&["prompt.submitted"]);
+    let calls = calls();
     for model in facts.words(&calls, "call.model") {
         let query = calls.clone().when("call.model", &model);
         let figure = facts.count(format!("use.prices.{model}"), &query);

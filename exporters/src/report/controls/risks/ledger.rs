@@ -1,8 +1,16 @@
 //! What is asked of the log itself, for outside rules.
 
+use super::super::kept::LONG;
 use super::{Risk, adopted, control, entries};
 use crate::report::facts::kinds::ACCESS;
 use crate::report::model::{Query, text};
+
+fn kept(how_long: &str) -> Query {
+    Query::of("rule")
+        .when("policy", "retention")
+        .when("class", "operation")
+        .when("kept", how_long)
+}
 
 pub(super) fn risk() -> Risk {
     Risk {
@@ -41,13 +49,8 @@ pub(super) fn risk() -> Risk {
                     "Content of what agents do is kept for six months or more",
                 ),
             )
-            .ever(adopted("retention"))
-            .broken(
-                Query::of("rule")
-                    .when("policy", "retention")
-                    .when("class", "operation")
-                    .when("kept", "under-six-months"),
-            ),
+            .shown(kept(LONG))
+            .broken(kept("under-six-months")),
             control(
                 "L6",
                 text(
