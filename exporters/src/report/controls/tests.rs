@@ -3,6 +3,7 @@ use crate::report::Head;
 use crate::report::window::Window;
 use schemas::{ContentRef, Data, Event, EventId, Hash, Timestamp};
 use serde_json::{Value, json};
+use std::slice::from_ref;
 
 fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
@@ -97,7 +98,7 @@ fn users_agents_vendors_and_secrets_are_judged_by_their_newest_state() {
     };
     let active = user("user.activated", json!({}));
     let left = user("user.deactivated", json!({ "reason": "left" }));
-    is("R4.2", Met, &[active.clone()]);
+    is("R4.2", Met, from_ref(&active));
     is("R4.2", NotEvidenced, &[active, left]);
 
     let agent = (
@@ -112,7 +113,7 @@ fn users_agents_vendors_and_secrets_are_judged_by_their_newest_state() {
         "agent.retired",
         json!({ "agent": "cfo", "reason": "replaced" }),
     );
-    is("R1.3", Met, &[agent.clone()]);
+    is("R1.3", Met, from_ref(&agent));
     is("R1.3", NotEvidenced, &[agent, retired]);
 
     let review = |vendor: &str, outcome: &str| {
@@ -161,7 +162,7 @@ fn users_agents_vendors_and_secrets_are_judged_by_their_newest_state() {
         "secret.rotated",
         json!({ "secret": "other", "fingerprint_sha256": HASH }),
     );
-    is("R1.2", NotEvidenced, &[registered.clone()]);
+    is("R1.2", NotEvidenced, from_ref(&registered));
     is("R1.2", NotEvidenced, &[registered.clone(), other]);
     is("R1.2", Met, &[registered, rotated]);
 }
@@ -208,7 +209,7 @@ fn where_nothing_records_a_breach_a_control_is_not_evidenced() {
             json!({ "secret": "provider", "positions": [0] }),
         )
     };
-    is("R1.1", NotEvidenced, &[adopted.clone()]);
+    is("R1.1", NotEvidenced, from_ref(&adopted));
     is("R1.1", Met, &[leak("2026-09-02"), adopted.clone()]);
     is("R1.1", NotMet, &[adopted, leak("2026-11-03")]);
 }
