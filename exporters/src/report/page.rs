@@ -129,7 +129,7 @@ fn table(table: &Table, language: Language, notes: &mut Notes) -> Markup {
         @if table.rows.is_empty() {
             p.none { (table.empty.in_language(language)) }
         } @else {
-            table {
+            table.wide[table.columns.len() >= WIDE] {
                 thead { tr { @for column in &table.columns {
                     th.n[column.figures] { (short(column.title.in_language(language))) }
                 } } }
@@ -159,7 +159,7 @@ fn cell(cell: &Cell, language: Language) -> Markup {
             (moment(*at)) " "
             span.m.soft { (language.pick("位置 ", "position ")) (number(*position)) }
         },
-        Cell::Figure(figure) => html! { (value(figure)) },
+        Cell::Figure(figure) => shown(figure),
         Cell::Verdict(of) => {
             let class = match of {
                 Verdict::Met => "met",
@@ -170,6 +170,9 @@ fn cell(cell: &Cell, language: Language) -> Markup {
         }
     }
 }
+
+/// Columns from which on a table is set smaller.
+const WIDE: usize = 8;
 
 /// Characters that a narrow column has room for on one line.
 const SHORT: usize = 5;
@@ -183,6 +186,18 @@ fn short(text: &str) -> Markup {
     let mut parts = text.split_inclusive(['/', ':']);
     let first = parts.next().unwrap_or_default();
     html! { (first) @for part in parts { wbr; (part) } }
+}
+
+/// Digits and commas that a column has room for on one line.
+const LONG: usize = 13;
+
+/// A number that is very long may break after a comma.
+fn shown(figure: &Figure) -> Markup {
+    let text = value(figure);
+    if text.len() <= LONG {
+        return html! { span.m { (text) } };
+    }
+    html! { @for part in text.split_inclusive(',') { (part) wbr; } }
 }
 
 /// A time to the second, breaking between date and time only. The JSON has microseconds.
@@ -229,11 +244,11 @@ impl Notes {
     /// A figure with the number of its note; nothing was counted, nothing is noted.
     fn figure(&mut self, figure: &Figure) -> Markup {
         if figure.value == 0 || figure.positions.is_empty() {
-            return html! { (value(figure)) };
+            return shown(figure);
         }
         self.0.push(figure.clone());
         let note = self.0.len();
-        html! { (value(figure)) sup { a href={ "#p" (note) } { "[" (note) "]" } } }
+        html! { (shown(figure)) sup { a href={ "#p" (note) } { "[" (note) "]" } } }
     }
 
     fn section(&self, no: usize, language: Language) -> Markup {
