@@ -139,6 +139,8 @@ pub struct Report {
     pub utc_offset: Offset,
     /// When people work: what is outside is told.
     pub hours: Option<Hours>,
+    /// A font with Japanese for PDF, in the data directory unless absolute.
+    pub font: Option<PathBuf>,
 }
 
 impl Default for Report {
@@ -147,6 +149,7 @@ impl Default for Report {
             organisation: "-".to_owned(),
             utc_offset: Offset::default(),
             hours: None,
+            font: None,
         }
     }
 }

@@ -17,6 +17,7 @@ mod masking;
 mod mcp;
 mod openssh;
 mod outcome;
+mod pdf;
 mod pkcs11;
 mod policies;
 mod reports;

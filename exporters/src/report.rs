@@ -23,7 +23,7 @@ pub mod retention;
 mod stamp;
 pub mod transfers;
 pub mod window;
-mod write;
+pub mod write;
 
 pub use basis::{Basis, Head, Verification};
 pub use positions::{Positions, PositionsError};

@@ -38,7 +38,8 @@ pub struct PeriodReport {
 
 #[derive(Args)]
 pub struct ReportCommon {
-    /// json has the query and every position behind each figure (--json means json)
+    /// json has the query and every position behind each figure (--json means json); pdf is
+    /// PDF/A-3b with that JSON inside, and needs the program daicho-pdf
     #[arg(long, value_enum, default_value_t = ReportFormat::Html)]
     pub format: ReportFormat,
     #[arg(long, value_enum, default_value_t = ReportLanguage::Ja)]
@@ -64,6 +65,7 @@ pub enum ReportFormat {
     Json,
     Csv,
     Md,
+    Pdf,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]

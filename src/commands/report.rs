@@ -10,7 +10,7 @@ use crate::commands::verify::{check, trust};
 use crate::config::Config;
 use crate::door::{Door, append_failed};
 use crate::outcome::{Done, Failure, Outcome};
-use crate::reports;
+use crate::{pdf, reports};
 use anyhow::Context;
 use exporters::report::window::{Offset, Window};
 use exporters::report::{
@@ -67,27 +67,32 @@ fn issue(cli: &Cli, name: &'static str, month: Option<&str>, common: &ReportComm
         ReportLanguage::En => Language::English,
     };
     let format = match common.format {
-        _ if cli.json => Format::Json,
-        ReportFormat::Json => Format::Json,
-        ReportFormat::Html => Format::Html,
-        ReportFormat::Csv => Format::Csv,
-        ReportFormat::Md => Format::Markdown,
+        _ if cli.json => Some(Format::Json),
+        ReportFormat::Json => Some(Format::Json),
+        ReportFormat::Html => Some(Format::Html),
+        ReportFormat::Csv => Some(Format::Csv),
+        ReportFormat::Md => Some(Format::Markdown),
+        ReportFormat::Pdf => None,
     };
-    let text = report.write(format, language);
-    let mut batch = vec![issued(&door, &report, &text, format, language)?];
+    let bytes = match format {
+        Some(format) => report.write(format, language).into_bytes(),
+        None => pdf::render(&report.to_json(), language, &config, reader.layout())?,
+    };
+    let mut batch = vec![issued(&door, &report, &bytes, format, language)?];
     let mut files = Vec::new();
     match &common.output {
-        None => std::io::stdout().write_all(text.as_bytes())?,
+        None => std::io::stdout().write_all(&bytes)?,
         Some(path) => {
-            std::fs::write(path, &text)
+            std::fs::write(path, &bytes)
                 .with_context(|| format!("{} cannot be written", path.display()))?;
             files.push(path.clone());
             let beside = path.with_extension("json");
-            if format == Format::Html && beside != *path {
+            if format == Some(Format::Html) && beside != *path {
                 let evidence = report.to_json();
                 std::fs::write(&beside, &evidence)
                     .with_context(|| format!("{} cannot be written", beside.display()))?;
-                batch.push(issued(&door, &report, &evidence, Format::Json, language)?);
+                let json = Some(Format::Json);
+                batch.push(issued(&door, &report, evidence.as_bytes(), json, language)?);
                 files.push(beside);
             }
         }
@@ -131,16 +136,20 @@ fn head(reader: &Reader, asked: Option<u64>, checked: Head) -> Result<Head, Fail
 fn issued(
     door: &Door,
     report: &model::Report,
-    text: &str,
-    format: Format,
+    bytes: &[u8],
+    format: Option<Format>,
     language: Language,
 ) -> Result<Submission, Failure> {
+    let media = match format {
+        Some(format) => format.media(language),
+        None => format!("application/pdf; lang={}", language.tag()),
+    };
     let issued = ReportIssued {
         report: report.report.parse().context("the report's name")?,
         period: period_label(&report.basis),
         head: report.basis.head.size,
-        report_sha256: Hash(Sha256::digest(text).into()),
-        media: Label::lossy(&format.media(language)),
+        report_sha256: Hash(Sha256::digest(bytes).into()),
+        media: Label::lossy(&media),
     };
     Ok(door.event(door.operator(), issued))
 }

@@ -278,3 +278,62 @@ fn a_month_without_events_is_an_honest_empty_report() {
         .ok();
     assert!(page.contains("呼出しは記録されていません"), "{page}");
 }
+
+#[test]
+fn a_pdf_is_signed_and_made_again_like_any_other_form() {
+    let ledger = Ledger::new();
+    ledger.append(&[drill("restore")]);
+    let month = this_month(&ledger);
+    // Without the program that writes it, nothing is recorded.
+    let alone = tempfile::TempDir::new().unwrap();
+    let daicho = alone.path().join("daicho");
+    std::fs::copy(env!("CARGO_BIN_EXE_daicho"), &daicho).unwrap();
+    let mut command = std::process::Command::new(&daicho);
+    command
+        .arg("--data")
+        .arg(&ledger.dir)
+        .env("PATH", alone.path());
+    command.args(["report", "monthly", "--month", &month, "--format", "pdf"]);
+    crate::world::run(command, b"")
+        .refused(&["daicho-pdf cannot be run", "cargo build -p daicho-pdf"]);
+    assert_eq!(ledger.events("report.issued"), [Value::Null; 0]);
+
+    let beside = Path::new(env!("CARGO_BIN_EXE_daicho")).with_file_name("daicho-pdf");
+    if !beside.is_file() {
+        return cannot_run(
+            "reports",
+            "daicho-pdf is not built (cargo build -p daicho-pdf)",
+        );
+    }
+    let file = ledger.beside("m.pdf");
+    let path = file.to_str().unwrap();
+    let ran = ledger.run(&[
+        "report", "monthly", "--month", &month, "--format", "pdf", "-o", path,
+    ]);
+    if ran.err.contains("no font with Japanese") {
+        return cannot_run("reports", "no font with Japanese");
+    }
+    ran.ok();
+    let told = verify(&ledger, &file, &[]).lines().remove(0);
+    assert_eq!(
+        (&told["signature"], &told["figures"]),
+        (&json!("holds"), &json!("same")),
+        "{told}"
+    );
+    let mut bytes = std::fs::read(&file).unwrap();
+    let last = bytes.len() - 2;
+    bytes[last] ^= 1;
+    overwrite(&file, &bytes);
+    let told = wrong(verify(&ledger, &file, &[]));
+    assert!(told.contains("no report.issued of this digest"), "{told}");
+    assert!(
+        told.contains("its pages or its evidence are not what the log gives"),
+        "{told}"
+    );
+    // A font that is none is told in daicho-pdf's own words.
+    ledger.configure(|text| text.replace("[report]", "[report]\nfont = \"daicho.toml\""));
+    let args = ["report", "monthly", "--month", &month, "--format", "pdf"];
+    ledger
+        .run(&args)
+        .refused(&["daicho.toml cannot be read", "[report] font"]);
+}

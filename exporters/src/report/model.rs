@@ -7,7 +7,7 @@ pub use query::Query;
 
 use super::{Basis, Language, Positions};
 use schemas::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
 /// A report. Everything in it follows from the log up to `basis.head` and from `basis`.
@@ -23,7 +23,7 @@ pub struct Report {
 }
 
 /// Words for people, in both languages.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Text {
     pub ja: Cow<'static, str>,
     pub en: Cow<'static, str>,
@@ -76,16 +76,16 @@ pub struct Table {
     pub empty: Text,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Column {
     pub title: Text,
     /// Holds figures.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub figures: bool,
 }
 
 /// Figures of equal kind side by side, by their ids in the tables.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Chart {
     pub title: Text,
     /// What each bar is of, and its figure.
@@ -111,7 +111,7 @@ pub enum Cell {
 }
 
 /// A statement that was computed by the rule that stands beside it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     Met,
@@ -130,7 +130,7 @@ pub struct Figure {
     pub positions: Positions,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
     Count,

@@ -38,8 +38,13 @@ impl Stamp {
             language: Some(language),
             basis: report.basis.clone(),
         };
+        stamp.to_text()
+    }
+
+    /// As it stands in a file that is no JSON.
+    pub fn to_text(&self) -> String {
         // Names, numbers and times: writing them cannot fail.
-        let json = serde_json::to_vec(&stamp).unwrap_or_default();
+        let json = serde_json::to_vec(self).unwrap_or_default();
         format!("{MARK}{}", STANDARD.encode(json))
     }
 
@@ -49,18 +54,24 @@ impl Stamp {
             let stamp = serde_json::from_str(file).map_err(|_| StampError::Unreadable)?;
             return Ok((stamp, Format::Json));
         }
-        let (before, after) = file.split_once(MARK).ok_or(StampError::Absent)?;
+        let stamp = Stamp::find(file)?;
+        let format = match file.chars().next() {
+            Some('\u{feff}') => Format::Csv,
+            Some('<') if file.starts_with("<!DOCTYPE") => Format::Html,
+            Some('<') => Format::Markdown,
+            _ => return Err(StampError::Absent),
+        };
+        Ok((stamp, format))
+    }
+
+    /// The first one in a text that is no JSON.
+    pub fn find(text: &str) -> Result<Stamp, StampError> {
+        let (_, after) = text.split_once(MARK).ok_or(StampError::Absent)?;
         let base64 = |c: char| c.is_ascii_alphanumeric() || "+/=".contains(c);
         let end = after.find(|c| !base64(c)).unwrap_or(after.len());
         let json = after.get(..end).and_then(|text| STANDARD.decode(text).ok());
         let stamp = json.and_then(|json| serde_json::from_slice::<Stamp>(&json).ok());
         let stamp = stamp.filter(|stamp| stamp.language.is_some());
-        let format = match before.chars().next() {
-            Some('\u{feff}') => Format::Csv,
-            Some('<') if before.starts_with("<!DOCTYPE") => Format::Html,
-            Some('<') => Format::Markdown,
-            _ => return Err(StampError::Absent),
-        };
-        Ok((stamp.ok_or(StampError::Unreadable)?, format))
+        stamp.ok_or(StampError::Unreadable)
     }
 }

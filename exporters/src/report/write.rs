@@ -17,16 +17,21 @@ pub fn number(figure: u64) -> String {
     out
 }
 
-pub fn value(figure: &Figure) -> String {
-    match figure.unit {
-        Unit::Count | Unit::Bytes | Unit::Tokens => number(figure.value),
+pub(super) fn value(figure: &Figure) -> String {
+    amount(figure.value, figure.unit)
+}
+
+/// A number of this unit.
+pub fn amount(value: u64, unit: Unit) -> String {
+    match unit {
+        Unit::Count | Unit::Bytes | Unit::Tokens => number(value),
         Unit::Seconds => {
-            let (hours, rest) = (figure.value / 3_600, figure.value % 3_600);
+            let (hours, rest) = (value / 3_600, value % 3_600);
             format!("{}:{:02}:{:02}", number(hours), rest / 60, rest % 60)
         }
         Unit::Millionths => {
             // Rounded up: a cost that is there is never shown as none.
-            let cents = figure.value.div_ceil(10_000);
+            let cents = value.div_ceil(10_000);
             format!("{}.{:02}", number(cents / 100), cents % 100)
         }
     }

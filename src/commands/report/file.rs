@@ -1,7 +1,9 @@
 //! A report's file, and the log that it speaks of.
 
+use crate::config::Config;
 use crate::outcome::Failure;
-use crate::reports;
+use crate::{pdf, reports};
+use exporters::report::model::Report;
 use exporters::report::{Format, Head, Language, Stamp};
 use ledger::Reader;
 use schemas::Hash;
@@ -10,10 +12,13 @@ use std::path::Path;
 
 /// A file of any form, and what it says that it was made from.
 pub struct ReportFile {
+    pub bytes: Vec<u8>,
+    /// Of PDF what can be read of it.
     pub text: String,
     pub sha256: Hash,
     pub stamp: Stamp,
-    pub format: Format,
+    /// Absent: PDF.
+    pub format: Option<Format>,
 }
 
 /// No report is as long.
@@ -34,14 +39,26 @@ impl ReportFile {
         }
         let bytes = std::fs::read(path).map_err(|error| failed(error.into()))?;
         let sha256 = Hash(Sha256::digest(&bytes).into());
-        let text =
-            String::from_utf8(bytes).map_err(|_| failed(anyhow::anyhow!("it is no text")))?;
+        if bytes.starts_with(b"%PDF-") {
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            let stamp = Stamp::find(&text).map_err(|error| failed(error.into()))?;
+            return Ok(ReportFile {
+                bytes,
+                text,
+                sha256,
+                stamp,
+                format: None,
+            });
+        }
+        let text = String::from_utf8(bytes.clone());
+        let text = text.map_err(|_| failed(anyhow::anyhow!("it is no text")))?;
         let (stamp, format) = Stamp::read(&text).map_err(|error| failed(error.into()))?;
         Ok(ReportFile {
+            bytes,
             text,
             sha256,
             stamp,
-            format,
+            format: Some(format),
         })
     }
 
@@ -79,14 +96,20 @@ impl ReportFile {
         }))
     }
 
-    /// What the log gives for the same basis: the report, and the bytes of the same form.
-    pub fn again(
-        &self,
-        reader: &Reader,
-    ) -> Result<(exporters::report::model::Report, String), Failure> {
-        let report = reports::make(reader, &self.stamp.report, self.stamp.basis.clone())?;
+    /// What the log gives for the same basis.
+    pub fn again(&self, reader: &Reader) -> Result<Report, Failure> {
+        reports::make(reader, &self.stamp.report, self.stamp.basis.clone())
+    }
+
+    /// A report in the form of this file.
+    pub fn like(&self, report: &Report, reader: &Reader) -> Result<Vec<u8>, Failure> {
         let language = self.stamp.language.unwrap_or(Language::Japanese);
-        let text = report.write(self.format, language);
-        Ok((report, text))
+        match self.format {
+            Some(format) => Ok(report.write(format, language).into_bytes()),
+            None => {
+                let config = Config::load(reader.layout())?;
+                pdf::render(&report.to_json(), language, &config, reader.layout())
+            }
+        }
     }
 }

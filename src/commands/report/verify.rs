@@ -173,21 +173,39 @@ fn signature(
 
 /// What the log gives at the report's head, beside what the file says.
 fn figures(reader: &Reader, file: &ReportFile, checked: &mut Checked) -> Result<(), Failure> {
-    let (report, again) = file.again(reader)?;
-    if again == file.text {
+    let report = file.again(reader)?;
+    let again = match file.like(&report, reader) {
+        Ok(again) => again,
+        // Digest and signature stand without it.
+        Err(failure) if file.format.is_none() => {
+            let note = format!("the pages were not made again: {:#}", failure.fault);
+            checked.notes.push(note);
+            return Ok(());
+        }
+        Err(failure) => return Err(failure),
+    };
+    if again == file.bytes {
         checked.figures = "same";
         return Ok(());
     }
     let program = concat!("daicho ", env!("CARGO_PKG_VERSION"));
+    let other = file.stamp.basis.program != program || file.stamp.version != report.version;
     let differences = match file.format {
-        Format::Json => differing(&report, &file.text),
-        _ if file.stamp.basis.program != program || file.stamp.version != report.version => {
+        Some(Format::Json) => differing(&report, &file.text),
+        _ if other => {
             let note = "made by another version of daicho: only its JSON can be computed again";
             checked.notes.push(note.to_owned());
             return Ok(());
         }
-        _ => {
-            let (own, theirs) = (again.lines(), file.text.lines());
+        None if font(&file.text) != font(&String::from_utf8_lossy(&again)) => {
+            let note = "made with another font than this host's: its pages cannot be compared";
+            checked.notes.push(note.to_owned());
+            return Ok(());
+        }
+        None => vec!["its pages or its evidence are not what the log gives".to_owned()],
+        Some(_) => {
+            let own = again.split(|byte| *byte == b'\n');
+            let theirs = file.bytes.split(|byte| *byte == b'\n');
             let same = own.zip(theirs).take_while(|(a, b)| a == b).count();
             vec![format!("line {} is not what the log gives", same + 1)]
         }
@@ -195,6 +213,11 @@ fn figures(reader: &Reader, file: &ReportFile, checked: &mut Checked) -> Result<
     checked.figures = "other";
     checked.findings.extend(differences);
     Ok(())
+}
+
+/// The digest of the font that a PDF was made with, as its metadata say.
+fn font(pdf: &str) -> Option<&str> {
+    pdf.split_once("daicho-font:")?.1.get(..64)
 }
 
 /// Differences told one by one.

@@ -1,0 +1,64 @@
+//! Where lines break: Japanese anywhere but where it must not, words at their spaces, and what is
+//! longer than a line anywhere.
+
+use crate::font::Typeface;
+
+/// JIS X 4051: these do not begin a line …
+const NO_START: &str =
+    "、。，．・：；？！ー）」』】〉》〕］｝’”々ぁぃぅぇぉっゃゅょァィゥェォッャュョ%)]}.,:;!?";
+/// … and these do not end one.
+const NO_END: &str = "（「『【〈《〔［｛‘“([{";
+
+/// A text in lines of at most this width, in points.
+pub fn wrap(text: &str, width: f32, size: f32, typeface: &Typeface) -> Vec<String> {
+    let chars: Vec<char> = typeface.fit(text).chars().collect();
+    let (mut lines, mut start) = (Vec::new(), 0);
+    while start < chars.len() {
+        let (mut used, mut end, mut break_at) = (0.0, start, None);
+        while let Some(&c) = chars.get(end) {
+            used += typeface.glyph(c).1 * size;
+            // One character at least: a column narrower than it would never end.
+            if used > width && end > start {
+                break;
+            }
+            end += 1;
+            if let Some(&next) = chars.get(end)
+                && may_break(c, next)
+            {
+                break_at = Some(end);
+            }
+        }
+        if end < chars.len() {
+            end = break_at.unwrap_or(end);
+        }
+        let line: String = chars.get(start..end).unwrap_or_default().iter().collect();
+        lines.push(line.trim().to_owned());
+        start = end;
+    }
+    if lines.is_empty() {
+        lines.push(String::new());
+    }
+    lines
+}
+
+fn may_break(before: char, after: char) -> bool {
+    if NO_START.contains(after) || NO_END.contains(before) {
+        return false;
+    }
+    let wide = |c: char| c as u32 >= 0x2e80;
+    before == ' ' || "/-:,".contains(before) || wide(before) || wide(after)
+}
+
+/// The widest piece that should stay whole, at most `most`.
+pub fn least(text: &str, size: f32, most: f32, typeface: &Typeface) -> f32 {
+    let (mut widest, mut piece) = (0.0_f32, 0.0);
+    let chars: Vec<char> = text.chars().collect();
+    for (index, &c) in chars.iter().enumerate() {
+        piece += typeface.glyph(c).1 * size;
+        widest = widest.max(piece);
+        if chars.get(index + 1).is_some_and(|&next| may_break(c, next)) {
+            piece = 0.0;
+        }
+    }
+    widest.min(most)
+}
