@@ -19,8 +19,9 @@ pub enum Report {
     Incidents(PeriodReport),
     /// Risks, controls, what the log shows for each, and how that answers outside rules
     Controls(PeriodReport),
-    /// Check a report's file: its digest is recorded, the signature holds, and the log gives the
-    /// same figures at the report's head; exit 1 if not
+    /// Check a report's file: its digest is recorded, the log gives the same figures at the
+    /// report's head, and the signature, if there is one, holds and the log keeps what it signs;
+    /// exit 1 if not, 2 if the figures cannot be compared
     Verify(ReportVerify),
     /// List the entries behind one figure of a report's file
     Explain(ReportExplain),
@@ -48,7 +49,8 @@ pub struct ReportCommon {
     /// evidence of an HTML page beside it as .json
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Make the report of the first SIZE entries, as it was made then: same input, same bytes
+    /// Make the report of the first SIZE entries: with the same [report], program, key and
+    /// checkpoints the same bytes
     #[arg(long, value_name = "SIZE")]
     pub head: Option<u64>,
     /// A checkpoint kept elsewhere, to verify against (repeatable)
@@ -84,6 +86,9 @@ pub struct ReportVerify {
     /// The log's key as it was published elsewhere
     #[arg(long)]
     pub vkey: Option<String>,
+    /// A checkpoint kept elsewhere, to verify against (repeatable)
+    #[arg(long, value_name = "FILE", conflicts_with = "offline")]
+    pub checkpoint: Vec<PathBuf>,
     /// Check the signature under --vkey alone, without a ledger: figures are not computed again
     #[arg(long, requires = "vkey")]
     pub offline: bool,

@@ -18,8 +18,6 @@ pub fn run(cli: &Cli, args: &Verify) -> Done {
     let mut trust = trust(args.vkey.as_deref(), &args.checkpoint)?;
     trust.authority = args.tsa_ca.as_deref().map(read_authority).transpose()?;
     let mut report = check(cli, &trust)?;
-    let unsigned = unsigned(cli, &report)?;
-    report.findings.extend(unsigned);
     if let Some(path) = &args.policy {
         let policy = read_policy(path, "its lines are log, witness, group and quorum")?;
         report
@@ -139,8 +137,16 @@ fn notes(path: &Path) -> std::io::Result<Vec<Vec<u8>>> {
     Ok(vec![start])
 }
 
-/// Verifies, with a bar on the terminal.
+/// Verifies, with a bar on the terminal, whether two people have signed for what needs it
+/// included.
 pub fn check(cli: &Cli, trust: &Trust) -> Result<Report, Failure> {
+    let mut report = walk(cli, trust)?;
+    let unsigned = unsigned(cli, &report)?;
+    report.findings.extend(unsigned);
+    Ok(report)
+}
+
+fn walk(cli: &Cli, trust: &Trust) -> Result<Report, Failure> {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(4));
     let style = ProgressStyle::with_template("verifying {bar:40} {bytes}/{total_bytes} {eta}");
     bar.set_style(style.context("a template")?);

@@ -7,6 +7,7 @@ mod recount;
 use crate::world::{Ledger, Ran, cannot_run, drill, has, overwrite};
 use months::Months;
 use serde_json::{Value, json};
+use sha2::Digest;
 use std::path::{Path, PathBuf};
 
 const PERIODS: [&str; 6] = [
@@ -204,6 +205,60 @@ fn a_report_is_signed_while_a_server_runs_and_checked_without_any_ledger() {
     assert!(told.contains("it signs another file"), "{told}");
     std::fs::remove_file(ledger.beside("c.html.tlog-proof")).unwrap();
     verify(&nowhere, &file, &offline).refused(&["no signature", "--proof"]);
+}
+
+#[test]
+fn a_log_that_does_not_keep_what_a_signature_promises_is_told() {
+    let ledger = Ledger::new();
+    ledger.append(&[drill("restore")]);
+    let month = this_month(&ledger);
+    let before = ledger.copy();
+    let file = write(
+        &ledger,
+        "incidents",
+        &month,
+        "i.json",
+        &["--format", "json"],
+    );
+    // Rolled back and gone another way, and the same report of the same head issued there too.
+    let head = (before.verify()["entries"]).to_string();
+    before.append(&[drill("another"), drill("another"), drill("another")]);
+    let options = ["--format", "json", "--head", &head];
+    let again = write(&before, "incidents", &month, "i.json", &options);
+    assert_eq!(
+        std::fs::read(&file).unwrap(),
+        std::fs::read(&again).unwrap()
+    );
+    let proof = ledger.beside("i.json.tlog-proof");
+    let with = ["--proof", proof.to_str().unwrap()];
+    assert_eq!(verify(&ledger, &file, &with).code, 0);
+    let told = wrong(verify(&before, &again, &with));
+    assert!(told.contains("it was rewritten"), "{told}");
+}
+
+#[test]
+fn a_page_whose_figures_nobody_compared_is_not_verified() {
+    let ledger = Ledger::new();
+    let month = this_month(&ledger);
+    let file = write(&ledger, "incidents", &month, "i.html", &[]);
+    let page = std::fs::read_to_string(&file).unwrap();
+    // It says that another program made it.
+    let mut stamp = exporters::report::Stamp::find(&page).unwrap();
+    let own = stamp.to_text();
+    stamp.basis.program = "daicho 9.9".to_owned();
+    let other = page.replace(&own, &stamp.to_text());
+    assert_ne!(page, other);
+    overwrite(&file, other.as_bytes());
+    // Whoever may append can say that it was issued.
+    let digest = hex::encode(sha2::Sha256::digest(other.as_bytes()));
+    let issued = &ledger.events("report.issued")[0]["data"];
+    let mut data = issued.clone();
+    data["report_sha256"] = digest.into();
+    ledger.append(&[json!({ "kind": "report.issued", "actor": "user:s001", "data": data })]);
+    std::fs::remove_file(ledger.beside("i.html.tlog-proof")).unwrap();
+    let ran = verify(&ledger, &file, &[]);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(ran.err.contains("were not held against the log"), "{ran:?}");
 }
 
 #[test]

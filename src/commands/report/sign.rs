@@ -58,7 +58,9 @@ pub fn proof(cli: &Cli, door: &Door, reader: &Reader, seq: u64) -> Result<String
 #[derive(Debug)]
 pub struct Signed {
     pub seq: u64,
+    /// Of the checkpoint that is signed.
     pub size: u64,
+    pub root: Hash,
     pub report: String,
     pub report_sha256: Hash,
 }
@@ -78,6 +80,7 @@ pub fn open(text: &str, key: &VerifierKey) -> Result<Signed, String> {
     Ok(Signed {
         seq: proof.seq,
         size: checkpoint.size,
+        root: checkpoint.root,
         report: issued.report.to_string(),
         report_sha256: issued.report_sha256,
     })
