@@ -342,7 +342,13 @@ fn a_pdf_is_signed_and_made_again_like_any_other_form() {
     // Without the program that writes it, nothing is recorded.
     let alone = tempfile::TempDir::new().unwrap();
     let daicho = alone.path().join("daicho");
-    std::fs::copy(env!("CARGO_BIN_EXE_daicho"), &daicho).unwrap();
+    // By another process: a program that this one has open for writing, or a child of another
+    // test's still has, does not start.
+    let copied = std::process::Command::new("cp")
+        .arg(env!("CARGO_BIN_EXE_daicho"))
+        .arg(&daicho)
+        .status();
+    assert!(copied.unwrap().success());
     let mut command = std::process::Command::new(&daicho);
     command
         .arg("--data")

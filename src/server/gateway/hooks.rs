@@ -69,8 +69,8 @@ async fn told(node: Node, client: Client, request: Request) -> Response {
 /// none.
 pub async fn tell(node: Node, agent: Name, client: Client, told: Value) -> Result<Value, String> {
     let id = node.appender.new_id();
-    let place = AT_WORK.acquire().await;
-    let place = place.map_err(|_| Fault::internal().told().1)?;
+    let place = node.gateway.patience.place(&AT_WORK).await;
+    let place = place.map_err(|fault| fault.told().1)?;
     let body = Capture::new(told.to_string().into_bytes());
     if body.len_bytes() > BODY_LIMIT as u64 {
         return Err(Fault::too_large(BODY_LIMIT).told().1);
@@ -127,7 +127,7 @@ async fn answered(
     let (parts, body) = request.into_parts();
     let agent = node.gateway.caller(&parts).await?;
     let (body, kept) = INTAKE.read(&parts.headers, body).await?;
-    let place = AT_WORK.acquire().await.map_err(|_| Fault::internal())?;
+    let place = node.gateway.patience.place(&AT_WORK).await?;
     decided(node, id, (agent, client), body, (place, kept)).await
 }
 

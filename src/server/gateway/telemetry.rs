@@ -44,7 +44,7 @@ async fn answered(node: Node, id: EventId, request: Request) -> Result<Value, Fa
     let (parts, body) = request.into_parts();
     let agent = node.gateway.caller(&parts).await?;
     let (body, kept) = INTAKE.read(&parts.headers, body).await?;
-    let place = AT_WORK.acquire().await.map_err(|_| Fault::internal())?;
+    let place = node.gateway.patience.place(&AT_WORK).await?;
     if let Some(why) = node.withheld() {
         return Err(Fault::untold(why));
     }
