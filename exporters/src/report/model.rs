@@ -37,6 +37,14 @@ pub fn text(ja: &'static str, en: &'static str) -> Text {
     }
 }
 
+/// What each report says of where its figures come from.
+pub fn from_the_log() -> Text {
+    text(
+        "数値はすべて台帳の記録と、そこに採用された規則から計算したものです。記録件数、ハッシュ木の根、対象期間と勤務時間が同じであれば、それらを読める人の誰が計算しても同じ結果になります。",
+        "Every figure is computed from the log and the rules adopted in it: the same entries, root, period and working hours give the same figures to anyone who may read them.",
+    )
+}
+
 /// Words that are put together.
 pub fn told(ja: String, en: String) -> Text {
     Text {

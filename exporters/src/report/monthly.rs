@@ -8,7 +8,7 @@ mod usage;
 
 use super::facts::Facts;
 use super::known::Known;
-use super::model::{Report, Section, text};
+use super::model::{Report, Section, from_the_log, text};
 use super::{Basis, ReportError, access, approvals, incidents};
 
 pub const NAME: &str = "monthly";
@@ -50,10 +50,7 @@ fn limits() -> Section {
         "What this report shows and does not",
     );
     Section::new("limits", title)
-        .notes(text(
-            "数値はすべて台帳の記録から計算したもので、上記の件数とハッシュ木の根が同じであれば、誰が計算しても同じ結果になります。",
-            "Every figure is computed from the log: the same entries and root give the same figures to anyone.",
-        ))
+        .notes(from_the_log())
         .notes(text(
             "daicho を通らなかった利用は台帳に現れません。",
             "Use that did not pass daicho is not in the log.",

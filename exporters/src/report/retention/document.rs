@@ -2,7 +2,7 @@ use super::words::{class_title, period_text, state_text};
 use super::{BucketState, BucketTally, ClassTally, Retention, rank};
 use crate::report::facts::Moment;
 use crate::report::model::{
-    Cell, Figure, Query, Report, Section, Table, Unit, column, figures, text, told,
+    Cell, Figure, Query, Report, Section, Table, Unit, column, figures, from_the_log, text, told,
 };
 use crate::report::{Basis, Positions, ReportError};
 use ledger::buckets::Periods;
@@ -291,10 +291,7 @@ fn limits() -> Section {
         "What this report shows and does not",
     );
     Section::new("limits", title)
-        .notes(text(
-            "数値はすべて台帳の記録から計算したもので、上記の件数とハッシュ木の根が同じであれば、誰が計算しても同じ結果になります。",
-            "Every figure is computed from the log: the same entries and root give the same figures to anyone.",
-        ))
+        .notes(from_the_log())
         .notes(text(
             "「消去済み」は、鍵の破棄とファイルの削除が記録されたことを示します。他の媒体に作られた複製は対象外です。",
             "“Expired” says that the destruction of the key and the removal of the files were recorded. Copies on other media are not covered.",

@@ -2,7 +2,7 @@ use super::words::{basis_title, class_title, not_stated};
 use super::{Counted, Row, Tally, Transfers, Vendor, VendorPolicy, Vendors};
 use crate::report::facts::{Moment, NONE};
 use crate::report::model::{
-    Cell, Figure, Query, Report, Section, Table, Unit, column, figures, text, told,
+    Cell, Figure, Query, Report, Section, Table, Unit, column, figures, from_the_log, text, told,
 };
 use crate::report::{Basis, Positions, ReportError};
 use roaring::RoaringTreemap;
@@ -271,10 +271,7 @@ fn limits() -> Section {
         "What this register shows and does not",
     );
     Section::new("limits", title)
-        .notes(text(
-            "数値はすべて台帳の記録から計算したもので、件数とハッシュ木の根が同じであれば誰が計算しても同じ結果になります。",
-            "Every figure is computed from the log: the same entries and root give the same figures to anyone.",
-        ))
+        .notes(from_the_log())
         .notes(text(
             "呼出しは送信を認めた月に数え、その結末（未送信など）は最新の記録までを見ます。",
             "A call counts for the month in which its payload was cleared; how it ended is as of the newest entry.",
