@@ -74,6 +74,15 @@ fn about(views: &Views, subject: &Subject) -> Option<String> {
                 bucket.entries
             ))
         }),
+        SubjectKind::Erasure => {
+            let case = subject.name.as_ref()?;
+            let keys = views
+                .buckets
+                .read(|b| Some(b.erasure(subject.id)?.keys.len()))?;
+            Some(format!(
+                "the erasure of one person's content in {keys} buckets, case {case}"
+            ))
+        }
         SubjectKind::Hold => Some(format!("a hold, case {}", subject.name.as_ref()?)),
         SubjectKind::Policy => Some(format!("the rules of {}", subject.name.as_ref()?)),
         SubjectKind::Action | SubjectKind::Patch | SubjectKind::Phase => None,

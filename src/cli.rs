@@ -97,6 +97,9 @@ pub enum Command {
     /// Legal holds: what they cover does not end
     #[command(subcommand)]
     Hold(Hold),
+    /// Erasure of one person's content on request
+    #[command(subcommand)]
+    Erasure(Erasure),
     /// Lists of people that are masked wherever they stand
     #[command(subcommand)]
     Roster(Roster),
@@ -611,6 +614,48 @@ pub struct HoldPlace {
 #[derive(Args)]
 pub struct HoldRelease {
     pub hold: String,
+    /// Why; kept sealed
+    #[arg(long)]
+    pub reason: String,
+    /// Who asks, as user:ID, and so cannot approve; else the operator of this host
+    #[arg(long)]
+    pub by: Option<String>,
+}
+
+#[derive(Subcommand)]
+pub enum Erasure {
+    /// Ask two people to erase one person's content, and nobody else's
+    ///
+    /// What is a person's is sealed under a key of its own in each bucket: prompts, payloads, answers,
+    /// uses of tools, drafts and imported transcripts of a user, or of an agent that was registered
+    /// with --person; and what was appended with "person". The keys are destroyed when both have
+    /// signed. Not where a hold is in force, as long as it is, nor of a class that [retention]
+    /// must_keep names: that is recorded, with the reason.
+    Request(ErasureRequest),
+    /// List requests, and what became of each bucket
+    List {
+        /// Those that are done, too
+        #[arg(long)]
+        all: bool,
+    },
+}
+
+#[derive(Args)]
+pub struct ErasureRequest {
+    /// Staff number or other handle of the person, never a name
+    #[arg(long, required_unless_present = "keys")]
+    pub person: Option<String>,
+    /// In place of the person: erasures that this log has lost, after an older backup was restored.
+    /// JSON lines with bucket and subject, as `daicho events --kind erasure.completed --json`, the SIEM
+    /// and `daicho erasure list --json` have them
+    #[arg(long, conflicts_with = "person")]
+    pub keys: Option<PathBuf>,
+    /// Number of the case: a-z 0-9 . _ -
+    #[arg(long)]
+    pub case: String,
+    /// The law or agreement that the request rests on, as appi-35 or gdpr-17: a-z 0-9 . _ -
+    #[arg(long)]
+    pub basis: String,
     /// Why; kept sealed
     #[arg(long)]
     pub reason: String,

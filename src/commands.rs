@@ -7,6 +7,7 @@ mod backup;
 mod bundle;
 mod consent;
 mod doctor;
+mod erasure;
 pub mod events;
 mod export;
 mod findings;
@@ -69,6 +70,7 @@ pub fn run(cli: &Cli) -> Done {
         Command::Policy(args) => policy::run(cli, args),
         Command::Retention(args) => retention::run(cli, args),
         Command::Hold(args) => hold::run(cli, args),
+        Command::Erasure(args) => erasure::run(cli, args),
         Command::Roster(args) => roster::run(cli, args),
         Command::Report(args) => report::run(cli, args),
         Command::Export(args) => export::run(cli, args),

@@ -48,7 +48,10 @@ pub fn bring_up(from: &Layout, to: &Layout, keys: Keys) -> Result<Copied> {
     make_dir(&to.keys())?;
     if keys == Keys::Taken {
         for path in files_below(&from.keys(), None)? {
-            replace(&moved(from, to, &path)?, &read(&path)?, &mut copied)?;
+            // One that is destroyed meanwhile is not missed: its erasure is in the log.
+            if let Some(bytes) = read_if_there(&path)? {
+                replace(&moved(from, to, &path)?, &bytes, &mut copied)?;
+            }
         }
     }
     Ok(copied)
@@ -93,6 +96,17 @@ fn moved(from: &Layout, to: &Layout, path: &Path) -> Result<PathBuf> {
 
 fn read(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))
+}
+
+fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>> {
+    match std::fs::read(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        read => {
+            Ok(Some(read.with_context(|| {
+                format!("{} cannot be read", path.display())
+            })?))
+        }
+    }
 }
 
 /// Every file below a directory whose name ends so, in order. A link is not followed: what it

@@ -23,6 +23,7 @@ impl Desk {
         let config = Config::load(&Layout::new(data))?;
         let (door, reader) = Door::open(data)?;
         let views = Views::open(reader.clone())?;
+        views.name_persons(&door);
         let mut desk = Desk {
             data: data.to_owned(),
             config: Config::default(),

@@ -4,8 +4,9 @@
 //! ```json
 //! {"kind":"agent.registered","actor":"user:s001","data":{…},
 //!  "id":"<uuid v7>","class":"auth","session":"…","occurred":"…Z",
-//!  "content":[{"name":"note","media":"text/plain","text":"…"}]}
+//!  "content":[{"name":"note","media":"text/plain","text":"…"}],"person":"s001"}
 //! ```
+//! `person` is whose the content is, so that it can be erased alone.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::{DateTime, NaiveDate};
@@ -31,6 +32,7 @@ struct Taken<'a> {
     data: &'a RawValue,
     #[serde(default)]
     content: Vec<TakenContent>,
+    person: Option<Name>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -114,6 +116,8 @@ pub fn read_event(
             | Data::RetentionExpired(_)
             | Data::HoldPlaced(_)
             | Data::HoldReleased(_)
+            | Data::ErasureCompleted(_)
+            | Data::ErasureRefused(_)
             | Data::WitnessCosigned(_)
     ) {
         return Err(IntakeError::Reserved {
@@ -145,6 +149,7 @@ pub fn read_event(
             data,
         },
         content,
+        person: taken.person,
     })
 }
 
@@ -279,6 +284,7 @@ pub fn to_json(submission: &Submission) -> serde_json::Value {
     serde_json::json!({
         "id": event.id, "kind": event.data.kind(), "class": event.class, "actor": event.actor,
         "session": event.session, "occurred": event.occurred, "data": event.data, "content": content,
+        "person": submission.person,
     })
 }
 

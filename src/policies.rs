@@ -202,17 +202,19 @@ pub fn adoption(
     previous: Option<Hash>,
     approvals: Vec<EventId>,
 ) -> Result<Submission, Failure> {
-    // In clear: every due date follows from the log alone.
-    let periods = match text.policy {
-        buckets::POLICY => Some(serde_json::from_str::<RetentionPolicy>(&text.json)?.periods),
+    // In clear: every due date, and what may be erased, follows from the log alone.
+    let rules: Option<RetentionPolicy> = match text.policy {
+        buckets::POLICY => Some(serde_json::from_str(&text.json)?),
         _ => None,
     };
+    let (periods, must_keep) = rules.map(|rules| (rules.periods, rules.must_keep)).unzip();
     let data = PolicyAdopted {
         policy: text.policy.parse()?,
         digest: text.digest,
         previous,
         approvals,
         periods,
+        must_keep: must_keep.filter(|duties| !duties.is_empty()),
     };
     let mut submission = door.event(door.operator(), data);
     submission.content.push(Content {

@@ -1,5 +1,7 @@
-//! The end of content, and holds: what people have decided is done here, by whoever holds the
-//! ledger. Nothing else in the program ends anything.
+//! The end of content, holds and erasures: what people have decided is done here, by whoever holds
+//! the ledger. Nothing else in the program ends anything.
+
+pub mod erasure;
 
 use crate::config;
 use crate::outcome::Failure;
@@ -13,6 +15,7 @@ use agents::retention::matter::{Decided, HoldAct, HoldTerms, Matter, approvers};
 use agents::retention::plan::{Facts, Row, Stamped, Step, Trusted};
 use agents::retention::seen::SeenTime;
 use anyhow::Context;
+use erasure::When;
 use ledger::timestamp::{Authority, Token, pairs};
 use ledger::{
     AppendError, Appender, Buckets, Content, Disposal, ExpireError, HoldError, Placement, Reader,
@@ -21,6 +24,7 @@ use ledger::{
 use schemas::kinds::acting::SubjectKind;
 use schemas::kinds::records::HoldReleased;
 use schemas::{Actor, BucketId, Data, EventId, Hash, Label, Period, Timestamp};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -36,6 +40,8 @@ pub struct Deed {
     pub bucket: Option<BucketId>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub hold: Option<EventId>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub erasure: Option<EventId>,
     pub approval: EventId,
     pub seq: u64,
 }
@@ -48,6 +54,10 @@ pub enum Act {
     Ended,
     Placed,
     Released,
+    /// One person's content of the bucket is erased.
+    Erased,
+    /// It is not, and the log says why.
+    Refused,
 }
 
 /// What the log says, and who is trusted with the time.
@@ -147,8 +157,8 @@ impl Records<'_> {
         Ok(Trusted::Authority(newest))
     }
 
-    /// The terms of a request about a hold, from its own content.
-    fn terms(&self, asked: &Approval) -> Result<HoldTerms, Failure> {
+    /// The terms of a request, from its own content.
+    fn terms<T: DeserializeOwned>(&self, asked: &Approval) -> Result<T, Failure> {
         let read = || {
             let position = asked.positions.first().context("it has no position")?;
             let entry = self.reader.entry(*position)?;
@@ -157,12 +167,12 @@ impl Records<'_> {
             let reference = reference.context("it has no content")?;
             let terms = serde_json::from_slice(&self.reader.content(reference)?);
             // The parser's message may quote the text.
-            terms.ok().context("its content is not that of a hold")
+            terms.ok().context("its content is not of its kind")
         };
         read().map_err(|error: anyhow::Error| {
             let approval = asked.approval;
             let fault = error.context(format!(
-                "what approval {approval} says of a hold cannot be read, and nothing ends until it can"
+                "what approval {approval} is about cannot be read, and nothing ends until it can"
             ));
             Failure::new(fault, "see `daicho verify`; then run this again")
         })
@@ -171,7 +181,7 @@ impl Records<'_> {
     /// A request to place a hold on which nothing was done yet: nothing ends meanwhile.
     pub fn hold_asked_for(&self) -> Result<Option<EventId>, Failure> {
         for asked in self.hold_requests() {
-            if self.terms(&asked)?.act == HoldAct::Place {
+            if self.terms::<HoldTerms>(&asked)?.act == HoldAct::Place {
                 return Ok(Some(asked.approval));
             }
         }
@@ -213,6 +223,13 @@ pub struct Keeper<'a> {
 }
 
 impl Keeper<'_> {
+    /// What people have decided on and nothing else has to be waited for: holds, then erasures.
+    pub fn settle(&self) -> Result<Vec<Deed>, Failure> {
+        let mut deeds = self.settle_holds()?;
+        deeds.extend(self.settle_erasures(When::First)?);
+        Ok(deeds)
+    }
+
     /// Holds first, so that nothing ends that was to be held; then asks for what is due, and ends
     /// what two people have agreed to.
     pub fn run(&self) -> Result<Vec<Deed>, Failure> {
@@ -221,6 +238,7 @@ impl Keeper<'_> {
         for bucket in self.appender.finish_ends().map_err(end_failed)? {
             tracing::warn!(%bucket, "what was left of an ended bucket is removed");
         }
+        self.finish_erasures()?;
         let records = &self.records;
         if let Some(approval) = records.hold_asked_for()? {
             let fault = format!(
@@ -231,6 +249,7 @@ impl Keeper<'_> {
                 "see `daicho approvals show`; then run this again",
             ));
         }
+        deeds.extend(self.settle_erasures(When::Always)?);
         let in_use = records.in_use()?;
         let due = records.facts(|facts| {
             let mut due = Vec::new();
@@ -261,6 +280,7 @@ impl Keeper<'_> {
                         act: Act::Asked,
                         bucket: Some(bucket),
                         hold: None,
+                        erasure: None,
                         approval,
                         seq,
                     });
@@ -303,6 +323,7 @@ impl Keeper<'_> {
                         act: Act::Ended,
                         bucket: Some(bucket),
                         hold: None,
+                        erasure: None,
                         approval,
                         seq: receipt.seq,
                     });
@@ -351,7 +372,7 @@ impl Keeper<'_> {
     }
 
     fn settle_hold(&self, asked: &Approval) -> Result<Option<Deed>, Failure> {
-        let terms = self.records.terms(asked)?;
+        let terms: HoldTerms = self.records.terms(asked)?;
         let (views, now, matter) = (self.records.views, self.records.now, Matter::hold(&terms));
         let granted = match terms.act {
             HoldAct::Place => matter.is_granted_by(asked, now).then(|| approvers(asked)),
@@ -410,6 +431,7 @@ impl Keeper<'_> {
             act,
             bucket: None,
             hold: Some(terms.hold),
+            erasure: None,
             approval: asked.approval,
             seq: receipt.seq,
         }))
@@ -449,6 +471,7 @@ pub fn unapproved(views: &Views, batch: &[Submission], now: Timestamp) -> Option
         adopted.digest == Hash(Sha256::digest(text).into())
             && adopted.previous == Some(in_force.digest)
             && adopted.periods.as_ref() == Some(&policy.periods)
+            && adopted.must_keep.clone().unwrap_or_default() == policy.must_keep
             && granted.is_some_and(|granted| adopted.approvals == [granted])
     };
     let fault = "a change of how long content is kept needs the approval of two people";

@@ -1,3 +1,4 @@
+use crate::door::Door;
 use crate::outcome::Failure;
 use crate::policies::Policies;
 use agents::approvals::draft::Drafts;
@@ -60,6 +61,16 @@ impl Views {
             .catch_up()
             .map_err(|error| Failure::new(error, "run `daicho verify`"))?;
         Ok(views)
+    }
+
+    /// Has a ledger that is held here know for whom each agent acts: what it seals for them is
+    /// theirs, and can be erased alone.
+    pub fn name_persons(&self, door: &Door) {
+        let Door::Here(appender) = door else { return };
+        let agents = self.agents.clone();
+        appender.acting_for(move |actor| {
+            agents.read(|agents| agents.agent(actor.id())?.person.clone())
+        });
     }
 
     /// False when another process holds the store and this one works from memory.

@@ -280,6 +280,7 @@ impl Seen<'_> {
                 media: Label::lossy("application/json"),
                 bytes: self.stored.clone(),
             }],
+            person: None,
         }];
         batch.extend(ruling.more);
         batch.extend(self.bounds(around));

@@ -1,4 +1,4 @@
-//! Whose word ends content, changes how long it is kept, or holds it: two people's, each time, as
+//! Whose word ends content, erases one person's, changes how long it is kept, or holds it: two people's, each time, as
 //! approvals of exactly that ([`matter`]); and when the time for it has come ([`plan`]).
 //!
 //! ```text
@@ -10,7 +10,7 @@ pub mod matter;
 pub mod plan;
 pub mod seen;
 
-use ledger::buckets::{Periods, default_periods};
+use ledger::buckets::{Duties, Periods, default_periods};
 use schemas::{Class, Period};
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +23,9 @@ pub struct RetentionPolicy {
     /// From the request to end a bucket to its end, whoever has signed by then.
     #[serde(default = "thirty_days")]
     pub cooling: Period,
+    /// Classes that a law or rule asks to keep, and which: nothing of theirs is erased on request.
+    #[serde(default, skip_serializing_if = "Duties::is_empty")]
+    pub must_keep: Duties,
     /// A class without a period is kept.
     #[serde(flatten)]
     pub periods: Periods,
@@ -36,6 +39,7 @@ impl Default for RetentionPolicy {
     fn default() -> RetentionPolicy {
         RetentionPolicy {
             cooling: thirty_days(),
+            must_keep: Duties::new(),
             periods: default_periods(),
         }
     }
@@ -47,6 +51,10 @@ pub enum PolicyFault {
     #[error("cooling = \"forever\" would keep everything; give a period such as P30D")]
     CoolingForever,
     #[error(
+        "must_keep names class {class}, which has no period; a class is kept under both or none"
+    )]
+    DutyWithoutClass { class: Class },
+    #[error(
         "class {class} has no period any more, and content of it is still kept; leave its line in"
     )]
     ClassInUse { class: Class },
@@ -56,8 +64,15 @@ impl RetentionPolicy {
     /// Whether the rules can be used at all.
     pub fn check(&self) -> Result<(), PolicyFault> {
         match self.cooling {
-            Period::Forever => Err(PolicyFault::CoolingForever),
-            Period::Days(_) | Period::Months(_) => Ok(()),
+            Period::Forever => return Err(PolicyFault::CoolingForever),
+            Period::Days(_) | Period::Months(_) => {}
+        }
+        let mut duties = self.must_keep.keys();
+        match duties.find(|class| !self.periods.contains_key(*class)) {
+            Some(class) => Err(PolicyFault::DutyWithoutClass {
+                class: class.clone(),
+            }),
+            None => Ok(()),
         }
     }
 

@@ -127,5 +127,6 @@ fn told(
             media: Label::lossy("application/json"),
             bytes: stored,
         }],
+        person: None,
     }))
 }

@@ -129,6 +129,7 @@ impl Import<'_> {
         Submission {
             event,
             content: vec![content],
+            person: None,
         }
     }
 

@@ -109,6 +109,7 @@ impl Severity {
             | Data::HoldReleased(_)
             | Data::RetentionExtended(_)
             | Data::ErasureRequested(_)
+            | Data::ErasureRefused(_)
             | Data::ContentRevealed(_)
             | Data::LedgerCreated(_) => Severity::Low,
             // A new kind is told, not shouted, until someone decides otherwise.

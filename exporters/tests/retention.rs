@@ -26,6 +26,7 @@ fn append(ledger: &Ledger, class: Class, texts: &[&str]) {
                 media: "text/plain".parse().unwrap(),
                 bytes: text.as_bytes().to_vec(),
             }],
+            person: None,
         }
     });
     ledger.appender.append(submissions.collect()).unwrap();
@@ -61,6 +62,7 @@ fn figures_are_those_of_the_log_and_survive_a_rebuild() {
         previous: None,
         approvals: Vec::new(),
         periods: Some(default_periods()),
+        must_keep: None,
     };
     let id = ledger.appender.new_id();
     let rules = Event::new(id, "service:operator".parse().unwrap(), rules);

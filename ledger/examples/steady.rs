@@ -50,6 +50,7 @@ fn rule() -> Result<Submission, Box<dyn Error>> {
         previous: None,
         approvals: Vec::new(),
         periods: Some([("auth".parse()?, "P1D".parse()?)].into()),
+        must_keep: None,
     };
     let id = EventId::derived(leaf_hash(b"rule"));
     Ok(Event::new(id, "user:s001".parse()?, data).into())
@@ -72,6 +73,7 @@ fn submission(number: u64, content: bool) -> Result<Submission, Box<dyn Error>> 
     Ok(Submission {
         event: Event::new(id, "user:s001".parse()?, data),
         content: content.into_iter().collect::<Result<_, _>>()?,
+        person: None,
     })
 }
 

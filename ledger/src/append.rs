@@ -29,7 +29,7 @@ use schemas::{
 use std::io;
 use std::panic::AssertUnwindSafe;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 
 /// Content that goes with an event: sealed in the bucket of the event's class and month.
@@ -46,6 +46,10 @@ pub struct Content {
 pub struct Submission {
     pub event: Event,
     pub content: Vec<Content>,
+    /// Whose the content is, so that it can be erased alone: a staff number or another handle, never
+    /// a name. Absent, it is of whoever the actor acts for, where the kind says so
+    /// (`Data::is_its_actors`), and else of no one person.
+    pub person: Option<Name>,
 }
 
 impl From<Event> for Submission {
@@ -53,6 +57,7 @@ impl From<Event> for Submission {
         Submission {
             event,
             content: Vec::new(),
+            person: None,
         }
     }
 }
@@ -127,6 +132,9 @@ impl Prepared {
     }
 }
 
+/// For whom somebody acts. `ledger` does not know it of agents; whoever opens it says.
+pub type ActsFor = dyn Fn(&Actor) -> Option<Name> + Send + Sync;
+
 type Done = Box<dyn FnOnce(Result<Vec<Receipt>, AppendError>) + Send>;
 
 pub(crate) struct Request {
@@ -180,8 +188,9 @@ struct Inner {
     thread: Mutex<Option<JoinHandle<()>>>,
     /// What the first so many entries say of every bucket; folded when it is asked for.
     buckets: Mutex<(Buckets, u64)>,
-    /// Held by whoever ends a bucket: its marker is one file.
+    /// Held by whoever ends or erases content: a marker is one file.
     ending: Mutex<()>,
+    acts_for: OnceLock<Box<ActsFor>>,
 }
 
 impl Drop for Inner {
@@ -247,8 +256,22 @@ impl Appender {
                 thread,
                 buckets: Mutex::default(),
                 ending: Mutex::default(),
+                acts_for: OnceLock::new(),
             }),
         })
+    }
+
+    /// Says from here on for whom an agent acts; said once. A user acts for themselves.
+    pub fn acting_for(&self, acts_for: impl Fn(&Actor) -> Option<Name> + Send + Sync + 'static) {
+        let _ = self.inner.acts_for.set(Box::new(acts_for));
+    }
+
+    fn person_of(&self, actor: &Actor) -> Option<Name> {
+        match actor {
+            Actor::User(user) => Some(user.clone()),
+            Actor::Agent(_) => self.inner.acts_for.get()?(actor),
+            Actor::Service(_) => None,
+        }
     }
 
     /// Appends a batch and waits until it is durable. All of it is appended, or none; a crash
@@ -372,7 +395,11 @@ impl Appender {
     }
 
     fn prepare(&self, submission: Submission, month: Month) -> Result<Prepared, AppendError> {
-        let Submission { event, content } = submission;
+        let Submission {
+            event,
+            content,
+            person,
+        } = submission;
         let bucket = BucketId {
             class: event.class.clone(),
             month,
@@ -382,11 +409,13 @@ impl Appender {
             _ => Kin::Recent,
         };
         let used = || self.reader().first_in(&bucket);
+        let is_someones = !content.is_empty() && event.data.is_its_actors();
+        let person = person.or_else(|| is_someones.then(|| self.person_of(&event.actor))?);
         let sealed = content
             .iter()
             .map(|content| {
                 let store = &self.inner.shared.content;
-                store.seal(&bucket, content, kin, &used)
+                store.seal(&bucket, person.as_ref(), content, kin, &used)
             })
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| match error {
@@ -408,16 +437,19 @@ impl Appender {
         }
     }
 
-    /// Compresses and seals what a batch may hold soon as the content of an event of this class.
-    /// A batch that holds it while the answer lives takes it as it is; another knows nothing of it.
-    pub fn seal_ahead(&self, class: &Class, bytes: &[u8]) -> Option<Ahead> {
+    /// Compresses and seals what a batch may hold soon as the content of an event of this class, of
+    /// whoever this actor acts for. A batch that holds it while the answer lives takes it as it is;
+    /// another knows nothing of it.
+    pub fn seal_ahead(&self, class: &Class, actor: &Actor, bytes: &[u8]) -> Option<Ahead> {
         let shared = &self.inner.shared;
         let bucket = BucketId {
             class: class.clone(),
             month: self.now().month(),
         };
         let used = || self.reader().first_in(&bucket);
-        match shared.content.seal_ahead(&bucket, bytes, &used) {
+        let person = self.person_of(actor);
+        let content = &shared.content;
+        match content.seal_ahead(&bucket, person.as_ref(), bytes, &used) {
             Ok(tag) => Some(Ahead::new(Arc::clone(shared), tag?)),
             Err(error @ ContentError::Unsynced { .. }) => {
                 shared.stop(stopped_with(&error));
@@ -432,7 +464,7 @@ impl Appender {
         &self.inner.shared.layout
     }
 
-    /// One bucket ends at a time.
+    /// One bucket ends, or one person's content, at a time.
     pub(crate) fn ending(&self) -> MutexGuard<'_, ()> {
         let ending = &self.inner.ending;
         ending.lock().unwrap_or_else(PoisonError::into_inner)
@@ -445,6 +477,10 @@ impl Appender {
     /// A bucket has ended: its key leaves the memory, and where its packs are.
     pub(crate) fn forget_content(&self, bucket: &BucketId) {
         self.inner.shared.content.forget(bucket);
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.inner.shared
     }
 
     pub fn now(&self) -> Timestamp {
@@ -495,6 +531,7 @@ fn not_by_its_own_door(submission: Submission) -> Result<Submission, AppendError
         Data::RetentionExpired(_) => "only the end of a bucket writes it",
         Data::HoldPlaced(_) => "only the placing of a hold writes it",
         Data::HoldReleased(_) => "only the release of a hold writes it",
+        Data::ErasureCompleted(_) => "only an erasure writes it",
         _ => return Ok(submission),
     };
     Err(AppendError::Unfit {

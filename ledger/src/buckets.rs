@@ -13,8 +13,13 @@
 
 use crate::entry::Entry;
 use crate::projection::Projection;
-use schemas::kinds::records::{HoldPlaced, HoldScope};
-use schemas::{Actor, BucketId, Class, ContentRef, Data, Event, EventId, Name, Period, Timestamp};
+use schemas::kinds::records::{
+    ErasureCompleted, ErasureRefused, ErasureRequested, HoldPlaced, HoldScope, SubjectKey,
+};
+use schemas::{
+    Actor, BucketId, Class, ContentRef, Data, DataSubject, Event, EventId, Label, Name, Period,
+    Timestamp,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,6 +28,9 @@ pub const POLICY: &str = "retention";
 
 /// How long each class is kept, from the end of a bucket's month on.
 pub type Periods = BTreeMap<Class, Period>;
+
+/// Classes that are kept whatever anybody requests, and the law or rule that asks for it.
+pub type Duties = BTreeMap<Class, Label>;
 
 /// The company's rules before anyone changes them. `change` lives until the project's end
 /// and its archive's, which is a decision of people: until then for ever.
@@ -41,8 +49,10 @@ pub fn default_periods() -> Periods {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Buckets {
     periods: Periods,
+    duties: Duties,
     buckets: BTreeMap<BucketId, Bucket>,
     holds: BTreeMap<EventId, Hold>,
+    erasures: BTreeMap<EventId, Erasure>,
     /// Actors that were ever registered to act for a person.
     acts_for: BTreeMap<Actor, BTreeSet<Name>>,
 }
@@ -63,6 +73,31 @@ pub struct Bucket {
     pub extended: Option<u64>,
     /// Where its end is recorded.
     pub ended: Option<u64>,
+    /// Whose content it has beside what is no one person's, by their keys.
+    pub subjects: BTreeMap<DataSubject, Owned>,
+}
+
+/// What one person's key seals in a bucket.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Owned {
+    /// Position of the first entry with content under it, and of the last.
+    pub first: u64,
+    pub last: u64,
+    pub entries: u64,
+    /// Where it is recorded that it is erased.
+    pub erased: Option<u64>,
+}
+
+/// A request to erase one person's content, and what became of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Erasure {
+    pub case: Name,
+    pub basis: Name,
+    pub requested: Moment,
+    pub keys: BTreeSet<SubjectKey>,
+    pub completed: Vec<u64>,
+    /// The newest refusal of each bucket, and of all of them at once; with its position.
+    pub refused: Vec<(u64, ErasureRefused)>,
 }
 
 /// One hold, as long as it is in force and after.
@@ -107,6 +142,24 @@ pub enum Kept {
     },
 }
 
+/// Why one person's content of a bucket is not erased.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Spared {
+    #[error("no request names this content of bucket {bucket}")]
+    NotRequested { bucket: BucketId },
+    #[error("this content of bucket {bucket} is erased already, as entry {seq} says")]
+    Erased { bucket: BucketId, seq: u64 },
+    #[error("bucket {bucket} has ended already, as entry {seq} says")]
+    Ended { bucket: BucketId, seq: u64 },
+    #[error("bucket {bucket} is held: {}", list(holds))]
+    Held {
+        bucket: BucketId,
+        holds: Vec<EventId>,
+    },
+    #[error("class {} has to be kept: {duty}", bucket.class)]
+    Duty { bucket: BucketId, duty: Label },
+}
+
 fn list(holds: &[EventId]) -> String {
     let holds: Vec<String> = holds.iter().map(ToString::to_string).collect();
     holds.join(", ")
@@ -114,7 +167,7 @@ fn list(holds: &[EventId]) -> String {
 
 impl Projection for Buckets {
     const NAME: &'static str = "buckets";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
 
     fn fold(&mut self, entry: &Entry) {
         self.take(entry.seq(), entry.at(), entry.event(), entry.content());
@@ -134,6 +187,7 @@ impl Buckets {
             Data::PolicyAdopted(adopted) if adopted.policy.as_str() == POLICY => {
                 if let Some(periods) = &adopted.periods {
                     self.adopt(periods);
+                    self.duties = adopted.must_keep.clone().unwrap_or_default();
                 }
             }
             Data::RetentionExtended(fact) => self.extend(&fact.bucket, fact.period, seq),
@@ -146,6 +200,14 @@ impl Buckets {
             Data::HoldReleased(released) => {
                 if let Some(hold) = self.holds.get_mut(&released.hold) {
                     hold.released.get_or_insert(Moment { seq, at });
+                }
+            }
+            Data::ErasureRequested(asked) => self.request(asked, Moment { seq, at }),
+            Data::ErasureCompleted(done) => self.erase(done, seq),
+            Data::ErasureRefused(refused) => {
+                if let Some(erasure) = self.erasures.get_mut(&refused.erasure) {
+                    erasure.refused.retain(|(_, r)| r.bucket != refused.bucket);
+                    erasure.refused.push((seq, refused.clone()));
                 }
             }
             _ => {}
@@ -167,6 +229,7 @@ impl Buckets {
                         due: period.and_then(|period| due(id, period)),
                         extended: None,
                         ended: None,
+                        subjects: BTreeMap::new(),
                     };
                     self.buckets.entry(id.clone()).or_insert(opened)
                 }
@@ -175,6 +238,45 @@ impl Buckets {
                 bucket.entries += 1;
             }
             bucket.last = seq;
+            if let Some(subject) = reference.subject {
+                let owned = bucket.subjects.entry(subject).or_insert(Owned {
+                    first: seq,
+                    last: seq,
+                    entries: 0,
+                    erased: None,
+                });
+                if owned.entries == 0 || owned.last != seq {
+                    owned.entries += 1;
+                }
+                owned.last = seq;
+            }
+        }
+    }
+
+    fn request(&mut self, asked: &ErasureRequested, requested: Moment) {
+        let erasure = Erasure {
+            case: asked.case.clone(),
+            basis: asked.basis.clone(),
+            requested,
+            keys: asked.keys.iter().cloned().collect(),
+            completed: Vec::new(),
+            refused: Vec::new(),
+        };
+        self.erasures.entry(asked.erasure).or_insert(erasure);
+    }
+
+    fn erase(&mut self, done: &ErasureCompleted, seq: u64) {
+        if let Some(bucket) = self.buckets.get_mut(&done.bucket) {
+            let owned = bucket.subjects.entry(done.subject).or_insert(Owned {
+                first: seq,
+                last: seq,
+                entries: 0,
+                erased: None,
+            });
+            owned.erased.get_or_insert(seq);
+        }
+        if let Some(erasure) = self.erasures.get_mut(&done.erasure) {
+            erasure.completed.push(seq);
         }
     }
 
@@ -307,6 +409,54 @@ impl Buckets {
             });
         }
         Ok((period, due))
+    }
+
+    /// Classes that have to be kept, and why.
+    pub fn duties(&self) -> &Duties {
+        &self.duties
+    }
+
+    /// Every request to erase one person's content.
+    pub fn erasures(&self) -> impl Iterator<Item = (EventId, &Erasure)> {
+        self.erasures.iter().map(|(&id, erasure)| (id, erasure))
+    }
+
+    pub fn erasure(&self, erasure: EventId) -> Option<&Erasure> {
+        self.erasures.get(&erasure)
+    }
+
+    /// What a person's key seals, up to here.
+    pub fn owned(&self, key: &SubjectKey) -> Option<&Owned> {
+        self.get(&key.bucket)?.subjects.get(&key.subject)
+    }
+
+    /// What keeps one person's content from being erased on a request, as far as holds, duties and
+    /// what is recorded go. A hold on a bucket keeps all of it: only whoever placed the hold knows
+    /// what is needed.
+    pub fn may_erase(&self, erasure: EventId, key: &SubjectKey) -> Result<(), Spared> {
+        let bucket = || key.bucket.clone();
+        let requested = self.erasure(erasure).is_some_and(|e| e.keys.contains(key));
+        let found = self.get(&key.bucket).filter(|_| requested);
+        let found = found.ok_or_else(|| Spared::NotRequested { bucket: bucket() })?;
+        if let Some(seq) = found.ended {
+            let bucket = bucket();
+            return Err(Spared::Ended { bucket, seq });
+        }
+        let owned = found.subjects.get(&key.subject);
+        if let Some(seq) = owned.and_then(|owned| owned.erased) {
+            let bucket = bucket();
+            return Err(Spared::Erased { bucket, seq });
+        }
+        let holds = self.held_by(&key.bucket);
+        if !holds.is_empty() {
+            let bucket = bucket();
+            return Err(Spared::Held { bucket, holds });
+        }
+        if let Some(duty) = self.duties.get(&key.bucket.class) {
+            let (bucket, duty) = (bucket(), duty.clone());
+            return Err(Spared::Duty { bucket, duty });
+        }
+        Ok(())
     }
 
     /// Puts a hold in force that no entry has placed: what it would cover can then be asked.

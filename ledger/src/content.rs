@@ -1,10 +1,12 @@
 //! Content: what is large, private, and must be able to end. Kept beside the log in
-//! buckets of one class and one month, sealed under the bucket's own key.
+//! buckets of one class and one month, sealed under the bucket's own key, or under one of its own
+//! for each person whose it is.
 
 mod ahead;
 mod choose;
 mod delta;
 mod edits;
+mod keys;
 mod pack;
 mod read;
 mod recent;
@@ -21,11 +23,12 @@ use crate::disk::Disk;
 use crate::layout::Layout;
 use crate::reader::ReadError;
 use ahead::Waiting;
-use pack::{Against, BucketPacks, Frame, MOST_BOX_BYTES, OpenPack};
+use keys::Keys;
+use pack::{Against, BucketPacks, Frame, MOST_BOX_BYTES, OpenPack, Place};
 use read::Text;
 use recent::{MOST_BASE_BYTES, Reading, Recent, Sent, Tip};
-use schemas::{BucketId, ContentRef, Hash};
-use seal::BucketKey;
+use schemas::{BucketId, ContentRef, DataSubject, Hash, Name};
+use seal::{ContentKey, Under};
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -51,7 +54,15 @@ pub enum ContentError {
         #[source]
         source: Box<ReadError>,
     },
-    #[error("the key of bucket {bucket} at {path} is not 32 bytes")]
+    #[error(
+        "the key of one person's content of bucket {bucket} is not at {path}: it was erased, or the key was lost"
+    )]
+    NoSubjectKey { bucket: BucketId, path: String },
+    #[error(
+        "what this person has in bucket {bucket} is being erased: sealed anew it can be recorded"
+    )]
+    Erasing { bucket: BucketId },
+    #[error("the key at {path}, of bucket {bucket}, is not whole or not of this place")]
     WrongKey { bucket: BucketId, path: String },
     #[error("content {digest} is not in bucket {bucket}")]
     Missing { bucket: BucketId, digest: Hash },
@@ -92,14 +103,14 @@ pub(crate) struct ContentStore {
     layout: Layout,
     disk: Arc<dyn Disk>,
     origin: String,
-    keys: Mutex<HashMap<BucketId, Arc<BucketKey>>>,
+    keys: Mutex<Keys>,
     packs: Mutex<HashMap<BucketId, BucketPacks>>,
     /// Buckets that this run has settled, and the pack that it has begun in each.
     open: Mutex<HashMap<BucketId, Option<OpenPack>>>,
     recent: Mutex<Recent>,
     ahead: Mutex<Waiting>,
     /// Buckets whose packs this run has read before it seals into them.
-    recalled: Mutex<HashSet<BucketId>>,
+    recalled: Mutex<HashMap<BucketId, Recalled>>,
     /// A pack is closed when it has grown to this.
     pack_bytes: u64,
 }
@@ -114,14 +125,25 @@ pub(crate) enum Kin {
     Nothing,
 }
 
+/// What an earlier run has left in a bucket.
+struct Recalled {
+    /// The newest contents that others may go on from, the newest first.
+    newest: Vec<(Hash, Place)>,
+    /// Under which keys they were tried.
+    under: HashSet<Option<DataSubject>>,
+}
+
 /// Asks the log for the first entry with content in a bucket: where there is one, its key is
 /// never made anew.
 pub(crate) type Used<'a> = dyn Fn() -> Result<Option<u64>, ReadError> + 'a;
 
 const PACK_BYTES: u64 = 256 << 20;
 
-/// Conversations that a start finds again, the newest of the bucket.
+/// Conversations that a start finds again under one key, the newest of the bucket.
 const RECALLED: usize = 16;
+
+/// Contents of a bucket that are tried for it: nothing says without a key which is under which.
+const TRIED: usize = 128;
 
 impl ContentStore {
     pub fn new(layout: Layout, disk: Arc<dyn Disk>, origin: &str) -> ContentStore {
@@ -143,17 +165,19 @@ impl ContentStore {
         &*self.disk
     }
 
-    /// Compresses and seals what is new in a content. What equals an earlier content of the
-    /// bucket is that one again. Makes the bucket's key when it is the bucket's first.
+    /// Compresses and seals what is new in a content. What equals an earlier content under the same
+    /// key is that one again: nothing is shared between persons. Makes the bucket's key when it is
+    /// the bucket's first, and a person's when it is theirs.
     pub fn seal(
         &self,
         bucket: &BucketId,
+        person: Option<&Name>,
         content: &Content,
         kin: Kin,
         used: &Used<'_>,
     ) -> Result<Sealed, ContentError> {
-        let key = self.key(bucket, Some(used))?;
-        self.recall(bucket, &key)?;
+        let key = self.key_to_seal(bucket, person, used)?;
+        self.recall(&key)?;
         let plain = &content.bytes;
         let tag = key.tag(plain);
         let equal = lock(&self.recent).equal(&tag);
@@ -164,7 +188,7 @@ impl ContentStore {
                 let ahead = lock(&self.ahead).remove(&tag);
                 let (frame, tip) = match ahead {
                     Some(sealed) => sealed,
-                    None => self.seal_new(bucket, &key, plain, kin)?,
+                    None => self.seal_new(&key, plain, kin)?,
                 };
                 let sent = tip.sent.clone();
                 let mut recent = lock(&self.recent);
@@ -183,6 +207,7 @@ impl ContentStore {
                 sealed: sent.digest,
                 sealed_bytes: sent.sealed_bytes,
                 plain_bytes: plain.len() as u64,
+                subject: key.under.subject,
             },
             tag,
             frame,
@@ -191,18 +216,18 @@ impl ContentStore {
 
     fn seal_new(
         &self,
-        bucket: &BucketId,
-        key: &BucketKey,
+        key: &ContentKey,
         plain: &[u8],
         kin: Kin,
     ) -> Result<(Arc<Frame>, Tip), ContentError> {
+        let under = &key.under;
         let tips = match kin {
-            Kin::Recent => lock(&self.recent).tips(bucket, plain.len()),
+            Kin::Recent => lock(&self.recent).tips(under, plain.len()),
             Kin::Nothing => Vec::new(),
         };
         let tips: Vec<_> = tips
             .iter()
-            .filter_map(|tip| Some((&**tip, self.written(bucket, &tip.sent)?)))
+            .filter_map(|tip| Some((&**tip, self.written(&under.bucket, &tip.sent)?)))
             .collect();
         let choice = choose::choose(&tips, plain);
         let packed = match &choice {
@@ -215,7 +240,7 @@ impl ContentStore {
         })?;
         let against = choice.as_ref().map_or(Against::NOTHING, |c| c.against);
         let boxed = key
-            .seal(&self.origin, bucket, &against, &packed)
+            .seal(&self.origin, &against, &packed)
             .filter(|boxed| boxed.len() <= MOST_BOX_BYTES)
             .ok_or(ContentError::TooLarge {
                 len_bytes: plain.len() as u64,
@@ -227,7 +252,7 @@ impl ContentStore {
             work: plain.len() as u64,
         };
         let tip = Tip {
-            bucket: bucket.clone(),
+            under: under.clone(),
             sent: Sent::of(&frame),
             plain: Zeroizing::new(plain.to_vec()),
             reading: choice.as_ref().map_or(whole, |c| c.reading),
@@ -252,37 +277,52 @@ impl ContentStore {
     }
 
     /// Reads what an earlier run has stored in a bucket, once, before anything is sealed into
-    /// it, and opens the newest conversations, so that they are gone on with.
-    fn recall(&self, bucket: &BucketId, key: &BucketKey) -> Result<(), ContentError> {
+    /// it, and opens the newest conversations under this key, so that they are gone on with.
+    fn recall(&self, key: &ContentKey) -> Result<(), ContentError> {
+        let Under { bucket, subject } = &key.under;
         let mut recalled = lock(&self.recalled);
-        if recalled.contains(bucket) {
+        let found = match recalled.get_mut(bucket) {
+            Some(found) => found,
+            None => {
+                let mut packs = lock(&self.packs);
+                let packs = packs.entry(bucket.clone()).or_default();
+                packs.load(&self.layout, bucket)?;
+                // A short one that nothing was packed against is an answer, or a note.
+                let newest = packs.leaves().into_iter();
+                let newest = newest.filter(|(_, place)| place.may_go_on());
+                recalled.entry(bucket.clone()).or_insert(Recalled {
+                    newest: newest.take(TRIED).collect(),
+                    under: HashSet::new(),
+                })
+            }
+        };
+        if !found.under.insert(*subject) {
             return Ok(());
         }
-        let leaves = {
-            let mut packs = lock(&self.packs);
-            let packs = packs.entry(bucket.clone()).or_default();
-            packs.load(&self.layout, bucket)?;
-            packs.leaves()
-        };
-        // A short one that nothing was packed against is an answer, or a note.
-        let newest = leaves.iter().filter(|(_, place)| place.may_go_on());
-        let newest: Vec<_> = newest.take(RECALLED).collect();
-        for (digest, place) in newest.into_iter().rev() {
-            // What does not open is not packed against; whoever reads it will be told.
+        let mut opened = Vec::new();
+        for (digest, place) in &found.newest {
+            if opened.len() == RECALLED {
+                break;
+            }
+            // What does not open is another's, or damaged, and is not packed against; whoever
+            // reads it will be told.
             let mut beside = Text::default();
             let limit = MOST_BASE_BYTES as u64;
-            let Ok(text) = self.restore(bucket, *digest, limit, &mut beside) else {
+            let Ok(text) = self.restore(key, *digest, limit, &mut beside) else {
                 continue;
             };
+            opened.push((*digest, *place, text, beside));
+        }
+        for (digest, place, text, beside) in opened.into_iter().rev() {
             let sent = Sent {
-                digest: *digest,
+                digest,
                 sealed_bytes: place.sealed_bytes(),
                 frame: Weak::new(),
             };
             let mut recent = lock(&self.recent);
             recent.add_tag(key.tag(&text.plain), sent.clone());
             recent.add_tip(Tip {
-                bucket: bucket.clone(),
+                under: key.under.clone(),
                 sent,
                 plain: text.plain,
                 reading: text.reading.and(beside.reading),
@@ -292,7 +332,6 @@ impl ContentStore {
                 goes_on: false,
             });
         }
-        recalled.insert(bucket.clone());
         Ok(())
     }
 
@@ -348,75 +387,29 @@ impl ContentStore {
         if was.sealed == new.sealed {
             return true;
         }
-        match (self.read(was), self.key(&new.bucket, None)) {
+        match (self.read(was), self.key_of(new)) {
             (Ok(was), Ok(key)) => key.tag(&was) == is.tag,
-            _ => was.bucket != new.bucket,
+            _ => (&was.bucket, was.subject) != (&new.bucket, new.subject),
         }
     }
 
     /// A bucket has ended.
     pub fn forget(&self, bucket: &BucketId) {
-        lock(&self.recent).forget(bucket);
-        lock(&self.ahead).retain(|_, (_, tip)| tip.bucket != *bucket);
+        let is_in = |under: &Under| under.bucket == *bucket;
+        lock(&self.recent).forget(is_in);
+        lock(&self.ahead).retain(|_, (_, tip)| !is_in(&tip.under));
         lock(&self.recalled).remove(bucket);
         lock(&self.open).remove(bucket);
         lock(&self.packs).remove(bucket);
-        lock(&self.keys).remove(bucket);
+        lock(&self.keys).forget(bucket);
     }
 
-    /// A bucket's key. Who seals may make it, where nothing was ever sealed under another: what
-    /// was would be lost for good, and nobody told.
-    fn key(
-        &self,
-        bucket: &BucketId,
-        used: Option<&Used<'_>>,
-    ) -> Result<Arc<BucketKey>, ContentError> {
-        if let Some(key) = lock(&self.keys).get(bucket) {
-            return Ok(Arc::clone(key));
-        }
-        let path = self.layout.bucket_key(bucket);
-        let shown = || path.display().to_string();
-        if used.is_some() {
-            // The key's directories, also those that a killed run has left unsynced, and a key in
-            // them.
-            let dir = path.parent().expect("a key lies in a directory");
-            create_dirs(&*self.disk, self.layout.dir(), dir)?;
-        }
-        let read = BucketKey::read(bucket, &path)?;
-        if read.is_none() {
-            let bucket = || bucket.clone();
-            // Before the lock: the log may be long, and others seal into other buckets.
-            let first = match used {
-                Some(used) => used().map_err(|source| ContentError::Unread {
-                    bucket: bucket(),
-                    source: Box::new(source),
-                })?,
-                None => {
-                    return Err(ContentError::NoKey {
-                        bucket: bucket(),
-                        path: shown(),
-                    });
-                }
-            };
-            if let Some(seq) = first {
-                return Err(ContentError::KeyLost {
-                    bucket: bucket(),
-                    path: shown(),
-                    seq,
-                });
-            }
-        }
-        let mut keys = lock(&self.keys);
-        if let Some(key) = keys.get(bucket) {
-            return Ok(Arc::clone(key));
-        }
-        let key = match read {
-            Some(key) => key,
-            None => BucketKey::make(&path, &*self.disk)?,
-        };
-        let key = Arc::new(key);
-        keys.insert(bucket.clone(), Arc::clone(&key));
-        Ok(key)
+    /// What one person has in a bucket is erased: its key and its text leave the memory.
+    pub fn forget_subject(&self, bucket: &BucketId, subject: DataSubject) {
+        let is_theirs = |under: &Under| under.subject == Some(subject) && under.bucket == *bucket;
+        lock(&self.recent).forget(is_theirs);
+        lock(&self.ahead).retain(|_, (_, tip)| !is_theirs(&tip.under));
+        lock(&self.keys).forget_subject(bucket, subject);
     }
 }
 

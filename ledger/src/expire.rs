@@ -13,7 +13,7 @@ use crate::disk::{self, Disk, remove_if_there};
 use crate::layout::Layout;
 use crate::projection::Projection;
 use crate::reader::{ReadError, Reader};
-use schemas::kinds::records::{RetentionExpired, TimeSource};
+use schemas::kinds::records::{RetentionExpired, SubjectKey, TimeSource};
 use schemas::{Actor, BucketId, Event, EventId, Hash};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -107,6 +107,24 @@ impl Reader {
             }
         }
         Ok(Tally::of(found.entries, &contents))
+    }
+
+    /// What one person's key seals, from the entries that have content under it.
+    pub fn tally_of(&self, buckets: &Buckets, key: &SubjectKey) -> Result<Tally, ReadError> {
+        let mut contents = BTreeMap::new();
+        let Some(owned) = buckets.owned(key) else {
+            return Ok(Tally::of(0, &contents));
+        };
+        for entry in self.entries(owned.first..owned.last + 1) {
+            let entry = entry?;
+            let theirs = entry.content().iter();
+            for reference in theirs.filter(|c| c.subject == Some(key.subject)) {
+                contents
+                    .entry(reference.sealed)
+                    .or_insert(reference.sealed_bytes);
+            }
+        }
+        Ok(Tally::of(owned.entries, &contents))
     }
 }
 
@@ -266,27 +284,32 @@ fn forget(layout: &Layout, disk: &dyn Disk, bucket: &BucketId) -> Result<(), Exp
 /// The key first: from then on nothing can be read, whatever is left of the packs.
 fn shred(layout: &Layout, disk: &dyn Disk, bucket: &BucketId) -> Result<(), ExpireError> {
     let key = layout.bucket_key(bucket);
-    let destroy = || {
-        match disk.overwrite(&key, &[0; 32]) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-            _ => remove_if_there(disk, &key)?,
-        }
-        disk.sync_dir(parent(&key))
-    };
-    destroy().map_err(io_at(&key))?;
-    let packs = layout.bucket(bucket);
-    let remove = || {
-        let items = match std::fs::read_dir(&packs) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-            items => items?,
+    destroy(disk, &key).map_err(io_at(&key))?;
+    // Single persons' keys lie wrapped under the one that is gone.
+    for dir in [layout.subject_keys(bucket), layout.bucket(bucket)] {
+        let remove = || {
+            let items = match std::fs::read_dir(&dir) {
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+                items => items?,
+            };
+            for item in items {
+                disk.remove(&item?.path())?;
+            }
+            disk.sync_dir(&dir)
         };
-        for item in items {
-            disk.remove(&item?.path())?;
-        }
-        disk.sync_dir(&packs)
-    };
-    remove().map_err(io_at(&packs))?;
+        remove().map_err(io_at(&dir))?;
+    }
     forget(layout, disk, bucket)
+}
+
+/// Overwrites a key where it lies, and removes it.
+pub(crate) fn destroy(disk: &dyn Disk, key: &Path) -> io::Result<()> {
+    let zeros = std::fs::metadata(key).map_or(0, |file| file.len() as usize);
+    match disk.overwrite(key, &vec![0; zeros]) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => remove_if_there(disk, key)?,
+    }
+    disk.sync_dir(parent(key))
 }
 
 /// Buckets that an expiry was begun for.
@@ -306,7 +329,7 @@ fn markers(layout: &Layout) -> Result<Vec<(BucketId, PathBuf)>, ExpireError> {
     Ok(found)
 }
 
-fn entries(dir: &Path) -> Result<Vec<PathBuf>, ExpireError> {
+pub(crate) fn entries(dir: &Path) -> Result<Vec<PathBuf>, ExpireError> {
     let items = match std::fs::read_dir(dir) {
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
             return Ok(Vec::new());
@@ -318,11 +341,11 @@ fn entries(dir: &Path) -> Result<Vec<PathBuf>, ExpireError> {
         .collect()
 }
 
-fn parent(path: &Path) -> &Path {
+pub(crate) fn parent(path: &Path) -> &Path {
     path.parent().expect("a key lies in a directory")
 }
 
-fn io_at(path: &Path) -> impl FnOnce(io::Error) -> ExpireError + use<> {
+pub(crate) fn io_at(path: &Path) -> impl FnOnce(io::Error) -> ExpireError + use<> {
     let path = path.display().to_string();
     move |source| ExpireError::Io { path, source }
 }

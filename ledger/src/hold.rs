@@ -83,6 +83,7 @@ impl Appender {
             let submission = Submission {
                 event: Event::new(self.new_id(), placement.actor.clone(), placed),
                 content: placement.content.clone(),
+                person: None,
             };
             let guard = Guard::new(watching.clone(), reached, move |buckets, _| {
                 if living(buckets, hold) == covered {
@@ -121,7 +122,12 @@ impl Appender {
             in_force(buckets).then_some(()).ok_or_else(refused)
         });
         let event = Event::new(self.new_id(), actor, released);
-        Ok(self.append_guarded(Submission { event, content }, guard)?)
+        let submission = Submission {
+            event,
+            content,
+            person: None,
+        };
+        Ok(self.append_guarded(submission, guard)?)
     }
 }
 

@@ -1,4 +1,4 @@
-use schemas::BucketId;
+use schemas::{BucketId, DataSubject};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 /// tokens/<size, 20 digits>.checkpoint and .tsr   what an authority stamped, and its answer
 /// content/<class>/<YYYY-MM>/<n, 8 digits>.pack
 /// keys/ledger.key                  signs the log, or says what does; ledger.next.key during a
-///                                  rotation; keys/content/… one per bucket
+///                                  rotation; keys/content/<class>/<YYYY-MM>.key one per bucket, and
+///                                  <YYYY-MM>/<subject>.key one per person with content in it
 /// index/                           views/ of projections, outlines/ of full log files: delete it and
 ///                                  it is built again
 /// lock, lock.pid                   the one writer
@@ -113,6 +114,20 @@ impl Layout {
     pub(crate) fn bucket_key(&self, bucket: &BucketId) -> PathBuf {
         let class = self.content_keys().join(bucket.class.as_str());
         class.join(format!("{}.key", bucket.month))
+    }
+
+    /// Where the keys of single persons' content of a bucket lie.
+    pub(crate) fn subject_keys(&self, bucket: &BucketId) -> PathBuf {
+        self.bucket_key(bucket).with_extension("")
+    }
+
+    pub(crate) fn subject_key(&self, bucket: &BucketId, subject: &DataSubject) -> PathBuf {
+        self.subject_keys(bucket).join(format!("{subject}.key"))
+    }
+
+    /// Says that what this key seals is being erased.
+    pub(crate) fn subject_erasing(&self, bucket: &BucketId, subject: &DataSubject) -> PathBuf {
+        self.subject_key(bucket, subject).with_extension("erasing")
     }
 
     /// Says that the bucket is being ended.

@@ -12,6 +12,7 @@ mod content;
 mod create;
 pub mod disk;
 mod entry;
+mod erase;
 mod expire;
 mod fresh_id;
 mod history;
@@ -43,12 +44,13 @@ pub mod witness;
 /// The whole format, for whoever writes a second verifier.
 pub const FORMAT: &str = include_str!("../FORMAT.md");
 
-pub use append::{AppendError, Appender, Content, Receipt, Submission};
+pub use append::{ActsFor, AppendError, Appender, Content, Receipt, Submission};
 pub use buckets::Buckets;
 pub use checkpoint::Checkpoint;
 pub use content::{Ahead, ContentError};
 pub use create::{CreateError, create, create_under};
 pub use entry::Entry;
+pub use erase::{EraseError, Erasing, clear_erased};
 pub use expire::{Disposal, ExpireError, Tally, clear_ended};
 pub use fresh_id::fresh_id;
 pub use history::{KeyHistory, RotationFault};

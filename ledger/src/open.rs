@@ -14,7 +14,7 @@ use crate::note::{Note, VerifierKey};
 use crate::reader::{Reader, Shared, State};
 use crate::scan::{LogLines, Piece};
 use crate::signer::SignError;
-use crate::{Checkpoint, expire, signature};
+use crate::{Checkpoint, erase, expire, signature};
 use schemas::kinds::ledger::LedgerRecovered;
 use schemas::{Data, Timestamp};
 use std::io;
@@ -68,7 +68,7 @@ pub enum OpenError {
         #[source]
         source: io::Error,
     },
-    #[error("a bucket that has ended still has content")]
+    #[error("content that has ended is still there")]
     Expire(#[from] expire::ExpireError),
     #[error("the ledger did not take its first entry after opening")]
     Append(#[from] append::AppendError),
@@ -164,6 +164,9 @@ pub fn open(dir: &Path, options: Options) -> Result<(Appender, Reader), OpenErro
     opened.sync(&*options.disk)?;
     opened.settle_keys(found.is_next, &*options.disk)?;
     expire::complete(&opened.layout, &*options.disk, |id| {
+        Ok(opened.ids.find(id)?.is_some())
+    })?;
+    erase::complete(&opened.layout, &*options.disk, |id| {
         Ok(opened.ids.find(id)?.is_some())
     })?;
     let checkpoint = Checkpoint {

@@ -259,11 +259,14 @@ impl Reader {
         Ok(None)
     }
 
-    /// Buckets whose content has not ended, and whose key is not there all the same: nobody can
-    /// read it any more.
+    /// Buckets whose content has not ended, and whose key is not there all the same, or that of a
+    /// person in them whose content is not erased: nobody can read it any more.
     pub fn without_key(&self, buckets: &Buckets) -> Vec<BucketId> {
         let lost = |(id, bucket): &(&BucketId, &Bucket)| {
-            bucket.ended.is_none() && !self.layout().bucket_key(id).exists()
+            let mut living = bucket.subjects.iter().filter(|(_, o)| o.erased.is_none());
+            bucket.ended.is_none()
+                && (!self.layout().bucket_key(id).exists()
+                    || living.any(|(subject, _)| !self.layout().subject_key(id, subject).exists()))
         };
         let lost = buckets.all().filter(lost);
         lost.map(|(id, _)| id.clone()).collect()

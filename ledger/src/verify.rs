@@ -65,7 +65,8 @@ pub enum Check {
     Size,
     /// Sealed content is missing or is not what its entry commits to.
     Content,
-    /// A bucket was ended before it was due or under a hold, or its certificate is not of it.
+    /// A bucket was ended before it was due or under a hold, one person's content was erased that had
+    /// to be kept or that nobody requested, or the certificate is not of it.
     Retention,
     /// A time stamp is missing, unsound, or of something else.
     Token,

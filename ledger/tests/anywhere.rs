@@ -63,7 +63,11 @@ fn sample() -> (TempDir, Vec<PathBuf>) {
             };
             let event = Event::new(appender.new_id(), "user:s001".parse().unwrap(), data);
             let content = vec![content];
-            let submission = Submission { event, content };
+            let submission = Submission {
+                event,
+                content,
+                person: None,
+            };
             appender
                 .append(vec![submission, appender.checkpoint_event()])
                 .unwrap();

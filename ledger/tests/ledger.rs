@@ -77,6 +77,7 @@ fn with_content(event: Event, text: &str) -> Submission {
             media,
             bytes: text.as_bytes().to_vec(),
         }],
+        person: None,
     }
 }
 
@@ -619,7 +620,11 @@ fn a_bucket_with_content_whose_key_is_gone_never_gets_another() {
         }
         assert!(
             appender
-                .seal_ahead(&reference.bucket.class, b"ahead")
+                .seal_ahead(
+                    &reference.bucket.class,
+                    &"user:s001".parse().unwrap(),
+                    b"ahead"
+                )
                 .is_none()
         );
         assert!(!key.exists());

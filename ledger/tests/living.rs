@@ -70,6 +70,7 @@ fn a_living_log_is_clean_to_whoever_reads_it_and_can_always_be_started() {
                 let with_content = Submission {
                     event,
                     content: vec![content],
+                    person: None,
                 };
                 let batch = (0..i % 7).map(|_| appender.checkpoint_event());
                 let batch = batch.chain([with_content]).collect();

@@ -222,6 +222,7 @@ fn batch(appender: &Appender, count: usize, content: u8) -> Vec<Submission> {
         Submission {
             event: Event::new(id, "user:s001".parse().unwrap(), data),
             content: contents.collect(),
+            person: None,
         }
     };
     (0..count).map(new).collect()

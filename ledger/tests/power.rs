@@ -9,13 +9,15 @@ use crash_disk::{CrashDisk, Dice, Fault};
 use ledger::clock::Clock;
 use ledger::note::SignerKey;
 use ledger::verify::{Trust, verify};
-use ledger::{Appender, Content, Disposal, HeldKey, Options, Reader, Submission};
+use ledger::{
+    Appender, Buckets, Content, Disposal, Erasing, HeldKey, Options, Projection, Reader, Submission,
+};
 use schemas::kinds::agents::{AgentReason, AgentRetired};
 use schemas::kinds::ledger::RotationReason;
-use schemas::kinds::records::TimeSource;
+use schemas::kinds::records::{ErasureRequested, SubjectKey, TimeSource};
 use schemas::kinds::rules::PolicyAdopted;
-use schemas::{Data, Event, EventId, Hash, Timestamp};
-use std::collections::BTreeMap;
+use schemas::{Data, DataSubject, Event, EventId, Hash, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -42,6 +44,8 @@ fn batch(number: u64) -> Vec<Submission> {
             Submission {
                 event: Event::new(id, "user:s001".parse().unwrap(), data),
                 content: content.into_iter().collect(),
+                person: (number < BATCHES / 2 && dice.below(3) == 0)
+                    .then(|| PERSON.parse().unwrap()),
             }
         })
         .collect();
@@ -59,6 +63,7 @@ fn rule() -> Submission {
         previous: None,
         approvals: Vec::new(),
         periods: Some([("auth".parse().unwrap(), "P30D".parse().unwrap())].into()),
+        must_keep: None,
     };
     let id = EventId::derived(Hash([7; 32]));
     Event::new(id, "user:s001".parse().unwrap(), data).into()
@@ -79,7 +84,13 @@ struct Told {
     notes: Vec<String>,
     end_asked: bool,
     end_answered: bool,
+    /// Keys of the person's content.
+    erase_asked: BTreeSet<DataSubject>,
+    erased: BTreeSet<DataSubject>,
 }
+
+/// Whose content is erased, in the month that ends.
+const PERSON: &str = "s009";
 
 /// The half of the batches that come first are of a month that is over when it ends.
 const FIRST: &str = "2026-10-31T12:00:00.000000Z";
@@ -123,6 +134,17 @@ fn load(dir: &Path, disk: &Arc<CrashDisk>, told: &mut Told, what: &str) -> bool 
         told.end_answered = true;
         has_ended(dir, what);
     }
+    for (id, bucket) in folded(&reader).all() {
+        let erased = bucket.subjects.iter().filter(|(_, o)| o.erased.is_some());
+        for (subject, _) in erased {
+            told.erased.insert(*subject);
+            let key = dir.join("keys/content").join(id.to_string());
+            for left in ["key", "erasing"] {
+                let left = key.join(format!("{subject}.{left}"));
+                assert!(!left.exists(), "{what}: {}", left.display());
+            }
+        }
+    }
     for number in 0..BATCHES {
         if number == BATCHES / 3 && !rotate(&appender) {
             return false;
@@ -140,6 +162,9 @@ fn load(dir: &Path, disk: &Arc<CrashDisk>, told: &mut Told, what: &str) -> bool 
         }
         told.notes.push(reader.checkpoint().to_string());
     }
+    if !erase(&appender, &reader, told) {
+        return false;
+    }
     if !told.end_answered {
         told.end_asked = true;
         let ended = appender.expire(Disposal {
@@ -152,6 +177,50 @@ fn load(dir: &Path, disk: &Arc<CrashDisk>, told: &mut Told, what: &str) -> bool 
         });
         told.end_answered = ended.is_ok();
         return ended.is_ok();
+    }
+    true
+}
+
+fn folded(reader: &Reader) -> Buckets {
+    let mut buckets = Buckets::default();
+    for seq in 0..reader.size() {
+        buckets.fold(&reader.entry(seq).unwrap());
+    }
+    buckets
+}
+
+/// Erases what the person has, as long as they have something. False if the disk failed.
+fn erase(appender: &Appender, reader: &Reader, told: &mut Told) -> bool {
+    let person = PERSON.parse().unwrap();
+    let keys: Vec<SubjectKey> = reader.keys_of(&folded(reader), &person).unwrap();
+    if keys.is_empty() {
+        return true;
+    }
+    let requested = ErasureRequested {
+        erasure: appender.new_id(),
+        case: "c-1".parse().unwrap(),
+        basis: "appi-35".parse().unwrap(),
+        keys: keys.clone(),
+    };
+    let (erasure, actor) = (requested.erasure, "user:s001".parse().unwrap());
+    let requested = Event::new(appender.new_id(), actor, requested);
+    if appender.append(vec![requested.into()]).is_err() {
+        return false;
+    }
+    for key in keys {
+        told.erase_asked.insert(key.subject);
+        let subject = key.subject;
+        let erased = appender.erase(&Erasing {
+            erasure,
+            key,
+            actor: "user:s001".parse().unwrap(),
+            approvals: Vec::new(),
+            approvers: Vec::new(),
+        });
+        if erased.is_err() {
+            return false;
+        }
+        told.erased.insert(subject);
     }
     true
 }
@@ -184,8 +253,11 @@ fn check(dir: &Path, told: &Told, what: &str) {
         assert_eq!((entry.id(), entry.leaf()), (*id, *leaf), "{what}");
         for content in entry.content() {
             let read = reader.content(content);
+            let is_one_of = |of: &BTreeSet<_>| content.subject.is_some_and(|s| of.contains(&s));
             let may_end = told.end_asked && content.bucket.to_string() == FIRST_BUCKET;
+            let may_end = may_end || is_one_of(&told.erase_asked);
             assert!(read.is_ok() || may_end, "{what}: {read:?}");
+            assert!(read.is_err() || !is_one_of(&told.erased), "{what}: back");
         }
     }
     if told.end_answered {

@@ -74,6 +74,7 @@ impl World {
             previous: None,
             approvals: Vec::new(),
             periods: Some([("api".parse().unwrap(), "P30D".parse().unwrap())].into()),
+            must_keep: None,
         };
         let rules = Event::new(world.appender.new_id(), actor(), rules);
         world.appender.append(vec![rules.into()]).unwrap();
@@ -97,7 +98,11 @@ impl World {
             bytes: text.as_bytes().to_vec(),
         }];
         self.appender
-            .append(vec![Submission { event, content }])
+            .append(vec![Submission {
+                event,
+                content,
+                person: None,
+            }])
             .unwrap();
     }
 

@@ -43,6 +43,7 @@ fn sample() -> TempDir {
                 .append(vec![Submission {
                     event,
                     content: vec![content],
+                    person: None,
                 }])
                 .unwrap();
             if i == 5 {

@@ -60,6 +60,7 @@ fn submission(appender: &Appender, content: Option<&str>) -> Submission {
     Submission {
         event: Event::new(appender.new_id(), "user:s001".parse().unwrap(), data),
         content: content.into_iter().collect(),
+        person: None,
     }
 }
 

@@ -47,6 +47,12 @@ macro_rules! kinds {
                 match self { $($(Data::$name(_) => Class::$class(),)*)* }
             }
 
+            /// Is its content of whoever acts: what they wrote, were answered, or wanted done? Other
+            /// content is the company's, or of nobody in particular.
+            pub fn is_its_actors(&self) -> bool {
+                self.family() == Family::Traffic || matches!(self, Data::ActionDrafted(_))
+            }
+
             /// Reads the data of a kind from its JSON.
             pub fn parse(kind: &str, json: &str) -> Result<Data, EnvelopeError> {
                 match kind {
@@ -171,6 +177,7 @@ kinds! {
         "retention.expired" records::RetentionExpired ledger,
         "erasure.requested" records::ErasureRequested ledger,
         "erasure.completed" records::ErasureCompleted ledger,
+        "erasure.refused" records::ErasureRefused ledger,
         "content.revealed" records::ContentRevealed auth,
         "report.issued" records::ReportIssued ledger,
         "backup.completed" records::BackupCompleted ledger,

@@ -17,7 +17,7 @@ mod event;
 pub mod kinds;
 
 pub use actor::Actor;
-pub use bucket::{BucketId, ContentRef};
+pub use bucket::{BucketId, ContentRef, DataSubject};
 pub use class::{Class, DataClass};
 pub use data::{Data, Family};
 pub use envelope::{Envelope, EnvelopeError, FORMAT_VERSION, MAX_BODY_BYTES, Unplaced, json_fault};

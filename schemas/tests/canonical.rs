@@ -147,6 +147,7 @@ fn content() -> impl Strategy<Value = ContentRef> {
             sealed,
             sealed_bytes,
             plain_bytes,
+            subject: None,
         },
     )
 }
@@ -308,6 +309,7 @@ fn nesting_and_length_have_an_end() {
         sealed: Hash::ZERO,
         sealed_bytes: u64::MAX,
         plain_bytes: u64::MAX,
+        subject: None,
     };
     let mut fits = 0;
     while envelope.to_body().is_ok() {

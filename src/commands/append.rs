@@ -5,6 +5,7 @@ use crate::intake;
 use crate::masking::{self, Guard};
 use crate::outcome::{Done, Failure, Outcome};
 use crate::retention;
+use crate::views::Views;
 use anyhow::Context;
 use ledger::{Layout, Submission};
 use std::io::{Read, Write};
@@ -27,20 +28,24 @@ pub fn run(cli: &Cli, args: &Append) -> Done {
         input = std::fs::read(&args.file)
             .with_context(|| format!("{} cannot be read", args.file.display()))?;
     }
-    let (door, _) = Door::open(&cli.data)?;
+    let (door, reader) = Door::open(&cli.data)?;
     // All lines are read before the first is appended: bad input changes nothing.
     let layout = Layout::new(&cli.data);
     let masker = masking::of_ledger(&layout, &Config::load(&layout)?)?;
     let guard = Guard::new(Arc::new(masker));
     let guard = |text: &str| guard.rule(text);
     let submissions = intake::read_lines(&input, &guard, || door.new_id()).map_err(|error| {
-        Failure::new(error, "nothing was appended; a line is {\"kind\",\"actor\",\"data\"} and optionally id, class, session, occurred, content")
+        Failure::new(error, "nothing was appended; a line is {\"kind\",\"actor\",\"data\"} and optionally id, class, session, occurred, content, person")
     })?;
     // A server asks its own views; here nobody else would.
     if let Door::Here(_) = door
         && let Some(fault) = retention::adopts(&submissions)
     {
         return Err(Failure::msg(fault, "`daicho policy adopt` writes it"));
+    }
+    let is_someones = |s: &Submission| !s.content.is_empty() && s.event.data.is_its_actors();
+    if submissions.iter().any(is_someones) {
+        Views::open(reader)?.name_persons(&door);
     }
     let mut out = std::io::stdout().lock();
     let (all, mut done) = (submissions.len(), 0);

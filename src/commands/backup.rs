@@ -65,6 +65,19 @@ pub fn run(cli: &Cli, args: &Backup) -> Done {
             "free space or name another destination; what is copied stays and is gone on with",
         )
     })?;
+    // A backup would bring back whoever was erased since the last one.
+    if args.with_keys {
+        let copy = Reader::open(to.dir()).map_err(open_failed)?;
+        let erased = ledger::clear_erased(&copy).map_err(|error| {
+            let help =
+                "see who owns the path; the copy still holds the key of somebody who was erased";
+            Failure::new(error, help)
+        })?;
+        for key in erased {
+            let bucket = key.bucket;
+            eprintln!("note: content of one person in {bucket} is erased, and so is its key there");
+        }
+    }
     let brought = Trust {
         vkey: Some(history.founding().clone()),
         checkpoints: vec![(
@@ -141,8 +154,9 @@ pub fn restore(cli: &Cli, args: &Restore) -> Done {
     copy::write_checkpoint(&part, &std::fs::read(from.checkpoint())?)?;
     // Backups keep what has ended since; a restored ledger does not.
     let reader = Reader::open(&beside).map_err(open_failed)?;
-    let cleared = ledger::clear_ended(&reader)
-        .map_err(|error| Failure::new(error, "free space, or see who owns the path"))?;
+    let not_cleared = |error| Failure::new(error, "free space, or see who owns the path");
+    let cleared = ledger::clear_ended(&reader).map_err(not_cleared)?;
+    let erased = ledger::clear_erased(&reader).map_err(not_cleared)?;
     drop(reader);
     if to.dir().exists() {
         std::fs::remove_dir(to.dir())?;
@@ -158,6 +172,10 @@ pub fn restore(cli: &Cli, args: &Restore) -> Done {
     tell(cli.json, &report, &copied, None)?;
     for bucket in cleared {
         eprintln!("note: {bucket} has ended, and its content was not restored");
+    }
+    for key in erased {
+        let bucket = key.bucket;
+        eprintln!("note: content of one person in {bucket} is erased, and was not restored");
     }
     if !to.log_key().exists() {
         eprintln!(

@@ -189,7 +189,7 @@ fn list(cli: &Cli, all: bool) -> Done {
     Ok(Outcome::Well)
 }
 
-/// Does what was decided on holds. Where a server holds the ledger, it does so by itself.
+/// Does what was decided on holds and erasures. Where a server holds the ledger, it does so by itself.
 pub fn settle(desk: &Desk) -> Result<Vec<Deed>, Failure> {
     let Door::Here(appender) = &desk.door else {
         return Ok(Vec::new());
@@ -199,9 +199,9 @@ pub fn settle(desk: &Desk) -> Result<Vec<Deed>, Failure> {
         records: Records {
             reader: &desk.reader,
             views: &desk.views,
-            authority: None, // no time is asked for a hold
+            authority: None, // no time is asked for these
             now: desk.now(),
         },
     };
-    keeper.settle_holds()
+    keeper.settle()
 }

@@ -152,6 +152,7 @@ pub fn told(cli: &Cli, deeds: &[Deed]) -> Result<(), Failure> {
             .as_ref()
             .map(BucketId::to_string)
             .unwrap_or_default();
+        let erasure = deed.erasure.map(|id| id.to_string()).unwrap_or_default();
         let hold = deed.hold.map(|hold| hold.to_string()).unwrap_or_default();
         match deed.act {
             Act::Asked => {
@@ -159,6 +160,11 @@ pub fn told(cli: &Cli, deeds: &[Deed]) -> Result<(), Failure> {
             }
             Act::Ended => say!("{bucket} has ended, certificate at {seq}"),
             Act::Placed => say!("hold {hold} is in force, recorded at {seq}"),
+            Act::Erased => say!("erasure {erasure}: erased in {bucket}, certificate at {seq}"),
+            Act::Refused if bucket.is_empty() => {
+                say!("erasure {erasure} is refused, recorded at {seq}");
+            }
+            Act::Refused => say!("erasure {erasure}: kept in {bucket}, recorded at {seq}"),
             Act::Released => say!("hold {hold} is released, recorded at {seq}"),
         }
     }

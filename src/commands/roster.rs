@@ -107,6 +107,7 @@ fn adopt(cli: &Cli, desk: &mut Desk, layout: &Layout, text: &str, destroys: bool
         previous,
         approvals: Vec::new(),
         periods: None,
+        must_keep: None,
     };
     let mut submission = desk.door.event(desk.door.operator(), adopted);
     if digest != NONE {

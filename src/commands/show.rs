@@ -16,7 +16,7 @@ pub fn run(cli: &Cli, args: &Show) -> Done {
         door.record_reveal(&entry, "show").map_err(append_failed)?;
         for reference in entry.content() {
             let plain = reader.content(reference).map_err(|error| {
-                Failure::new(error, "the entry and its proofs stay valid; restore keys/content from a backup to read it")
+                Failure::new(error, "the entry and its proofs stay valid; `daicho erasure list --all` says what was erased; what was lost is in a backup of keys/content")
             })?;
             contents.push((reference, plain));
         }

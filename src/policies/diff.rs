@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// What a field decides, by the beginning of its path; the first that fits.
-const WORDS: [(&str, &str); 25] = [
+const WORDS: [(&str, &str); 26] = [
     ("masking.email", "what of a mailbox's local part is masked"),
     (
         "masking.insider_keywords",
@@ -55,6 +55,10 @@ const WORDS: [(&str, &str); 25] = [
     (
         "retention.cooling",
         "how long the end of content can still be stopped",
+    ),
+    (
+        "retention.must_keep",
+        "which classes a law or rule asks to keep whatever anybody requests",
     ),
     ("retention", "how long content of this class is kept"),
     ("vendors", "who receives what leaves, and on which terms"),

@@ -73,6 +73,7 @@ impl Node {
         let operator = config::operator_digest(&layout)?;
         let views = Arc::new(Views::open(reader.clone())?);
         let door = Door::Here(appender.clone());
+        views.name_persons(&door);
         let settled = views
             .policies
             .read(|policies| policies::settle(policies, &reader, config, &door))?;

@@ -1,4 +1,4 @@
-//! Once a day what may be done about retention, and holds as soon as two people have signed.
+//! Once a day what may be done about retention; holds and erasures as soon as two people have signed.
 
 use super::Node;
 use crate::outcome::Failure;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// How long the thread may not notice that it should stop.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Between two looks at the holds that people have decided on.
+/// Between two looks at what people have decided on.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 const DAILY: Duration = Duration::from_secs(24 * 3_600);
@@ -21,7 +21,7 @@ pub fn run(node: &Node, stop: &AtomicBool) {
         let daily = Instant::now() >= due;
         let done = match daily {
             true => run_now(node),
-            false => now(node, |keeper| keeper.settle_holds()),
+            false => now(node, |keeper| keeper.settle()),
         };
         if daily {
             due = Instant::now() + DAILY;

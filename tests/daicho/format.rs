@@ -34,7 +34,14 @@ fn sample() -> Ledger {
     for part in 0..3 {
         let events: Vec<Value> = (0..20)
             .map(|i| match i % 3 {
-                0 => with_content(drill("restore"), &format!("帳簿 {part} {i}").repeat(30)),
+                0 => {
+                    let text = format!("帳簿 {part} {i}").repeat(30);
+                    let mut event = with_content(drill("restore"), &text);
+                    if i % 2 == 0 {
+                        event["person"] = json!(format!("p{}", i % 4));
+                    }
+                    event
+                }
                 _ => drill("failover"),
             })
             .collect();
@@ -130,6 +137,10 @@ fn a_reader_written_from_the_format_opens_every_content() {
             _ => vec![talk(2), talk(2).replace("79", "**")],
         };
         let mut event = drill("restore");
+        // One of the conversations is somebody's own.
+        if turn % 4 == 2 {
+            event["person"] = json!("p1");
+        }
         let names = ["request", "payload"];
         let content = texts.iter().zip(names);
         event["content"] = content
@@ -298,13 +309,15 @@ fn tampers() -> Vec<(String, Tamper)> {
         "a pack removed",
         Box::new(|ledger, _| std::fs::remove_file(&ledger.packs()[0]).unwrap()),
     );
-    add(
-        "a bucket's key removed",
-        Box::new(|ledger, _| {
-            let keys = crate::world::walk(&ledger.dir.join("keys/content"));
-            std::fs::remove_file(&keys[0]).unwrap();
-        }),
-    );
+    for (name, depth) in [("a bucket's key removed", 2), ("a person's key removed", 3)] {
+        let remove = move |ledger: &Ledger, _: &mut Dice| {
+            let keys = ledger.dir.join("keys/content");
+            let mut found = crate::world::walk(&keys);
+            found.retain(|path| path.strip_prefix(&keys).unwrap().iter().count() == depth);
+            std::fs::remove_file(&found[0]).unwrap();
+        };
+        add(name, Box::new(remove));
+    }
     all
 }
 

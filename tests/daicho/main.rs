@@ -17,6 +17,7 @@
 //! | `approvals` | a decision that counts and should not, a deadline that nobody hears of, an approver untold |
 //! | `mcp` | a call of a tool that runs unrecorded, ungranted, or with what must not leave |
 //! | `retention` | content that ends early, held, by one person alone or by a wrong clock; rules or holds that nobody approved |
+//! | `erasure` | one person's content that stays, comes back, or takes another's along; an erasure that nobody approved, or of what is held |
 //! | `import` | a line of a transcript that is lost, doubled, or passes for something seen |
 //! | `ingest` | a line of another system that is lost, changed, doubled, or told outside of its seal |
 //! | `privacy` | a planted name or secret in a file, log line, export, page or report |
@@ -48,6 +49,7 @@ mod cli;
 #[cfg(unix)]
 mod disk;
 mod doctor;
+mod erasure;
 mod export;
 mod faults;
 mod format;

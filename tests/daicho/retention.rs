@@ -497,6 +497,7 @@ fn what_two_people_have_not_signed_for_is_found_by_whoever_verifies() {
             previous: None,
             approvals: Vec::new(),
             periods: Some([("api".parse().unwrap(), "P1D".parse().unwrap())].into()),
+            must_keep: None,
         };
         let actor = "user:s009".parse().unwrap();
         let event = Event::new(appender.new_id(), actor, rules);

@@ -17,10 +17,15 @@ WINDOW, MAGIC = 32768, bytes.fromhex("28b52ffd")
 
 
 class Bucket:
-    def __init__(self, data, origin, name):
+    def __init__(self, data, origin, name, subject):
         self.frames, self.plain = {}, {}
         self.aad = f"daicho/content/v1\n{origin}\n{name}\n".encode()
         key = (data / "keys/content" / f"{name}.key").read_bytes()
+        if subject:
+            wrapped = (data / "keys/content" / name / f"{subject}.key").read_bytes()
+            wrap, aad = AESGCMSIV(hmac.digest(key, b"wrap", "sha256")), f"daicho/subject/v1\n{origin}\n{name}\n{subject}"
+            key, self.aad = wrap.decrypt(bytes(12), wrapped, aad.encode())[:32], self.aad + f"{subject}\n".encode()
+            if hmac.digest(key, b"id", "sha256")[:16].hex() != subject: raise ValueError(f"{subject} is another key")
         self.cipher = AESGCMSIV(hmac.digest(key, b"seal", "sha256"))
         for path in sorted((data / "content" / name).glob("*.pack")):
             pack = path.read_bytes()
@@ -68,8 +73,8 @@ def main():
     lines = [json.loads(line.split(b"\t")[0]) for path in sorted((data / "log").glob("0*")) for line in path.read_bytes().split(b"\n")[:-1]]
     for body in lines:
         for ref in body.get("content", []):
-            name = ref["bucket"]
-            if name not in buckets: buckets[name] = Bucket(data, lines[0]["data"]["origin"], name)
+            name = ref["bucket"], ref.get("subject")
+            if name not in buckets: buckets[name] = Bucket(data, lines[0]["data"]["origin"], *name)
             plain = buckets[name].open(bytes.fromhex(ref["sealed"]))
             wrong += len(plain) != ref["plain_bytes"]
             print(body["seq"], ref["name"], sha256(plain).hex())

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 KEYS = ["v", "seq", "at", "id", "kind", "class", "actor", "session", "occurred", "data", "content", "prev"]
 OPTIONAL = {"session", "occurred", "content"}
-REFERENCE = ["name", "media", "bucket", "sealed", "sealed_bytes", "plain_bytes"]
+REFERENCE = ["name", "media", "bucket", "sealed", "sealed_bytes", "plain_bytes", "subject"]
 
 
 def sha256(data): return hashlib.sha256(data).digest()
@@ -140,27 +140,34 @@ def due(bucket, period):
 
 
 class Buckets:
-    """What entries say of buckets and holds (§7)."""
+    """What entries say of buckets, holds and erasures (§7)."""
 
     def __init__(self):
-        self.periods, self.buckets, self.holds, self.persons = {}, {}, {}, {}
+        self.periods, self.duties, self.buckets, self.holds, self.persons, self.requests = {}, {}, {}, {}, {}, {}
 
     def entry(self, seq, body, wrong):
         data, kind, references = body["data"], body["kind"], body.get("content", [])
         if kind == "retention.expired": self.expired(body, data, wrong)
+        if kind == "erasure.completed": self.erased(data, wrong)
+        if kind == "erasure.requested": self.requests.setdefault(data["erasure"], [(key["bucket"], key["subject"]) for key in data["keys"]])
         for ref in references:
             name = ref["bucket"]
             period = self.periods.get(name.split("/")[0])
-            new = {"period": period, "entries": set(), "sealed": {}, "ended": False}
+            new = {"period": period, "entries": set(), "sealed": {}, "ended": False, "subjects": {}}
             bucket = self.buckets.setdefault(name, new)
             bucket["entries"].add(seq)
-            bucket["sealed"].setdefault(ref["sealed"], ref["sealed_bytes"])
+            _, subject = bucket["sealed"].setdefault(ref["sealed"], (ref["sealed_bytes"], ref.get("subject")))
+            if subject != ref.get("subject"): wrong()
+            if "subject" in ref:
+                owned = bucket["subjects"].setdefault(ref["subject"], {"first": seq, "entries": set(), "erased": False})
+                owned["entries"].add(seq)
+                if owned["erased"]: wrong()
         for scope, held in (hold for hold in self.holds.values() if hold):
             if self.covers(scope, body): held.update(ref["bucket"] for ref in references if scope.get("bucket", ref["bucket"]) == ref["bucket"])
         if kind in ("agent.registered", "agent.updated") and "person" in data:
             self.persons.setdefault(f"agent:{data['agent']}", set()).add(data["person"])
         if kind == "policy.adopted" and data["policy"] == "retention" and "periods" in data:
-            self.periods = data["periods"]
+            self.periods, self.duties = data["periods"], data.get("must_keep", {})
             for name, bucket in self.buckets.items(): bucket["period"] = bucket["period"] or self.periods.get(name.split("/")[0])
         if kind == "retention.extended" and (bucket := self.buckets.get(data["bucket"])) and bucket["period"] and not bucket["ended"]:
             if due(data["bucket"], data["period"]) > due(data["bucket"], bucket["period"]): bucket["period"] = data["period"]
@@ -178,13 +185,27 @@ class Buckets:
     def expired(self, body, data, wrong):
         name, bucket = data["bucket"], self.buckets.get(data["bucket"])
         if not bucket: return wrong()
-        held = any(name in hold[1] for hold in self.holds.values() if hold)
         ends = due(name, bucket["period"] or "forever")
-        digests = sorted(bytes.fromhex(digest) for digest in bucket["sealed"])
-        is_so = [len(bucket["entries"]), len(digests), sum(bucket["sealed"].values()), sha256(b"".join(digests)).hex()]
-        stated = [data[key] for key in ("entries", "contents", "sealed_bytes", "content_sha256")]
-        if bucket["ended"] or held or ends > body["at"] or data["due"] != ends or data["period"] != bucket["period"] or stated != is_so: wrong()
+        sound = self.tallies(data, bucket["entries"], bucket["sealed"])
+        if bucket["ended"] or self.held(name) or ends > body["at"] or data["due"] != ends or data["period"] != bucket["period"] or not sound: wrong()
         bucket["ended"] = True
+
+    def erased(self, data, wrong):
+        name, subject = data["bucket"], data["subject"]
+        bucket, asked = self.buckets.get(name), (name, subject) in self.requests.get(data["erasure"], [])
+        if not bucket: return wrong()
+        owned = bucket["subjects"].setdefault(subject, {"first": None, "entries": set(), "erased": False})
+        sealed = {digest: stated for digest, stated in bucket["sealed"].items() if stated[1] == subject}
+        sound = self.tallies(data, owned["entries"], sealed)
+        if not asked or bucket["ended"] or owned["erased"] or self.held(name) or name.split("/")[0] in self.duties or not sound: wrong()
+        owned["erased"] = True
+
+    def held(self, name): return any(name in hold[1] for hold in self.holds.values() if hold)
+
+    def tallies(self, data, entries, sealed):
+        digests = sorted(bytes.fromhex(digest) for digest in sealed)
+        is_so = [len(entries), len(digests), sum(size for size, _ in sealed.values()), sha256(b"".join(digests)).hex()]
+        return is_so == [data[key] for key in ("entries", "contents", "sealed_bytes", "content_sha256")]
 
 
 class Log:
@@ -274,7 +295,8 @@ class Log:
                 raise ValueError("not the one form of a body")
             if f"{datetime.strptime(body['at'], '%Y-%m-%dT%H:%M:%S.%fZ'):%Y-%m-%dT%H:%M:%S.%fZ}" != body["at"]: raise ValueError("not a time")
             if not re.fullmatch("[0-9a-f]{64}", body["prev"]): raise ValueError("not a hash")
-            if any(list(ref) != REFERENCE for ref in body.get("content", [])): raise ValueError("not a content reference")
+            for ref in body.get("content", []):
+                if list(ref) != REFERENCE[:len(ref)] or len(ref) < 6 or not re.fullmatch("[0-9a-f]{32}", ref.get("subject", "0" * 32)): raise ValueError("not a content reference")
             seq, data, kind = int(body["seq"]), body["data"], body["kind"]
         except (ValueError, KeyError, TypeError, AttributeError):
             return self.unread("body", leaf, tail)
@@ -341,7 +363,10 @@ class Log:
             if bucket not in self.ended: self.wrong("content", seq)
         keys = self.data / "keys"
         for bucket, seq in self.opened.items() if (keys / "ledger.key").exists() else []:
-            if bucket not in self.ended and not (keys / "content" / f"{bucket}.key").exists(): self.wrong("content", seq)
+            if bucket in self.ended: continue
+            if not (keys / "content" / f"{bucket}.key").exists(): self.wrong("content", seq)
+            for subject, owned in self.buckets.buckets[bucket]["subjects"].items():
+                if not owned["erased"] and not (keys / "content" / bucket / f"{subject}.key").exists(): self.wrong("content", owned["first"])
 
 
 def main():

@@ -193,6 +193,7 @@ impl Drafts {
                 media: Label::lossy("application/json"),
                 bytes: action.canonical,
             }],
+            person: None,
         };
         let asked = Request {
             subject: Subject {

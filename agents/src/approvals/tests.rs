@@ -352,6 +352,7 @@ fn new_rules_end_what_was_asked_under_the_old_ones() {
         previous: None,
         approvals: Vec::new(),
         periods: None,
+        must_keep: None,
     };
     world.append("user:admin", adopted(POLICY));
     world.granted().unwrap();

@@ -105,7 +105,7 @@ impl Row {
 
 impl Projection for Approvals {
     const NAME: &'static str = "approvals";
-    const VERSION: u32 = 3;
+    const VERSION: u32 = 4;
 
     fn fold(&mut self, entry: &Entry) {
         self.take(entry.seq(), entry.at(), entry.event());
@@ -201,6 +201,7 @@ impl Approvals {
             Data::HoldPlaced(placed) => self.use_all(&placed.approvals, seq, at),
             Data::HoldReleased(released) => self.use_all(&released.approvals, seq, at),
             Data::RetentionExpired(expired) => self.use_all(&expired.approvals, seq, at),
+            Data::ErasureCompleted(completed) => self.use_all(&completed.approvals, seq, at),
             Data::UserActivated(activated) => {
                 // A key that could not sign an approval is no key, and takes the old one away.
                 let key = activated.approver_key.as_ref();

@@ -214,6 +214,7 @@ impl Call {
         let mut batch = vec![Submission {
             event: self.event(self.id, prompt),
             content: json("request", stored).into_iter().collect(),
+            person: None,
         }];
         let (class, denied) = match &self.asked {
             None => (None, None),
@@ -268,7 +269,8 @@ impl Call {
         }
         thread::scope(|scope| {
             // The class that `prompt.submitted` has; in another bucket nobody would ask for it.
-            let seal = || appender.seal_ahead(&Class::operation(), body.raw());
+            let actor = Actor::Agent(self.agent.clone());
+            let seal = move || appender.seal_ahead(&Class::operation(), &actor, body.raw());
             let sealing = thread::Builder::new().spawn_scoped(scope, seal);
             let admission = self.admit(body, masker);
             let ahead = sealing.ok().and_then(|sealing| sealing.join().ok()?);
@@ -310,6 +312,7 @@ impl Call {
         Submission {
             event: self.event(part_id(self.id, &Part::Payload), masked),
             content,
+            person: None,
         }
     }
 

@@ -124,7 +124,11 @@ impl Recorder {
             }),
         };
         let event = self.call.event(part_id(self.call.id, &Part::End), last);
-        let mut batch = vec![Submission { event, content }];
+        let mut batch = vec![Submission {
+            event,
+            content,
+            person: None,
+        }];
         batch.extend(self.tools_called(&answer, masker));
         batch.extend(cuts.counts.into_iter().map(|(rule, count)| {
             let id = part_id(self.call.id, &Part::Violated(rule.as_str()));

@@ -187,6 +187,7 @@ impl Batch {
                 media: Label::lossy("text/plain"),
                 bytes: self.content,
             }],
+            person: None,
         }
     }
 }

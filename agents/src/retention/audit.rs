@@ -1,12 +1,13 @@
-//! Was what ends content, changes its rules or holds it signed for by two people? Asked again of
+//! Was what ends or erases content, changes its rules or holds it signed for by two people? Asked again of
 //! the log, by whoever verifies it.
 
 use super::APPROVERS;
 use super::matter::{Matter, approvers, end_id};
 use crate::approvals::view::{Approval, Approvals, State};
-use ledger::buckets::{POLICY, Periods};
+use ledger::buckets::{Duties, POLICY, Periods};
 use ledger::{Entry, Projection, Tally};
 use schemas::kinds::acting::SubjectKind;
+use schemas::kinds::rules::PolicyAdopted;
 use schemas::{Actor, Data, EventId, Timestamp};
 
 /// Goes over the entries that tell who approved what (`ledger::verify::Report::decisions`), in
@@ -14,7 +15,7 @@ use schemas::{Actor, Data, EventId, Timestamp};
 #[derive(Default)]
 pub struct Audit {
     approvals: Approvals,
-    periods: Option<Periods>,
+    rules: Option<(Periods, Duties)>,
 }
 
 impl Audit {
@@ -24,7 +25,7 @@ impl Audit {
         if let Data::PolicyAdopted(adopted) = entry.data()
             && adopted.policy.as_str() == POLICY
         {
-            self.periods = adopted.periods.clone().or(self.periods.take());
+            self.rules = rules(adopted).or(self.rules.take());
         }
         self.approvals.fold(entry);
         unsigned
@@ -60,9 +61,22 @@ impl Audit {
                 let signed = self.signed(by, at, of_hold(released.hold));
                 ("the release of a hold", signed)
             }
+            Data::ErasureCompleted(completed) => {
+                let of = |asked: &&Approval| {
+                    asked.subject.kind == SubjectKind::Erasure
+                        && asked.subject.id == completed.erasure
+                        && asked.approvers_needed >= APPROVERS
+                        && asked.state(at) == State::Granted
+                };
+                // One request may be of several buckets, and of what was held when it was granted.
+                let mut asked = completed.approvals.iter();
+                let granted = asked.find_map(|id| self.approvals.find(*id).filter(of));
+                let by_them = |asked: &Approval| approvers(asked) == completed.approvers;
+                ("an erasure", granted.is_some_and(by_them))
+            }
             Data::PolicyAdopted(adopted) if adopted.policy.as_str() == POLICY => {
-                // The first adoption, and one that leaves every period as it was, need nobody.
-                let changes = self.periods.is_some() && self.periods != adopted.periods;
+                // The first adoption, and one that leaves every rule as it was, need nobody.
+                let changes = self.rules.is_some() && self.rules != rules(adopted);
                 let of = |asked: &Approval| {
                     asked.subject.kind == SubjectKind::Policy
                         && asked.arguments_sha256 == adopted.digest
@@ -102,6 +116,12 @@ impl Audit {
                 && of(asked)
         })
     }
+}
+
+/// What of an adoption is in clear.
+fn rules(adopted: &PolicyAdopted) -> Option<(Periods, Duties)> {
+    let duties = adopted.must_keep.clone().unwrap_or_default();
+    Some((adopted.periods.clone()?, duties))
 }
 
 fn of_hold(hold: EventId) -> impl Fn(&Approval) -> bool {

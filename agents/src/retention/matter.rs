@@ -7,11 +7,12 @@ use crate::approvals::{Request, RequestError, request};
 use crate::once::{name, once, sha256};
 use ledger::{Content, Submission, Tally};
 use schemas::kinds::acting::{Subject, SubjectKind};
-use schemas::kinds::records::HoldScope;
+use schemas::kinds::records::{HoldScope, SubjectKey};
 use schemas::{Actor, BucketId, Class, EventId, Hash, Label, Name, Period, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// One thing to decide: a change of the rules, the end of a bucket, a hold, or its release.
+/// One thing to decide: a change of the rules, the end of a bucket, a hold, its release, or the erasure
+/// of one person's content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Matter {
     subject: Subject,
@@ -48,6 +49,26 @@ pub struct HoldTerms {
 pub enum HoldAct {
     Place,
     Release,
+}
+
+/// The erasure of one person's content that is asked for, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErasureTerms {
+    pub act: ErasureAct,
+    pub erasure: EventId,
+    pub case: Name,
+    pub basis: Name,
+    /// Absent where the keys are those of an erasure that a restored log does not know of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub person: Option<Name>,
+    pub keys: Vec<SubjectKey>,
+    pub reason: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErasureAct {
+    Erase,
 }
 
 #[derive(Serialize)]
@@ -103,6 +124,15 @@ impl Matter {
         Matter::of(subject, json(terms), None)
     }
 
+    pub fn erasure(terms: &ErasureTerms) -> Matter {
+        let subject = (
+            SubjectKind::Erasure,
+            terms.erasure,
+            Some(terms.case.clone()),
+        );
+        Matter::of(subject, json(terms), None)
+    }
+
     fn of(
         (kind, id, name): (SubjectKind, EventId, Option<Name>),
         arguments: Vec<u8>,
@@ -151,14 +181,24 @@ impl Matter {
         Ok(submission)
     }
 
-    /// Whether a request is about exactly this, and nothing was done on it yet.
-    fn is_asked_by(&self, asked: &Approval) -> bool {
-        asked.subject.id == self.subject.id
+    fn is_of(&self, asked: &Approval) -> bool {
+        asked.subject.kind == self.subject.kind
+            && asked.subject.id == self.subject.id
             && asked.arguments_sha256 == self.sha256()
             && asked.base_sha256 == self.base_sha256
             && asked.approvers_needed >= APPROVERS
             && asked.requested >= self.not_before
-            && asked.used.is_none()
+    }
+
+    /// Whether a request is about exactly this, and nothing was done on it yet.
+    fn is_asked_by(&self, asked: &Approval) -> bool {
+        self.is_of(asked) && asked.used.is_none()
+    }
+
+    /// Whether two people have agreed to exactly this, of which a part may be done already: what a
+    /// hold keeps is erased when the hold is released.
+    pub fn is_carried_by(&self, asked: &Approval, now: Timestamp) -> bool {
+        self.is_of(asked) && asked.state(now) == State::Granted
     }
 
     /// Whether two people have agreed to exactly this, however long ago: what keeps content is not

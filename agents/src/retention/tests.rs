@@ -70,6 +70,7 @@ impl World {
             previous: None,
             approvals: Vec::new(),
             periods: Some(default_periods()),
+            must_keep: None,
         });
         for (user, seed) in [("s002", 2), ("s003", 3), ("s004", 4)] {
             world.fact(UserActivated {
@@ -84,6 +85,7 @@ impl World {
             sealed: Hash([7; 32]),
             sealed_bytes: 10,
             plain_bytes: 10,
+            subject: None,
         };
         let event = world.event(UserActivated {
             user: "s009".parse().unwrap(),

@@ -101,6 +101,7 @@ pub fn propose(
             media: Label::lossy("text/x-diff"),
             bytes: diff.to_vec(),
         }],
+        person: None,
     };
     let asked = Request {
         subject: Subject {

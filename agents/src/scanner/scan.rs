@@ -230,6 +230,7 @@ impl Planner<'_> {
                 media: Label::lossy("text/plain; charset=utf-8"),
                 bytes: message.into_bytes(),
             }],
+            person: None,
         }
     }
 

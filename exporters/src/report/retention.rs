@@ -8,7 +8,6 @@ pub use document::{NAME, report};
 use super::facts::Moment;
 use ledger::buckets::{self, Buckets};
 use roaring::RoaringTreemap;
-use schemas::kinds::records::RetentionExpired;
 use schemas::{BucketId, Class, ContentRef, Data, Event, Hash, Month, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,8 +18,10 @@ pub struct Retention {
     /// Entries folded so far.
     size: u64,
     classes: BTreeMap<Class, ClassTally>,
-    /// Rules and holds.
+    /// Rules, holds and erasures.
     buckets: Buckets,
+    /// How many contents each certificate of an erasure is of, by its position.
+    erased: BTreeMap<u64, u64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -50,7 +51,7 @@ struct BucketTally {
 
 impl ledger::Projection for Retention {
     const NAME: &'static str = "retention";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
 
     fn fold(&mut self, entry: &ledger::Entry) {
         self.take(entry.seq(), entry.at(), entry.event(), entry.content());
@@ -73,8 +74,12 @@ impl Retention {
                 bucket.sealed_bytes = bucket.sealed_bytes.saturating_add(item.sealed_bytes);
             }
         }
-        if let Data::RetentionExpired(RetentionExpired { bucket, .. }) = &event.data {
-            self.bucket(bucket).expired = Some(now);
+        match &event.data {
+            Data::RetentionExpired(expired) => self.bucket(&expired.bucket).expired = Some(now),
+            Data::ErasureCompleted(completed) => {
+                self.erased.insert(seq, completed.contents);
+            }
+            _ => {}
         }
         self.buckets.take(seq, at, event, content);
     }

@@ -146,6 +146,7 @@ fn submission(appender: &Appender, call: &Call) -> Submission {
     Submission {
         event,
         content: content.collect(),
+        person: None,
     }
 }
 

@@ -38,6 +38,7 @@ impl Log {
                 sealed: Hash([self.size as u8; 32]),
                 sealed_bytes: 10,
                 plain_bytes: 10,
+                subject: None,
             })
             .collect();
         let time = Timestamp::from_micros(self.size as i64 * 1_000_000);
@@ -71,6 +72,7 @@ impl Log {
             previous: None,
             approvals: Vec::new(),
             periods: Some(periods.collect()),
+            must_keep: None,
         });
     }
 

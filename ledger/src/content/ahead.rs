@@ -5,7 +5,7 @@ use super::pack::Frame;
 use super::recent::Tip;
 use super::{ContentError, ContentStore, Kin, Used, lock};
 use crate::reader::Shared;
-use schemas::BucketId;
+use schemas::{BucketId, Name};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -37,16 +37,17 @@ impl ContentStore {
     pub fn seal_ahead(
         &self,
         bucket: &BucketId,
+        person: Option<&Name>,
         plain: &[u8],
         used: &Used<'_>,
     ) -> Result<Option<[u8; 32]>, ContentError> {
-        let key = self.key(bucket, Some(used))?;
-        self.recall(bucket, &key)?;
+        let key = self.key_to_seal(bucket, person, used)?;
+        self.recall(&key)?;
         let tag = key.tag(plain);
         if lock(&self.recent).equal(&tag).is_some() {
             return Ok(None);
         }
-        let sealed = self.seal_new(bucket, &key, plain, Kin::Recent)?;
+        let sealed = self.seal_new(&key, plain, Kin::Recent)?;
         lock(&self.ahead).insert(tag, sealed);
         Ok(Some(tag))
     }

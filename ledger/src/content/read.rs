@@ -3,7 +3,7 @@
 use super::delta::{self, Unsound};
 use super::pack::{self, Against, Place};
 use super::recent::{MOST_BASE_BYTES, Reading};
-use super::seal::BucketKey;
+use super::seal::ContentKey;
 use super::{ContentError, ContentStore, lock};
 use schemas::{BucketId, ContentRef, Hash};
 use zeroize::Zeroizing;
@@ -21,8 +21,8 @@ pub struct Text {
 impl ContentStore {
     pub fn read(&self, reference: &ContentRef) -> Result<Vec<u8>, ContentError> {
         let (bucket, digest) = (&reference.bucket, &reference.sealed);
-        let mut text =
-            self.restore(bucket, *digest, reference.plain_bytes, &mut Text::default())?;
+        let key = self.key_of(reference)?;
+        let mut text = self.restore(&key, *digest, reference.plain_bytes, &mut Text::default())?;
         if text.plain.len() as u64 != reference.plain_bytes {
             return Err(unopenable(bucket, digest));
         }
@@ -40,27 +40,26 @@ impl ContentStore {
     /// Opens a content of at most `limit` bytes, from the whole one that it goes back to.
     pub(super) fn restore(
         &self,
-        bucket: &BucketId,
+        key: &ContentKey,
         digest: Hash,
         limit: u64,
         beside: &mut Text,
     ) -> Result<Text, ContentError> {
-        let key = self.key(bucket, None)?;
         let mut text = Text::default();
-        self.advance(bucket, &key, &mut text, digest, limit, Some(beside))?;
+        self.advance(key, &mut text, digest, limit, Some(beside))?;
         Ok(text)
     }
 
     /// Reads on to another content: from the one that is there, if it leads to that one.
     fn advance(
         &self,
-        bucket: &BucketId,
-        key: &BucketKey,
+        key: &ContentKey,
         text: &mut Text,
         to: Hash,
         limit: u64,
         mut beside: Option<&mut Text>,
     ) -> Result<(), ContentError> {
+        let bucket = &key.under.bucket;
         let mut chain = Vec::new();
         let mut next = to;
         while next != text.digest && next != Hash::ZERO {
@@ -77,7 +76,7 @@ impl ContentStore {
             let against = place.against;
             let boxed = self.boxed(bucket, &digest, &place)?;
             let packed = key
-                .open(&self.origin, bucket, &against, &boxed)
+                .open(&self.origin, &against, &boxed)
                 .ok_or_else(|| unsound(Unsound))?;
             // The entry states the length, so that no bomb can be unpacked on its account.
             let most = MOST_BASE_BYTES as u64;
@@ -91,7 +90,7 @@ impl ContentStore {
                     _ if against.base == Hash::ZERO => return Err(unsound(Unsound)),
                     (_, Hash::ZERO) => None,
                     (Some(beside), other) => {
-                        self.advance(bucket, key, beside, other, most, None)?;
+                        self.advance(key, beside, other, most, None)?;
                         Some(&beside.plain[..])
                     }
                     (None, _) => return Err(unsound(Unsound)),

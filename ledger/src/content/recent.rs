@@ -2,7 +2,8 @@
 //! All of it can be forgotten; then the next content of each conversation is stored whole.
 
 use super::pack::{Frame, sealed_bytes};
-use schemas::{BucketId, Hash};
+use super::seal::Under;
+use schemas::Hash;
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use zeroize::Zeroizing;
@@ -42,7 +43,7 @@ impl Sent {
 
 /// A content that others may be packed against: one of the newest of its conversation.
 pub struct Tip {
-    pub bucket: BucketId,
+    pub under: Under,
     pub sent: Sent,
     pub plain: Zeroizing<Vec<u8>>,
     /// What reading it takes, all in all, and from its base on.
@@ -85,8 +86,8 @@ impl Reading {
 
 #[derive(Default)]
 pub struct Recent {
-    /// The newest last. Whether a tip may serve is a question of its bucket, and so of its key:
-    /// nothing is packed against what another key seals.
+    /// The newest last. A tip serves under its own key only: nothing is packed against what another
+    /// seals.
     tips: Vec<Arc<Tip>>,
     /// By what equal content has in common under its key: these, and those before.
     tags: HashMap<[u8; 32], Sent>,
@@ -101,15 +102,15 @@ impl Recent {
     }
 
     /// What a content of this length may be packed against, the newest first.
-    pub fn tips(&self, bucket: &BucketId, len: usize) -> Vec<Arc<Tip>> {
+    pub fn tips(&self, under: &Under, len: usize) -> Vec<Arc<Tip>> {
         let tips = self.tips.iter().rev();
-        let here = tips.filter(|tip| fits(len) && tip.bucket == *bucket);
+        let here = tips.filter(|tip| fits(len) && tip.under == *under);
         here.cloned().collect()
     }
 
-    /// Nothing that is sealed under the bucket's key stays in the clear.
-    pub fn forget(&mut self, bucket: &BucketId) {
-        self.tips.retain(|tip| tip.bucket != *bucket);
+    /// Nothing that is sealed under these keys stays in the clear.
+    pub fn forget(&mut self, under: impl Fn(&Under) -> bool) {
+        self.tips.retain(|tip| !under(&tip.under));
     }
 
     pub fn add_tag(&mut self, tag: [u8; 32], sent: Sent) {

@@ -28,7 +28,7 @@ const UNUSED: &Used<'static> = &|| Ok(None);
 fn sealed(store: &ContentStore, text: &str) -> Sealed {
     let content = content(text);
     store
-        .seal(&bucket(), &content, Kin::Recent, UNUSED)
+        .seal(&bucket(), None, &content, Kin::Recent, UNUSED)
         .expect("seals")
 }
 
@@ -224,7 +224,7 @@ fn what_is_sealed_ahead_is_taken_by_its_batch_and_known_to_nobody_before() {
     let store = store(dir.path());
     let (taken, refused) = (turn(1, 0), turn(1, 1));
     let ahead = |text: &str| {
-        let sealed = store.seal_ahead(&bucket(), text.as_bytes(), UNUSED);
+        let sealed = store.seal_ahead(&bucket(), None, text.as_bytes(), UNUSED);
         sealed.expect("seals")
     };
     let waiting = || {
@@ -259,7 +259,7 @@ fn nothing_is_packed_against_another_bucket() {
         .expect("stores");
     let next = "operation/2026-12".parse().expect("a bucket");
     let there = store
-        .seal(&next, &content(&turn(0, 3)), Kin::Recent, UNUSED)
+        .seal(&next, None, &content(&turn(0, 3)), Kin::Recent, UNUSED)
         .expect("seals");
     assert!(!is_delta(&there));
     let here = sealed(&store, &turn(0, 4));
@@ -269,7 +269,7 @@ fn nothing_is_packed_against_another_bucket() {
 /// Frames as whoever has the key can make them.
 struct Forge {
     store: ContentStore,
-    key: Arc<BucketKey>,
+    key: Arc<ContentKey>,
     /// Written before the next reading, with one sync.
     made: Mutex<Vec<Sealed>>,
 }
@@ -286,9 +286,7 @@ impl Forge {
     }
 
     fn put(&self, against: Against, packed: &[u8]) -> Hash {
-        let boxed = self
-            .key
-            .seal("example.com/daicho", &bucket(), &against, packed);
+        let boxed = self.key.seal("example.com/daicho", &against, packed);
         let frame = Arc::new(Frame::new(against, boxed.expect("seals"), Vec::new()));
         let digest = frame.digest;
         let mut item = sealed(&self.store, "any");
@@ -332,7 +330,7 @@ fn a_crafted_content_gives_an_error_in_bounded_time_and_memory() {
     let next = "operation/2026-12".parse().expect("a bucket");
     let elsewhere = forge
         .store
-        .seal(&next, &content("elsewhere"), Kin::Recent, UNUSED)
+        .seal(&next, None, &content("elsewhere"), Kin::Recent, UNUSED)
         .expect("seals");
     forge.store.store([&elsewhere].into_iter()).expect("stores");
     let lost = forge.put(against(elsewhere.reference.sealed, Hash::ZERO), &[0]);

@@ -5,14 +5,15 @@ use crate::buckets::Buckets;
 use crate::content::{Walk, pack_header, pack_number};
 use crate::expire::Tally;
 use crate::layout::Layout;
-use schemas::kinds::records::RetentionExpired;
-use schemas::{BucketId, Data, Envelope, Hash};
+use schemas::kinds::records::{ErasureCompleted, RetentionExpired, SubjectKey};
+use schemas::{BucketId, ContentRef, Data, DataSubject, Envelope, Hash};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// What entries say of one bucket: digest → length and the first position that names it.
-type Promised = HashMap<Hash, (u64, u64)>;
+/// What entries say of one bucket: digest → length, the first position that names it, and whose it
+/// is.
+type Promised = HashMap<Hash, (u64, u64, Option<DataSubject>)>;
 
 #[derive(Default)]
 pub struct Contents {
@@ -33,8 +34,16 @@ impl Contents {
     pub fn collect(&mut self, envelope: &Envelope) {
         for reference in &envelope.content {
             let bucket = self.promised.entry(reference.bucket.clone()).or_default();
-            let stated = (reference.sealed_bytes, envelope.seq);
-            let (length, _) = *bucket.entry(reference.sealed).or_insert(stated);
+            let stated = (reference.sealed_bytes, envelope.seq, reference.subject);
+            let (length, _, subject) = *bucket.entry(reference.sealed).or_insert(stated);
+            if subject != reference.subject {
+                self.unsound(envelope.seq, reference, "one key for equal sealed bytes");
+            } else if let Some(subject) = subject
+                && let Some(seq) = self.erased(&reference.bucket, subject)
+            {
+                let erased = format!("content under no key that entry {seq} says is destroyed");
+                self.unsound(envelope.seq, reference, &erased);
+            }
             if length != reference.sealed_bytes && self.at_odds.len() < MAX_FINDINGS {
                 let bucket = reference.bucket.clone();
                 self.at_odds
@@ -44,13 +53,60 @@ impl Contents {
         if is_decision(&envelope.event.data) {
             self.decisions.push(envelope.seq);
         }
-        if let Data::RetentionExpired(expired) = &envelope.event.data {
-            self.certificate(envelope, expired);
-            self.ended.insert(expired.bucket.clone());
+        match &envelope.event.data {
+            Data::RetentionExpired(expired) => {
+                self.certificate(envelope, expired);
+                self.ended.insert(expired.bucket.clone());
+            }
+            Data::ErasureCompleted(completed) => self.erasure(envelope, completed),
+            _ => {}
         }
         let (seq, at) = (envelope.seq, envelope.at);
         self.buckets
             .take(seq, at, &envelope.event, &envelope.content);
+    }
+
+    fn erased(&self, bucket: &BucketId, subject: DataSubject) -> Option<u64> {
+        self.buckets.get(bucket)?.subjects.get(&subject)?.erased
+    }
+
+    fn unsound(&mut self, seq: u64, reference: &ContentRef, expected: &str) {
+        if self.unsound.len() < MAX_FINDINGS {
+            let found = reference.sealed.to_string();
+            let unsound = (seq, reference.bucket.clone(), expected.to_owned(), found);
+            self.unsound.push(unsound);
+        }
+    }
+
+    /// The same for the certificate of one person's content: it was requested, nothing kept it, and
+    /// the figures are those of the entries under this key.
+    fn erasure(&mut self, envelope: &Envelope, completed: &ErasureCompleted) {
+        let (bucket, subject) = (completed.bucket.clone(), completed.subject);
+        let key = SubjectKey { bucket, subject };
+        let mut unsound = |expected: String, found: String| {
+            if self.unsound.len() < MAX_FINDINGS {
+                let unsound = (envelope.seq, key.bucket.clone(), expected, found);
+                self.unsound.push(unsound);
+            }
+        };
+        if let Err(spared) = self.buckets.may_erase(completed.erasure, &key) {
+            let expected = "content that may be erased".to_owned();
+            unsound(expected, spared.to_string());
+        }
+        let contents = self.promised.get(&key.bucket).into_iter().flatten();
+        let theirs = contents.filter(|(_, (_, _, of))| *of == Some(subject));
+        let contents = theirs.map(|(digest, (len, ..))| (*digest, *len)).collect();
+        let entries = self.buckets.owned(&key).map_or(0, |owned| owned.entries);
+        let is = Tally::of(entries, &contents);
+        let stated = Tally {
+            entries: completed.entries,
+            contents: completed.contents,
+            sealed_bytes: completed.sealed_bytes,
+            content_sha256: completed.content_sha256,
+        };
+        if stated != is {
+            unsound(is.to_string(), stated.to_string());
+        }
     }
 
     /// Holds a certificate against what the log said by then: a bucket ends when it is due and
@@ -73,7 +129,9 @@ impl Contents {
             }
         }
         let contents = self.promised.get(bucket).into_iter().flatten();
-        let contents = contents.map(|(digest, (len, _))| (*digest, *len)).collect();
+        let contents = contents
+            .map(|(digest, (len, ..))| (*digest, *len))
+            .collect();
         let entries = self.buckets.get(bucket).map_or(0, |bucket| bucket.entries);
         let is = Tally::of(entries, &contents);
         let stated = Tally {
@@ -142,9 +200,12 @@ impl Contents {
                     found: "none, and no retention.expired: its content cannot be read".to_owned(),
                 });
             }
+            if has_keys {
+                subject_keys(layout, &bucket, &self.buckets, found);
+            }
             let mut missing: Vec<_> = promised.into_iter().collect();
-            missing.sort_by_key(|(_, (_, seq))| *seq);
-            for (digest, (_, seq)) in missing {
+            missing.sort_by_key(|(_, (_, seq, _))| *seq);
+            for (digest, (_, seq, _)) in missing {
                 found.push(Finding {
                     check: Check::Content,
                     seq: Some(seq),
@@ -157,6 +218,29 @@ impl Contents {
             }
         }
         Ok(sound)
+    }
+}
+
+/// Each person's key of a bucket is there until its erasure is recorded, and gone from then on.
+fn subject_keys(layout: &Layout, bucket: &BucketId, buckets: &Buckets, found: &mut Found) {
+    let subjects = buckets.get(bucket).map(|bucket| &bucket.subjects);
+    for (subject, owned) in subjects.into_iter().flatten() {
+        let path = layout.subject_key(bucket, subject);
+        match (path.exists(), owned.erased) {
+            (true, None) | (false, Some(_)) => {}
+            (true, Some(_)) => found.notes.push(format!(
+                "{} is still there although what it seals is erased; the next start removes what an interrupted erasure left, a restored copy has to be cleared by hand",
+                layout.shown(&path)
+            )),
+            (false, None) => found.push(Finding {
+                check: Check::Content,
+                seq: Some(owned.first),
+                file: layout.shown(&path),
+                offset: None,
+                expected: format!("the key of one person's content of bucket {bucket}"),
+                found: "none, and no erasure.completed: unauthorised loss".to_owned(),
+            }),
+        }
     }
 }
 
@@ -177,6 +261,8 @@ fn is_decision(data: &Data) -> bool {
             | Data::HoldPlaced(_)
             | Data::HoldReleased(_)
             | Data::RetentionExpired(_)
+            | Data::ErasureRequested(_)
+            | Data::ErasureCompleted(_)
     )
 }
 
@@ -221,8 +307,8 @@ fn check_bucket(
                 return;
             }
             match promised.remove(&digest) {
-                Some((length, _)) if length == frame.sealed_bytes() => sound += 1,
-                Some((length, _)) => {
+                Some((length, ..)) if length == frame.sealed_bytes() => sound += 1,
+                Some((length, ..)) => {
                     let expected = format!("{length} bytes, as the entry states");
                     let is = frame.sealed_bytes().to_string();
                     found.push(finding(Check::Content, frame.offset, expected, is));

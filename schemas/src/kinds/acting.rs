@@ -85,7 +85,7 @@ words! {
         Delivered,
         GivenUp,
     }
-    SubjectKind { Action, Patch, Policy, Retention, Hold, Phase, }
+    SubjectKind { Action, Patch, Policy, Retention, Hold, Erasure, Phase, }
     ActionFailure { ToolFailed, ApprovalMissing, ArgumentsChanged, DeadlinePassed, Unknown, }
 }
 

@@ -1,4 +1,6 @@
-use crate::{Actor, BucketId, Class, Event, EventId, Hash, Label, Name, Period, Timestamp};
+use crate::{
+    Actor, BucketId, Class, DataSubject, Event, EventId, Hash, Label, Name, Period, Timestamp,
+};
 
 facts! {
     /// Content in the scope does not end, whatever its rule says. Content `reason`: why.
@@ -51,8 +53,48 @@ facts! {
         approvals: Vec<EventId>,
         approvers: Vec<Actor>,
     }
-    ErasureRequested { erasure: EventId, subject_tag: Label, basis: Name, }
-    ErasureCompleted { erasure: EventId, contents: u64, method: Name, }
+    /// Somebody asks that one person's content be erased: what these keys seal, and nothing else.
+    /// Who it is stands in the sealed content of the request for approval, whose subject this is.
+    ErasureRequested {
+        erasure: EventId,
+        /// Number of the case.
+        case: Name,
+        /// On what law or agreement the request rests, as `appi-35`.
+        basis: Name,
+        keys: Vec<SubjectKey>,
+    }
+    /// The key of one person's content in one bucket.
+    #[derive(Hash, PartialOrd, Ord)]
+    SubjectKey { bucket: BucketId, subject: DataSubject, }
+    /// The certificate: what one of these keys sealed, up to here, and that the key is destroyed.
+    ErasureCompleted {
+        erasure: EventId,
+        bucket: BucketId,
+        subject: DataSubject,
+        /// Entries with content under the key.
+        entries: u64,
+        /// Distinct contents.
+        contents: u64,
+        sealed_bytes: u64,
+        /// SHA-256 over the digests of these sealed contents (32 bytes each), in ascending order.
+        content_sha256: Hash,
+        method: Name,
+        approvals: Vec<EventId>,
+        approvers: Vec<Actor>,
+    }
+    /// Why content is not erased, in one bucket or in all.
+    ErasureRefused {
+        erasure: EventId,
+        bucket: Option<BucketId>,
+        reason: Refusal,
+        /// The holds in force on it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        holds: Vec<EventId>,
+        /// The duty to keep it, as the adopted rules name it.
+        duty: Option<Label>,
+        /// Who was asked, where people have refused it.
+        approval: Option<EventId>,
+    }
     /// Someone read sealed content.
     ContentRevealed { position: u64, name: Name, purpose: Name, }
     ReportIssued { report: Name, period: Option<Label>, head: u64, report_sha256: Hash, media: Label, }
@@ -105,6 +147,14 @@ words! {
         Json,
         Commit,
         Text,
+    }
+    Refusal {
+        /// A hold is in force: it is looked at again when that is released.
+        Held,
+        /// A law or rule asks that the class be kept.
+        Duty,
+        /// Whoever was asked has said no.
+        Denied,
     }
     TimeSource {
         /// A time-stamping authority (RFC 3161).

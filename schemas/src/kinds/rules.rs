@@ -11,6 +11,8 @@ facts! {
         /// Of the policy `retention`: how long each class is kept. In clear, so that every
         /// bucket's due date follows from the log alone.
         periods: Option<BTreeMap<Class, Period>>,
+        /// Of the same: classes that a law or rule asks to keep whatever anybody requests, and which.
+        must_keep: Option<BTreeMap<Class, Label>>,
     }
     VendorReviewed { vendor: Name, outcome: ReviewOutcome, country: Option<Label>, report_sha256: Option<Hash>, }
     RiskAssessed { risk: Name, level: super::scanner::Severity, accepted: bool, }

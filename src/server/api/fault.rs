@@ -118,10 +118,12 @@ impl From<WholeError> for Fault {
             WholeError::Read(error) => error.into(),
             WholeError::Content(error) => {
                 let status = match error {
-                    ContentError::NoKey { .. } => StatusCode::GONE,
+                    ContentError::NoKey { .. } | ContentError::NoSubjectKey { .. } => {
+                        StatusCode::GONE
+                    }
                     _ => StatusCode::INTERNAL_SERVER_ERROR,
                 };
-                let help = "its retention may have ended; run `daicho verify`";
+                let help = "its retention may have ended, or it was erased; run `daicho verify`";
                 Fault::new(status, anyhow::Error::new(error), help)
             }
             WholeError::NotWhatIsAsked => {
@@ -134,7 +136,7 @@ impl From<WholeError> for Fault {
 
 impl From<IntakeError> for Fault {
     fn from(error: IntakeError) -> Fault {
-        let help = "nothing was appended; an event is {\"kind\",\"actor\",\"data\"} and optionally id, class, session, occurred, content";
+        let help = "nothing was appended; an event is {\"kind\",\"actor\",\"data\"} and optionally id, class, session, occurred, content, person";
         Fault::new(StatusCode::BAD_REQUEST, anyhow::Error::new(error), help)
     }
 }

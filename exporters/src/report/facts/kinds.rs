@@ -123,6 +123,9 @@ pub const LISTED: &[(&str, &[&str])] = &[
     ("hold.placed", &["case"]),
     ("hold.released", &["case"]),
     ("retention.expired", &["bucket"]),
+    ("erasure.requested", &["case", "basis"]),
+    ("erasure.completed", &["bucket"]),
+    ("erasure.refused", &["bucket", "reason"]),
 ];
 
 /// What stays in force: counted from the beginning of the log too.

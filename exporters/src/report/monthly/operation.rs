@@ -110,12 +110,15 @@ pub(super) fn backups(facts: &Facts) -> Section {
             "hold.placed",
             "hold.released",
             "retention.expired",
+            "erasure.requested",
+            "erasure.completed",
+            "erasure.refused",
             "ledger.recovered",
         ],
     )
     .titled(text(
-        "保全、満了、復旧",
-        "Holds, ends of retention, recoveries",
+        "保全、満了、個人の内容の消去、復旧",
+        "Holds, ends of retention, erasures, recoveries",
     ));
     Section::new(
         "backups",

@@ -5,7 +5,7 @@ use crate::report::model::{
     Cell, Figure, Query, Report, Section, Table, Unit, column, figures, from_the_log, text, told,
 };
 use crate::report::{Basis, Positions, ReportError};
-use ledger::buckets::Periods;
+use ledger::buckets::{Periods, Spared};
 use roaring::RoaringTreemap;
 use schemas::{BucketId, Class, Timestamp};
 
@@ -27,11 +27,12 @@ pub fn report(retention: &Retention, basis: Basis) -> Result<Report, ReportError
         buckets(retention, &named, now),
         soon(retention, &named, now),
         holds(retention),
+        erasures(retention),
         limits(),
     ];
     Ok(Report {
         report: NAME,
-        version: 2,
+        version: 3,
         title: text("保存期間報告書", "Retention report"),
         basis,
         sections,
@@ -281,6 +282,66 @@ fn holds(retention: &Retention) -> Section {
         .says(text(
             "保全命令は保存期間に優先します。対象となる内容は、満了日時を過ぎても解除まで消去されません。",
             "A hold comes before any period: what it covers stays beyond its due date until the hold is released.",
+        ))
+        .shows(table)
+}
+
+/// The register of requests to erase one person's content, and what became of each.
+fn erasures(retention: &Retention) -> Section {
+    let columns = vec![
+        column("案件", "Case"),
+        column("根拠", "Basis"),
+        column("請求", "Requested"),
+        column("識別子", "Identifier"),
+        column("バケット", "Bucket"),
+        column("結果", "Outcome"),
+        figures("消去した内容", "Contents erased"),
+    ];
+    let mut table = Table::new("erasures", columns).or(text(
+        "消去の請求はありません。",
+        "No erasure was requested.",
+    ));
+    for (id, erasure) in retention.buckets.erasures() {
+        for key in &erasure.keys {
+            let done = retention.buckets.owned(key).and_then(|owned| owned.erased);
+            let contents = done.and_then(|seq| retention.erased.get(&seq)).copied();
+            let outcome = match (done, retention.buckets.may_erase(id, key)) {
+                (Some(seq), _) => {
+                    told(format!("消去済み：位置 {seq}"), format!("erased, at {seq}"))
+                }
+                (None, Err(Spared::Held { .. })) => text("保全中のため保管", "kept: held"),
+                (None, Err(Spared::Duty { duty, .. })) => {
+                    told(format!("保管義務：{duty}"), format!("kept by duty: {duty}"))
+                }
+                (None, Err(_)) => text("満了により消去済み", "ended with its bucket"),
+                (None, Ok(())) => text("未消去", "not erased"),
+            };
+            let (bucket, subject) = (&key.bucket, &key.subject);
+            let erased = Query::kinds(&["erasure.completed"])
+                .when("subject", subject)
+                .take("sum", "contents");
+            table.rows.push(vec![
+                Cell::Name(erasure.case.to_string()),
+                Cell::Name(erasure.basis.to_string()),
+                entry(Some(erasure.requested.into())),
+                Cell::Name(id.to_string()),
+                Cell::Name(bucket.to_string()),
+                Cell::Text(outcome),
+                figure(
+                    format!("erasures.{id}.{subject}.contents"),
+                    contents.unwrap_or_default(),
+                    Unit::Count,
+                    erased,
+                    done.into_iter().collect(),
+                ),
+            ]);
+        }
+    }
+    let title = text("個人の内容の消去", "Erasure of one person's content");
+    Section::new("erasures", title)
+        .says(text(
+            "一人の内容は、バケットごとにその人だけの鍵で封印されています。消去はその鍵の破棄であり、他の人の内容には及びません。",
+            "What is one person's is sealed under a key of its own in each bucket. To erase it is to destroy that key; nobody else's content is touched.",
         ))
         .shows(table)
 }

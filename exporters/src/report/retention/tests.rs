@@ -5,7 +5,9 @@ use ledger::buckets::default_periods;
 use schemas::EventId;
 use schemas::kinds::ledger::LedgerCreated;
 use schemas::kinds::people::AuthSucceeded;
-use schemas::kinds::records::{HoldPlaced, HoldReleased, HoldScope, RetentionExtended, TimeSource};
+use schemas::kinds::records::{
+    HoldPlaced, HoldReleased, HoldScope, RetentionExpired, RetentionExtended, TimeSource,
+};
 use schemas::kinds::rules::PolicyAdopted;
 
 fn at(text: &str) -> Timestamp {
@@ -37,6 +39,7 @@ fn content(bucket: &str, sealed: u8, sealed_bytes: u64) -> ContentRef {
         sealed: Hash([sealed; 32]),
         sealed_bytes,
         plain_bytes: sealed_bytes,
+        subject: None,
     }
 }
 
@@ -78,6 +81,7 @@ fn folded() -> Retention {
         previous: None,
         approvals: vec![],
         periods: Some(default_periods()),
+        must_keep: None,
     };
     take(3, "2026-09-03T00:00:00.000000Z", event("auth", rules), &[]);
     take(

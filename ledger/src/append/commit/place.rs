@@ -3,7 +3,7 @@
 use super::{Committer, Drafted, Plan};
 use crate::append::{AppendError, Guard, Prepared, Receipt, stopped};
 use crate::checkpoint::CHECKPOINT_REACH;
-use crate::content::{ContentStore, Sealed};
+use crate::content::{ContentError, ContentStore, Sealed};
 use crate::open::CLOCK_TOLERANCE_MICROS;
 use crate::projection::Projection;
 use crate::tree::leaf_hash;
@@ -60,6 +60,7 @@ impl Committer {
                 continue;
             }
             check_reach(&item.event, next, end)?;
+            self.check_keys(item)?;
             match first.entry(id) {
                 Vacant(entry) => {
                     entry.insert(index);
@@ -90,6 +91,22 @@ impl Committer {
             self.ids.insert(receipt.id, receipt.seq);
         }
         Ok(receipts)
+    }
+
+    /// What was sealed under a key that is destroyed meanwhile would be in the log, and nobody
+    /// could read it: its producer seals it again.
+    fn check_keys(&self, item: &Prepared) -> Result<(), AppendError> {
+        let content = &self.shared.content;
+        let retired = |sealed: &&Sealed| content.is_retired(&sealed.reference);
+        match item.sealed.iter().find(retired) {
+            None => Ok(()),
+            Some(sealed) => {
+                let bucket = sealed.reference.bucket.clone();
+                Err(AppendError::Content(Arc::new(ContentError::Erasing {
+                    bucket,
+                })))
+            }
+        }
     }
 
     /// Asks a guard's question of all entries up to the next, those of this commit among them.

@@ -1,0 +1,233 @@
+//! The keys of a ledger's content, read when they are needed and made when there is none yet.
+
+use super::seal::{ContentKey, Under, Wrapped};
+use super::{ContentError, ContentStore, Used, create_dirs, io_at, lock};
+use schemas::{BucketId, ContentRef, DataSubject, Name};
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+/// What is known of them.
+#[derive(Default)]
+pub struct Keys {
+    keys: HashMap<Under, Arc<ContentKey>>,
+    /// Whose keys a bucket has, by person; read whole before anything of a person is sealed there.
+    persons: HashMap<BucketId, HashMap<Name, Arc<ContentKey>>>,
+    /// Keys that seal nothing any more, because what they have sealed is being erased.
+    retired: HashSet<DataSubject>,
+}
+
+impl Keys {
+    pub fn forget(&mut self, bucket: &BucketId) {
+        self.keys.retain(|under, _| under.bucket != *bucket);
+        self.persons.remove(bucket);
+    }
+
+    pub fn forget_subject(&mut self, bucket: &BucketId, subject: DataSubject) {
+        self.retired.insert(subject);
+        let is_theirs = |under: &Under| under.subject == Some(subject) && under.bucket == *bucket;
+        self.keys.retain(|under, _| !is_theirs(under));
+        if let Some(persons) = self.persons.get_mut(bucket) {
+            persons.retain(|_, key| !is_theirs(&key.under));
+        }
+    }
+}
+
+impl ContentStore {
+    /// From here on nothing is sealed under this person's key: what they have next in the bucket
+    /// is under another, and what is sealed under this one and has no place in the log yet gets none.
+    pub fn retire(&self, bucket: &BucketId, subject: DataSubject) {
+        lock(&self.keys).forget_subject(bucket, subject);
+    }
+
+    /// Is this sealed under a key that seals nothing any more?
+    pub fn is_retired(&self, reference: &ContentRef) -> bool {
+        reference
+            .subject
+            .is_some_and(|subject| lock(&self.keys).retired.contains(&subject))
+    }
+
+    /// The key that a content is sealed under.
+    pub(super) fn key_of(&self, reference: &ContentRef) -> Result<Arc<ContentKey>, ContentError> {
+        let bucket = &reference.bucket;
+        let Some(subject) = reference.subject else {
+            return self.key(bucket, None);
+        };
+        let under = Under {
+            bucket: bucket.clone(),
+            subject: Some(subject),
+        };
+        if let Some(key) = lock(&self.keys).keys.get(&under) {
+            return Ok(Arc::clone(key));
+        }
+        let path = self.layout.subject_key(bucket, &subject);
+        let own = self.key(bucket, None)?;
+        let Some(read) = own.read_for(&self.origin, &subject, &path)? else {
+            return Err(ContentError::NoSubjectKey {
+                bucket: bucket.clone(),
+                path: path.display().to_string(),
+            });
+        };
+        let key = Arc::new(read.key);
+        let mut keys = lock(&self.keys);
+        // Erased meanwhile: it must not stay in the memory.
+        if !keys.retired.contains(&subject) {
+            keys.keys.insert(under, Arc::clone(&key));
+        }
+        Ok(key)
+    }
+
+    /// The key to seal a person's content of a bucket under; of no one person's, the bucket's.
+    pub(super) fn key_to_seal(
+        &self,
+        bucket: &BucketId,
+        person: Option<&Name>,
+        used: &Used<'_>,
+    ) -> Result<Arc<ContentKey>, ContentError> {
+        let own = self.key(bucket, Some(used))?;
+        let Some(person) = person else {
+            return Ok(own);
+        };
+        // Held while a key is read or made: a person has one at a time.
+        let mut keys = lock(&self.keys);
+        let keys = &mut *keys;
+        if !keys.persons.contains_key(bucket) {
+            let read = self.read_persons(&own, &keys.retired)?;
+            keys.persons.insert(bucket.clone(), read);
+        }
+        let persons = keys.persons.entry(bucket.clone()).or_default();
+        if let Some(key) = persons.get(person) {
+            return Ok(Arc::clone(key));
+        }
+        let dir = self.layout.subject_keys(bucket);
+        create_dirs(&*self.disk, self.layout.dir(), &dir)?;
+        let key = own.make_for(&self.origin, person, &*self.disk, |subject| {
+            self.layout.subject_key(bucket, subject)
+        })?;
+        let key = Arc::new(key);
+        persons.insert(person.clone(), Arc::clone(&key));
+        keys.keys.insert(key.under.clone(), Arc::clone(&key));
+        Ok(key)
+    }
+
+    fn read_persons(
+        &self,
+        own: &ContentKey,
+        retired: &HashSet<DataSubject>,
+    ) -> Result<HashMap<Name, Arc<ContentKey>>, ContentError> {
+        let bucket = &own.under.bucket;
+        let dir = self.layout.subject_keys(bucket);
+        let mut persons = HashMap::new();
+        let subjects = subjects(&dir)?;
+        if !subjects.is_empty() {
+            // A killed run may have left their names unsynced.
+            create_dirs(&*self.disk, self.layout.dir(), &dir)?;
+        }
+        for subject in subjects {
+            let path = self.layout.subject_key(bucket, &subject);
+            if !retired.contains(&subject)
+                && let Some(Wrapped { key, person }) =
+                    own.read_for(&self.origin, &subject, &path)?
+            {
+                persons.insert(person, Arc::new(key));
+            }
+        }
+        Ok(persons)
+    }
+
+    /// The keys of a person in a bucket that are not destroyed.
+    pub fn subjects_of(
+        &self,
+        bucket: &BucketId,
+        person: &Name,
+    ) -> Result<Vec<DataSubject>, ContentError> {
+        let subjects = subjects(&self.layout.subject_keys(bucket))?;
+        if subjects.is_empty() {
+            return Ok(Vec::new());
+        }
+        let own = self.key(bucket, None)?;
+        let mut found = Vec::new();
+        for subject in subjects {
+            let path = self.layout.subject_key(bucket, &subject);
+            let read = own.read_for(&self.origin, &subject, &path)?;
+            if read.is_some_and(|read| read.person == *person) {
+                found.push(subject);
+            }
+        }
+        Ok(found)
+    }
+
+    /// A bucket's key. Who seals may make it, where nothing was ever sealed under another: what
+    /// was would be lost for good, and nobody told.
+    pub(super) fn key(
+        &self,
+        bucket: &BucketId,
+        used: Option<&Used<'_>>,
+    ) -> Result<Arc<ContentKey>, ContentError> {
+        let under = Under::own(bucket);
+        if let Some(key) = lock(&self.keys).keys.get(&under) {
+            return Ok(Arc::clone(key));
+        }
+        let path = self.layout.bucket_key(bucket);
+        let shown = || path.display().to_string();
+        if used.is_some() {
+            // The key's directories, also those that a killed run has left unsynced, and a key in
+            // them.
+            let dir = path.parent().expect("a key lies in a directory");
+            create_dirs(&*self.disk, self.layout.dir(), dir)?;
+        }
+        let read = ContentKey::read(bucket, &path)?;
+        if read.is_none() {
+            let bucket = || bucket.clone();
+            // Before the lock: the log may be long, and others seal into other buckets.
+            let first = match used {
+                Some(used) => used().map_err(|source| ContentError::Unread {
+                    bucket: bucket(),
+                    source: Box::new(source),
+                })?,
+                None => {
+                    return Err(ContentError::NoKey {
+                        bucket: bucket(),
+                        path: shown(),
+                    });
+                }
+            };
+            if let Some(seq) = first {
+                return Err(ContentError::KeyLost {
+                    bucket: bucket(),
+                    path: shown(),
+                    seq,
+                });
+            }
+        }
+        let mut keys = lock(&self.keys);
+        if let Some(key) = keys.keys.get(&under) {
+            return Ok(Arc::clone(key));
+        }
+        let key = match read {
+            Some(key) => key,
+            None => ContentKey::make(bucket, &path, &*self.disk)?,
+        };
+        let key = Arc::new(key);
+        keys.keys.insert(under, Arc::clone(&key));
+        Ok(key)
+    }
+}
+
+/// Whose keys lie in a directory, by their names.
+fn subjects(dir: &Path) -> Result<Vec<DataSubject>, ContentError> {
+    let items = match std::fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        items => items.map_err(io_at(dir))?,
+    };
+    let mut subjects = Vec::new();
+    for item in items {
+        let path = item.map_err(io_at(dir))?.path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        let subject = name.and_then(|name| name.strip_suffix(".key"));
+        subjects.extend(subject.and_then(|subject| subject.parse::<DataSubject>().ok()));
+    }
+    subjects.sort();
+    Ok(subjects)
+}

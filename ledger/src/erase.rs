@@ -1,0 +1,267 @@
+//! The erasure of one person's content of a bucket: the key that seals it, and it alone, is
+//! destroyed. Interrupted anywhere it has not begun, or the next start completes it.
+//!
+//! ```text
+//! marker durable → erasure.completed durable → key overwritten and removed → marker removed
+//! ```
+//! The marker, `<subject>.erasing` beside the key, holds the id of the event, as that of a bucket's
+//! end does. The sealed bytes stay in their packs: entries commit to them, and nobody can open them.
+
+use crate::append::{AppendError, Appender, Guard, Receipt};
+use crate::buckets::{Buckets, Spared};
+use crate::content::ContentError;
+use crate::disk::{self, Disk, LocalDisk, remove_if_there};
+use crate::expire::{ExpireError, destroy, entries, io_at, parent};
+use crate::layout::Layout;
+use crate::projection::Projection;
+use crate::reader::{ReadError, Reader};
+use schemas::kinds::records::{ErasureCompleted, SubjectKey};
+use schemas::{Actor, Event, EventId, Name};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+#[derive(Debug, thiserror::Error)]
+pub enum EraseError {
+    #[error(transparent)]
+    Spared(#[from] Spared),
+    #[error("the person's content grows faster than it can be counted")]
+    Behind,
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    #[error("the log could not be read for what the key seals")]
+    Read(#[from] ReadError),
+    #[error(transparent)]
+    Disk(#[from] ExpireError),
+}
+
+/// On whose word one key is destroyed. What its certificate says beside this follows from the log.
+#[derive(Debug, Clone)]
+pub struct Erasing {
+    pub erasure: EventId,
+    pub key: SubjectKey,
+    pub actor: Actor,
+    pub approvals: Vec<EventId>,
+    pub approvers: Vec<Actor>,
+}
+
+/// How one person's content ends: the key that seals it is overwritten and removed.
+const METHOD: &str = "subject-key-destroyed";
+
+/// Content may come while it is counted.
+const TRIES: usize = 8;
+const STALE: &str = "the person's content has grown meanwhile";
+
+impl Reader {
+    /// The keys of a person's content in buckets that have not ended. Needs the buckets' keys:
+    /// nothing else says whose a key is.
+    pub fn keys_of(
+        &self,
+        buckets: &Buckets,
+        person: &Name,
+    ) -> Result<Vec<SubjectKey>, ContentError> {
+        let mut keys = Vec::new();
+        let living = buckets.all().filter(|(_, bucket)| bucket.ended.is_none());
+        for (id, bucket) in living {
+            for subject in self.shared.content.subjects_of(id, person)? {
+                // A key that no entry names has sealed nothing that anybody was told of.
+                if bucket
+                    .subjects
+                    .get(&subject)
+                    .is_some_and(|o| o.erased.is_none())
+                {
+                    let bucket = id.clone();
+                    keys.push(SubjectKey { bucket, subject });
+                }
+            }
+        }
+        Ok(keys)
+    }
+}
+
+impl Appender {
+    /// Records that what one key seals is erased, and destroys the key; if a request names it and no
+    /// hold or duty keeps it. Both are asked of the log itself, and once more where places are given:
+    /// there is no other way to write an `erasure.completed`. Who has to approve is the caller's to
+    /// know.
+    ///
+    /// What the person has from then on is sealed under another key, in the same bucket too.
+    pub fn erase(&self, erasing: &Erasing) -> Result<Receipt, EraseError> {
+        let _one_at_a_time = self.ending();
+        for _ in 0..TRIES {
+            match self.try_to_erase(erasing) {
+                Err(EraseError::Append(AppendError::Refused { fault, .. })) if &*fault == STALE => {
+                }
+                done => return done,
+            }
+        }
+        Err(EraseError::Behind)
+    }
+
+    fn try_to_erase(&self, erasing: &Erasing) -> Result<Receipt, EraseError> {
+        let SubjectKey { bucket, subject } = &erasing.key;
+        let (buckets, reached) = self.buckets()?;
+        buckets.may_erase(erasing.erasure, &erasing.key)?;
+        let tally = self.reader().tally_of(&buckets, &erasing.key)?;
+        let completed = ErasureCompleted {
+            erasure: erasing.erasure,
+            bucket: bucket.clone(),
+            subject: *subject,
+            entries: tally.entries,
+            contents: tally.contents,
+            sealed_bytes: tally.sealed_bytes,
+            content_sha256: tally.content_sha256,
+            method: METHOD.parse().expect("a literal name is sound"),
+            approvals: erasing.approvals.clone(),
+            approvers: erasing.approvers.clone(),
+        };
+        let event = Event::new(self.new_id(), erasing.actor.clone(), completed);
+        let id = event.id;
+        let (key, erasure, shared) = (
+            erasing.key.clone(),
+            erasing.erasure,
+            Arc::clone(self.shared()),
+        );
+        let guard = Guard::new(buckets, reached, move |buckets, _| {
+            let help = "see `daicho erasure list`";
+            let refused = |fault: &str| AppendError::refused(fault, help);
+            let may = buckets.may_erase(erasure, &key);
+            may.map_err(|spared| refused(&spared.to_string()))?;
+            if buckets.owned(&key).map_or(0, |owned| owned.entries) != tally.entries {
+                return Err(refused(STALE));
+            }
+            // Here, where places are given: what comes after the certificate is not under this key.
+            shared.content.retire(&key.bucket, key.subject);
+            Ok(())
+        });
+        let (layout, disk) = (self.layout(), self.disk());
+        begin(layout, disk, &erasing.key, id)?;
+        let receipt = match self.append_guarded(event.into(), guard) {
+            Ok(receipt) => receipt,
+            // Nothing tells whether it is on the disk: the next start asks the log.
+            Err(error @ AppendError::Stopped { .. }) => return Err(error.into()),
+            Err(error) => {
+                forget(layout, disk, &erasing.key)?;
+                return Err(error.into());
+            }
+        };
+        self.shared().content.forget_subject(bucket, *subject);
+        shred(layout, disk, &erasing.key)?;
+        Ok(receipt)
+    }
+
+    /// Completes what was recorded and could not be removed then. Gives the keys.
+    pub fn finish_erasures(&self) -> Result<Vec<SubjectKey>, EraseError> {
+        let _one_at_a_time = self.ending();
+        let (layout, disk) = (self.layout(), self.disk());
+        let mut finished = Vec::new();
+        let left = markers(layout)?;
+        if left.is_empty() {
+            return Ok(finished);
+        }
+        let (buckets, _) = self.buckets()?;
+        for (key, _) in left {
+            // What is not recorded may be on the disk all the same, if the ledger has stopped.
+            if buckets
+                .owned(&key)
+                .is_some_and(|owned| owned.erased.is_some())
+            {
+                shred(layout, disk, &key)?;
+                finished.push(key);
+            }
+        }
+        Ok(finished)
+    }
+}
+
+/// Destroys the keys that a copy still holds of what its own log says is erased; gives them. A backup
+/// would bring the person back otherwise. Nobody may be writing there.
+pub fn clear_erased(reader: &Reader) -> Result<Vec<SubjectKey>, ExpireError> {
+    let (layout, mut buckets) = (reader.layout(), Buckets::default());
+    for entry in reader.entries(0..reader.size()) {
+        buckets.fold(&entry?);
+    }
+    let mut cleared = Vec::new();
+    for (id, bucket) in buckets.all() {
+        let erased = bucket.subjects.iter().filter(|(_, o)| o.erased.is_some());
+        for (subject, _) in erased {
+            let path = layout.subject_key(id, subject);
+            if path.exists() {
+                destroy(&LocalDisk, &path).map_err(io_at(&path))?;
+                let (bucket, subject) = (id.clone(), *subject);
+                cleared.push(SubjectKey { bucket, subject });
+            }
+        }
+    }
+    Ok(cleared)
+}
+
+/// Completes what an earlier run has recorded, and forgets what it has not.
+pub(crate) fn complete(
+    layout: &Layout,
+    disk: &dyn Disk,
+    mut is_recorded: impl FnMut(&EventId) -> io::Result<bool>,
+) -> Result<(), ExpireError> {
+    for (key, path) in markers(layout)? {
+        let text = std::fs::read_to_string(&path).map_err(io_at(&path))?;
+        match text.trim_end().parse() {
+            Ok(id) if is_recorded(&id).map_err(io_at(&path))? => shred(layout, disk, &key)?,
+            _ => forget(layout, disk, &key)?,
+        }
+    }
+    Ok(())
+}
+
+fn begin(
+    layout: &Layout,
+    disk: &dyn Disk,
+    key: &SubjectKey,
+    id: EventId,
+) -> Result<(), ExpireError> {
+    let path = layout.subject_erasing(&key.bucket, &key.subject);
+    let dir = parent(&path);
+    let write = || {
+        disk.create_dir(dir)?;
+        disk::replace(disk, &path, format!("{id}\n").as_bytes(), true)?;
+        disk.sync_dir(dir)
+    };
+    write().map_err(io_at(&path))
+}
+
+fn forget(layout: &Layout, disk: &dyn Disk, key: &SubjectKey) -> Result<(), ExpireError> {
+    let path = layout.subject_erasing(&key.bucket, &key.subject);
+    let remove = || {
+        remove_if_there(disk, &path)?;
+        disk.sync_dir(parent(&path))
+    };
+    remove().map_err(io_at(&path))
+}
+
+fn shred(layout: &Layout, disk: &dyn Disk, key: &SubjectKey) -> Result<(), ExpireError> {
+    let path = layout.subject_key(&key.bucket, &key.subject);
+    destroy(disk, &path).map_err(io_at(&path))?;
+    forget(layout, disk, key)
+}
+
+/// Keys that an erasure was begun for.
+fn markers(layout: &Layout) -> Result<Vec<(SubjectKey, PathBuf)>, ExpireError> {
+    let name = |path: &Path| Some(path.file_name()?.to_str()?.to_owned());
+    let mut found = Vec::new();
+    for class in entries(&layout.content_keys())? {
+        for month in entries(&class)? {
+            let bucket = name(&class).zip(name(&month));
+            let bucket = bucket.map(|(class, month)| format!("{class}/{month}").parse());
+            // A bucket's own key is a file of another name.
+            let Some(Ok(bucket)) = bucket else { continue };
+            for path in entries(&month)? {
+                let subject = name(&path);
+                let subject = subject.and_then(|n| n.strip_suffix(".erasing")?.parse().ok());
+                if let Some(subject) = subject {
+                    let bucket = schemas::BucketId::clone(&bucket);
+                    found.push((SubjectKey { bucket, subject }, path));
+                }
+            }
+        }
+    }
+    Ok(found)
+}
