@@ -31,7 +31,7 @@ mod serve;
 mod show;
 mod timestamp;
 mod users;
-mod verify;
+pub mod verify;
 mod verify_bundle;
 mod witness;
 

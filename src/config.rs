@@ -2,13 +2,16 @@
 
 pub mod ingest;
 mod mcp;
+mod schedule;
 
 pub use ingest::{IngestConfig, IngestTls};
 pub use mcp::{McpAt, McpName, McpServer};
+pub use schedule::Schedule;
 
 use crate::door::operator_token_file;
 use crate::outcome::Failure;
 use crate::server::gateway::{self, KeyHeader, ProviderKey, UpstreamError};
+use crate::server::notify::webhook::Configured;
 use agents::classes::ClassPolicy;
 use agents::gateway::Provider;
 use agents::hooks::ToolPolicy;
@@ -18,6 +21,7 @@ use agents::retention::RetentionPolicy;
 use anyhow::Context;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use exporters::forward::Destination;
+use exporters::report::Rules;
 use exporters::report::transfers::Vendors;
 use exporters::report::window::{Hours, Offset};
 use ledger::Layout;
@@ -117,6 +121,16 @@ pub enum Summary {
     Masked,
 }
 
+impl NotifyConfig {
+    pub fn address(&self) -> Configured<'_> {
+        Configured {
+            section: "notify",
+            webhook: self.webhook.as_deref(),
+            webhook_file: self.webhook_file.as_deref(),
+        }
+    }
+}
+
 impl Default for NotifyConfig {
     fn default() -> NotifyConfig {
         NotifyConfig {
@@ -141,6 +155,30 @@ pub struct Report {
     pub hours: Option<Hours>,
     /// A font with Japanese for PDF, in the data directory unless absolute.
     pub font: Option<PathBuf>,
+    /// What the server issues by itself. Absent: nothing.
+    pub schedule: Option<Schedule>,
+}
+
+impl Report {
+    /// What of it is a policy.
+    pub fn rules(&self) -> Rules {
+        Rules {
+            organisation: self.organisation.clone(),
+            utc_offset: self.utc_offset,
+            hours: self.hours,
+        }
+    }
+
+    pub fn put(&mut self, rules: Rules) {
+        let Rules {
+            organisation,
+            utc_offset,
+            hours,
+        } = rules;
+        self.organisation = organisation;
+        self.utc_offset = utc_offset;
+        self.hours = hours;
+    }
 }
 
 impl Default for Report {
@@ -150,6 +188,7 @@ impl Default for Report {
             utc_offset: Offset::default(),
             hours: None,
             font: None,
+            schedule: None,
         }
     }
 }
@@ -348,6 +387,9 @@ impl Config {
         })?;
         config.complete();
         ingest::check(&config.ingest, &config.retention.periods)?;
+        if let Some(schedule) = &config.report.schedule {
+            schedule.check()?;
+        }
         Ok(config)
     }
 

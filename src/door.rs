@@ -4,6 +4,7 @@ use crate::commands::open_failed;
 use crate::intake::{self, ReceiptJson};
 use crate::keyring::{Keyring, RotateError, Rotated, Rotation};
 use crate::outcome::Failure;
+use crate::reports::{Issue, Wish};
 use crate::retention::Deed;
 use anyhow::Context;
 use ledger::clock::{Clock, SystemClock};
@@ -15,6 +16,7 @@ use schemas::{Actor, Data, Event, EventId, Name, Timestamp};
 use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use zeroize::Zeroizing;
 
 /// Where a running server says how to reach it, beside the log.
@@ -26,6 +28,11 @@ pub fn address_file(layout: &Layout) -> PathBuf {
 pub fn operator_token_file(layout: &Layout) -> PathBuf {
     layout.keys().join("operator.token")
 }
+
+/// How long an answer may take.
+const USUAL: Duration = Duration::from_secs(30);
+/// … for which a whole log is read.
+const LONG: Duration = Duration::from_secs(6 * 3_600);
 
 pub enum Door {
     Here(Appender),
@@ -107,12 +114,28 @@ impl Door {
         self.post("retention/run", "application/json", String::new())
     }
 
+    /// Has the server that holds the ledger issue a report: it verifies the whole log first.
+    pub fn issue_report(&self, wish: &Wish) -> Result<Issue, AppendError> {
+        let body = serde_json::json!(wish).to_string();
+        self.post_patiently("reports", "application/json", body, LONG)
+    }
+
     /// Sends something to the server that holds the ledger.
     fn post<T: DeserializeOwned>(
         &self,
         path: &str,
         media: &'static str,
         body: String,
+    ) -> Result<T, AppendError> {
+        self.post_patiently(path, media, body, USUAL)
+    }
+
+    fn post_patiently<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        media: &'static str,
+        body: String,
+        patience: Duration,
     ) -> Result<T, AppendError> {
         let Door::Server {
             address,
@@ -126,6 +149,7 @@ impl Door {
             .post(format!("http://{address}/api/v1/{path}"))
             .bearer_auth(token.as_str())
             .header("content-type", media)
+            .timeout(patience)
             .body(body);
         let unanswered = |error: reqwest::Error| {
             let fault = format!("the server at {address} does not answer: {error}");

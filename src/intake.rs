@@ -119,6 +119,9 @@ pub fn read_event(
             | Data::ErasureCompleted(_)
             | Data::ErasureRefused(_)
             | Data::WitnessCosigned(_)
+            | Data::ReportIssued(_)
+            | Data::ReportDelivered(_)
+            | Data::ProtectionChecked(_)
     ) {
         return Err(IntakeError::Reserved {
             line,

@@ -20,6 +20,7 @@ mod outcome;
 mod pdf;
 mod pkcs11;
 mod policies;
+mod protection;
 mod reports;
 mod retention;
 mod roster;

@@ -1,7 +1,7 @@
 //! Runs `daicho-pdf`, the program that writes reports as PDF/A-3b: it is built apart
 //! (`cargo build -p daicho-pdf`), so that nothing else waits for a PDF engine.
 
-use crate::config::Config;
+use crate::config;
 use crate::outcome::Failure;
 use anyhow::{Context, anyhow};
 use exporters::report::Language;
@@ -14,13 +14,13 @@ use std::process::{Command, Stdio};
 pub fn render(
     json: &str,
     language: Language,
-    config: &Config,
+    config: &config::Report,
     layout: &Layout,
 ) -> Result<Vec<u8>, Failure> {
     let program = program();
     let mut command = Command::new(&program);
     command.args(["--language", language.tag()]);
-    if let Some(font) = &config.report.font {
+    if let Some(font) = &config.font {
         command.arg("--font").arg(layout.dir().join(font));
     }
     let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped());

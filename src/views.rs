@@ -1,6 +1,7 @@
 use crate::door::Door;
 use crate::outcome::Failure;
 use crate::policies::Policies;
+use crate::reports::IssuedReports;
 use agents::approvals::draft::Drafts;
 use agents::approvals::view::Approvals;
 use agents::classes::Consents;
@@ -30,6 +31,7 @@ pub struct Views {
     pub spent: View<Spent>,
     pub buckets: View<Buckets>,
     pub seen: View<SeenTime>,
+    pub issued: View<IssuedReports>,
 }
 
 impl Views {
@@ -51,6 +53,7 @@ impl Views {
             spent: index.add(),
             buckets: index.add(),
             seen: index.add(),
+            issued: index.add(),
             index,
         };
         for notice in views.index.notices() {

@@ -25,8 +25,8 @@ pub mod transfers;
 pub mod window;
 pub mod write;
 
-pub use basis::{Basis, Head, Verification};
-pub use positions::{Positions, PositionsError};
+pub use basis::{Adopted, Basis, Head, Rules, Verification};
+pub use positions::{Positions, PositionsError, Summary};
 pub use stamp::{Stamp, StampError};
 
 use serde::{Deserialize, Serialize};

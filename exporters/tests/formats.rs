@@ -54,8 +54,10 @@ fn sample(schema: &Value, root: &Value, full: bool, nth: usize) -> Value {
         ("string", None) => json!("QUFBQQ=="),
         ("string", Some(pattern)) => json!(match pattern {
             p if p.starts_with("^[0-9a-f]{64}") => HASH,
+            p if p.starts_with("^[0-9a-f]{32}$") => &HASH[..32],
             p if p.starts_with("^[0-9a-f]{8}-") => "019b0000-0000-7000-8000-000000000001",
             p if p.starts_with("^(user") => ["user:s001", "agent:cfo", "service:desk"][nth % 3],
+            p if p.starts_with("^[0-9]{4}-(") => "2026-11",
             p if p.starts_with("^[0-9]{4}-") => "2026-11-22T00:00:00.000001Z",
             p if p.starts_with("^(P") => "P1Y",
             p if p.contains('/') => "operation/2026-11",

@@ -42,6 +42,7 @@ fn report(ledger: &Ledger, retention: &Retention) -> Report {
         verification: Verification::of(&checked, &trust),
         period: None,
         hours: None,
+        rules: None,
         program: "daicho test".to_owned(),
     };
     retention::report(retention, basis).unwrap()

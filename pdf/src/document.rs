@@ -1,6 +1,6 @@
 //! A report's parts, one after the other.
 
-use crate::evidence::{Cell, Figure, Report, Section, Table};
+use crate::evidence::{Cell, Figure, Report, Section, Spelt, Table};
 use crate::font::Typeface;
 use crate::sheet::{ILL, INK, LEADING, LEFT, MARK, RIGHT, SOFT, Sheets, UNSURE, WELL};
 use crate::table::{Field, Grid};
@@ -8,7 +8,7 @@ use exporters::report::model::Verdict;
 use exporters::report::write::{
     RUNS, amount, and_more, moment, number, subject, verdict, verification,
 };
-use exporters::report::{Language, Verification};
+use exporters::report::{Language, Summary, Verification};
 use sha2::{Digest, Sha256};
 
 const BODY: f32 = 9.0;
@@ -229,13 +229,25 @@ fn positions(sheets: &mut Sheets, notes: &[Figure], language: Language) {
     ]);
     grid.size = 7.0;
     for (index, figure) in notes.iter().enumerate() {
-        let runs = figure.positions.split(',');
-        let shown: Vec<&str> = runs.clone().take(RUNS).collect();
-        let more = and_more(language, runs.count().saturating_sub(RUNS));
+        let told = match &figure.positions {
+            Spelt::Out(text) => {
+                let runs = text.split(',');
+                let shown: Vec<&str> = runs.clone().take(RUNS).collect();
+                let more = and_more(language, runs.count().saturating_sub(RUNS));
+                format!("{}{more}", shown.join(", "))
+            }
+            Spelt::Summary(Summary {
+                count, first, last, ..
+            }) => {
+                let of = t("の間の", "between them: ");
+                let unit = t(" 件", "");
+                format!("{first}–{last} {of}{}{unit}", number(*count))
+            }
+        };
         grid.rows.push(vec![
             format!("[{}]", index + 1).into(),
             figure.id.clone().into(),
-            format!("{}{more}", shown.join(", ")).into(),
+            told.into(),
         ]);
     }
     grid.draw(sheets);

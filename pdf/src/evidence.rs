@@ -1,7 +1,7 @@
 //! The JSON of a report, as far as a document shows it.
 
-use exporters::report::Basis;
 use exporters::report::model::{Chart, Column, Text, Unit, Verdict};
+use exporters::report::{Basis, Summary};
 use schemas::Timestamp;
 use serde::Deserialize;
 
@@ -50,8 +50,23 @@ pub struct Figure {
     pub id: String,
     pub value: u64,
     pub unit: Unit,
-    /// Written, as `0-3,7`.
-    pub positions: String,
+    pub positions: Spelt,
+}
+
+/// The positions behind a figure, as the evidence has them.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub enum Spelt {
+    /// As `0-3,7`.
+    Out(String),
+    /// Very many.
+    Summary(Summary),
+}
+
+impl Spelt {
+    pub fn is_empty(&self) -> bool {
+        matches!(self, Spelt::Out(text) if text.is_empty())
+    }
 }
 
 impl Report {

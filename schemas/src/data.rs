@@ -180,6 +180,8 @@ kinds! {
         "erasure.refused" records::ErasureRefused ledger,
         "content.revealed" records::ContentRevealed auth,
         "report.issued" records::ReportIssued ledger,
+        "report.delivered" records::ReportDelivered ledger,
+        "protection.checked" records::ProtectionChecked ledger,
         "backup.completed" records::BackupCompleted ledger,
         "log.ingested" records::LogIngested network,
     }

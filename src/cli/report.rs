@@ -1,5 +1,6 @@
 //! `daicho report`.
 
+use crate::reports::Form;
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -19,6 +20,10 @@ pub enum Report {
     Incidents(PeriodReport),
     /// Risks, controls, what the log shows for each, and how that answers outside rules
     Controls(PeriodReport),
+    /// List the documents that were issued, and where the log records them
+    List,
+    /// Make a document that was issued again from the log: the same bytes, with a signature
+    Fetch(ReportFetch),
     /// Check a report's file: its digest is recorded, the log gives the same figures at the
     /// report's head, and the signature, if there is one, holds and the log keeps what it signs;
     /// exit 1 if not, 2 if the figures cannot be compared
@@ -41,16 +46,20 @@ pub struct PeriodReport {
 pub struct ReportCommon {
     /// json has the query and every position behind each figure (--json means json); pdf is
     /// PDF/A-3b with that JSON inside, and needs the program daicho-pdf
-    #[arg(long, value_enum, default_value_t = ReportFormat::Html)]
-    pub format: ReportFormat,
+    #[arg(long, value_enum, default_value_t = Form::Html)]
+    pub format: Form,
     #[arg(long, value_enum, default_value_t = ReportLanguage::Ja)]
     pub language: ReportLanguage,
-    /// File to write, instead of standard output; with its signature in FILE.tlog-proof, and the
+    /// File to write, instead of standard output; with its signature in FILE.tlog-proof, that
+    /// one's time stamp (where [timestamp] names an authority) in FILE.tlog-proof.tsr, and the
     /// evidence of an HTML page beside it as .json
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Make the report of the first SIZE entries: with the same [report], program, key and
-    /// checkpoints the same bytes
+    /// Replace files that are there; else nothing is issued
+    #[arg(long)]
+    pub force: bool,
+    /// Make the report of the first SIZE entries: with the same program, key and checkpoints the
+    /// same bytes
     #[arg(long, value_name = "SIZE")]
     pub head: Option<u64>,
     /// A checkpoint kept elsewhere, to verify against (repeatable)
@@ -59,15 +68,6 @@ pub struct ReportCommon {
     /// The log's key as it was published elsewhere
     #[arg(long)]
     pub vkey: Option<String>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ReportFormat {
-    Html,
-    Json,
-    Csv,
-    Md,
-    Pdf,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -80,7 +80,7 @@ pub enum ReportLanguage {
 pub struct ReportVerify {
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// The signature, instead of FILE.tlog-proof
+    /// The signature, instead of FILE.tlog-proof; its time stamp lies beside it as .tsr
     #[arg(long, value_name = "FILE")]
     pub proof: Option<PathBuf>,
     /// The log's key as it was published elsewhere
@@ -89,9 +89,25 @@ pub struct ReportVerify {
     /// A checkpoint kept elsewhere, to verify against (repeatable)
     #[arg(long, value_name = "FILE", conflicts_with = "offline")]
     pub checkpoint: Vec<PathBuf>,
+    /// Root certificates of the time-stamping authority, in PEM; else those of [timestamp]
+    #[arg(long, value_name = "FILE")]
+    pub tsa_ca: Option<PathBuf>,
     /// Check the signature under --vkey alone, without a ledger: figures are not computed again
     #[arg(long, requires = "vkey")]
     pub offline: bool,
+}
+
+#[derive(Args)]
+pub struct ReportFetch {
+    /// Position of the report.issued
+    #[arg(value_name = "SEQ")]
+    pub seq: u64,
+    /// File to write, instead of standard output; with its signature in FILE.tlog-proof
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Replace files that are there
+    #[arg(long)]
+    pub force: bool,
 }
 
 #[derive(Args)]

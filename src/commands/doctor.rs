@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::door::address_file;
 use crate::outcome::{Done, Outcome};
 use crate::policies;
+use crate::protection;
 use crate::server::notify::webhook;
 use crate::server::{self, news};
 use crate::timestamp::Client;
@@ -15,6 +16,7 @@ use agents::approvals::notify::untold;
 use ledger::clock::{Clock, SystemClock};
 use ledger::{KeyFile, Layout, Reader};
 use schemas::kinds::acting::{NotifyChannel, NotifyOutcome};
+use schemas::kinds::records::ProtectionLevel;
 use std::fs::TryLockError;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -242,41 +244,32 @@ fn private(layout: &Layout, config: Option<&Config>) -> Seen {
     ))
 }
 
-/// What keeps a full log file from being written to: its mode (L0), or the system's flag (L1).
+/// What keeps full files from being written to: their mode (L0), or the system's flag (L1).
 fn protection(layout: &Layout) -> Seen {
-    let mut files = below(&layout.log());
-    files.retain(|path| path.extension().is_some_and(|e| e == "ndjson"));
-    files.sort();
-    files.pop();
-    if files.is_empty() {
-        return Ok("no log file is full yet".to_owned());
+    let failed = |error: anyhow::Error| format!("{error:#}");
+    let read = protection::read(layout).map_err(failed)?;
+    let files = read.log.files + read.content.files;
+    let told = format!(
+        "{} full log files, {} full packs of content",
+        read.log.files, read.content.files
+    );
+    match read.level {
+        _ if files == 0 => Ok("no log file is full yet".to_owned()),
+        ProtectionLevel::Unproven => {
+            let unread = read.log.unread + read.content.unread;
+            Err(format!("{unread} of {told} cannot be asked"))
+        }
+        ProtectionLevel::Writable => {
+            let path = protection::writable(layout).map_err(failed)?;
+            let path = path.unwrap_or_default();
+            Err(format!(
+                "{} is full and not read-only: chmod a-w",
+                path.display()
+            ))
+        }
+        ProtectionLevel::ReadOnly => Ok(format!("L0, read-only: {told}")),
+        ProtectionLevel::Immutable => Ok(format!("L1, immutable: {told}")),
     }
-    let writable = |path: &PathBuf| {
-        std::fs::metadata(path).is_ok_and(|metadata| !metadata.permissions().readonly())
-    };
-    if let Some(path) = files.iter().find(|path| writable(path)) {
-        return Err(format!(
-            "{} is full and not read-only: chmod a-w",
-            path.display()
-        ));
-    }
-    let flags = std::process::Command::new("lsattr").args(&files).output();
-    let flags = flags.map(|o| String::from_utf8_lossy(&o.stdout).into_owned());
-    let immutable = flags
-        .unwrap_or_default()
-        .lines()
-        .filter(|line| {
-            line.split(' ')
-                .next()
-                .is_some_and(|flags| flags.contains('i'))
-        })
-        .count();
-    let level = if immutable == files.len() {
-        "L1, immutable"
-    } else {
-        "L0, read-only"
-    };
-    Ok(format!("{level}: {} full log files", files.len()))
 }
 
 #[cfg(unix)]
@@ -358,7 +351,7 @@ fn in_force(reader: &Reader, config: &Config) -> Seen {
 
 /// Does anybody wait for people who could not be told?
 fn approvers(reader: &Reader, config: &Config) -> Seen {
-    let webhook = webhook::address(&config.notify, reader.layout().dir());
+    let webhook = webhook::address(config.notify.address(), reader.layout().dir());
     let webhook = webhook.map_err(|failure| format!("{:#}", failure.fault))?;
     let channels = [
         (NotifyChannel::Webhook, webhook.is_some()),

@@ -1,27 +1,23 @@
 mod explain;
-mod file;
-mod sign;
+mod fetch;
 mod verify;
 
 use crate::cli::Cli;
-use crate::cli::report::{PeriodReport, Report, ReportCommon, ReportFormat, ReportLanguage};
-use crate::commands::read;
-use crate::commands::verify::{check, trust};
+use crate::cli::report::{PeriodReport, Report, ReportCommon, ReportLanguage};
+use crate::commands::verify::notes;
 use crate::config::Config;
 use crate::door::{Door, append_failed};
 use crate::outcome::{Done, Failure, Outcome};
-use crate::{pdf, reports};
+use crate::reports::{Form, Issuer, Outside, Places, Wish};
+use crate::timestamp::Client;
+use crate::views::Views;
 use anyhow::Context;
-use exporters::report::window::{Offset, Window};
 use exporters::report::{
-    Basis, Format, Head, Language, Verification, access, approvals, controls, incidents, model,
-    monthly, retention, transfers,
+    Language, access, approvals, controls, incidents, monthly, retention, transfers,
 };
-use ledger::{Layout, Reader, Submission};
-use schemas::kinds::records::ReportIssued;
-use schemas::{Hash, Label};
-use sha2::{Digest, Sha256};
+use ledger::Layout;
 use std::io::Write;
+use std::path::PathBuf;
 
 pub fn run(cli: &Cli, args: &Report) -> Done {
     match args {
@@ -32,6 +28,8 @@ pub fn run(cli: &Cli, args: &Report) -> Done {
         Report::Access(args) => period(cli, access::NAME, args),
         Report::Incidents(args) => period(cli, incidents::NAME, args),
         Report::Controls(args) => period(cli, controls::NAME, args),
+        Report::List => fetch::list(cli),
+        Report::Fetch(args) => fetch::run(cli, args),
         Report::Verify(args) => verify::run(cli, args),
         Report::Explain(args) => explain::run(cli, args),
     }
@@ -41,125 +39,90 @@ fn period(cli: &Cli, name: &'static str, args: &PeriodReport) -> Done {
     issue(cli, name, Some(&args.month), &args.common)
 }
 
-/// Makes a report of a head that was verified, writes it, and records what was written.
+/// Has whoever holds the ledger issue a report, and writes it down.
 fn issue(cli: &Cli, name: &'static str, month: Option<&str>, common: &ReportCommon) -> Done {
-    let config = Config::load(&Layout::new(&cli.data))?;
-    let offset = config.report.utc_offset;
-    let period = month.map(|month| Window::parse(month, offset)).transpose();
-    let period = period.map_err(|error| Failure::new(error, "give --month as 2026-11"))?;
-    let trust = trust(common.vkey.as_deref(), &common.checkpoint)?;
-    let (door, own) = Door::open(&cli.data)?;
-    let checked = check(cli, &trust)?;
-    // Opened after the check: a server may have gone on in between.
-    let reader = read(&cli.data)?;
-    let basis = Basis {
-        organisation: config.report.organisation.clone(),
-        log: reader.origin().to_owned(),
-        head: head(&reader, common.head, Head::of(&checked))?,
-        verification: Verification::of(&checked, &trust),
-        period,
-        hours: month.and(config.report.hours),
-        program: concat!("daicho ", env!("CARGO_PKG_VERSION")).to_owned(),
+    let form = if cli.json { Form::Json } else { common.format };
+    let mut wish = Wish {
+        report: name.to_owned(),
+        month: month.map(str::to_owned),
+        formats: vec![form],
+        languages: vec![match common.language {
+            ReportLanguage::Ja => Language::Japanese,
+            ReportLanguage::En => Language::English,
+        }],
+        head: common.head,
+        vkey: common.vkey.clone(),
+        checkpoints: outside(&common.checkpoint)?,
     };
-    let report = reports::make(&reader, name, basis)?;
-    let language = match common.language {
-        ReportLanguage::Ja => Language::Japanese,
-        ReportLanguage::En => Language::English,
-    };
-    let format = match common.format {
-        _ if cli.json => Some(Format::Json),
-        ReportFormat::Json => Some(Format::Json),
-        ReportFormat::Html => Some(Format::Html),
-        ReportFormat::Csv => Some(Format::Csv),
-        ReportFormat::Md => Some(Format::Markdown),
-        ReportFormat::Pdf => None,
-    };
-    let bytes = match format {
-        Some(format) => report.write(format, language).into_bytes(),
-        None => pdf::render(&report.to_json(), language, &config, reader.layout())?,
-    };
-    let mut batch = vec![issued(&door, &report, &bytes, format, language)?];
-    let mut files = Vec::new();
-    match &common.output {
-        None => std::io::stdout().write_all(&bytes)?,
-        Some(path) => {
-            std::fs::write(path, &bytes)
-                .with_context(|| format!("{} cannot be written", path.display()))?;
-            files.push(path.clone());
-            let beside = path.with_extension("json");
-            if format == Some(Format::Html) && beside != *path {
-                let evidence = report.to_json();
-                std::fs::write(&beside, &evidence)
-                    .with_context(|| format!("{} cannot be written", beside.display()))?;
-                let json = Some(Format::Json);
-                batch.push(issued(&door, &report, evidence.as_bytes(), json, language)?);
-                files.push(beside);
-            }
+    // Before anything is recorded: what cannot be written is not issued.
+    let mut paths: Vec<PathBuf> = common.output.iter().cloned().collect();
+    if let (Some(page), Form::Html) = (&common.output, form) {
+        let evidence = page.with_extension("json");
+        if evidence != *page {
+            wish.formats.push(Form::Json);
+            paths.push(evidence);
         }
     }
-    let receipts = door.append(batch).map_err(append_failed)?;
-    for (path, receipt) in files.iter().zip(&receipts) {
-        let proof = sign::proof(cli, &door, &own, receipt.seq)?;
-        let beside = sign::beside(path);
-        std::fs::write(&beside, proof)
-            .with_context(|| format!("{} cannot be written", beside.display()))?;
-    }
-    let seqs: Vec<String> = receipts
-        .iter()
-        .map(|receipt| receipt.seq.to_string())
-        .collect();
+    let places = Places::take(&paths, common.force).map_err(|fault| {
+        let help = "choose another -o; --force replaces what is there";
+        Failure::new(fault, help)
+    })?;
+    let config = Config::load(&Layout::new(&cli.data))?;
+    let (door, reader) = Door::open(&cli.data)?;
+    let issued = match &door {
+        Door::Here(appender) => {
+            let views = Views::open(reader.clone())?;
+            let client = Client::open(&config.timestamp, &cli.data)?;
+            let issuer = Issuer {
+                appender,
+                reader: &reader,
+                views: &views,
+                config: &config.report,
+                client: client.as_ref(),
+                by: door.operator(),
+            };
+            let issued = issuer.issue(&wish, &wish.documents(), |_, _| door.new_id());
+            views.save();
+            issued?
+        }
+        Door::Server { .. } => door.issue_report(&wish).map_err(append_failed)?,
+    };
+    let seqs: Vec<String> = issued.documents.iter().map(|d| d.seq.to_string()).collect();
     eprintln!("recorded as report.issued at {}", seqs.join(", "));
-    Ok(match checked.is_clean() {
+    for note in &issued.notes {
+        eprintln!("warning: {note}");
+    }
+    for (nth, document) in issued.documents.iter().enumerate() {
+        if common.output.is_none() {
+            std::io::stdout().write_all(&document.bytes)?;
+            continue;
+        }
+        let token = document.token();
+        let filled = places.fill(nth, &document.bytes, &document.proof, token.as_deref());
+        filled.map_err(|fault| {
+            let help = format!(
+                "it is issued: `daicho report fetch {} -o FILE`",
+                document.seq
+            );
+            Failure::new(fault, help)
+        })?;
+    }
+    Ok(match issued.sound {
         true => Outcome::Well,
         false => Outcome::Wrong,
     })
 }
 
-/// The head that was asked for, or the one that was verified.
-fn head(reader: &Reader, asked: Option<u64>, checked: Head) -> Result<Head, Failure> {
-    let size = asked.unwrap_or(checked.size);
-    let last = size.checked_sub(1).filter(|_| size <= checked.size);
-    let Some(last) = last else {
-        let fault = format!("--head {size}: the log has {} entries", checked.size);
-        return Err(Failure::msg(fault, "give a size from 1 to the log's own"));
-    };
-    if size == checked.size {
-        return Ok(checked);
+/// Checkpoints that were kept elsewhere, as they travel to whoever verifies.
+fn outside(paths: &[PathBuf]) -> Result<Vec<Outside>, Failure> {
+    let mut all = Vec::new();
+    for path in paths {
+        let read = notes(path).with_context(|| format!("{} cannot be read", path.display()))?;
+        all.extend(read.into_iter().map(|note| Outside {
+            name: path.display().to_string(),
+            // What is no text is no note, and the check says so.
+            note: String::from_utf8_lossy(&note).into_owned(),
+        }));
     }
-    Ok(Head {
-        size,
-        root: reader.root_at(size)?,
-        at: reader.entry(last)?.at(),
-    })
-}
-
-fn issued(
-    door: &Door,
-    report: &model::Report,
-    bytes: &[u8],
-    format: Option<Format>,
-    language: Language,
-) -> Result<Submission, Failure> {
-    let media = match format {
-        Some(format) => format.media(language),
-        None => format!("application/pdf; lang={}", language.tag()),
-    };
-    let issued = ReportIssued {
-        report: report.report.parse().context("the report's name")?,
-        period: period_label(&report.basis),
-        head: report.basis.head.size,
-        report_sha256: Hash(Sha256::digest(bytes).into()),
-        media: Label::lossy(&media),
-    };
-    Ok(door.event(door.operator(), issued))
-}
-
-/// As `2026-11`, with the offset where the months are not those of UTC.
-fn period_label(basis: &Basis) -> Option<Label> {
-    let period = basis.period?;
-    let offset = match period.offset == Offset::default() {
-        true => String::new(),
-        false => format!(" {}", period.offset),
-    };
-    Some(Label::lossy(&format!("{period}{offset}")))
+    Ok(all)
 }

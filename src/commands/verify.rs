@@ -34,11 +34,11 @@ pub fn run(cli: &Cli, args: &Verify) -> Done {
 
 /// Ends of content, holds and rules that two people have not signed for. A log that is not sound
 /// otherwise says nothing about it.
-fn unsigned(cli: &Cli, report: &Report) -> Result<Vec<Finding>, Failure> {
+fn unsigned(data: &Path, report: &Report) -> Result<Vec<Finding>, Failure> {
     if !report.is_clean() {
         return Ok(Vec::new());
     }
-    let reader = read(&cli.data)?;
+    let reader = read(data)?;
     let (mut audit, mut findings) = (Audit::default(), Vec::new());
     for seq in &report.decisions {
         let entry = reader.entry(*seq)?;
@@ -124,7 +124,7 @@ pub fn trust(vkey: Option<&str>, checkpoints: &[PathBuf]) -> Result<Trust, Failu
 const MAX_NOTE: u64 = 1 << 20;
 
 /// A note, or the newest of those in what a SIEM stored.
-fn notes(path: &Path) -> std::io::Result<Vec<Vec<u8>>> {
+pub fn notes(path: &Path) -> std::io::Result<Vec<Vec<u8>>> {
     let mut start = Vec::new();
     File::open(path)?.take(MAX_NOTE).read_to_end(&mut start)?;
     if Note::parse(&start).is_err() {
@@ -140,8 +140,16 @@ fn notes(path: &Path) -> std::io::Result<Vec<Vec<u8>>> {
 /// Verifies, with a bar on the terminal, whether two people have signed for what needs it
 /// included.
 pub fn check(cli: &Cli, trust: &Trust) -> Result<Report, Failure> {
-    let mut report = walk(cli, trust)?;
-    let unsigned = unsigned(cli, &report)?;
+    audited(&cli.data, walk(cli, trust)?)
+}
+
+/// The same where nobody watches.
+pub fn check_quietly(data: &Path, trust: &Trust) -> Result<Report, Failure> {
+    audited(data, verify(data, trust, |_| {}).map_err(failed)?)
+}
+
+fn audited(data: &Path, mut report: Report) -> Result<Report, Failure> {
+    let unsigned = unsigned(data, &report)?;
     report.findings.extend(unsigned);
     Ok(report)
 }
@@ -155,13 +163,15 @@ fn walk(cli: &Cli, trust: &Trust) -> Result<Report, Failure> {
         bar.set_position(progress.done);
     });
     bar.finish_and_clear();
-    report.map_err(|error| {
-        let help = match &error {
-            VerifyError::NoLedger { .. } => "name the ledger's directory with --data",
-            VerifyError::Io { .. } => "check that the file exists and may be read",
-        };
-        Failure::new(error, help)
-    })
+    report.map_err(failed)
+}
+
+fn failed(error: VerifyError) -> Failure {
+    let help = match &error {
+        VerifyError::NoLedger { .. } => "name the ledger's directory with --data",
+        VerifyError::Io { .. } => "check that the file exists and may be read",
+    };
+    Failure::new(error, help)
 }
 
 /// Older time stamps are counted: the newest says when the most existed.

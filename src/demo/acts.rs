@@ -273,7 +273,8 @@ pub fn report(stage: &Stage) -> Result<(), Failure> {
             verification: Verification::of(&checked, &trust),
             period,
             hours: None,
-            program: concat!("daicho ", env!("CARGO_PKG_VERSION")).to_owned(),
+            rules: None,
+            program: reports::PROGRAM.to_owned(),
         };
         let report = reports::make(&stage.node.reader, name, basis)?;
         for (form, language, ending) in [

@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// What a field decides, by the beginning of its path; the first that fits.
-const WORDS: [(&str, &str); 26] = [
+const WORDS: [(&str, &str); 30] = [
     ("masking.email", "what of a mailbox's local part is masked"),
     (
         "masking.insider_keywords",
@@ -62,6 +62,10 @@ const WORDS: [(&str, &str); 26] = [
     ),
     ("retention", "how long content of this class is kept"),
     ("vendors", "who receives what leaves, and on which terms"),
+    ("report.organisation", "whose reports these are"),
+    ("report.utc_offset", "whose months a report is of"),
+    ("report.hours", "which use a report tells as out of hours"),
+    ("report", "what reports are of"),
 ];
 
 /// Lines of a unified diff without its head: each changed field with what it decides, before

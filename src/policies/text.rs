@@ -2,12 +2,13 @@ use crate::config::Config;
 use crate::masking;
 use crate::outcome::Failure;
 use anyhow::Context;
+use exporters::report::Rules;
 use schemas::Hash;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 /// The policies in daicho.toml that an event adopts.
-pub const POLICIES: [&str; 7] = [
+pub const POLICIES: [&str; 8] = [
     "masking",
     "classes",
     agents::approvals::view::POLICY,
@@ -15,6 +16,7 @@ pub const POLICIES: [&str; 7] = [
     "vendors",
     "limits",
     "tools",
+    Rules::POLICY,
 ];
 
 /// One policy as it is adopted.
@@ -40,6 +42,7 @@ impl Text {
             "retention" => json(&config.retention)?,
             "vendors" => json(&config.vendors)?,
             "limits" => json(&config.limits)?,
+            Rules::POLICY => json(&config.report.rules())?,
             _ => json(&config.approvals)?,
         };
         Ok(Text {
@@ -74,6 +77,7 @@ impl Config {
                 "retention" => self.retention = serde_json::from_str(json)?,
                 "vendors" => self.vendors = serde_json::from_str(json)?,
                 "limits" => self.limits = serde_json::from_str(json)?,
+                Rules::POLICY => self.report.put(serde_json::from_str(json)?),
                 _ => self.approvals = serde_json::from_str(json)?,
             }
             serde_json::Result::Ok(())
@@ -98,6 +102,7 @@ mod tests {
         let text = "[masking]\nemail = 'last-four'\n[classes]\nec = 'never'\n[tools]\noutward = 'ask'\n[approvals]\napprovers_needed = 2\n\
                     [retention]\napi = 'P1Y'\n[vendors.anthropic]\ncompany = 'Anthropic PBC'\ncountry = 'US'\n\
                     [limits.each_agent]\ncost_per_day = 12.5\nmodels = ['claude-*']\n\
+                    [report]\norganisation = 'Example'\nhours = 'mon-fri 09:00-18:00'\n\
                     [[limits.price]]\nmodel = '*'\ninput = 3\noutput = 15.25\n";
         let mut changed: Config = toml::from_str(text).unwrap();
         changed.complete();

@@ -5,6 +5,7 @@ mod events;
 mod fault;
 mod key;
 mod lists;
+mod reports;
 mod retention;
 
 pub use events::{Wanted, page};
@@ -26,6 +27,10 @@ pub fn routes() -> Router<Node> {
         .route("/agents", get(lists::agents))
         .route("/retention", get(retention::plan))
         .route("/retention/run", post(retention::run))
+        .route("/reports", get(reports::list).post(reports::issue))
+        .route("/reports/{seq}", get(reports::one))
+        .route("/reports/{seq}/proof", get(reports::proof))
+        .route("/reports/{seq}/figures/{id}", get(reports::figure))
         .route("/export", get(lists::export))
         .route("/witnesses", get(lists::witnesses))
         .fallback(|| async { StatusCode::NOT_FOUND })

@@ -3,6 +3,7 @@
 use super::Node;
 use super::ingest;
 use super::notify;
+use super::reports;
 use super::witnesses::Quorum;
 use crate::config::Config;
 use crate::policies::{self, Policies};
@@ -100,6 +101,7 @@ async fn metrics(State(node): State<Node>) -> String {
         );
     }
     text += &notifications(&node);
+    text += &scheduled(&node);
     text += &ingested(&node);
     type Figure = fn(&Status, Timestamp) -> u64;
     let rows: [(&str, &str, Figure); 5] = [
@@ -181,6 +183,49 @@ fn ingested(node: &Node) -> String {
             let (source, value) = (&listener.source().name, value(&listener.status));
             let _ = writeln!(text, "{name}{{source=\"{source}\"}} {value}");
         }
+    }
+    text
+}
+
+/// How the schedule of reports goes, if there is one.
+fn scheduled(node: &Node) -> String {
+    type Figure = fn(&reports::Status) -> u64;
+    let rows: [(&str, &str, Figure); 5] = [
+        (
+            "daicho_report_issued",
+            "Reports that the schedule issued.",
+            |s| s.issued,
+        ),
+        (
+            "daicho_report_failed_attempts",
+            "Attempts to issue one that failed.",
+            |s| s.failed,
+        ),
+        (
+            "daicho_report_delivered",
+            "Reports that the webhook took.",
+            |s| s.delivered,
+        ),
+        (
+            "daicho_report_undelivered_attempts",
+            "Attempts to hand one on that failed.",
+            |s| s.undelivered,
+        ),
+        (
+            "daicho_report_given_up",
+            "Reports that nobody goes on trying to hand on.",
+            |s| s.given_up,
+        ),
+    ];
+    let mut text = String::new();
+    for (status, (name, help, value)) in node
+        .reports
+        .status()
+        .iter()
+        .flat_map(|s| rows.map(|row| (s, row)))
+    {
+        let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n");
+        let _ = writeln!(text, "{name} {}", value(status));
     }
     text
 }

@@ -2,6 +2,7 @@ use super::gateway::{Gateway, ProviderKey, Side, Upstream};
 use super::ingest::Listener;
 use super::mcp::Sessions;
 use super::notify::Notify;
+use super::reports::Reports;
 use super::timestamps::Timestamps;
 use super::witnesses::Witnesses;
 use crate::commands::open_failed;
@@ -45,6 +46,8 @@ pub struct Node {
     pub listeners: Arc<Vec<Listener>>,
     /// How approvers are told.
     pub notify: Arc<Notify>,
+    /// How reports are made, and by which schedule.
+    pub reports: Arc<Reports>,
     /// Absent when no policy is configured.
     pub witnesses: Option<Arc<Witnesses>>,
     /// Absent when no time-stamping authority is configured.
@@ -101,6 +104,7 @@ impl Node {
         let gateway = Arc::new(gateway);
         let mcp = Arc::new(Sessions::new(config.mcp));
         let notify = Arc::new(Notify::open(config.notify, data)?);
+        let reports = Reports::open(config.report, &config.timestamp, data)?;
         let witnesses = Witnesses::open(config.witness, data, &reader)?.map(Arc::new);
         let timestamps = Timestamps::open(&config.timestamp, data, &reader)?.map(Arc::new);
         let authority = Client::open(&config.timestamp, data)?;
@@ -133,6 +137,7 @@ impl Node {
             forwarders,
             listeners: Arc::new(listeners),
             notify,
+            reports: Arc::new(reports),
             witnesses,
             timestamps,
             authority,

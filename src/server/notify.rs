@@ -49,14 +49,14 @@ pub struct Status {
 }
 
 /// One attempt came to nothing.
-enum NotSent {
+pub enum NotSent {
     /// The server ends: that is nobody's fault, and the next one tells.
     Stopped,
     /// Holds nothing of what was sent, and no address.
     Failed(String),
 }
 
-trait Channel {
+pub trait Channel {
     fn send(&self, message: &[u8], stop: &AtomicBool) -> Result<(), NotSent>;
 }
 
@@ -64,7 +64,7 @@ impl Notify {
     pub fn open(config: NotifyConfig, data: &Path) -> Result<Notify, Failure> {
         let timeout = Duration::from_secs(config.timeout_seconds.max(1));
         let mut status = HashMap::new();
-        let webhook = Webhook::open(&config, data, timeout)?;
+        let webhook = Webhook::open(config.address(), data, timeout)?;
         let command = Command::open(&config.command, timeout);
         if webhook.is_some() {
             status.insert(NotifyChannel::Webhook, Status::default());
@@ -160,7 +160,7 @@ fn run(node: &Node, stop: &AtomicBool, channel: NotifyChannel, by: &impl Channel
     }
 }
 
-fn wait_after(attempts: u64) -> Duration {
+pub fn wait_after(attempts: u64) -> Duration {
     let times = 4_u32.saturating_pow(u32::try_from(attempts - 1).unwrap_or(u32::MAX));
     FIRST_RETRY.saturating_mul(times).min(LONGEST_RETRY)
 }

@@ -50,6 +50,8 @@ pub fn start(node: &Node) -> Work {
         spawn(super::retention::run),
         spawn(super::notify::by_webhook),
         spawn(super::notify::by_command),
+        spawn(super::reports::run),
+        spawn(super::reports::deliver),
         spawn(super::witnesses::run),
         spawn(super::timestamps::run),
         spawn(super::ingest::run),

@@ -69,9 +69,9 @@ fn a_changed_policy_is_shown_then_adopted_and_a_session_keeps_the_one_it_began_w
     let ledger = ledger();
     let token = register(&ledger, &["cfo"]);
     let first = events(&ledger, "policy.adopted");
-    assert_eq!(first.len(), 7, "the first use adopts all: {first:?}");
+    assert_eq!(first.len(), 8, "the first use adopts all: {first:?}");
     let said = ledger.run(&["policy"]).ok();
-    assert_eq!(said.lines().count(), 7, "{said}");
+    assert_eq!(said.lines().count(), 8, "{said}");
     assert!(said.contains("masking    in force since "), "{said}");
 
     configure(&ledger, "email = \"local-part\"", "email = \"last-four\"");
@@ -107,7 +107,7 @@ fn a_changed_policy_is_shown_then_adopted_and_a_session_keeps_the_one_it_began_w
     assert_eq!(revealed["data"]["purpose"], "policy-diff");
     assert_eq!(
         events(&ledger, "policy.adopted").len(),
-        7,
+        8,
         "shown is not adopted"
     );
 
@@ -122,7 +122,7 @@ fn a_changed_policy_is_shown_then_adopted_and_a_session_keeps_the_one_it_began_w
     assert!(!event.to_string().contains("雷鳥"), "the text is sealed");
     let again = ledger.run(&["policy", "adopt"]);
     assert!(again.err.contains("nothing was recorded"), "{again:?}");
-    assert_eq!(events(&ledger, "policy.adopted").len(), 8);
+    assert_eq!(events(&ledger, "policy.adopted").len(), 9);
 
     // The running server takes it for what begins now, once its views have seen it.
     let digest = event["data"]["digest"].clone();
@@ -180,7 +180,7 @@ fn what_cannot_be_used_is_not_adopted_and_changes_nothing() {
     );
     // Only that the text in force was shown beside it.
     assert_eq!(ledger.verify()["entries"].as_u64().unwrap(), before + 1);
-    assert_eq!(events(&ledger, "policy.adopted").len(), 7);
+    assert_eq!(events(&ledger, "policy.adopted").len(), 8);
 }
 
 #[test]

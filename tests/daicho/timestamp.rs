@@ -202,7 +202,7 @@ pub fn configure(ledger: &Ledger, tsa: &Tsa, url: &str) {
     std::fs::write(&config, text).unwrap();
 }
 
-fn honest(tsa: &Arc<Tsa>) -> Answer {
+pub fn honest(tsa: &Arc<Tsa>) -> Answer {
     let tsa = Arc::clone(tsa);
     Box::new(move |query| (200, tsa.reply(HONEST, query, None)))
 }

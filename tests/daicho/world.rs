@@ -5,12 +5,14 @@ mod agent;
 mod dice;
 #[cfg(unix)]
 mod disk;
+mod receiver;
 mod server;
 
 pub use agent::{World, before, hook_event, serve_gateway};
 pub use dice::Dice;
 #[cfg(unix)]
 pub use disk::Disk;
+pub use receiver::receiver;
 use serde_json::{Value, json};
 pub use server::Server;
 use sha2::{Digest, Sha256};

@@ -1,6 +1,6 @@
 //! What a report is of, and how far it can be relied on.
 
-use super::window::{Hours, Window};
+use super::window::{Hours, Offset, Window};
 use super::{Positions, ReportError};
 use ledger::verify;
 use schemas::{Hash, Timestamp};
@@ -23,8 +23,41 @@ pub struct Basis {
     /// When people work; absent: nobody has said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hours: Option<Hours>,
+    /// Where organisation, hours and clock were adopted; absent in files of older programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rules: Option<Adopted>,
     /// Name and version of the program, as `daicho 0.1.0`.
     pub program: String,
+}
+
+/// The entry that put rules in force, and their digest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Adopted {
+    pub position: u64,
+    pub digest: Hash,
+}
+
+/// What of its reports a company decides once: the policy `report`, as it is adopted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rules {
+    pub organisation: String,
+    pub utc_offset: Offset,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hours: Option<Hours>,
+}
+
+impl Rules {
+    /// The policy's name.
+    pub const POLICY: &'static str = "report";
+
+    /// Whether a report was made by them, as far as it depends on them.
+    pub fn made(&self, basis: &Basis) -> bool {
+        let clock = basis.period.is_none_or(|of| of.offset == self.utc_offset);
+        let hours = basis.period.and(self.hours);
+        basis.organisation == self.organisation && clock && basis.hours == hours
+    }
 }
 
 /// The state of the log that every figure is of.

@@ -62,7 +62,7 @@ pub(super) fn table(report: &Report, language: Language) -> String {
                             unit(figure.unit),
                             &figure.id,
                             &figure.query.to_string(),
-                            &figure.positions.to_string(),
+                            &figure.positions.cell(),
                         ]),
                         Cell::Entry { position, .. } => {
                             let (text, position) =

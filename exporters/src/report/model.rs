@@ -135,6 +135,8 @@ pub struct Figure {
     pub value: u64,
     pub unit: Unit,
     pub query: Query,
+    /// Spelt out in a file, or their summary where they are very many.
+    #[serde(serialize_with = "Positions::evidence")]
     pub positions: Positions,
 }
 

@@ -1,5 +1,7 @@
 use roaring::RoaringTreemap;
+use schemas::Hash;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+use sha2::{Digest, Sha256};
 use std::fmt;
 use std::str::FromStr;
 
@@ -35,11 +37,81 @@ impl Positions {
         })
     }
 
+    /// Whether a file spells them out. Of more runs it says how many entries they are, the first and
+    /// the last, and a digest: whoever has the log counts them again, and a file of millions of
+    /// positions is one that nobody opens.
+    fn are_spelt(&self) -> bool {
+        self.ranges().nth(SPELT).is_none()
+    }
+
+    fn summary(&self) -> Summary {
+        let mut digest = Sha256::new();
+        let mut buffer = Vec::with_capacity(BUFFER);
+        for position in self.0.iter() {
+            buffer.extend(position.to_be_bytes());
+            if buffer.len() >= BUFFER {
+                digest.update(&buffer);
+                buffer.clear();
+            }
+        }
+        digest.update(&buffer);
+        Summary {
+            count: self.len(),
+            first: self.0.min().unwrap_or_default(),
+            last: self.0.max().unwrap_or_default(),
+            sha256: Hash(digest.finalize().into()),
+        }
+    }
+
+    /// As the evidence has them: spelt out, or their summary.
+    pub(super) fn evidence<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.are_spelt() {
+            true => self.serialize(serializer),
+            false => self.summary().serialize(serializer),
+        }
+    }
+
+    /// The same as one cell of text.
+    pub(super) fn cell(&self) -> String {
+        match self.are_spelt() {
+            true => self.to_string(),
+            false => self.summary().to_string(),
+        }
+    }
+
     /// The first runs as text, and how many more there are: what a page has room for.
     pub fn brief(&self, runs: usize) -> (String, usize) {
         let mut ranges = self.ranges();
         let shown: Vec<String> = ranges.by_ref().take(runs).map(written).collect();
         (shown.join(", "), ranges.count())
+    }
+}
+
+/// Runs of positions that a file spells out.
+const SPELT: usize = 4_096;
+
+const BUFFER: usize = 64 << 10;
+
+/// What tells positions from any others, where they are too many to be spelt out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Summary {
+    pub count: u64,
+    pub first: u64,
+    pub last: u64,
+    /// Over the positions, ascending, each as 8 bytes, the most significant first.
+    pub sha256: Hash,
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Summary {
+            count,
+            first,
+            last,
+            sha256,
+        } = self;
+        write!(f, "{count} of {first}-{last}, sha256 {sha256}")
     }
 }
 
@@ -140,5 +212,30 @@ mod tests {
             assert!(bad.parse::<Positions>().is_err(), "{bad}");
         }
         assert_eq!(of(&[0, 2, 4, 6]).brief(2), ("0, 2".to_owned(), 2));
+    }
+
+    #[test]
+    fn a_file_of_very_many_positions_has_their_digest() {
+        #[derive(Serialize)]
+        struct Evidence(#[serde(serialize_with = "Positions::evidence")] Positions);
+        let written = |runs: u64| {
+            let positions: Positions = (0..runs).map(|n| n * 2).collect();
+            serde_json::to_value(Evidence(positions)).expect("plain values")
+        };
+        let spelt = written(SPELT as u64);
+        assert!(
+            spelt
+                .as_str()
+                .is_some_and(|text| text.starts_with("0,2,4,"))
+        );
+        let more = SPELT as u64 + 1;
+        let bytes: Vec<u8> = (0..more).flat_map(|n| (n * 2).to_be_bytes()).collect();
+        let digest = hex::encode(Sha256::digest(bytes));
+        let summary =
+            serde_json::json!({ "count": more, "first": 0, "last": 8192, "sha256": digest });
+        assert_eq!(written(more), summary);
+        // One run is one run, however long.
+        let long: Positions = (0..100_000).collect();
+        assert_eq!(long.cell(), "0-99999");
     }
 }

@@ -8,6 +8,7 @@ pub use document::{NAME, report};
 use super::facts::Moment;
 use ledger::buckets::{self, Buckets};
 use roaring::RoaringTreemap;
+use schemas::kinds::records::ProtectionChecked;
 use schemas::{BucketId, Class, ContentRef, Data, Event, Hash, Month, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +23,8 @@ pub struct Retention {
     buckets: Buckets,
     /// How many contents each certificate of an erasure is of, by its position.
     erased: BTreeMap<u64, u64>,
+    /// The newest look at how the files are protected.
+    protection: Option<(Moment, ProtectionChecked)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -51,7 +54,7 @@ struct BucketTally {
 
 impl ledger::Projection for Retention {
     const NAME: &'static str = "retention";
-    const VERSION: u32 = 3;
+    const VERSION: u32 = 4;
 
     fn fold(&mut self, entry: &ledger::Entry) {
         self.take(entry.seq(), entry.at(), entry.event(), entry.content());
@@ -79,6 +82,7 @@ impl Retention {
             Data::ErasureCompleted(completed) => {
                 self.erased.insert(seq, completed.contents);
             }
+            Data::ProtectionChecked(checked) => self.protection = Some((now, checked.clone())),
             _ => {}
         }
         self.buckets.take(seq, at, event, content);

@@ -1,8 +1,10 @@
 //! Months as a company counts them, and the hours in which its people work.
 
 mod hours;
+mod workdays;
 
 pub use hours::Hours;
+pub use workdays::{ClosedDays, DayOfYear};
 
 use schemas::{Month, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
@@ -29,6 +31,8 @@ pub enum WindowError {
     Period,
     #[error("a period must have at most 120 months")]
     TooLong,
+    #[error("a day of the year must be as 12-29")]
+    Day,
 }
 
 impl Offset {
@@ -43,6 +47,11 @@ impl Offset {
 
     pub fn month(self, at: Timestamp) -> Month {
         self.local(at).month()
+    }
+
+    /// The moment at which the first working day of a month begins here.
+    pub fn first_working_day(self, month: Month, closed: &ClosedDays) -> Timestamp {
+        self.utc(workdays::first(month, closed))
     }
 
     /// The moment at which the company's clock shows this.
@@ -198,7 +207,7 @@ macro_rules! as_text {
         }
     )*};
 }
-as_text!(Offset Hours);
+as_text!(Offset Hours DayOfYear);
 
 #[cfg(test)]
 mod tests {

@@ -113,6 +113,19 @@ pub fn subject(basis: &Basis, version: u32, language: Language) -> Vec<(&'static
     if let Some(hours) = &basis.hours {
         facts.push((t("就業時間", "Working hours"), hours.to_string()));
     }
+    if let Some(rules) = &basis.rules {
+        let adopted = match language {
+            Language::Japanese => format!("位置 {} で採用", rules.position),
+            Language::English => format!("adopted at position {}", rules.position),
+        };
+        facts.push((
+            t(
+                "会社・時計・就業時間の規則",
+                "Rules of organisation, clock, hours",
+            ),
+            adopted,
+        ));
+    }
     facts.extend([
         (t("記録件数", "Entries"), number(basis.head.size)),
         (

@@ -1,5 +1,7 @@
+use crate::kinds::acting::{NotifyChannel, NotifyOutcome};
 use crate::{
-    Actor, BucketId, Class, DataSubject, Event, EventId, Hash, Label, Name, Period, Timestamp,
+    Actor, BucketId, Class, DataSubject, Event, EventId, Hash, Label, Month, Name, Period,
+    Timestamp,
 };
 
 facts! {
@@ -97,7 +99,35 @@ facts! {
     }
     /// Someone read sealed content.
     ContentRevealed { position: u64, name: Name, purpose: Name, }
+    /// Content `basis`: what beside the log it was made from, so that it can be made again.
     ReportIssued { report: Name, period: Option<Label>, head: u64, report_sha256: Hash, media: Label, }
+    /// What the schedule issued of a month was handed on, or could not be and nobody goes on trying.
+    ReportDelivered {
+        report: Name,
+        month: Month,
+        channel: NotifyChannel,
+        outcome: NotifyOutcome,
+        attempts: u64,
+    }
+    /// How the files of the record are kept from being written to, as the system was asked.
+    ProtectionChecked {
+        store: StoreKind,
+        level: ProtectionLevel,
+        /// Full files of the log.
+        log: FilesRead,
+        /// Full packs of sealed content.
+        content: FilesRead,
+    }
+    /// What was read back of files that nothing writes to any more.
+    FilesRead {
+        files: u64,
+        /// Nobody may write to them, as their mode says.
+        read_only: u64,
+        /// The system's own flag refuses it to everybody.
+        immutable: u64,
+        /// Neither could be asked.
+        unread: u64,
+    }
     BackupCompleted { destination: Label, size: u64, root: Hash, }
     /// Lines of another system's log. Content `lines`: the original bytes.
     LogIngested {
@@ -138,6 +168,19 @@ facts! {
 }
 
 words! {
+    StoreKind {
+        /// Files of this host. Nothing but their modes and flags protects them.
+        Local,
+    }
+    /// What every full file was found to have.
+    ProtectionLevel {
+        /// No file is full, or one could not be asked.
+        Unproven,
+        /// A full file may be written to.
+        Writable,
+        ReadOnly,
+        Immutable,
+    }
     /// What a line of a log was recognised as.
     LineForm {
         Rfc5424,

@@ -1,10 +1,10 @@
 //! `daicho report explain`: the entries behind one figure.
 
-use super::file::ReportFile;
 use crate::cli::Cli;
 use crate::cli::report::ReportExplain;
 use crate::commands::read;
 use crate::outcome::{Done, Failure, Outcome, say};
+use crate::reports::{Form, ReportFile};
 use serde_json::json;
 
 pub fn run(cli: &Cli, args: &ReportExplain) -> Done {
@@ -38,7 +38,7 @@ pub fn run(cli: &Cli, args: &ReportExplain) -> Done {
         }
     }
     // Pages of another font are other bytes: of PDF only `report verify` says what that means.
-    if file.format.is_some() && file.like(&report, &reader)? != file.bytes {
+    if file.form != Form::Pdf && file.like(&report, &reader)? != file.bytes {
         eprintln!("warning: the file is not what the log gives: run `daicho report verify`");
         return Ok(Outcome::Wrong);
     }

@@ -1,22 +1,25 @@
 //! `daicho report verify`: is this file what the log says it is?
 
-use super::file::ReportFile;
-use super::sign::{self, Signed};
 use crate::cli::Cli;
 use crate::cli::report::ReportVerify;
 use crate::commands::read;
 use crate::commands::verify::{check, trust};
+use crate::config::Config;
 use crate::outcome::{Done, Failure, Outcome, say};
+use crate::policies::Policies;
+use crate::reports::sign::{self, Signed};
+use crate::reports::{Form, PROOF, ReportFile, beside, rules};
+use crate::timestamp::{Client, read_authority};
 use anyhow::Context;
-use exporters::report::Format;
 use exporters::report::model::Report;
-use ledger::Reader;
 use ledger::note::VerifierKey;
+use ledger::timestamp::{Token, TokenError};
+use ledger::{Layout, Projection, Reader};
 use schemas::Data;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What was found of a file.
 #[derive(Serialize)]
@@ -29,6 +32,8 @@ struct Checked {
     issued: Vec<u64>,
     /// `holds`, `absent`, `broken`.
     signature: &'static str,
+    /// Of the signature: `holds`, `absent`, `broken`; `unchecked` where no authority is known.
+    time_stamp: &'static str,
     /// `same`, `other`, `not_compared`.
     figures: &'static str,
     notes: Vec<String>,
@@ -44,6 +49,7 @@ pub fn run(cli: &Cli, args: &ReportVerify) -> Done {
         head: file.stamp.basis.head.size,
         issued: Vec::new(),
         signature: "absent",
+        time_stamp: "absent",
         figures: "not_compared",
         notes: Vec::new(),
         findings: Vec::new(),
@@ -53,7 +59,7 @@ pub fn run(cli: &Cli, args: &ReportVerify) -> Done {
         let key: VerifierKey = key.parse().context("--vkey")?;
         let note = "without the ledger figures are not computed again";
         checked.notes.push(note.to_owned());
-        signature(args, &file, (&[key], None), &mut checked)?;
+        signature(cli, args, &file, (&[key], None), &mut checked)?;
         if checked.signature == "absent" {
             let fault = "there is no signature to check: no FILE.tlog-proof";
             return Err(Failure::msg(fault, "name it with --proof"));
@@ -92,15 +98,16 @@ fn against_log(
         let note = "the log's key is the one that it names itself: --vkey holds it against one kept elsewhere";
         checked.notes.push(note.to_owned());
     }
-    let note = "taken from the file, for no log has them: organisation, hours, offset, and what the key and the checkpoints were held against";
+    let note = "taken from the file, for no log has it: what the key and the checkpoints were held against";
     checked.notes.push(note.to_owned());
-    issued(&reader, file, checked)?;
+    let policies = issued(&reader, file, checked)?;
+    ruled(&reader, &policies, file, checked)?;
     let keys: Vec<VerifierKey> = verified
         .keys
         .iter()
         .filter_map(|key| key.vkey.parse().ok())
         .collect();
-    signature(args, file, (&keys, Some(&reader)), checked)?;
+    signature(cli, args, file, (&keys, Some(&reader)), checked)?;
     match file.head_fault(&reader)? {
         Some(fault) => checked.findings.push(fault),
         None => figures(&reader, file, checked)?,
@@ -109,10 +116,12 @@ fn against_log(
 }
 
 /// Where the log records this very file.
-fn issued(reader: &Reader, file: &ReportFile, checked: &mut Checked) -> Result<(), Failure> {
+fn issued(reader: &Reader, file: &ReportFile, checked: &mut Checked) -> Result<Policies, Failure> {
+    let mut policies = Policies::default();
     for entry in reader.entries(0..reader.size()) {
         // What cannot be read is among the log's faults already.
         let Ok(entry) = entry else { continue };
+        policies.fold(&entry);
         let Data::ReportIssued(told) = entry.data() else {
             continue;
         };
@@ -131,12 +140,52 @@ fn issued(reader: &Reader, file: &ReportFile, checked: &mut Checked) -> Result<(
         let fault = "no report.issued of this digest is in the log: the file was changed after it was issued, or was never issued";
         checked.findings.push(fault.to_owned());
     }
+    Ok(policies)
+}
+
+/// Whether organisation, clock and hours are those that were adopted.
+fn ruled(
+    reader: &Reader,
+    policies: &Policies,
+    file: &ReportFile,
+    checked: &mut Checked,
+) -> Result<(), Failure> {
+    let basis = &file.stamp.basis;
+    let adoption = rules::at(policies, basis.head.size);
+    let told = basis.rules.map(|rules| (rules.position, rules.digest));
+    if told != adoption.map(|adopted| (adopted.position, adopted.digest)) {
+        let fault = "the rules of organisation, clock and hours are not those that were adopted for its head";
+        checked.findings.push(fault.to_owned());
+        return Ok(());
+    }
+    let Some(adoption) = adoption else {
+        return Ok(());
+    };
+    match rules::read(reader, adoption) {
+        Ok((rules, _)) if rules.made(basis) => {}
+        Ok(_) => {
+            let position = adoption.position;
+            let fault = format!(
+                "organisation, clock or hours are not those that were adopted at {position}"
+            );
+            checked.findings.push(fault);
+        }
+        // An auditor without keys.
+        Err(failure) => {
+            let note = format!(
+                "organisation, clock and hours are taken from the file: {:#}",
+                failure.fault
+            );
+            checked.notes.push(note);
+        }
+    }
     Ok(())
 }
 
 /// The detached signature, if there is one, under any of these keys. The checkpoint that it signs
 /// is a promise: a log that does not keep it was rewritten or rolled back since.
 fn signature(
+    cli: &Cli,
     args: &ReportVerify,
     file: &ReportFile,
     (keys, reader): (&[VerifierKey], Option<&Reader>),
@@ -145,7 +194,7 @@ fn signature(
     let path: PathBuf = args
         .proof
         .clone()
-        .unwrap_or_else(|| sign::beside(&args.file));
+        .unwrap_or_else(|| beside(&args.file, PROOF));
     if args.proof.is_none() && !path.try_exists()? {
         checked
             .notes
@@ -174,7 +223,14 @@ fn signature(
                     key.name()
                 );
                 checked.notes.push(note);
-                return Ok(());
+                return stamped(
+                    cli,
+                    args,
+                    &path,
+                    (text.as_bytes(), reader),
+                    signed.seq,
+                    checked,
+                );
             }
             Err(reason) => fault = reason,
         }
@@ -183,6 +239,67 @@ fn signature(
     checked
         .findings
         .push(format!("the signature does not hold: {fault}"));
+    Ok(())
+}
+
+/// An authority's word on when the signature existed, if it lies beside it.
+fn stamped(
+    cli: &Cli,
+    args: &ReportVerify,
+    proof: &Path,
+    (signature, reader): (&[u8], Option<&Reader>),
+    seq: u64,
+    checked: &mut Checked,
+) -> Result<(), Failure> {
+    let path = beside(proof, ".tsr");
+    let response = match std::fs::read(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        response => response.with_context(|| format!("{} cannot be read", path.display()))?,
+    };
+    let authority = match &args.tsa_ca {
+        Some(path) => Some(read_authority(path)?),
+        None if args.offline => None,
+        None => {
+            let config = Config::load(&Layout::new(&cli.data))?;
+            Client::open(&config.timestamp, &cli.data)?.map(|client| client.authority)
+        }
+    };
+    let holds = || {
+        let token = Token::parse(&response)?;
+        token.covers(signature)?;
+        if let Some(authority) = &authority {
+            authority.vouches_for(&token)?;
+        }
+        Ok::<_, TokenError>(token)
+    };
+    let recorded = reader.map(|reader| reader.entry(seq)).transpose()?;
+    let checked_token = holds().and_then(|token| {
+        if let Some(entry) = recorded {
+            token.is_not_before(entry.at())?;
+        }
+        Ok(token)
+    });
+    match checked_token {
+        Ok(token) => {
+            checked.time_stamp = if authority.is_some() {
+                "holds"
+            } else {
+                "unchecked"
+            };
+            let (time, by) = (token.time, &token.subject);
+            let unknown = match authority {
+                Some(_) => "",
+                None => ": authority not checked (--tsa-ca)",
+            };
+            let note = format!("the signature existed at {time} by {by}{unknown}");
+            checked.notes.push(note);
+        }
+        Err(error) => {
+            checked.time_stamp = "broken";
+            let fault = format!("the signature's time stamp does not hold: {error}");
+            checked.findings.push(fault);
+        }
+    }
     Ok(())
 }
 
@@ -215,7 +332,7 @@ fn figures(reader: &Reader, file: &ReportFile, checked: &mut Checked) -> Result<
     let again = match file.like(&report, reader) {
         Ok(again) => again,
         // Digest and signature stand without it.
-        Err(failure) if file.format.is_none() => {
+        Err(failure) if file.form == Form::Pdf => {
             let note = format!("the pages were not made again: {:#}", failure.fault);
             checked.notes.push(note);
             return Ok(());
@@ -229,20 +346,20 @@ fn figures(reader: &Reader, file: &ReportFile, checked: &mut Checked) -> Result<
     let program = concat!("daicho ", env!("CARGO_PKG_VERSION"));
     let version = file.stamp.version != report.version;
     let other = version || file.stamp.basis.program != program;
-    let differences = match file.format {
-        Some(Format::Json) if !version => differing(&report, &file.text),
+    let differences = match file.form {
+        Form::Json if !version => differing(&report, &file.text),
         _ if other => {
             let note = "made by another version of daicho, whose figures this one does not compute";
             checked.notes.push(note.to_owned());
             return Ok(());
         }
-        None if font(&file.text) != font(&String::from_utf8_lossy(&again)) => {
+        Form::Pdf if font(&file.text) != font(&String::from_utf8_lossy(&again)) => {
             let note = "made with another font than this host's: its pages cannot be compared";
             checked.notes.push(note.to_owned());
             return Ok(());
         }
-        None => vec!["its pages or its evidence are not what the log gives".to_owned()],
-        Some(_) => {
+        Form::Pdf => vec!["its pages or its evidence are not what the log gives".to_owned()],
+        _ => {
             let own = again.split(|byte| *byte == b'\n');
             let theirs = file.bytes.split(|byte| *byte == b'\n');
             let same = own.zip(theirs).take_while(|(a, b)| a == b).count();
@@ -325,6 +442,7 @@ fn print(json: bool, checked: &Checked) -> Result<(), Failure> {
         say!("issued       report.issued at {}", issued.join(", "));
     }
     say!("signature    {}", checked.signature);
+    say!("time stamp   {}", checked.time_stamp);
     say!("figures      {}", checked.figures);
     for note in &checked.notes {
         say!("note         {note}");

@@ -9,23 +9,28 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use ledger::{AppendError, ContentError, ReadError};
 use schemas::EventId;
+use std::borrow::Cow;
 
 /// What went wrong with a request: whose fault, what, and what to do.
 pub struct Fault {
     status: StatusCode,
     error: String,
-    help: &'static str,
+    help: Cow<'static, str>,
     /// The id that stands for another event, and where that is.
     conflict: Option<(EventId, u64)>,
 }
 
 impl Fault {
-    pub fn new(status: StatusCode, error: impl std::fmt::Display, help: &'static str) -> Fault {
+    pub fn new(
+        status: StatusCode,
+        error: impl std::fmt::Display,
+        help: impl Into<Cow<'static, str>>,
+    ) -> Fault {
         Fault {
             status,
             error: format!("{error:#}"),
             conflict: None,
-            help,
+            help: help.into(),
         }
     }
 }
@@ -69,7 +74,7 @@ pub async fn named(request: Request, next: Next) -> Response {
         StatusCode::METHOD_NOT_ALLOWED => Fault::new(
             status,
             format!("{method} is not for {path}"),
-            "GET reads; POST is for /api/v1/events",
+            "GET reads; POST is for /api/v1/events and /api/v1/reports",
         ),
         StatusCode::PAYLOAD_TOO_LARGE => Fault::new(
             status,

@@ -1,7 +1,6 @@
 //! HTTP POST of one JSON object (RFC 9110); 2xx is taken as delivered, a redirect is not.
 
 use super::{Channel, NotSent, TICK};
-use crate::config::NotifyConfig;
 use crate::outcome::Failure;
 use anyhow::Context;
 use reqwest::blocking::Client;
@@ -17,15 +16,21 @@ pub struct Webhook {
     url: Url,
 }
 
-const HELP: &str = "correct [notify] webhook or webhook_file in daicho.toml";
+/// An address, or a file that holds it, and the section of daicho.toml that says so.
+#[derive(Clone, Copy)]
+pub struct Configured<'c> {
+    pub section: &'static str,
+    pub webhook: Option<&'c str>,
+    pub webhook_file: Option<&'c Path>,
+}
 
 impl Webhook {
     pub fn open(
-        config: &NotifyConfig,
+        configured: Configured<'_>,
         data: &Path,
         timeout: Duration,
     ) -> Result<Option<Webhook>, Failure> {
-        let Some(url) = address(config, data)? else {
+        let Some(url) = address(configured, data)? else {
             return Ok(None);
         };
         let client = Client::builder()
@@ -38,25 +43,27 @@ impl Webhook {
 }
 
 /// Where the webhook is, if there is one.
-pub fn address(config: &NotifyConfig, data: &Path) -> Result<Option<Url>, Failure> {
-    let text = match (&config.webhook, &config.webhook_file) {
+pub fn address(configured: Configured<'_>, data: &Path) -> Result<Option<Url>, Failure> {
+    let section = configured.section;
+    let help = format!("correct [{section}] webhook or webhook_file in daicho.toml");
+    let text = match (configured.webhook, configured.webhook_file) {
         (Some(_), Some(_)) => {
-            let fault = "[notify] has both webhook and webhook_file";
+            let fault = format!("[{section}] has both webhook and webhook_file");
             return Err(Failure::msg(fault, "leave one of them out"));
         }
-        (Some(url), None) => url.clone(),
+        (Some(url), None) => url.to_owned(),
         (None, Some(path)) => {
             let path = data.join(path);
             std::fs::read_to_string(&path)
                 .with_context(|| format!("{} cannot be read", path.display()))
-                .map_err(|fault| Failure::new(fault, HELP))?
+                .map_err(|fault| Failure::new(fault, help.clone()))?
         }
         (None, None) => return Ok(None),
     };
     let url = Url::parse(text.trim()).ok();
     let url = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    let fault = "the webhook's address in [notify] is no http or https URL";
-    url.map(Some).ok_or_else(|| Failure::msg(fault, HELP))
+    let fault = format!("the webhook's address in [{section}] is no http or https URL");
+    url.map(Some).ok_or_else(|| Failure::msg(fault, help))
 }
 
 impl Channel for Webhook {

@@ -1,39 +1,8 @@
 //! How approvers hear: a webhook that Python's own server takes, a command of the shell.
 
 use super::{FAR, Office, requested};
-use crate::world::{Server, cannot_run, daicho, has, wait_for};
+use crate::world::{Server, cannot_run, daicho, receiver, wait_for};
 use serde_json::{Value, json};
-use std::process::{Child, Command, Stdio};
-
-/// An HTTP server that others wrote: keeps each body as a line of a file, answers as told.
-fn receiver(office: &Office, status: u16) -> Option<(Child, u16)> {
-    if !has("python3", "-V") {
-        return None;
-    }
-    const SERVER: &str = "\
-import http.server, sys
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers['content-length']))
-        with open(sys.argv[1], 'ab') as kept: kept.write(body + b'\\n')
-        self.send_response(int(sys.argv[2])); self.end_headers()
-    def log_message(self, *_): pass
-server = http.server.HTTPServer(('127.0.0.1', 0), Handler)
-print(server.server_port, flush=True)
-server.serve_forever()
-";
-    let mut child = Command::new("python3")
-        .args(["-c", SERVER])
-        .arg(office.ledger.beside("posted"))
-        .arg(status.to_string())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    let out = child.stdout.take().unwrap();
-    std::io::BufRead::read_line(&mut std::io::BufReader::new(out), &mut line).unwrap();
-    Some((child, line.trim().parse().unwrap()))
-}
 
 fn lines(path: &std::path::Path) -> Vec<Value> {
     let text = std::fs::read_to_string(path).unwrap_or_default();
@@ -44,7 +13,7 @@ fn lines(path: &std::path::Path) -> Vec<Value> {
 #[test]
 fn approvers_are_told_by_webhook_and_command_once_and_again_where_that_failed() {
     let office = Office::new("", &[]);
-    let Some((mut refusing, port)) = receiver(&office, 503) else {
+    let Some((mut refusing, port)) = receiver(&office.ledger.beside("posted"), 503) else {
         return cannot_run("approvals", "python3 is not there");
     };
     let kept = office.ledger.beside("kept");
@@ -120,7 +89,7 @@ fn approvers_are_told_by_webhook_and_command_once_and_again_where_that_failed() 
 
     // Asked while nobody served; and the channel that failed works again.
     std::fs::remove_file(&posted).unwrap();
-    let (mut taking, port) = receiver(&office, 204).unwrap();
+    let (mut taking, port) = receiver(&office.ledger.beside("posted"), 204).unwrap();
     config(port, "masked");
     office.ledger.append(&[requested(1, &"22".repeat(32), FAR)]);
     let server = office.ledger.serve();

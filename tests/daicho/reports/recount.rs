@@ -205,6 +205,12 @@ impl Log {
         let all = (0..self.entries.len()).filter(|&index| self.wanted(query, index));
         let (mut positions, mut sum, mut cost) = (BTreeSet::new(), 0, 0);
         let (field, rule) = (text(query, "field"), query["where"]["rule"].as_str());
+        if text(query, "take") == "newest" {
+            let newest = all.max().unwrap();
+            let path = format!("/data/{}", field.replace('.', "/"));
+            let number = self.entries[newest].pointer(&path).unwrap();
+            return (number.as_u64().unwrap(), [newest as u64].into());
+        }
         for index in all {
             let data = &self.entries[index]["data"];
             if let Some(list) = query["each"].as_str() {

@@ -1,4 +1,4 @@
-use super::words::{class_title, period_text, state_text};
+use super::words::{class_title, level_text, period_text, state_text};
 use super::{BucketState, BucketTally, ClassTally, Retention, rank};
 use crate::report::facts::Moment;
 use crate::report::model::{
@@ -7,6 +7,7 @@ use crate::report::model::{
 use crate::report::{Basis, Positions, ReportError};
 use ledger::buckets::{Periods, Spared};
 use roaring::RoaringTreemap;
+use schemas::kinds::records::{FilesRead, ProtectionLevel};
 use schemas::{BucketId, Class, Timestamp};
 
 pub const NAME: &str = "retention";
@@ -28,6 +29,7 @@ pub fn report(retention: &Retention, basis: Basis) -> Result<Report, ReportError
         soon(retention, &named, now),
         holds(retention),
         erasures(retention),
+        protection(retention),
         limits(),
     ];
     Ok(Report {
@@ -346,6 +348,85 @@ fn erasures(retention: &Retention) -> Section {
         .shows(table)
 }
 
+/// What the system said of the files when it was last asked.
+fn protection(retention: &Retention) -> Section {
+    let columns = vec![
+        column("対象", "Files"),
+        column("水準", "Level"),
+        column("読み戻した時点", "Read back"),
+        figures("書込みの終わったファイル", "Full files"),
+        figures("書込み禁止", "Read-only"),
+        figures("変更不可フラグ", "Immutable"),
+        figures("読み戻せず", "Not read"),
+    ];
+    let mut table = Table::new("protection", columns).or(text(
+        "保護の水準は読み戻されていません。どの水準も証明されていません。",
+        "Nothing was read back: no level is proven.",
+    ));
+    if let Some((moment, checked)) = &retention.protection {
+        let [of_log, of_content] = FILES;
+        for (fields, title, read) in [
+            (of_log, text("台帳の記録", "Log"), &checked.log),
+            (
+                of_content,
+                text("封印された内容", "Sealed content"),
+                &checked.content,
+            ),
+        ] {
+            let counts = [read.files, read.read_only, read.immutable, read.unread];
+            let mut row = vec![
+                Cell::Text(title),
+                Cell::Text(level_text(level_of(read))),
+                entry(Some(*moment)),
+            ];
+            row.extend(fields.iter().zip(counts).map(|(&field, count)| {
+                figure(
+                    format!("protection.{field}"),
+                    count,
+                    Unit::Count,
+                    Query::kinds(&["protection.checked"]).take("newest", field),
+                    [moment.position].into_iter().collect(),
+                )
+            }));
+            table.rows.push(row);
+        }
+    }
+    let title = text("書込みからの保護", "Protection from being written to");
+    Section::new("protection", title)
+        .says(text(
+            "水準は設定や仕様からではなく、報告書の作成に先立ってファイルの属性を読み戻した結果です。書込みの終わったすべてのファイルについて満たされた水準だけを示します。",
+            "The level is not what was configured: before this report was made, each file's mode and flag were read back. It is the level that every full file was found to have.",
+        ))
+        .shows(table)
+        .notes(text(
+            "書込み禁止（L0）と変更不可フラグ（L1）は、この機器の管理者が解除できます。記録はこの機器のファイルに保管され、オブジェクトロック（L2、L3）は使われていません。",
+            "Modes (L0) and the immutable flag (L1) can be taken away by whoever administers this host. The record is in files of this host: no object lock (L2, L3) is in use.",
+        ))
+}
+
+/// Fields of `protection.checked`, in the order of the table's figures.
+const FILES: [[&str; 4]; 2] = [
+    ["log.files", "log.read_only", "log.immutable", "log.unread"],
+    [
+        "content.files",
+        "content.read_only",
+        "content.immutable",
+        "content.unread",
+    ],
+];
+
+fn level_of(read: &FilesRead) -> ProtectionLevel {
+    if read.files == 0 || read.unread > 0 {
+        ProtectionLevel::Unproven
+    } else if read.immutable == read.files {
+        ProtectionLevel::Immutable
+    } else if read.read_only == read.files {
+        ProtectionLevel::ReadOnly
+    } else {
+        ProtectionLevel::Writable
+    }
+}
+
 fn limits() -> Section {
     let title = text(
         "この報告書が示すことと示さないこと",
@@ -356,10 +437,6 @@ fn limits() -> Section {
         .notes(text(
             "「消去済み」は、鍵の破棄とファイルの削除が記録されたことを示します。他の媒体に作られた複製は対象外です。",
             "“Expired” says that the destruction of the key and the removal of the files were recorded. Copies on other media are not covered.",
-        ))
-        .notes(text(
-            "保管場所が提供する書き込み防止の水準は、この報告書では判定していません。",
-            "The level of write protection of the storage is not judged here.",
         ))
 }
 

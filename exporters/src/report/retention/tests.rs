@@ -6,7 +6,8 @@ use schemas::EventId;
 use schemas::kinds::ledger::LedgerCreated;
 use schemas::kinds::people::AuthSucceeded;
 use schemas::kinds::records::{
-    HoldPlaced, HoldReleased, HoldScope, RetentionExpired, RetentionExtended, TimeSource,
+    FilesRead, HoldPlaced, HoldReleased, HoldScope, ProtectionLevel, RetentionExpired,
+    RetentionExtended, StoreKind, TimeSource,
 };
 use schemas::kinds::rules::PolicyAdopted;
 
@@ -174,6 +175,24 @@ fn folded() -> Retention {
         event("ledger", extended),
         &[],
     );
+    let read = |files, read_only, immutable| FilesRead {
+        files,
+        read_only,
+        immutable,
+        unread: 0,
+    };
+    let protection = ProtectionChecked {
+        store: StoreKind::Local,
+        level: ProtectionLevel::ReadOnly,
+        log: read(3, 3, 3),
+        content: read(2, 2, 1),
+    };
+    take(
+        12,
+        "2026-11-06T00:00:00.000000Z",
+        event("ledger", protection),
+        &[],
+    );
     retention
 }
 
@@ -189,12 +208,13 @@ fn basis(size: u64, verification: Verification) -> Basis {
         verification,
         period: None,
         hours: None,
+        rules: None,
         program: "daicho 0.1.0".to_owned(),
     }
 }
 
 fn made(verification: Verification) -> Report {
-    report(&folded(), basis(12, verification)).expect("same head")
+    report(&folded(), basis(13, verification)).expect("same head")
 }
 
 fn clean() -> Verification {
@@ -239,14 +259,14 @@ fn a_log_with_faults_or_unchecked_is_not_called_clean() {
 
 #[test]
 fn figures_of_another_head_are_refused() {
-    let other = report(&folded(), basis(13, clean()));
-    let (folded, head) = (12, 13);
+    let other = report(&folded(), basis(14, clean()));
+    let (folded, head) = (13, 14);
     assert_eq!(other, Err(ReportError::OtherHead { folded, head }));
 }
 
 #[test]
 fn a_page_loads_nothing_and_cannot_be_written_into() {
-    let mut hostile = basis(12, clean());
+    let mut hostile = basis(13, clean());
     let evil = "</title><script src=https://x.example/></script>\"'&-->|`daicho-report:AAAA\n=1+1";
     hostile.organisation = evil.to_owned();
     let report = report(&folded(), hostile).expect("same head");
@@ -287,7 +307,7 @@ fn a_projection_comes_back_from_its_snapshot() {
 fn crowded() -> Report {
     let mut retention = folded();
     let long = "a-class-that-someone-configured-with-as-long-a-name-as-it-may-be";
-    for seq in 12..200_012 {
+    for seq in 13..200_013 {
         let class = if seq % 3 == 0 { "operation" } else { long };
         let bucket = format!("{class}/20{}-0{}", 27 + seq % 7, 1 + seq % 9);
         let mut item = content(&bucket, 0, 987_654_321_012);
@@ -297,7 +317,7 @@ fn crowded() -> Report {
     }
     let positions = (0..200_000).step_by(7).collect();
     let mut basis = basis(
-        200_012,
+        200_013,
         Verification::Faults {
             count: 28_572,
             positions,

@@ -1,5 +1,6 @@
 use super::BucketState;
 use crate::report::model::{Text, text, told};
+use schemas::kinds::records::ProtectionLevel;
 use schemas::{Class, Period};
 
 pub fn class_title(class: &Class) -> Text {
@@ -36,5 +37,14 @@ pub fn state_text(state: BucketState) -> Text {
         BucketState::Held => text("保全中", "held"),
         BucketState::Due => text("満了・未消去", "due, not yet removed"),
         BucketState::Expired => text("消去済み", "expired"),
+    }
+}
+
+pub fn level_text(level: ProtectionLevel) -> Text {
+    match level {
+        ProtectionLevel::Unproven => text("証明なし", "not proven"),
+        ProtectionLevel::Writable => text("書込み可能なものあり", "some can be written to"),
+        ProtectionLevel::ReadOnly => text("L0 書込み禁止", "L0, read-only"),
+        ProtectionLevel::Immutable => text("L1 変更不可フラグ", "L1, immutable flag"),
     }
 }

@@ -149,6 +149,7 @@ fn basis(month: &str) -> Basis {
         verification: Verification::NotRun,
         period: Some(Window::parse(month, Default::default()).unwrap()),
         hours: None,
+        rules: None,
         program: "daicho 0.0.0".to_owned(),
     }
 }

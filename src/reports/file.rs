@@ -1,8 +1,8 @@
 //! A report's file, and the log that it speaks of.
 
+use super::{Form, issued, make};
 use crate::config::Config;
 use crate::outcome::Failure;
-use crate::{pdf, reports};
 use exporters::report::model::Report;
 use exporters::report::{Format, Head, Language, Stamp};
 use ledger::Reader;
@@ -17,8 +17,7 @@ pub struct ReportFile {
     pub text: String,
     pub sha256: Hash,
     pub stamp: Stamp,
-    /// Absent: PDF.
-    pub format: Option<Format>,
+    pub form: Form,
 }
 
 /// No report is as long.
@@ -47,7 +46,7 @@ impl ReportFile {
                 text,
                 sha256,
                 stamp,
-                format: None,
+                form: Form::Pdf,
             });
         }
         let text = String::from_utf8(bytes.clone());
@@ -58,7 +57,12 @@ impl ReportFile {
             text,
             sha256,
             stamp,
-            format: Some(format),
+            form: match format {
+                Format::Json => Form::Json,
+                Format::Html => Form::Html,
+                Format::Csv => Form::Csv,
+                Format::Markdown => Form::Md,
+            },
         })
     }
 
@@ -98,18 +102,13 @@ impl ReportFile {
 
     /// What the log gives for the same basis.
     pub fn again(&self, reader: &Reader) -> Result<Report, Failure> {
-        reports::make(reader, &self.stamp.report, self.stamp.basis.clone())
+        make(reader, &self.stamp.report, self.stamp.basis.clone())
     }
 
     /// A report in the form of this file.
     pub fn like(&self, report: &Report, reader: &Reader) -> Result<Vec<u8>, Failure> {
         let language = self.stamp.language.unwrap_or(Language::Japanese);
-        match self.format {
-            Some(format) => Ok(report.write(format, language).into_bytes()),
-            None => {
-                let config = Config::load(reader.layout())?;
-                pdf::render(&report.to_json(), language, &config, reader.layout())
-            }
-        }
+        let config = Config::load(reader.layout())?.report;
+        issued::write(report, self.form, language, &config, reader)
     }
 }

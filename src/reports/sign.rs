@@ -4,54 +4,25 @@
 //! the proof carries, has the file's SHA-256. So a report is signed by whatever holds the key
 //! (a file, a passphrase, a token), and a signature cannot be made without a record of it.
 
-use crate::cli::Cli;
-use crate::commands::read;
-use crate::door::Door;
 use crate::outcome::Failure;
+use ledger::Reader;
 use ledger::note::VerifierKey;
 use ledger::proof::Proof;
-use ledger::{ReadError, Reader};
 use schemas::{Data, Envelope, Hash};
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
-
-/// FILE.tlog-proof.
-pub fn beside(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".tlog-proof");
-    PathBuf::from(name)
-}
-
-/// A server writes its checkpoint a moment behind the log.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The signature of the report that the entry at `seq` records.
-pub fn proof(cli: &Cli, door: &Door, reader: &Reader, seq: u64) -> Result<String, Failure> {
-    let until = Instant::now() + PATIENCE;
-    let mut reader = reader.clone();
-    loop {
-        match reader.prove(seq) {
-            Ok(proof) => {
-                let body = reader.entry(seq)?.body().to_vec();
-                let signed = Proof {
-                    extra: Some(body),
-                    ..proof
-                };
-                return Ok(signed.to_text());
-            }
-            Err(ReadError::NotCovered { .. } | ReadError::Beyond { .. })
-                if matches!(door, Door::Server { .. }) && Instant::now() < until =>
-            {
-                std::thread::sleep(Duration::from_millis(50));
-                reader = read(&cli.data)?;
-            }
-            Err(error) => {
-                let help = "the report is written and recorded; its signature is what \
-                            `daicho prove` gives for that entry, once a checkpoint covers it";
-                return Err(Failure::new(error, help));
-            }
-        }
-    }
+pub fn proof(reader: &Reader, seq: u64) -> Result<String, Failure> {
+    let failed = |error: ledger::ReadError| {
+        let help = "the report is recorded: `daicho report fetch` gives it with its signature, \
+                    once a checkpoint covers it";
+        Failure::new(error, help)
+    };
+    let body = reader.entry(seq).map_err(failed)?.body().to_vec();
+    let signed = Proof {
+        extra: Some(body),
+        ..reader.prove(seq).map_err(failed)?
+    };
+    Ok(signed.to_text())
 }
 
 /// What a proof says of a report, held against the key alone.

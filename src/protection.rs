@@ -1,0 +1,156 @@
+//! How the files of the record are kept from being written to: asked of the system, never assumed.
+//! A level is proven when every file that nothing writes to any more has it.
+
+use anyhow::{Context, Result};
+use ledger::Layout;
+use schemas::kinds::records::{FilesRead, ProtectionChecked, ProtectionLevel, StoreKind};
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What is found now.
+pub fn read(layout: &Layout) -> Result<ProtectionChecked> {
+    let log = asked(&full(&layout.log(), "ndjson")?);
+    let content = asked(&full(&layout.content(), "pack")?);
+    Ok(ProtectionChecked {
+        store: StoreKind::Local,
+        level: level(&log, &content),
+        log,
+        content,
+    })
+}
+
+/// A full file that may be written to.
+pub fn writable(layout: &Layout) -> Result<Option<PathBuf>> {
+    let mut files = full(&layout.log(), "ndjson")?;
+    files.extend(full(&layout.content(), "pack")?);
+    let writable = |path: &PathBuf| is_read_only(path).is_ok_and(|read_only| !read_only);
+    Ok(files.into_iter().find(writable))
+}
+
+/// The least that all of them have.
+fn level(log: &FilesRead, content: &FilesRead) -> ProtectionLevel {
+    let all = |count: fn(&FilesRead) -> u64| count(log) + count(content);
+    let files = all(|read| read.files);
+    if files == 0 || all(|read| read.unread) > 0 {
+        ProtectionLevel::Unproven
+    } else if all(|read| read.immutable) == files {
+        ProtectionLevel::Immutable
+    } else if all(|read| read.read_only) == files {
+        ProtectionLevel::ReadOnly
+    } else {
+        ProtectionLevel::Writable
+    }
+}
+
+/// All files of a kind but the newest of each directory, which may be the one in use.
+fn full(dir: &Path, ending: &str) -> Result<Vec<PathBuf>> {
+    let mut by_dir: BTreeMap<PathBuf, Vec<PathBuf>> = BTreeMap::new();
+    let found = collect(dir, ending, &mut by_dir);
+    found.with_context(|| format!("{} cannot be read", dir.display()))?;
+    let older = by_dir.into_values().flat_map(|mut files| {
+        files.sort();
+        files.pop();
+        files
+    });
+    Ok(older.collect())
+}
+
+fn collect(
+    dir: &Path,
+    ending: &str,
+    by_dir: &mut BTreeMap<PathBuf, Vec<PathBuf>>,
+) -> io::Result<()> {
+    let items = match std::fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        items => items?,
+    };
+    for item in items {
+        let item = item?;
+        let path = item.path();
+        if item.file_type()?.is_dir() {
+            collect(&path, ending, by_dir)?;
+        } else if path.extension().is_some_and(|e| e == ending) {
+            by_dir.entry(dir.to_owned()).or_default().push(path);
+        }
+    }
+    Ok(())
+}
+
+fn asked(files: &[PathBuf]) -> FilesRead {
+    let mut read = FilesRead {
+        files: files.len() as u64,
+        read_only: 0,
+        immutable: 0,
+        unread: 0,
+    };
+    for path in files {
+        match (is_read_only(path), is_immutable(path)) {
+            (Ok(read_only), Ok(immutable)) => {
+                read.read_only += u64::from(read_only);
+                read.immutable += u64::from(immutable);
+            }
+            _ => read.unread += 1,
+        }
+    }
+    read
+}
+
+fn is_read_only(path: &Path) -> io::Result<bool> {
+    Ok(std::fs::metadata(path)?.permissions().readonly())
+}
+
+/// The flag that `chattr +i` sets. A file system that knows no flags has none set.
+#[cfg(target_os = "linux")]
+fn is_immutable(path: &Path) -> io::Result<bool> {
+    use rustix::fs::{IFlags, ioctl_getflags};
+    use rustix::io::Errno;
+    let file = std::fs::File::open(path)?;
+    match ioctl_getflags(&file) {
+        Ok(flags) => Ok(flags.contains(IFlags::IMMUTABLE)),
+        Err(Errno::NOTTY | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Elsewhere no flag is known that refuses the administrator too.
+#[cfg(not(target_os = "linux"))]
+fn is_immutable(path: &Path) -> io::Result<bool> {
+    std::fs::metadata(path).map(|_| false)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_is_what_every_full_file_was_found_to_have() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path());
+        let put = |name: &str, read_only: bool| {
+            let path = dir.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, "x").unwrap();
+            let mut mode = std::fs::metadata(&path).unwrap().permissions();
+            mode.set_readonly(read_only);
+            std::fs::set_permissions(&path, mode).unwrap();
+        };
+        assert_eq!(read(&layout).unwrap().level, ProtectionLevel::Unproven);
+        put("log/1.ndjson", true);
+        // Only one: it may be in use.
+        assert_eq!(read(&layout).unwrap().level, ProtectionLevel::Unproven);
+        put("log/2.ndjson", true);
+        put("log/3.ndjson", false);
+        let found = read(&layout).unwrap();
+        assert_eq!(found.level, ProtectionLevel::ReadOnly);
+        assert_eq!((found.log.files, found.log.read_only), (2, 2));
+        put("content/api/2026-01/1.pack", false);
+        put("content/api/2026-01/2.pack", false);
+        let found = read(&layout).unwrap();
+        assert_eq!(found.level, ProtectionLevel::Writable);
+        assert_eq!((found.content.files, found.content.read_only), (1, 0));
+        let path = writable(&layout).unwrap().unwrap();
+        assert!(path.ends_with("content/api/2026-01/1.pack"), "{path:?}");
+    }
+}

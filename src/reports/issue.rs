@@ -1,0 +1,368 @@
+//! Issues reports: of a head that was verified, recorded with their digest, signed.
+//!
+//! ```text
+//! rules adopted → (retention) files' protection read back and recorded → log verified → made
+//!   → report.issued, which holds the basis → signature → time stamp, where an authority is asked
+//! ```
+//! The record comes before the document: one that nobody could write down was still issued, and
+//! `daicho report fetch` makes it again from the log; one without a record never leaves.
+
+use super::{Form, issued, make, rules, sign};
+use crate::commands::verify::check_quietly;
+use crate::config;
+use crate::config::Config;
+use crate::door::{Door, append_failed};
+use crate::outcome::Failure;
+use crate::policies::{self, Text};
+use crate::protection;
+use crate::timestamp::Client;
+use crate::views::Views;
+use anyhow::Context;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use exporters::report::window::{Offset, Window};
+use exporters::report::{Adopted, Basis, Head, KINDS, Language, Rules, Verification, retention};
+use ledger::verify::Trust;
+use ledger::{Appender, Content, Reader, Submission};
+use schemas::kinds::records::ReportIssued;
+use schemas::{Actor, Event, EventId, Hash, Label, Timestamp};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::time::Duration;
+
+/// A report that is wanted.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wish {
+    /// One of [`KINDS`].
+    pub report: String,
+    /// As `2026-11` or `2026-10..2026-12`; of `retention` none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub month: Option<String>,
+    /// Each in each language; JSON, which has both, once.
+    #[serde(default = "html")]
+    pub formats: Vec<Form>,
+    #[serde(default = "japanese")]
+    pub languages: Vec<Language>,
+    /// Of the first so many entries; absent: of all that there are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head: Option<u64>,
+    /// The log's key as it was published elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vkey: Option<String>,
+    /// Checkpoints kept elsewhere, to verify against.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checkpoints: Vec<Outside>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Outside {
+    pub name: String,
+    pub note: String,
+}
+
+fn html() -> Vec<Form> {
+    vec![Form::Html]
+}
+
+fn japanese() -> Vec<Language> {
+    vec![Language::Japanese]
+}
+
+impl Wish {
+    pub fn documents(&self) -> Vec<(Form, Language)> {
+        let mut all: Vec<(Form, Language)> = Vec::new();
+        for &form in &self.formats {
+            for &language in &self.languages {
+                let language = match form {
+                    Form::Json => Language::Japanese,
+                    _ => language,
+                };
+                if !all.contains(&(form, language)) {
+                    all.push((form, language));
+                }
+            }
+        }
+        all
+    }
+
+    fn trust(&self) -> Result<Trust, Failure> {
+        let mut trust = crate::commands::verify::trust(self.vkey.as_deref(), &[])?;
+        let notes = self.checkpoints.iter();
+        trust.checkpoints = notes
+            .map(|outside| (outside.name.clone(), outside.note.clone().into_bytes()))
+            .collect();
+        Ok(trust)
+    }
+
+    /// What was wrong with it from the beginning, before anything is done.
+    fn check(&self) -> Result<(), Failure> {
+        let help = "see `daicho report --help`";
+        if !KINDS.contains(&self.report.as_str()) {
+            return Err(Failure::msg("there is no report of this name", help));
+        }
+        window(self.month.as_deref(), Offset::default())?;
+        match (self.report.as_str(), &self.month) {
+            (retention::NAME, Some(_)) => {
+                Err(Failure::msg("the retention report is of no month", help))
+            }
+            (retention::NAME, None) | (_, Some(_)) => Ok(()),
+            (_, None) => Err(Failure::msg(
+                "this report is of months",
+                "name one with --month, as 2026-11",
+            )),
+        }
+    }
+}
+
+/// A document that is recorded and signed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Document {
+    pub format: Form,
+    pub language: Language,
+    pub media: String,
+    /// Where the log records it.
+    pub seq: u64,
+    pub sha256: Hash,
+    #[serde(with = "in_base64")]
+    pub bytes: Vec<u8>,
+    /// Its detached signature: a C2SP tlog-proof.
+    pub proof: String,
+    /// An authority's word on when the signature existed (RFC 3161), base64 of its answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+}
+
+impl Document {
+    pub fn token(&self) -> Option<Vec<u8>> {
+        self.token
+            .as_ref()
+            .and_then(|text| STANDARD.decode(text).ok())
+    }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Issue {
+    pub report: String,
+    /// Entries that it is of.
+    pub head: u64,
+    /// The log was found to be sound.
+    pub sound: bool,
+    pub documents: Vec<Document>,
+    /// What is missing and was asked for.
+    #[serde(default)]
+    pub notes: Vec<String>,
+}
+
+mod in_base64 {
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&STANDARD.encode(bytes))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        STANDARD.decode(text).map_err(D::Error::custom)
+    }
+}
+
+/// Whoever holds the ledger.
+pub struct Issuer<'a> {
+    pub appender: &'a Appender,
+    pub reader: &'a Reader,
+    pub views: &'a Views,
+    /// Of what is policy in it only what was adopted counts.
+    pub config: &'a config::Report,
+    /// Who says when a signature existed.
+    pub client: Option<&'a Client>,
+    pub by: Actor,
+}
+
+/// How long a checkpoint may lag the entries that were verified.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+impl Issuer<'_> {
+    /// `id` gives the event's id of a document: one that says what it is of makes the document one
+    /// that is issued once.
+    pub fn issue(
+        &self,
+        wish: &Wish,
+        documents: &[(Form, Language)],
+        id: impl Fn(Form, Language) -> EventId,
+    ) -> Result<Issue, Failure> {
+        wish.check()?;
+        if documents.is_empty() {
+            let help = "see `daicho report --help`";
+            return Err(Failure::msg("no form or no language is asked for", help));
+        }
+        let trust = wish.trust()?;
+        within(wish.head, self.reader.size())?;
+        self.adopt_rules()?;
+        // An earlier head is of an earlier state.
+        if wish.report == retention::NAME && wish.head.is_none() {
+            let read = protection::read(self.reader.layout())?;
+            self.append(vec![self.event(read)])?;
+        }
+        let checked = check_quietly(self.reader.layout().dir(), &trust)?;
+        let last = checked.entries.saturating_sub(1);
+        self.reader.wait_beyond(last, PATIENCE);
+        let head = head(self.reader, wish.head, Head::of(&checked))?;
+        let (rules, adopted) = self.rules(head.size)?;
+        let basis = Basis {
+            organisation: rules.organisation.clone(),
+            log: self.reader.origin().to_owned(),
+            head,
+            verification: Verification::of(&checked, &trust),
+            period: window(wish.month.as_deref(), rules.utc_offset)?,
+            hours: wish.month.as_ref().and(rules.hours),
+            rules: Some(adopted),
+            program: PROGRAM.to_owned(),
+        };
+        let report = make(self.reader, &wish.report, basis)?;
+        let (mut batch, mut made) = (Vec::new(), Vec::new());
+        for &(form, language) in documents {
+            let bytes = issued::write(&report, form, language, self.config, self.reader)?;
+            let fact = ReportIssued {
+                report: report.report.parse().context("the report's name")?,
+                period: period_label(&report.basis),
+                head: head.size,
+                report_sha256: Hash(Sha256::digest(&bytes).into()),
+                media: Label::lossy(&form.media(language)),
+            };
+            let mut submission: Submission =
+                Event::new(id(form, language), self.by.clone(), fact.clone()).into();
+            submission.content.push(Content {
+                name: issued::BASIS.parse()?,
+                media: Label::lossy("application/json"),
+                bytes: serde_json::to_vec(&report.basis)?,
+            });
+            batch.push(submission);
+            made.push((form, language, bytes, fact));
+        }
+        let receipts = self.append(batch)?;
+        let mut issue = Issue {
+            report: wish.report.clone(),
+            head: head.size,
+            sound: checked.is_clean(),
+            documents: Vec::new(),
+            notes: Vec::new(),
+        };
+        for ((format, language, bytes, fact), receipt) in made.into_iter().zip(receipts) {
+            let seq = receipt.seq;
+            let proof = sign::proof(self.reader, seq)?;
+            let token = self.stamp(&proof, seq, &mut issue.notes);
+            issue.documents.push(Document {
+                format,
+                language,
+                media: fact.media.as_str().to_owned(),
+                seq,
+                sha256: fact.report_sha256,
+                bytes,
+                proof,
+                token,
+            });
+        }
+        Ok(issue)
+    }
+
+    /// When a signature existed, if somebody is there to say so. Without it the report is issued
+    /// and signed all the same, and that it has none is told.
+    fn stamp(&self, proof: &str, seq: u64, notes: &mut Vec<String>) -> Option<String> {
+        let client = self.client.filter(|client| client.has_url())?;
+        let stamped = || {
+            let (response, token) = client.ask(proof.as_bytes())?;
+            token.is_not_before(self.reader.entry(seq)?.at())?;
+            token.is_not_after(self.appender.now())?;
+            anyhow::Ok(response)
+        };
+        match stamped() {
+            Ok(response) => Some(STANDARD.encode(response)),
+            Err(error) => {
+                let note = format!("no time stamp on the signature of {seq}: {error:#}");
+                tracing::warn!("{note}");
+                notes.push(note);
+                None
+            }
+        }
+    }
+
+    /// Organisation, clock and hours are in force the first time that a report needs them, like
+    /// every policy that nobody has adopted yet.
+    fn adopt_rules(&self) -> Result<(), Failure> {
+        self.views.catch_up()?;
+        if self
+            .views
+            .policies
+            .read(|p| p.in_force(Rules::POLICY))
+            .is_some()
+        {
+            return Ok(());
+        }
+        let mut config = Config::default();
+        config.report.put(self.config.rules());
+        let text = Text::of(&config, Rules::POLICY)?;
+        let door = Door::Here(self.appender.clone());
+        self.append(vec![policies::adoption(&door, &text, None, Vec::new())?])?;
+        self.views.catch_up()?;
+        Ok(())
+    }
+
+    fn rules(&self, size: u64) -> Result<(Rules, Adopted), Failure> {
+        let adoption = self
+            .views
+            .policies
+            .read(|policies| rules::at(policies, size));
+        let adoption = adoption.context("the rules for reports were not adopted")?;
+        rules::read(self.reader, adoption)
+    }
+
+    fn event(&self, data: impl Into<schemas::Data>) -> Submission {
+        Event::new(self.appender.new_id(), self.by.clone(), data).into()
+    }
+
+    fn append(&self, batch: Vec<Submission>) -> Result<Vec<ledger::Receipt>, Failure> {
+        self.appender.append(batch).map_err(append_failed)
+    }
+}
+
+pub const PROGRAM: &str = concat!("daicho ", env!("CARGO_PKG_VERSION"));
+
+fn window(month: Option<&str>, offset: Offset) -> Result<Option<Window>, Failure> {
+    let window = month.map(|month| Window::parse(month, offset)).transpose();
+    window.map_err(|error| Failure::new(error, "give --month as 2026-11"))
+}
+
+/// A head that the log has.
+fn within(asked: Option<u64>, held: u64) -> Result<(), Failure> {
+    match asked {
+        Some(size) if size == 0 || size > held => {
+            let fault = format!("--head {size}: the log has {held} entries");
+            Err(Failure::msg(fault, "give a size from 1 to the log's own"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The head that was asked for, or the one that was verified.
+fn head(reader: &Reader, asked: Option<u64>, checked: Head) -> Result<Head, Failure> {
+    within(asked, checked.size)?;
+    let size = asked.unwrap_or(checked.size);
+    if size == checked.size {
+        return Ok(checked);
+    }
+    let at: Timestamp = reader.entry(size - 1)?.at();
+    let root = reader.root_at(size)?;
+    Ok(Head { size, root, at })
+}
+
+/// As `2026-11`, with the offset where the months are not those of UTC.
+fn period_label(basis: &Basis) -> Option<Label> {
+    let period = basis.period?;
+    let offset = match period.offset == Offset::default() {
+        true => String::new(),
+        false => format!(" {}", period.offset),
+    };
+    Some(Label::lossy(&format!("{period}{offset}")))
+}

@@ -1,0 +1,127 @@
+//! Files that are still to be made: their names are taken before anything is recorded, so that a
+//! directory that cannot be written to, or a file that is there, costs nothing.
+//!
+//! ```text
+//! NAME.<pid>.part   taken, by this process
+//! NAME              whole; what stood there before is replaced only if that was asked for
+//! ```
+
+use anyhow::{Context, Result, bail};
+use std::fs::File;
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+/// One report's documents, each with its signature's name.
+pub struct Places {
+    places: Vec<Place>,
+    replace: bool,
+}
+
+struct Place {
+    path: PathBuf,
+    part: PathBuf,
+}
+
+impl Places {
+    /// Takes each of these names, and those of their signatures.
+    pub fn take(paths: &[PathBuf], replace: bool) -> Result<Places> {
+        let mut taken = Places {
+            places: Vec::new(),
+            replace,
+        };
+        for path in paths {
+            for path in [path.clone(), beside(path, PROOF), beside(path, TOKEN)] {
+                if !replace && path.try_exists().unwrap_or(false) {
+                    bail!("{} is there already", path.display());
+                }
+            }
+            let part = beside(path, &format!(".{}{PART}", std::process::id()));
+            let made = File::options().write(true).create_new(true).open(&part);
+            made.with_context(|| format!("{} cannot be written", path.display()))?;
+            taken.places.push(Place {
+                path: path.clone(),
+                part,
+            });
+            // After a power loss too it is known what was not finished.
+            sync_dir_of(path).with_context(|| format!("{} cannot be written", path.display()))?;
+        }
+        Ok(taken)
+    }
+
+    /// Puts a document where its name was taken; its signature first, so that no document is
+    /// seen without it.
+    pub fn fill(&self, nth: usize, bytes: &[u8], proof: &str, token: Option<&[u8]>) -> Result<()> {
+        let place = self.places.get(nth).context("no name was taken for it")?;
+        let path = &place.path;
+        let proof_path = beside(path, PROOF);
+        crate::files::replace(&proof_path, proof.as_bytes(), false)
+            .with_context(|| format!("{} cannot be written", proof_path.display()))?;
+        let token_path = beside(path, TOKEN);
+        match token {
+            Some(token) => crate::files::replace(&token_path, token, false)
+                .with_context(|| format!("{} cannot be written", token_path.display()))?,
+            // One of another signature would be a false witness.
+            None => match std::fs::remove_file(&token_path) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    let told = format!("{} cannot be removed", token_path.display());
+                    return Err(anyhow::Error::new(error).context(told));
+                }
+                _ => {}
+            },
+        }
+        self.put(place, bytes)
+            .with_context(|| format!("{} cannot be written", path.display()))
+    }
+
+    fn put(&self, Place { path, part }: &Place, bytes: &[u8]) -> std::io::Result<()> {
+        let mut file = File::options().write(true).truncate(true).open(part)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        drop(file);
+        if self.replace {
+            std::fs::rename(part, path)?;
+        } else {
+            // A link, unlike a renaming, fails where somebody was first.
+            match std::fs::hard_link(part, path) {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => return Err(error),
+                Err(_) => std::fs::rename(part, path)?,
+                Ok(()) => std::fs::remove_file(part)?,
+            }
+        }
+        sync_dir_of(path)
+    }
+}
+
+/// Windows has no such call: NTFS journals names.
+fn sync_dir_of(path: &Path) -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+        File::open(dir.unwrap_or(Path::new(".")))?.sync_all()?;
+    }
+    #[cfg(not(unix))]
+    let _ = path;
+    Ok(())
+}
+
+impl Drop for Places {
+    fn drop(&mut self) {
+        for place in &self.places {
+            let _ = std::fs::remove_file(&place.part);
+        }
+    }
+}
+
+pub const PROOF: &str = ".tlog-proof";
+
+/// Of the signature: when it existed, in an authority's words (RFC 3161).
+pub const TOKEN: &str = ".tlog-proof.tsr";
+
+pub const PART: &str = ".part";
+
+/// FILE with something more at its end.
+pub fn beside(path: &Path, more: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(more);
+    PathBuf::from(name)
+}

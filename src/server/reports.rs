@@ -1,0 +1,447 @@
+//! Issues on the first working day of each month what the schedule says, into a directory, and
+//! hands it on by webhook. Each has a thread of its own; nothing waits for either.
+
+use super::Node;
+use super::notify::webhook::Webhook;
+use super::notify::{Channel, NotSent, wait_after};
+use crate::config;
+use crate::config::TimestampConfig;
+use crate::outcome::Failure;
+use crate::reports::schedule::{self, Attached, Due, Message, actor, done, due, name, once};
+use crate::reports::{Document, IssuedReport, IssuedReports, Issuer, Places, again, sign};
+use crate::timestamp::Client;
+use anyhow::Context;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use exporters::report::window::Offset;
+use ledger::AppendError;
+use schemas::kinds::acting::{NotifyChannel, NotifyOutcome};
+use schemas::kinds::defence::AlertRaised;
+use schemas::kinds::records::ReportDelivered;
+use schemas::kinds::scanner::Severity;
+use schemas::{Actor, Data, Event, Hash, Month, Timestamp};
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long a thread may not notice that it should stop.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Between two looks at the calendar. The time is looked at, never slept away: a clock that was
+/// set, or a host that slept, is late by no more than this.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// After the first failure to issue; each further wait is twice the one before.
+const FIRST_RETRY: Duration = Duration::from_secs(60);
+const LONGEST_RETRY: Duration = Duration::from_secs(3_600);
+
+/// A webhook that is set up today is not told of what was issued long ago.
+const NEWS_MICROS: i64 = 31 * 24 * 3_600 * 1_000_000;
+
+/// What operators see of the schedule, since the start.
+#[derive(Clone, Copy, Default)]
+pub struct Status {
+    pub issued: u64,
+    /// Attempts to issue that failed.
+    pub failed: u64,
+    pub delivered: u64,
+    /// Attempts to hand on that failed.
+    pub undelivered: u64,
+    /// Months that nobody goes on trying to hand on.
+    pub given_up: u64,
+}
+
+/// How this server makes reports.
+pub struct Reports {
+    pub config: config::Report,
+    client: Option<Client>,
+    webhook: Option<Webhook>,
+    status: Mutex<Status>,
+}
+
+impl Reports {
+    pub fn open(
+        config: config::Report,
+        timestamp: &TimestampConfig,
+        data: &Path,
+    ) -> Result<Reports, Failure> {
+        let webhook = match &config.schedule {
+            Some(schedule) => {
+                let timeout = Duration::from_secs(schedule.timeout_seconds.max(1));
+                Webhook::open(schedule.address(), data, timeout)?
+            }
+            None => None,
+        };
+        Ok(Reports {
+            client: Client::open(timestamp, data)?,
+            webhook,
+            config,
+            status: Mutex::default(),
+        })
+    }
+
+    /// Absent where nothing is scheduled.
+    pub fn status(&self) -> Option<Status> {
+        let status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        self.config.schedule.as_ref().map(|_| *status)
+    }
+
+    fn count(&self, one_more: impl Fn(&mut Status)) {
+        one_more(&mut self.status.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl Node {
+    /// Who issues reports of this ledger.
+    pub fn issuer(&self, by: Actor) -> Issuer<'_> {
+        Issuer {
+            appender: &self.appender,
+            reader: &self.reader,
+            views: &self.views,
+            config: &self.reports.config,
+            client: self.reports.client.as_ref(),
+            by,
+        }
+    }
+}
+
+/// The schedule as one thread follows it.
+struct Desk<'n> {
+    node: &'n Node,
+    schedule: &'n config::Schedule,
+    dir: PathBuf,
+    founded: Timestamp,
+}
+
+impl<'n> Desk<'n> {
+    fn of(node: &'n Node) -> Option<Desk<'n>> {
+        let schedule = node.reports.config.schedule.as_ref()?;
+        let founded = match node.reader.entry(0) {
+            Ok(entry) => entry.at(),
+            Err(error) => {
+                tracing::error!(%error, "no report is scheduled");
+                return None;
+            }
+        };
+        Some(Desk {
+            node,
+            schedule,
+            dir: node.reader.layout().dir().join(&schedule.directory),
+            founded,
+        })
+    }
+
+    /// The company's clock, as it was adopted.
+    fn offset(&self) -> Offset {
+        self.node.reports.config.utc_offset
+    }
+
+    fn due(&self, issued: &IssuedReports) -> Vec<Due> {
+        let times = (self.founded, self.node.now());
+        due(self.schedule, self.offset(), issued, times)
+    }
+
+    /// Makes, records and writes what is due of one report.
+    fn issue(&self, due: &Due) -> Result<(), Failure> {
+        std::fs::create_dir_all(&self.dir)
+            .with_context(|| format!("{} cannot be made", self.dir.display()))?;
+        let paths: Vec<PathBuf> = due.names().iter().map(|name| self.dir.join(name)).collect();
+        let places = Places::take(&paths, false)?;
+        let issuer = self.node.issuer(actor());
+        let issue = issuer.issue(&due.wish(), &due.documents, |form, language| {
+            due.id(form, language)
+        })?;
+        for (nth, document) in issue.documents.iter().enumerate() {
+            let token = document.token();
+            places.fill(nth, &document.bytes, &document.proof, token.as_deref())?;
+        }
+        Ok(())
+    }
+
+    /// What was recorded and not written when an earlier server died is written now.
+    fn complete(&self) -> Result<(), Failure> {
+        let items = match std::fs::read_dir(&self.dir) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            items => items?,
+        };
+        for item in items {
+            let part = item?.path();
+            let name = part.file_name().and_then(|name| name.to_str());
+            let Some(name) = name.and_then(taken) else {
+                continue;
+            };
+            let path = self.dir.join(name);
+            let recorded = self.recorded(name).filter(|_| !path.exists());
+            if let Some(issued) = recorded {
+                let bytes = again(&self.node.reader, &issued, &self.node.reports.config)?;
+                let proof = sign::proof(&self.node.reader, issued.seq)?;
+                let places = Places::take(std::slice::from_ref(&path), true)?;
+                places.fill(0, &bytes, &proof, None)?;
+                tracing::info!(name, "a report that was cut off is written");
+            }
+            std::fs::remove_file(&part)?;
+        }
+        Ok(())
+    }
+
+    /// The document of this name, if the log has issued it.
+    fn recorded(&self, wanted: &str) -> Option<IssuedReport> {
+        let offset = self.offset();
+        self.node.views.issued.read(|issued| {
+            let mine = issued.all().iter().filter(|one| one.actor == actor());
+            let mut named = mine.filter(|one| {
+                let month = schedule::month_of(one, offset);
+                let of = one.form();
+                of.is_some_and(|of| name(one.report.as_str(), month, of) == wanted)
+            });
+            named.next().cloned()
+        })
+    }
+
+    /// A report whose documents are there and were not handed on.
+    fn undelivered(&self) -> Vec<(String, Month)> {
+        let (node, offset) = (self.node, self.offset());
+        let since = node.now().micros().saturating_sub(NEWS_MICROS);
+        node.views.issued.read(|issued| {
+            let due = self.due(issued);
+            let mut all: Vec<(String, Month)> = Vec::new();
+            let news = issued.all().iter().rev();
+            for one in news.take_while(|one| one.at.micros() >= since) {
+                if one.actor != actor() {
+                    continue;
+                }
+                let of = (one.report.to_string(), schedule::month_of(one, offset));
+                let whole = !due
+                    .iter()
+                    .any(|due| (&due.report, due.month) == (&of.0, of.1));
+                let delivered = || {
+                    let mut tried = issued.tried(&of.0, of.1);
+                    tried.any(|outcome| outcome == NotifyOutcome::Delivered)
+                };
+                if whole && !all.contains(&of) && !delivered() {
+                    all.push(of);
+                }
+            }
+            all
+        })
+    }
+
+    fn message(&self, report: &str, month: Month) -> Result<Vec<u8>, Failure> {
+        let node = self.node;
+        let offset = self.offset();
+        let issued: Vec<IssuedReport> = node
+            .views
+            .issued
+            .read(|issued| done(issued, report, month, offset).cloned().collect());
+        let documents = issued.into_iter().filter_map(|one| {
+            let of = one.form()?;
+            Some((name(report, month, of), of, one))
+        });
+        let documents = documents.map(|(name, (format, language), one)| {
+            let path = self.dir.join(&name);
+            // As it lies there, if that is what was issued: else made again.
+            let kept = std::fs::read(&path).ok();
+            let kept = kept.filter(|bytes| Hash(Sha256::digest(bytes).into()) == one.sha256);
+            let bytes = match kept {
+                Some(bytes) => bytes,
+                None => again(&node.reader, &one, &node.reports.config)?,
+            };
+            let beside = |more| crate::reports::beside(&path, more);
+            let proof = match std::fs::read_to_string(beside(crate::reports::PROOF)) {
+                Ok(proof) => proof,
+                Err(_) => sign::proof(&node.reader, one.seq)?,
+            };
+            let token = std::fs::read(beside(crate::reports::TOKEN)).ok();
+            Ok(Attached {
+                name,
+                document: Document {
+                    format,
+                    language,
+                    media: one.media.as_str().to_owned(),
+                    seq: one.seq,
+                    sha256: one.sha256,
+                    bytes,
+                    proof,
+                    token: token.map(|token| STANDARD.encode(token)),
+                },
+            })
+        });
+        let message = Message {
+            event: "report.issued",
+            origin: node.reader.origin(),
+            report,
+            month,
+            documents: documents.collect::<Result<_, Failure>>()?,
+        };
+        Ok(serde_json::to_vec(&message)?)
+    }
+
+    fn event(&self, data: impl Into<Data>) -> ledger::Submission {
+        Event::new(self.node.appender.new_id(), actor(), data).into()
+    }
+
+    fn alarm(&self) {
+        let alert = AlertRaised {
+            alert: self.node.appender.new_id(),
+            detector: "report-schedule".parse().expect("a literal name is sound"),
+            severity: Severity::Medium,
+            positions: Vec::new(),
+            subject: None,
+        };
+        if let Err(error) = self.node.appender.append(vec![self.event(alert)]) {
+            tracing::error!(%error, "the alert could not be recorded");
+        }
+    }
+}
+
+/// The name that a file `NAME.<pid>.part` was to have.
+fn taken(part: &str) -> Option<&str> {
+    let (name, pid) = part.strip_suffix(crate::reports::PART)?.rsplit_once('.')?;
+    let digits = !pid.is_empty() && pid.bytes().all(|b| b.is_ascii_digit());
+    digits.then_some(name)
+}
+
+/// Whether somebody else has issued it: the log took theirs, and so refuses ours.
+fn was_issued_elsewhere(failure: &Failure) -> bool {
+    matches!(
+        failure.fault.downcast_ref::<AppendError>(),
+        Some(AppendError::Conflict { .. })
+    )
+}
+
+pub fn run(node: &Node, stop: &AtomicBool) {
+    let Some(desk) = Desk::of(node) else { return };
+    let (mut next, mut retry, mut alarmed) = (Instant::now(), FIRST_RETRY, false);
+    let mut begun = false;
+    while !stop.load(Ordering::Relaxed) {
+        if Instant::now() >= next {
+            match look(&desk, &mut begun, stop) {
+                Ok(()) => (retry, alarmed) = (FIRST_RETRY, false),
+                Err(failure) => {
+                    node.reports.count(|status| status.failed += 1);
+                    let why = format!("{:#}", failure.fault);
+                    tracing::error!(why, "a scheduled report was not issued; it is tried again");
+                    if !alarmed {
+                        desk.alarm();
+                    }
+                    alarmed = true; // once per outage
+                    next = Instant::now() + retry;
+                    retry = (retry * 2).min(LONGEST_RETRY);
+                }
+            }
+        }
+        pause(stop);
+    }
+}
+
+fn look(desk: &Desk, begun: &mut bool, stop: &AtomicBool) -> Result<(), Failure> {
+    let node = desk.node;
+    node.views.catch_up()?;
+    if !*begun {
+        desk.complete()?;
+        *begun = true;
+    }
+    for due in node.views.issued.read(|issued| desk.due(issued)) {
+        if stop.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        match desk.issue(&due) {
+            Ok(()) => {
+                node.reports.count(|status| status.issued += 1);
+                tracing::info!(report = due.report, month = %due.month, "issued by the schedule");
+            }
+            Err(failure) if was_issued_elsewhere(&failure) => {}
+            Err(failure) => return Err(failure),
+        }
+        node.views.catch_up()?;
+    }
+    Ok(())
+}
+
+/// Attempts so far, and when the next one is due.
+struct Tries {
+    made: u64,
+    next: Instant,
+}
+
+pub fn deliver(node: &Node, stop: &AtomicBool) {
+    let (Some(webhook), Some(desk)) = (&node.reports.webhook, Desk::of(node)) else {
+        return;
+    };
+    let attempts = desk.schedule.attempts.max(1);
+    let mut tries: HashMap<(String, Month), Tries> = HashMap::new();
+    while !stop.load(Ordering::Relaxed) {
+        for of in desk.undelivered() {
+            let so_far = tries.entry(of.clone()).or_insert_with(|| Tries {
+                made: 0,
+                next: Instant::now(),
+            });
+            // Told, or given up: the view may not know yet what the log does.
+            if so_far.made >= attempts || Instant::now() < so_far.next {
+                continue;
+            }
+            let sent = match desk.message(&of.0, of.1) {
+                Ok(message) => webhook.send(&message, stop),
+                Err(failure) => Err(NotSent::Failed(format!("{:#}", failure.fault))),
+            };
+            so_far.made += 1;
+            let (made, (report, month)) = (so_far.made, &of);
+            let outcome = match sent {
+                Ok(()) => NotifyOutcome::Delivered,
+                Err(NotSent::Stopped) => return,
+                Err(NotSent::Failed(why)) => {
+                    node.reports.count(|status| status.undelivered += 1);
+                    tracing::warn!(report, %month, attempt = made, why, "a report was not handed on");
+                    if made < attempts {
+                        so_far.next = Instant::now() + wait_after(made);
+                        continue;
+                    }
+                    NotifyOutcome::GivenUp
+                }
+            };
+            so_far.made = attempts;
+            record(&desk, report, *month, outcome, made);
+        }
+        pause(stop);
+    }
+}
+
+fn record(desk: &Desk, report: &str, month: Month, outcome: NotifyOutcome, attempts: u64) {
+    let node = desk.node;
+    node.reports.count(|status| match outcome {
+        NotifyOutcome::Delivered => status.delivered += 1,
+        NotifyOutcome::GivenUp => status.given_up += 1,
+    });
+    if outcome == NotifyOutcome::GivenUp {
+        tracing::error!(
+            report, %month, attempts,
+            "a report could not be handed on; see [report.schedule] in daicho.toml. The next start tries again"
+        );
+    }
+    let Ok(named) = report.parse() else { return };
+    let before = node
+        .views
+        .issued
+        .read(|issued| issued.tried(report, month).count());
+    let id = once("report.delivered", &format!("{report}\n{month}\n{before}"));
+    let fact = ReportDelivered {
+        report: named,
+        month,
+        channel: NotifyChannel::Webhook,
+        outcome,
+        attempts,
+    };
+    let event = Event::new(id, actor(), fact);
+    if let Err(error) = node.appender.append(vec![event.into()]) {
+        tracing::error!(%error, report, "that a report was handed on could not be recorded");
+    }
+}
+
+fn pause(stop: &AtomicBool) {
+    let until = Instant::now() + LOOK_AGAIN;
+    while Instant::now() < until && !stop.load(Ordering::Relaxed) {
+        std::thread::sleep(TICK);
+    }
+}

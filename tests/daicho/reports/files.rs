@@ -1,0 +1,212 @@
+//! What a report leaves on the disk: nothing of anybody's is written over, nothing is issued that
+//! could not be written, and an authority says when it was signed.
+
+use super::{this_month, verify, wrong};
+use crate::timestamp::honest;
+use crate::timestamp::tsa::{Door, Tsa};
+use crate::world::{Ledger, cannot_run, drill, has, overwrite, walk};
+use serde_json::{Value, json};
+use std::process::Command;
+use std::sync::Arc;
+
+#[test]
+fn a_file_that_is_there_is_not_written_over_and_then_nothing_is_issued() {
+    let ledger = Ledger::new();
+    ledger.append(&[drill("restore")]);
+    let month = this_month(&ledger);
+    let page = ledger.beside("m.html");
+    let report = [
+        "report",
+        "monthly",
+        "--month",
+        &month,
+        "-o",
+        page.to_str().unwrap(),
+    ];
+    for name in [
+        "m.json",
+        "m.html",
+        "m.html.tlog-proof",
+        "m.json.tlog-proof.tsr",
+    ] {
+        let mine = ledger.beside(name);
+        std::fs::write(&mine, b"mine").unwrap();
+        let before = ledger.state();
+        ledger
+            .run(&report)
+            .refused(&[name, "is there already", "--force"]);
+        assert_eq!(ledger.state(), before, "{name}");
+        assert_eq!(std::fs::read(&mine).unwrap(), b"mine");
+        std::fs::remove_file(&mine).unwrap();
+    }
+    let nowhere = ledger.beside("no/where.html");
+    let nowhere = nowhere.to_str().unwrap();
+    ledger
+        .run(&["report", "monthly", "--month", &month, "-o", nowhere])
+        .refused(&["where.html cannot be written"]);
+    assert_eq!(ledger.events("report.issued"), [Value::Null; 0]);
+    let parent = ledger.dir.parent().unwrap();
+    let left = || {
+        let files = walk(parent).into_iter();
+        let beside = files.filter(|path| path.parent() == Some(parent));
+        beside.collect::<Vec<_>>()
+    };
+    assert!(
+        left().is_empty(),
+        "{:?} is left of what was refused",
+        left()
+    );
+    ledger.run(&report).ok();
+    assert_eq!(left().len(), 4);
+    let first = std::fs::read(&page).unwrap();
+    ledger.append(&[drill("restore")]);
+    ledger.run(&[&report[..], &["--force"]].concat()).ok();
+    assert_ne!(std::fs::read(&page).unwrap(), first);
+    assert_eq!(left().len(), 4);
+    assert_eq!(verify(&ledger, &page, &[]).code, 0);
+}
+
+#[test]
+fn the_retention_report_shows_what_was_read_back_of_the_files() {
+    let ledger = Ledger::new();
+    ledger.append(&[drill("restore")]);
+    let report = |more: &[&str]| -> Value {
+        let args = ["report", "retention", "--format", "json"];
+        serde_json::from_str(&ledger.run(&[&args[..], more].concat()).ok()).unwrap()
+    };
+    let size = ledger.verify()["entries"].to_string();
+    let table = |report: &Value| {
+        let sections = report["sections"].as_array().unwrap();
+        let of = |section: &&Value| section["id"] == "protection";
+        sections.iter().find(of).unwrap()["tables"][0]["rows"].clone()
+    };
+    let first = report(&[]);
+    let rows = table(&first);
+    // No log file is full: nothing is proven, and nothing claimed.
+    assert_eq!(rows[0][1]["text"]["en"], "not proven");
+    let read = ledger.events("protection.checked");
+    assert_eq!(read.len(), 1);
+    assert_eq!(rows[0][2]["entry"]["position"], read[0]["seq"]);
+    assert_eq!(rows[0][3]["figure"]["value"], 0);
+    // Before anybody had looked.
+    assert_eq!(table(&report(&["--head", &size])), json!([]));
+    // What others say of it is not taken.
+    let told =
+        json!({ "kind": "protection.checked", "actor": "user:s001", "data": read[0]["data"] });
+    ledger
+        .run_with(&["append"], told.to_string().as_bytes())
+        .refused(&["is written by the ledger itself"]);
+
+    // A full file: its mode as it is, and as somebody changed it.
+    let log = ledger.logs().pop().unwrap();
+    let full = std::fs::metadata(&log).unwrap();
+    assert!(!full.permissions().readonly());
+    fill(&ledger);
+    let rows = table(&report(&[]));
+    assert_eq!(rows[0][1]["text"]["en"], "L0, read-only");
+    let figures = |row: &Value| [3, 4, 5, 6].map(|n| row[n]["figure"]["value"].as_u64().unwrap());
+    assert_eq!(figures(&rows[0]), [1, 1, 0, 0]);
+    let mut mode = std::fs::metadata(&log).unwrap().permissions();
+    #[allow(clippy::permissions_set_readonly_false)]
+    mode.set_readonly(false);
+    std::fs::set_permissions(&log, mode).unwrap();
+    let rows = table(&report(&[]));
+    assert_eq!(rows[0][1]["text"]["en"], "some can be written to");
+    assert_eq!(figures(&rows[0]), [1, 0, 0, 0]);
+}
+
+/// Has the log go on in a second file, as after a torn tail: the first is closed then.
+fn fill(ledger: &Ledger) {
+    use std::io::Write;
+    let log = ledger.logs().pop().unwrap();
+    let mut file = std::fs::File::options().append(true).open(&log).unwrap();
+    file.write_all(b"{\"v\":1,\"seq\":").unwrap();
+    drop(file);
+    ledger.append(&[drill("after")]);
+    assert_eq!(ledger.logs().len(), 2);
+}
+
+#[test]
+fn an_authority_says_when_a_report_was_signed_and_openssl_agrees() {
+    if !has("openssl", "version") {
+        return cannot_run("reports", "openssl is not installed");
+    }
+    let (ledger, tsa) = (Ledger::new(), Arc::new(Tsa::new()));
+    ledger.append(&[drill("restore")]);
+    let month = this_month(&ledger);
+    let door = Door::open(honest(&tsa));
+    let ca = tsa.ca();
+    ledger.configure(|text| {
+        let settings = format!(
+            "[timestamp]\nurl = '{}'\nca_file = '{}'",
+            door.url,
+            ca.display()
+        );
+        text.replace("[timestamp]", &settings)
+    });
+    let write = |name: &str| {
+        let file = ledger.beside(name);
+        let path = file.to_str().unwrap();
+        let args = [
+            "report", "controls", "--month", &month, "--format", "csv", "-o", path,
+        ];
+        (ledger.run(&args), file)
+    };
+    let (ran, file) = write("c.csv");
+    ran.ok();
+    let proof = ledger.beside("c.csv.tlog-proof");
+    let token = ledger.beside("c.csv.tlog-proof.tsr");
+    let told = verify(&ledger, &file, &[]).lines().remove(0);
+    assert_eq!(told["time_stamp"], "holds", "{told}");
+    // The auditor has no daicho: the signature and the token are files, and OpenSSL knows them.
+    let judged = Command::new("openssl")
+        .args(["ts", "-verify", "-data"])
+        .arg(&proof)
+        .arg("-in")
+        .arg(&token)
+        .arg("-CAfile")
+        .arg(&ca)
+        .output()
+        .unwrap();
+    assert!(judged.status.success(), "{judged:?}");
+    // One who has daicho, and no ledger.
+    let key = ledger.run(&["key", "show"]).ok().trim().to_owned();
+    let offline = |more: &[&str]| {
+        let args = ["--offline", "--vkey", &key];
+        verify(&Ledger::none(), &file, &[&args[..], more].concat())
+    };
+    assert_eq!(offline(&[]).lines()[0]["time_stamp"], "unchecked");
+    let roots = ["--tsa-ca", ca.to_str().unwrap()];
+    assert_eq!(offline(&roots).lines()[0]["time_stamp"], "holds");
+    let stranger = Tsa::new();
+    let told = wrong(offline(&["--tsa-ca", stranger.ca().to_str().unwrap()]));
+    assert!(told.contains("time stamp does not hold"), "{told}");
+    // Of another signature, and one bit.
+    let good = std::fs::read(&token).unwrap();
+    let (ran, _) = write("d.csv");
+    ran.ok();
+    overwrite(
+        &token,
+        &std::fs::read(ledger.beside("d.csv.tlog-proof.tsr")).unwrap(),
+    );
+    assert!(wrong(verify(&ledger, &file, &[])).contains("for other bytes"));
+    let mut bent = good.clone();
+    let last = bent.len() - 1;
+    bent[last] ^= 1;
+    overwrite(&token, &bent);
+    assert!(wrong(verify(&ledger, &file, &[])).contains("time stamp does not hold"));
+    overwrite(&token, &good);
+    assert_eq!(verify(&ledger, &file, &[]).code, 0);
+    // An authority that does not answer delays no report, and that there is no token is told.
+    door.change(Box::new(|_| (503, Vec::new())));
+    let (ran, file) = write("e.csv");
+    assert!(
+        ran.code == 0 && ran.err.contains("warning: no time stamp"),
+        "{ran:?}"
+    );
+    let told = verify(&ledger, &file, &[]).lines().remove(0);
+    assert_eq!(
+        (&told["signature"], &told["time_stamp"]),
+        (&json!("holds"), &json!("absent"))
+    );
+}
