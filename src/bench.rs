@@ -8,6 +8,7 @@ mod hook;
 mod http;
 mod ingest;
 mod log;
+mod report;
 mod served;
 mod streams;
 
@@ -33,6 +34,7 @@ pub fn run(scratch: &Path, json: bool, args: &Bench) -> Done {
         Benched::Hook,
         Benched::Ingest,
         Benched::Log,
+        Benched::Report,
     ] {
         if args.only.is_some_and(|only| only != part) {
             continue;
@@ -45,6 +47,7 @@ pub fn run(scratch: &Path, json: bool, args: &Bench) -> Done {
             Benched::Hook => hook::run(scratch, seconds, &mut figures)?,
             Benched::Ingest => ingest::run(scratch, seconds, &mut figures)?,
             Benched::Log => log::run(scratch, entries, &mut figures)?,
+            Benched::Report => report::run(scratch, entries, &mut figures)?,
         }
     }
     figures.finish();

@@ -508,7 +508,7 @@ pub struct Bench {
     /// One part alone
     #[arg(long, value_enum, value_name = "PART")]
     pub only: Option<Benched>,
-    /// Entries of the log that is verified, opened and asked [default: 200000]
+    /// Entries of the log that is verified, opened, asked and reported on [default: 200000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(4..))]
     pub entries: Option<u64>,
 }
@@ -522,6 +522,7 @@ pub enum Benched {
     Hook,
     Ingest,
     Log,
+    Report,
 }
 
 #[derive(Args)]

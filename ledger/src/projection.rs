@@ -5,7 +5,7 @@ use crate::reader::{ReadError, Reader};
 use schemas::Hash;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// What can be known from the log alone.
@@ -151,6 +151,7 @@ const SNAPSHOT_EVERY: u64 = 50_000;
 /// Keeps projections current. Its store is sled and can be deleted at any time.
 pub struct Index {
     reader: Reader,
+    path: PathBuf,
     store: Option<sled::Db>,
     kept: Vec<Box<dyn Kept>>,
     saved: Mutex<u64>,
@@ -161,6 +162,7 @@ impl Index {
     /// An index that keeps nothing between runs: for readers beside a running server.
     pub fn in_memory(reader: Reader) -> Index {
         Index {
+            path: reader.layout().views(),
             reader,
             store: None,
             kept: Vec::new(),
@@ -173,7 +175,19 @@ impl Index {
     /// [`Index::notices`]. One process can hold it; another gets one in memory.
     pub fn open(reader: Reader) -> Result<Index, IndexError> {
         let path = reader.layout().views();
+        Index::open_at(reader, path)
+    }
+
+    /// One of its own beside the others, for what is large and rarely asked: nothing else waits
+    /// for it to be read.
+    pub fn open_apart(reader: Reader, name: &str) -> Result<Index, IndexError> {
+        let path = reader.layout().index().join(name);
+        Index::open_at(reader, path)
+    }
+
+    fn open_at(reader: Reader, path: PathBuf) -> Result<Index, IndexError> {
         let mut index = Index::in_memory(reader);
+        index.path = path.clone();
         match open_store(&path) {
             Ok(store) => index.store = Some(store),
             Err(StoreFault::Busy) => {}
@@ -226,6 +240,8 @@ impl Index {
             folded: Arc::new(RwLock::new(folded)),
         };
         self.kept.push(Box::new(view.clone()));
+        // What came from a snapshot is written down already.
+        *self.saved.lock().unwrap_or_else(PoisonError::into_inner) = self.reached();
         view
     }
 
@@ -292,7 +308,7 @@ impl Index {
             return Ok(());
         };
         let failed = |e: sled::Error| IndexError::Store {
-            path: self.reader.layout().views().display().to_string(),
+            path: self.path.display().to_string(),
             reason: e.to_string(),
         };
         for kept in &self.kept {

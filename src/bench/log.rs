@@ -84,7 +84,7 @@ pub fn run(scratch: &Path, entries: u64, figures: &mut Figures) -> Result<(), Fa
 }
 
 /// Sessions follow one another as they do in a log; 32 agents hold them in turn.
-fn write(appender: &Appender, entries: u64) -> anyhow::Result<()> {
+pub(super) fn write(appender: &Appender, entries: u64) -> anyhow::Result<()> {
     let produce = |producer: u64| {
         for first in (0..entries / PRODUCERS).step_by(BATCH as usize) {
             let numbers = first..(first + BATCH).min(entries / PRODUCERS);

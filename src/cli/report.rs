@@ -68,6 +68,9 @@ pub struct ReportCommon {
     /// The log's key as it was published elsewhere
     #[arg(long)]
     pub vkey: Option<String>,
+    /// Do not verify the log first: quick for a long log, and the report says that nobody has
+    #[arg(long, conflicts_with_all = ["checkpoint", "vkey"])]
+    pub unverified: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]

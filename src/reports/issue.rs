@@ -7,7 +7,7 @@
 //! The record comes before the document: one that nobody could write down was still issued, and
 //! `daicho report fetch` makes it again from the log; one without a record never leaves.
 
-use super::{Form, issued, make, rules, sign};
+use super::{Form, from_kept, issued, make, rules, sign};
 use crate::commands::verify::check_quietly;
 use crate::config;
 use crate::config::Config;
@@ -49,6 +49,9 @@ pub struct Wish {
     /// The log's key as it was published elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vkey: Option<String>,
+    /// Do not verify the log first; the report says that it was not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unverified: bool,
     /// Checkpoints kept elsewhere, to verify against.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub checkpoints: Vec<Outside>,
@@ -146,8 +149,9 @@ pub struct Issue {
     pub report: String,
     /// Entries that it is of.
     pub head: u64,
-    /// The log was found to be sound.
-    pub sound: bool,
+    /// Whether the log was found to be sound; absent where it was not verified.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sound: Option<bool>,
     pub documents: Vec<Document>,
     /// What is missing and was asked for.
     #[serde(default)]
@@ -205,22 +209,41 @@ impl Issuer<'_> {
             let read = protection::read(self.reader.layout())?;
             self.append(vec![self.event(read)])?;
         }
-        let checked = check_quietly(self.reader.layout().dir(), &trust)?;
-        let last = checked.entries.saturating_sub(1);
-        self.reader.wait_beyond(last, PATIENCE);
-        let head = head(self.reader, wish.head, Head::of(&checked))?;
+        let checked = match wish.unverified {
+            false => Some(check_quietly(self.reader.layout().dir(), &trust)?),
+            true => None,
+        };
+        let newest = match &checked {
+            Some(checked) => {
+                let last = checked.entries.saturating_sub(1);
+                self.reader.wait_beyond(last, PATIENCE);
+                Head::of(checked)
+            }
+            None => self.reader.head().into(),
+        };
+        let head = head(self.reader, wish.head, newest)?;
         let (rules, adopted) = self.rules(head.size)?;
         let basis = Basis {
             organisation: rules.organisation.clone(),
             log: self.reader.origin().to_owned(),
             head,
-            verification: Verification::of(&checked, &trust),
+            verification: match &checked {
+                Some(checked) => Verification::of(checked, &trust),
+                None => Verification::NotRun,
+            },
             period: window(wish.month.as_deref(), rules.utc_offset)?,
             hours: wish.month.as_ref().and(rules.hours),
             rules: Some(adopted),
             program: PROGRAM.to_owned(),
         };
-        let report = make(self.reader, &wish.report, basis)?;
+        let kept = match wish.report.as_str() {
+            retention::NAME => from_kept(self.reader, &basis)?,
+            _ => None,
+        };
+        let report = match kept {
+            Some(report) => report,
+            None => make(self.reader, &wish.report, basis)?,
+        };
         let (mut batch, mut made) = (Vec::new(), Vec::new());
         for &(form, language) in documents {
             let bytes = issued::write(&report, form, language, self.config, self.reader)?;
@@ -245,7 +268,7 @@ impl Issuer<'_> {
         let mut issue = Issue {
             report: wish.report.clone(),
             head: head.size,
-            sound: checked.is_clean(),
+            sound: checked.map(|checked| checked.is_clean()),
             documents: Vec::new(),
             notes: Vec::new(),
         };

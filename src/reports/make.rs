@@ -15,7 +15,7 @@ use exporters::report::transfers::{Transfers, VendorPolicy, Vendors};
 use exporters::report::{
     Basis, ReportError, access, approvals, controls, incidents, monthly, retention, transfers,
 };
-use ledger::{Projection, Reader};
+use ledger::{Index, Projection, Reader};
 use schemas::Timestamp;
 
 /// The report of this name. Whoever has the log and the same basis gets the same.
@@ -53,6 +53,28 @@ pub fn make(reader: &Reader, name: &str, basis: Basis) -> Result<Report, Failure
             Ok(made?)
         }
     }
+}
+
+/// The same report of retention from what was folded for an earlier one and is kept in the index:
+/// only what is new is read. `None` where that is of a later head.
+pub fn from_kept(reader: &Reader, basis: &Basis) -> Result<Option<Report>, Failure> {
+    let mut index = Index::open_apart(reader.clone(), retention::NAME)?;
+    let view = index.add::<Retention>();
+    let (begun, size) = (view.cursor(), basis.head.size);
+    if begun > size {
+        return Ok(None);
+    }
+    index
+        .catch_up_to(size)
+        .map_err(|error| Failure::new(error, "run `daicho verify`"))?;
+    if begun < size
+        && let Err(error) = index.save()
+    {
+        tracing::warn!(%error, "the index of retention was not saved");
+    }
+    Ok(Some(
+        view.read(|fold| retention::report(fold, basis.clone()))?,
+    ))
 }
 
 fn unfit(error: ReportError) -> Failure {

@@ -36,6 +36,7 @@ impl Due {
             languages: Vec::new(),
             head: None,
             vkey: None,
+            unverified: false,
             checkpoints: Vec::new(),
         }
     }
@@ -117,6 +118,7 @@ pub fn due(
         languages: schedule.languages.clone(),
         head: None,
         vkey: None,
+        unverified: false,
         checkpoints: Vec::new(),
     };
     let mut all = Vec::new();

@@ -23,7 +23,7 @@ use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long a thread may not notice that it should stop.
@@ -59,6 +59,8 @@ pub struct Reports {
     client: Option<Client>,
     webhook: Option<Webhook>,
     status: Mutex<Status>,
+    /// Held while documents are written: none is handed on before its signature lies beside it.
+    writing: Mutex<()>,
 }
 
 impl Reports {
@@ -79,6 +81,7 @@ impl Reports {
             webhook,
             config,
             status: Mutex::default(),
+            writing: Mutex::default(),
         })
     }
 
@@ -86,6 +89,10 @@ impl Reports {
     pub fn status(&self) -> Option<Status> {
         let status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
         self.config.schedule.as_ref().map(|_| *status)
+    }
+
+    fn write(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn count(&self, one_more: impl Fn(&mut Status)) {
@@ -145,6 +152,7 @@ impl<'n> Desk<'n> {
 
     /// Makes, records and writes what is due of one report.
     fn issue(&self, due: &Due) -> Result<(), Failure> {
+        let _writing = self.node.reports.write();
         std::fs::create_dir_all(&self.dir)
             .with_context(|| format!("{} cannot be made", self.dir.display()))?;
         let paths: Vec<PathBuf> = due.names().iter().map(|name| self.dir.join(name)).collect();
@@ -230,6 +238,7 @@ impl<'n> Desk<'n> {
 
     fn message(&self, report: &str, month: Month) -> Result<Vec<u8>, Failure> {
         let node = self.node;
+        let _writing = node.reports.write();
         let offset = self.offset();
         let issued: Vec<IssuedReport> = node
             .views

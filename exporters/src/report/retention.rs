@@ -16,8 +16,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The projection behind the report: what each class holds, by position.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Retention {
-    /// Entries folded so far.
+    /// Entries folded so far, and the month of the newest.
     size: u64,
+    month: Option<Month>,
     classes: BTreeMap<Class, ClassTally>,
     /// Rules, holds and erasures.
     buckets: Buckets,
@@ -47,6 +48,9 @@ struct BucketTally {
     /// Entries with content here.
     entries: RoaringTreemap,
     /// Equal content inside a bucket is stored once, so it is counted once.
+    contents: u64,
+    /// What was counted, while the bucket can still get more: nothing is sealed into a bucket
+    /// whose month, and the one after, are over.
     sealed: BTreeSet<Hash>,
     sealed_bytes: u64,
     expired: Option<Moment>,
@@ -54,7 +58,7 @@ struct BucketTally {
 
 impl ledger::Projection for Retention {
     const NAME: &'static str = "retention";
-    const VERSION: u32 = 4;
+    const VERSION: u32 = 5;
 
     fn fold(&mut self, entry: &ledger::Entry) {
         self.take(entry.seq(), entry.at(), entry.event(), entry.content());
@@ -66,6 +70,7 @@ impl Retention {
     fn take(&mut self, seq: u64, at: Timestamp, event: &Event, content: &[ContentRef]) {
         let now = Moment { position: seq, at };
         self.size = seq + 1;
+        self.reach(at.month());
         let tally = self.classes.entry(event.class.clone()).or_default();
         tally.events.insert(seq);
         tally.oldest.get_or_insert(now);
@@ -74,6 +79,7 @@ impl Retention {
             let bucket = self.bucket(&item.bucket);
             bucket.entries.insert(seq);
             if bucket.sealed.insert(item.sealed) {
+                bucket.contents += 1;
                 bucket.sealed_bytes = bucket.sealed_bytes.saturating_add(item.sealed_bytes);
             }
         }
@@ -86,6 +92,20 @@ impl Retention {
             _ => {}
         }
         self.buckets.take(seq, at, event, content);
+    }
+
+    /// The log has come to this month: buckets that get nothing more forget what was counted, or
+    /// memory would grow with all that was ever sealed.
+    fn reach(&mut self, month: Month) {
+        if self.month.is_some_and(|reached| reached >= month) {
+            return;
+        }
+        self.month = Some(month);
+        let buckets = self.classes.values_mut();
+        let buckets = buckets.flat_map(|class| &mut class.buckets);
+        for (_, bucket) in buckets.filter(|(of, _)| of.end().month() < month) {
+            bucket.sealed = BTreeSet::new();
+        }
     }
 
     fn bucket(&mut self, id: &BucketId) -> &mut BucketTally {

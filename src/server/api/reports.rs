@@ -11,6 +11,7 @@ use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use ledger::AppendError;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -138,7 +139,13 @@ async fn work<T: Send + 'static>(
                 .help
                 .unwrap_or_else(|| "see `daicho report --help`".to_owned());
             let fault = format!("{:#}", failure.fault);
-            Err(Fault::new(StatusCode::CONFLICT, fault, help))
+            let status = match failure.fault.downcast_ref::<AppendError>() {
+                Some(AppendError::Conflict { .. } | AppendError::Unfit { .. }) | None => {
+                    StatusCode::CONFLICT
+                }
+                Some(_) => StatusCode::SERVICE_UNAVAILABLE,
+            };
+            Err(Fault::new(status, fault, help))
         }
         Err(_) => Err(Fault::new(
             StatusCode::INTERNAL_SERVER_ERROR,

@@ -4,7 +4,7 @@
 use super::{this_month, verify, wrong};
 use crate::timestamp::honest;
 use crate::timestamp::tsa::{Door, Tsa};
-use crate::world::{Ledger, cannot_run, drill, has, overwrite, walk};
+use crate::world::{Ledger, cannot_run, drill, has, overwrite, walk, with_content};
 use serde_json::{Value, json};
 use std::process::Command;
 use std::sync::Arc;
@@ -113,6 +113,46 @@ fn the_retention_report_shows_what_was_read_back_of_the_files() {
     let rows = table(&report(&[]));
     assert_eq!(rows[0][1]["text"]["en"], "some can be written to");
     assert_eq!(figures(&rows[0]), [1, 0, 0, 0]);
+}
+
+#[test]
+fn what_is_kept_for_the_retention_report_changes_nothing_in_it() {
+    let ledger = Ledger::new();
+    let content = |text: &str| with_content(drill("restore"), text);
+    ledger.append(&[content("one"), content("two"), content("one")]);
+    let file = ledger.beside("r.json");
+    let path = file.to_str().unwrap();
+    let report = |more: &[&str]| {
+        let args = [
+            "report",
+            "retention",
+            "--format",
+            "json",
+            "--force",
+            "-o",
+            path,
+        ];
+        ledger.run(&[&args[..], more].concat()).ok();
+        std::fs::read(&file).unwrap()
+    };
+    report(&[]);
+    assert!(ledger.dir.join("index/retention").is_dir());
+    ledger.append(&[content("three"), content("two")]);
+    // From what was kept and what is new; `report verify` folds the whole log.
+    let kept = report(&["--unverified"]);
+    let told = verify(&ledger, &file, &[]).lines().remove(0);
+    assert_eq!(told["figures"], "same", "{told}");
+    let read: Value = serde_json::from_slice(&kept).unwrap();
+    assert_eq!(read["basis"]["verification"]["outcome"], "not_run");
+    let head = read["basis"]["head"]["size"].to_string();
+    // Nothing kept, or something that is none.
+    std::fs::remove_dir_all(ledger.dir.join("index")).unwrap();
+    let again = ["--unverified", "--head", &head];
+    assert_eq!(report(&again), kept);
+    for file in walk(&ledger.dir.join("index/retention")) {
+        overwrite(&file, b"damaged");
+    }
+    assert_eq!(report(&again), kept);
 }
 
 /// Has the log go on in a second file, as after a torn tail: the first is closed then.

@@ -76,7 +76,7 @@ fn classes(retention: &Retention, periods: &Periods, named: &[&Class]) -> Sectio
             retention.due(&BucketId { class, month })
         });
         let next = dues.min();
-        let contents = there().map(|(_, bucket)| bucket.sealed.len() as u64).sum();
+        let contents = there().map(|(_, bucket)| bucket.contents).sum();
         let bytes = there().map(|(_, bucket)| bucket.sealed_bytes).sum();
         let id = |column: &str| format!("classes.{class}.{column}");
         let events = Query::of("entry").when("class", class);
@@ -189,7 +189,7 @@ fn buckets(retention: &Retention, named: &[&Class], now: Timestamp) -> Section {
             first_last,
             figure(
                 id("contents"),
-                tally.sealed.len() as u64,
+                tally.contents,
                 Unit::Count,
                 contents,
                 positions.clone(),
@@ -238,7 +238,7 @@ fn soon(retention: &Retention, named: &[&Class], now: Timestamp) -> Section {
             Cell::Text(state_text(state)),
             figure(
                 format!("soon.{bucket}.contents"),
-                tally.sealed.len() as u64,
+                tally.contents,
                 Unit::Count,
                 Query::of("content").when("bucket", &bucket),
                 Positions::from(&tally.entries),

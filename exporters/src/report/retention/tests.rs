@@ -258,6 +258,19 @@ fn a_log_with_faults_or_unchecked_is_not_called_clean() {
 }
 
 #[test]
+fn a_month_that_is_over_keeps_its_figures_and_not_what_was_counted() {
+    let retention = folded();
+    let class = &retention.classes[&"operation".parse().expect("sound")];
+    let september = class.buckets.values().next().expect("there");
+    assert_eq!((september.contents, september.sealed_bytes), (2, 41_200));
+    // The log has come to November: nothing more is sealed there.
+    assert!(september.sealed.is_empty());
+    let october = &retention.classes[&"mail".parse().expect("sound")];
+    let october = october.buckets.values().next().expect("there");
+    assert_eq!((october.contents, october.sealed.len()), (1, 1));
+}
+
+#[test]
 fn figures_of_another_head_are_refused() {
     let other = report(&folded(), basis(14, clean()));
     let (folded, head) = (13, 14);
