@@ -80,7 +80,7 @@ fn about(views: &Views, subject: &Subject) -> Option<String> {
                 .buckets
                 .read(|b| Some(b.erasure(subject.id)?.keys.len()))?;
             Some(format!(
-                "the erasure of one person's content in {keys} buckets, case {case}"
+                "the erasure of one person's content ({keys} of its keys), case {case}"
             ))
         }
         SubjectKind::Hold => Some(format!("a hold, case {}", subject.name.as_ref()?)),

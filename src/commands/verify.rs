@@ -32,7 +32,7 @@ pub fn run(cli: &Cli, args: &Verify) -> Done {
     })
 }
 
-/// Ends of content, holds and rules that two people have not signed for. A log that is not sound
+/// Ends of content, erasures, holds and rules that two people have not signed for. A log that is not sound
 /// otherwise says nothing about it.
 fn unsigned(data: &Path, report: &Report) -> Result<Vec<Finding>, Failure> {
     if !report.is_clean() {

@@ -2,6 +2,7 @@
 
 use crate::format::second_verifier;
 use crate::world::{Ledger, Ran, cannot_run, drill, has, wait_for, walk, with_content};
+use ledger::{Erasing, Options};
 use serde_json::{Value, json};
 
 /// A handle that stands nowhere in the clear.
@@ -90,7 +91,7 @@ fn one_persons_content_goes_when_two_people_have_signed() {
     let requested = ledger.events("erasure.requested").remove(0);
     assert_eq!(requested["data"]["keys"].as_array().unwrap().len(), 2);
     let waits = ledger.run(&["approvals", "list"]).ok();
-    let about = "the erasure of one person's content in 2 buckets, case 2026-17";
+    let about = "the erasure of one person's content (2 of its keys), case 2026-17";
     assert!(waits.contains(about), "{waits}");
     let shown = ledger.run(&["approvals", "show", &approval]).ok();
     for part in [r#""act":"erase""#, PERSON, "本人の請求", "0 of 2"] {
@@ -286,6 +287,47 @@ fn a_denied_erasure_is_refused_and_no_event_by_hand_erases() {
     appended.refused(&["erasure.completed"]);
     ledger.run(&["retention", "run"]).ok();
     assert!(show(&ledger, seqs[0]).ok().contains("一人目"));
+    sound(&ledger);
+}
+
+/// Whoever holds the ledger's key can write what this program would not: `verify` asks for signatures.
+#[test]
+fn an_erasure_that_two_people_had_not_signed_for_is_found() {
+    if !there() {
+        return;
+    }
+    let (ledger, keys, _) = ledger();
+    let (erasure, approval) = asked(&ledger, PERSON);
+    let key = ledger.events("erasure.requested")[0]["data"]["keys"][0].clone();
+    let by_hand = |ledger: &Ledger| {
+        let (appender, _) = ledger::open(&ledger.dir, Options::default()).unwrap();
+        appender
+            .erase(&Erasing {
+                erasure: erasure.parse().unwrap(),
+                key: serde_json::from_value(key.clone()).unwrap(),
+                actor: "service:retention".parse().unwrap(),
+                approvals: vec![approval.parse().unwrap()],
+                approvers: ["s002", "s003"]
+                    .map(|u| format!("user:{u}").parse().unwrap())
+                    .into(),
+            })
+            .unwrap()
+            .seq
+    };
+    decide(&ledger, &approval, "s002", &keys[0]).ok();
+    let alone = ledger.copy();
+    let seq = by_hand(&alone);
+    let verified = alone.run(&["verify", "--json"]);
+    let report: Value = serde_json::from_str(&verified.out).unwrap();
+    let findings = report["findings"].as_array().unwrap();
+    assert_eq!((verified.code, findings.len()), (1, 1), "{report}");
+    assert_eq!(
+        (&findings[0]["check"], &findings[0]["seq"]),
+        (&json!("retention"), &json!(seq))
+    );
+    // With both signatures it is what they signed for.
+    decide(&ledger, &approval, "s003", &keys[1]).ok();
+    assert_eq!(ledger.events("erasure.completed").len(), 2);
     sound(&ledger);
 }
 
