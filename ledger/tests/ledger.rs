@@ -3,7 +3,7 @@
 
 use ledger::clock::Clock;
 use ledger::query::{Filter, Positions, find};
-use ledger::verify::{Check, Trust, verify};
+use ledger::verify::{Check, Trust, entries_at, verify};
 use ledger::{
     AppendError, Appender, Content, ContentError, Index, OpenError, Options, Projection, Reader,
     Submission,
@@ -422,6 +422,38 @@ fn time_never_runs_back() {
         ledger::open(dir.path(), early),
         Err(OpenError::ClockBehind { .. })
     ));
+}
+
+#[test]
+fn entries_are_read_again_without_opening_the_log_as_a_reader_gives_them() {
+    let dir = create();
+    let (appender, reader) = open(dir.path());
+    for i in 0..20 {
+        let event = event(&appender, &format!("agent-{i}"));
+        appender.append(vec![event.into()]).unwrap();
+    }
+    let report = verify(dir.path(), &Trust::default(), |_| {}).unwrap();
+    let size = reader.size();
+    assert!(report.is_clean() && report.files > 2);
+    let choices = [
+        vec![],
+        vec![0],
+        vec![size - 1],
+        (0..size).collect(),
+        vec![1, 9, 17],
+    ];
+    for positions in choices {
+        let mut given = Vec::new();
+        entries_at(dir.path(), &positions, |entry, file, offset| {
+            let place = reader.place_of(entry.seq());
+            assert_eq!(place, Some((file.to_owned(), offset)));
+            assert_eq!(entry.leaf(), reader.entry(entry.seq()).unwrap().leaf());
+            given.push(entry.seq());
+        })
+        .unwrap();
+        assert_eq!(given, positions);
+    }
+    assert!(entries_at(dir.path(), &[3, size], |_, _, _| {}).is_err());
 }
 
 /// A fold that remembers everything it saw.

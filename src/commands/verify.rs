@@ -1,5 +1,5 @@
 use crate::cli::{Cli, Verify};
-use crate::commands::{read, read_policy};
+use crate::commands::read_policy;
 use crate::outcome::{Done, Failure, Outcome};
 use crate::timestamp::read_authority;
 use agents::retention::audit::Audit;
@@ -8,7 +8,9 @@ use exporters::check::checkpoints;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ledger::Layout;
 use ledger::note::{KeyError, Note};
-use ledger::verify::{Check, CheckedCheckpoint, Finding, Report, Trust, VerifyError, verify};
+use ledger::verify::{
+    Check, CheckedCheckpoint, Finding, Report, Trust, VerifyError, entries_at, verify,
+};
 use ledger::witness::{Policy, PolicyLog};
 use std::fs::File;
 use std::io::{BufReader, Read, Write};
@@ -38,23 +40,20 @@ fn unsigned(data: &Path, report: &Report) -> Result<Vec<Finding>, Failure> {
     if !report.is_clean() {
         return Ok(Vec::new());
     }
-    let reader = read(data)?;
     let (mut audit, mut findings) = (Audit::default(), Vec::new());
-    for seq in &report.decisions {
-        let entry = reader.entry(*seq)?;
-        let Some(act) = audit.take(&entry) else {
-            continue;
-        };
-        let (file, offset) = reader.place_of(*seq).unwrap_or_default();
-        findings.push(Finding {
-            check: Check::Retention,
-            seq: Some(*seq),
-            file,
-            offset: Some(offset),
-            expected: "the signatures of two approvers for exactly this".to_owned(),
-            found: format!("{act} without them"),
-        });
-    }
+    entries_at(data, &report.decisions, |entry, file, offset| {
+        if let Some(act) = audit.take(entry) {
+            findings.push(Finding {
+                check: Check::Retention,
+                seq: Some(entry.seq()),
+                file: file.to_owned(),
+                offset: Some(offset),
+                expected: "the signatures of two approvers for exactly this".to_owned(),
+                found: format!("{act} without them"),
+            });
+        }
+    })
+    .map_err(failed)?;
     Ok(findings)
 }
 
