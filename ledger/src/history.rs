@@ -2,8 +2,10 @@ use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::entry::Entry;
 use crate::note::{KeyError, Note, VerifierKey};
 use crate::signature;
+use memchr::memmem::Finder;
 use schemas::Data;
 use serde::{Deserialize, Serialize};
+use std::sync::LazyLock;
 
 /// Who signs what: the key in force from each position on, first the one that entry 0 names.
 ///
@@ -129,7 +131,8 @@ impl From<KeyHistory> for Vec<(u64, String)> {
 pub(crate) fn may_rotate(line: &[u8]) -> bool {
     const KIND_WITHIN: usize = 256;
     let head = &line[..line.len().min(KIND_WITHIN)];
-    memchr::memmem::find(head, br#""kind":"key.rotated""#).is_some()
+    static KIND: LazyLock<Finder> = LazyLock::new(|| Finder::new(br#""kind":"key.rotated""#));
+    KIND.find(head).is_some()
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
 mod curve;
 mod field;
+mod lanes;
 mod table;
+mod vector;
 
 use crate::note::VerifierKey;
 use crate::signer::{SignError, Signer};
 use schemas::Hash;
-pub(crate) use table::KeyTable;
+pub(crate) use table::{KeyTable, Sums};
 
 /// What stands before the leaf hash in what is signed. It keeps an entry's signature from
 /// ever being one of a checkpoint.

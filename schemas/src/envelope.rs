@@ -21,6 +21,9 @@ pub const FORMAT_VERSION: u8 = 1;
 /// C2SP tlog-tiles: the length of a bundle's entry is a uint16.
 pub const MAX_BODY_BYTES: usize = 65_535;
 
+/// What most bodies fit into.
+const LIKELY_BYTES: usize = 1_024;
+
 /// An event in its place: position, time, and the hash of the entry before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Envelope {
@@ -112,8 +115,8 @@ impl<'a> Written<'a> {
         }
     }
 
-    fn body(&self) -> Result<Vec<u8>, EnvelopeError> {
-        let mut body = Vec::with_capacity(1_024);
+    fn body(&self, likely_bytes: usize) -> Result<Vec<u8>, EnvelopeError> {
+        let mut body = Vec::with_capacity(likely_bytes);
         serde_json::to_writer(&mut body, self)
             .map_err(|e| EnvelopeError::Malformed(e.to_string()))?;
         if body.len() > MAX_BODY_BYTES {
@@ -126,14 +129,18 @@ impl<'a> Written<'a> {
 impl Envelope {
     /// The canonical bytes, without line end.
     pub fn to_body(&self) -> Result<Vec<u8>, EnvelopeError> {
-        Written::at((self.seq, self.at, self.prev), &self.event, &self.content).body()
+        self.written().body(LIKELY_BYTES)
+    }
+
+    fn written(&self) -> Written<'_> {
+        Written::at((self.seq, self.at, self.prev), &self.event, &self.content)
     }
 
     /// Reads a body and insists on its one canonical form: a second spelling of the same
     /// values would be a second entry with the same meaning.
     pub fn from_body(body: &[u8]) -> Result<Envelope, EnvelopeError> {
         let envelope = read(body)?;
-        if envelope.to_body()? != body {
+        if envelope.written().body(body.len())? != body {
             return Err(EnvelopeError::NotCanonical);
         }
         Ok(envelope)
@@ -185,7 +192,7 @@ impl Unplaced {
     pub fn of(event: &Event, content: &[ContentRef]) -> Result<Unplaced, EnvelopeError> {
         // The longest body that this event can become: it fits at every place.
         let place = (LONGEST_SEQ, Timestamp::default(), Hash::ZERO);
-        let mut middle = Written::at(place, event, content).body()?;
+        let mut middle = Written::at(place, event, content).body(LIKELY_BYTES)?;
         // Equal values have one body: where they came back, it need not be written again.
         let read = read(&middle)?;
         if read.event != *event || read.content != content {

@@ -172,9 +172,9 @@ impl Label {
 impl FromStr for Label {
     type Err = ValueError;
     fn from_str(text: &str) -> Result<Self, ValueError> {
-        // Most are ASCII, and checked byte by byte in a fraction of the time.
-        let plain = |byte: u8| (0x20..0x7f).contains(&byte);
-        let sound = if text.bytes().all(plain) {
+        // Most are ASCII, and checked in a fraction of the time, many bytes at once: to the end.
+        let plain = |plain, byte: u8| plain & (0x20..0x7f).contains(&byte);
+        let sound = if text.bytes().fold(true, plain) {
             (1..=Self::MAX_CHARS).contains(&text.len())
         } else {
             text.chars().count() <= Self::MAX_CHARS && !text.chars().any(char::is_control)

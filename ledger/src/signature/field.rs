@@ -1,13 +1,13 @@
 //! Numbers modulo p = 2^255 − 19 in four words of 64 bits. 2^256 is 38 modulo p, so what runs
 //! over the four words comes back as 38 times itself, and any four words stand for a number:
-//! only [`Number::bytes`] asks which of its two or three texts is the lowest. All values are
+//! only [`Number::canonical`] asks which of its two or three texts is the lowest. All values are
 //! public: nothing here runs in constant time.
 
 /// p, the lowest word first.
 const P: [u64; 4] = [u64::MAX - 18, u64::MAX, u64::MAX, u64::MAX >> 1];
 
 #[derive(Debug, Clone, Copy)]
-pub struct Number([u64; 4]);
+pub struct Number(pub [u64; 4]);
 
 impl Number {
     pub const ZERO: Number = Number([0; 4]);
@@ -25,6 +25,16 @@ impl Number {
 
     /// The one encoding, the lowest byte first.
     pub fn bytes(&self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        for (bytes, word) in bytes.as_chunks_mut().0.iter_mut().zip(self.canonical().0) {
+            *bytes = word.to_le_bytes();
+        }
+        bytes
+    }
+
+    /// The same number below p.
+    #[inline(always)]
+    pub fn canonical(&self) -> Number {
         // Four words hold less than 2p + 38.
         let mut words = self.0;
         for _ in 0..2 {
@@ -33,11 +43,11 @@ impl Number {
                 words = less;
             }
         }
-        let mut bytes = [0; 32];
-        for (bytes, word) in bytes.as_chunks_mut().0.iter_mut().zip(words) {
-            *bytes = word.to_le_bytes();
-        }
-        bytes
+        Number(words)
+    }
+
+    pub fn is_zero(&self) -> bool {
+        self.canonical().0 == [0; 4]
     }
 
     #[inline(always)]
@@ -97,34 +107,39 @@ impl Number {
         Number::ZERO.minus(self)
     }
 
-    /// To the power whose 32 bytes are all 0xff but the lowest and the highest: each exponent
-    /// that is asked for is p, a little less or more, shifted.
-    fn power(&self, lowest: u8, highest: u8) -> Number {
-        let mut exponent = [0xff; 32];
-        (exponent[0], exponent[31]) = (lowest, highest);
-        let bits = exponent
-            .iter()
-            .rev()
-            .flat_map(|byte| (0..8).rev().map(move |bit| byte >> bit & 1));
-        bits.fold(Number::ONE, |power, bit| {
-            let square = power.times(&power);
-            if bit == 1 { square.times(self) } else { square }
-        })
+    /// Squared so many times.
+    fn squared(&self, times: usize) -> Number {
+        (0..times).fold(*self, |power, _| power.times(&power))
     }
 
-    /// Fermat: to the power of p − 2; of zero, zero.
+    /// To the power of 2^250 − 1, whose 250 ones all exponents below begin with.
+    fn ones(&self) -> Number {
+        let more = |high: &Number, low: &Number, bits| high.squared(bits).times(low);
+        let two = more(self, self, 1);
+        let five = more(&more(&two, &two, 2), self, 1);
+        let ten = more(&five, &five, 5);
+        let twenty = more(&ten, &ten, 10);
+        let fifty = more(&more(&twenty, &twenty, 20), &ten, 10);
+        let hundred = more(&fifty, &fifty, 50);
+        more(&more(&hundred, &hundred, 100), &fifty, 50)
+    }
+
+    /// Fermat: to the power of p − 2 = 2^5 (2^250 − 1) + 11; of zero, zero.
     pub fn inverse(&self) -> Number {
-        self.power(0xeb, 0x7f)
+        let eleven = self.squared(3).times(&self.squared(1)).times(self);
+        self.ones().squared(5).times(&eleven)
     }
 
     /// A root of a number that has one (RFC 8032 §5.1.3).
     pub fn root(&self) -> Number {
-        // To the power of (p + 3)/8, times the root of −1 where its square is −self.
-        let root = self.power(0xfe, 0x0f);
+        // To the power of (p + 3)/8 = 2^2 (2^250 − 1) + 2, times the root of −1, which is 2 to the
+        // power of (p − 1)/4 = 2^3 (2^250 − 1) + 3, where its square is −self.
+        let root = self.ones().squared(2).times(&self.squared(1));
         if root.times(&root).bytes() == self.bytes() {
             root
         } else {
-            root.times(&Number::small(2).power(0xfb, 0x1f))
+            let of_minus_one = Number::small(2).ones().squared(3).times(&Number::small(8));
+            root.times(&of_minus_one)
         }
     }
 }

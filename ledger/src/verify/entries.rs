@@ -185,7 +185,7 @@ impl Walk<'_> {
                 // What follows may be signed by another key, which is known when this is checked.
                 rotates = chunk.rotates;
                 let signatures = Arc::clone(&self.signatures);
-                checks.give(move || (check_lines(&chunk, &signatures), chunk));
+                checks.give(move || (check_lines(&mut chunk, &signatures), chunk));
                 if !checks.is_full() && !rotates {
                     continue;
                 }

@@ -5,7 +5,7 @@ use crate::history::may_rotate;
 use crate::line;
 use crate::note::VerifierKey;
 use crate::scan::{LogLines, Piece};
-use crate::signature::{self, KeyTable};
+use crate::signature::{self, KeyTable, Sums};
 use crate::tree::leaf_hash;
 use schemas::{Envelope, Hash};
 use std::io;
@@ -55,14 +55,14 @@ impl Signatures {
         }
     }
 
-    fn hold(&self, signed: &[(Hash, [u8; 64])]) -> Vec<bool> {
+    fn hold(&self, signed: &[(Hash, [u8; 64])], sums: &mut Sums) -> Vec<bool> {
         match self {
             Signatures::NoKey => vec![true; signed.len()],
             Signatures::OneByOne { key, .. } => signed
                 .iter()
                 .map(|(leaf, signature)| signature::holds(key, leaf, signature))
                 .collect(),
-            Signatures::Table(table) => table.hold(signed),
+            Signatures::Table(table) => table.hold(signed, sums),
         }
     }
 }
@@ -81,6 +81,7 @@ pub struct Chunk {
     pub tail: Option<(u64, u64, Hash)>,
     /// Ends with a line after which another key may be in force.
     pub rotates: bool,
+    sums: Sums,
 }
 
 impl Chunk {
@@ -126,7 +127,7 @@ impl Chunk {
 }
 
 /// Checks each line by itself, in order.
-pub fn check_lines(chunk: &Chunk, signatures: &Signatures) -> Vec<Checked> {
+pub fn check_lines(chunk: &mut Chunk, signatures: &Signatures) -> Vec<Checked> {
     let count = chunk.spans.len();
     let mut signed = Vec::with_capacity(count);
     let mut checked: Vec<Checked> = Vec::with_capacity(count);
@@ -153,7 +154,7 @@ pub fn check_lines(chunk: &Chunk, signatures: &Signatures) -> Vec<Checked> {
         });
     }
     // In the order in which they were pushed: lines that have a signature.
-    let held = signatures.hold(&signed);
+    let held = signatures.hold(&signed, &mut chunk.sums);
     let with_signature = checked.iter_mut().filter(|checked| checked.signed);
     for (checked, holds) in with_signature.zip(held) {
         checked.signed = holds;

@@ -87,7 +87,7 @@ fn crafted_signatures_are_judged_as_the_rule_judges_them() {
                 }
             }
         }
-        let together = table.hold(&signed);
+        let together = table.hold(&signed, &mut Sums::default());
         for ((leaf, signature), together) in signed.iter().zip(together) {
             let alone = holds(&key, leaf, signature);
             assert_eq!(together, alone, "torsion {key_torsion} in the key");
@@ -117,7 +117,10 @@ fn a_small_order_component_in_r_is_refused() {
         .collect();
     let mut only_the_first = vec![false; 8];
     only_the_first[0] = true;
-    assert_eq!(KeyTable::new(&key).hold(&signed), only_the_first);
+    assert_eq!(
+        KeyTable::new(&key).hold(&signed, &mut Sums::default()),
+        only_the_first
+    );
 }
 
 proptest! {
@@ -147,8 +150,8 @@ fn sound_and_damaged_signatures_are_told_apart() {
         signed.push((leaf, signature));
     }
     let expected: Vec<bool> = (0..200).map(|i| i % 3 != 0).collect();
-    assert_eq!(table.hold(&signed), expected);
-    assert!(table.hold(&[]).is_empty());
+    assert_eq!(table.hold(&signed, &mut Sums::default()), expected);
+    assert!(table.hold(&[], &mut Sums::default()).is_empty());
 }
 
 #[test]
@@ -174,4 +177,56 @@ fn digits_are_the_number_up_to_the_last_below_the_order() {
                 .all(|digit| usize::from(digit.unsigned_abs()) <= HALF)
         );
     }
+}
+
+#[test]
+fn what_no_sum_is_defined_for_spoils_no_other() {
+    let key = SignerKey::from_seed(ORIGIN, &[5; 32]).expect("a key");
+    let table = KeyTable::new(key.verifier());
+    let sound = |i: u16| {
+        let leaf = Hash([i as u8; 32]);
+        (leaf, sign(&key, &leaf).expect("a key at hand signs"))
+    };
+    // No point stands for a digit of zero.
+    for s in [
+        Scalar::ZERO,
+        Scalar::ONE,
+        Scalar::from(1_u64 << 40),
+        -Scalar::ONE,
+    ] {
+        let mut signed: Vec<_> = (0..9).map(sound).collect();
+        signed[4].1[32..].copy_from_slice(s.as_bytes());
+        let expected: Vec<bool> = (0..9).map(|i| i != 4).collect();
+        assert_eq!(table.hold(&signed, &mut Sums::default()), expected);
+    }
+    for count in [1, 2, 3, 4, 5, TOGETHER - 1, TOGETHER, TOGETHER + 1] {
+        let mut signed: Vec<_> = (0..count as u16).map(sound).collect();
+        assert_eq!(table.hold(&signed, &mut Sums::default()), vec![true; count]);
+        signed[count - 1].1[0] ^= 1;
+        let held = table.hold(&signed, &mut Sums::default());
+        assert_eq!(held.iter().filter(|held| **held).count(), count - 1);
+        assert!(!held[count - 1]);
+    }
+}
+
+#[test]
+fn where_two_sums_have_no_slope_each_signature_is_judged_alone() {
+    // Under the key B itself, s = k makes sB and −kB opposite points.
+    let key = crafted_key(&Scalar::ONE, 0).expect("a sound key");
+    let table = KeyTable::new(&key);
+    let mut signed: Vec<_> = (0..6_u8)
+        .map(|i| {
+            let leaf = Hash([i; 32]);
+            (
+                leaf,
+                craft(&key, &Scalar::ONE, &Scalar::from(i + 2), 0, &leaf),
+            )
+        })
+        .collect();
+    assert!(table.together(&signed, &mut Sums::default()).is_some());
+    let (leaf, r) = (signed[3].0, halves(&signed[3].1).0);
+    signed[3].1 = with_r(&key, &Scalar::ONE, &Scalar::ZERO, r, &leaf);
+    assert!(table.together(&signed, &mut Sums::default()).is_none());
+    let expected: Vec<bool> = (0..6).map(|i| i != 3).collect();
+    assert_eq!(table.hold(&signed, &mut Sums::default()), expected);
 }
