@@ -5,7 +5,7 @@
 
 pub(super) mod romaji;
 
-use super::chars::{is_han, is_hiragana, is_kana};
+use super::chars::{is_han, is_hiragana, is_kana, one_of};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::borrow::Cow;
 use std::sync::OnceLock;
@@ -26,6 +26,8 @@ pub(super) struct Surname {
 pub(super) struct Lexicon {
     /// First characters of surnames → lengths of the surnames that begin so, a bit each.
     heads: FxHashMap<(char, char), u16>,
+    /// The same by the first character alone, where that is one of the basic plane.
+    firsts: Vec<u16>,
     surnames: FxHashMap<&'static str, Surname>,
     given: FxHashMap<&'static str, &'static str>,
     words: FxHashSet<&'static str>,
@@ -170,7 +172,7 @@ const ENGLISH: &str = "a age am an are ask auto bad ban bar base be can cake cam
     may me media mega memo menu mine mode more most move much name near need new nice nine no node nor not note now of on one open or \
     our out page pair pan pipe phone plan rate raw read ready region remote repo rice rise role rose route run safe sake same san sari sea see \
     send sent set she ship shoe show side sign site size so some sore sue suite sun sure take tape tan ten the then there these \
-    they time to token tokyo tone too top tune two type unit uni use user was we were when yes you your made man men mono none sun \
+    they time to token tokyo tone too top tune two type unit uni use uri user was we were when yes you your made man men mono none sun \
     kyoto osaka nagoya sapporo fukuoka kobe yokohama hiroshima chiba saitama nara sendai japan asia sales tea team toy via view van \
     data error info debug total amount order invoice customer contract status city street address sushi karate tsunami origin master \
     all everyone everybody there folks team guys friend friends colleague sensei service support hiring manager reader office note house store station hotel tower todo open some iso tokio fuji kanji kana";
@@ -187,7 +189,9 @@ pub(super) fn gazetteer() -> &'static Gazetteer {
 
 /// One of the 47, as it is written in an address.
 pub(super) fn is_prefecture(text: &str) -> bool {
-    matches!(text.len(), 9 | 12) && PREFECTURES.contains(&text)
+    matches!(text.len(), 9 | 12)
+        && text.ends_with(['都', '道', '府', '県'])
+        && PREFECTURES.contains(&text)
 }
 
 /// Variant kanji → the usual one. Never changes what a text says, only how it is looked up.
@@ -286,10 +290,14 @@ impl Lexicon {
                     .or_default() |= 1 << length;
             }
         }
+        let first = |c: u32| char::from_u32(c).and_then(|c| heads.get(&(c, '\0')));
+        let firsts = (0..=u32::from(u16::MAX)).map(|c| first(c).copied().unwrap_or(0));
+        let firsts = firsts.collect();
         let surname_kana: FxHashSet<_> = surnames.values().map(|s| s.reading).collect();
         let given_kana: FxHashSet<_> = given.values().copied().collect();
         Lexicon {
             heads,
+            firsts,
             romanised: OnceLock::new(),
             votes: OnceLock::new(),
             words: include_str!("lexicon/words.txt").lines().collect(),
@@ -305,27 +313,32 @@ impl Lexicon {
         }
     }
 
-    /// Lengths of the surnames, Japanese or continental, with which `chars` begins, a bit each.
-    pub fn surnames_at(&self, chars: &[char]) -> u16 {
+    /// Lengths of the surnames, Japanese or continental, with which `chars` begin, a bit each;
+    /// `text` are the same.
+    pub fn surnames_at(&self, chars: &[char], text: &str) -> u16 {
         let [first, rest @ ..] = chars else { return 0 };
-        let Some(&lengths) = self.heads.get(&(*first, '\0')) else {
-            return 0;
+        let lengths = match self.firsts.get(*first as usize) {
+            Some(lengths) => *lengths,
+            None => self.heads.get(&(*first, '\0')).copied().unwrap_or(0),
         };
+        if lengths == 0 {
+            return 0;
+        }
         let longer = match rest.first() {
             Some(second) => self.heads.get(&(*first, *second)).copied().unwrap_or(0) & !0b11,
             None => 0,
         };
         let mut found = 0;
-        let mut word = String::new();
+        let mut end = 0;
         let lengths = lengths & 0b10 | longer;
         for (i, c) in chars.iter().take(LONGEST_SURNAME).enumerate() {
             if !(is_han(*c) || is_kana(*c)) || lengths >> (i + 1) == 0 {
                 break;
             }
-            word.push(*c);
+            end += c.len_utf8();
+            let word = &text[..end];
             if lengths >> (i + 1) & 1 == 1
-                && (self.surnames.contains_key(word.as_str())
-                    || self.continental.contains_key(word.as_str()))
+                && (self.surnames.contains_key(word) || self.continental.contains_key(word))
             {
                 found |= 1 << (i + 1);
             }
@@ -386,14 +399,20 @@ impl Lexicon {
         })
     }
 
-    pub fn is_surname_romaji(&self, word: &str) -> bool {
+    /// Whether a Latin word is the reading of a surname, and of a given name.
+    pub fn readings(&self, word: &str) -> (bool, bool) {
         let lower = word.to_lowercase();
-        romaji::may_be_reading(&lower)
-            && !is_english(&lower)
-            && self
-                .romanised()
-                .surnames
-                .contains(&romaji::canonical(&lower))
+        if !romaji::may_be_reading(&lower) || is_english(&lower) {
+            return (false, false);
+        }
+        let reading = romaji::canonical(&lower);
+        let romanised = self.romanised();
+        let surname = romanised.surnames.contains(&reading);
+        (surname, romanised.given.contains(&reading))
+    }
+
+    pub fn is_surname_romaji(&self, word: &str) -> bool {
+        self.readings(word).0
     }
 
     pub fn is_place_romaji(&self, lower: &str) -> bool {
@@ -401,27 +420,24 @@ impl Lexicon {
     }
 
     pub fn is_given_romaji(&self, word: &str) -> bool {
-        let lower = word.to_lowercase();
-        romaji::may_be_reading(&lower)
-            && !is_english(&lower)
-            && self.romanised().given.contains(&romaji::canonical(&lower))
+        self.readings(word).1
     }
 
     pub fn is_foreign_given(&self, word: &str) -> bool {
-        self.foreign_given.contains_key(&word.to_lowercase())
+        self.foreign_given.contains_key(&*lower(word))
     }
 
     pub fn is_foreign_surname(&self, word: &str) -> bool {
-        self.foreign_surname.contains_key(&word.to_lowercase())
+        self.foreign_surname.contains_key(&*lower(word))
     }
 
     /// The first letter of a name, as its reading begins; `X` when there is no reading.
     pub fn surname_initial(&self, text: &str) -> char {
-        let lower = text.to_lowercase();
+        let lower = lower(text);
         self.continental(text)
             .or_else(|| self.surname(text).and_then(|s| initial(s.reading)))
-            .or_else(|| self.foreign_surname.get(&lower).copied())
-            .or_else(|| self.foreign_given.get(&lower).copied())
+            .or_else(|| self.foreign_surname.get(&*lower).copied())
+            .or_else(|| self.foreign_given.get(&*lower).copied())
             .or_else(|| initial(text))
             .or_else(|| self.votes().surname.get(&text.chars().next()?).copied())
             .unwrap_or('X')
@@ -437,15 +453,23 @@ impl Lexicon {
     }
 
     pub fn given_initial(&self, text: &str) -> char {
-        let lower = text.to_lowercase();
+        let lower = lower(text);
         self.foreign_given
-            .get(&lower)
-            .or_else(|| self.foreign_surname.get(&lower))
+            .get(&*lower)
+            .or_else(|| self.foreign_surname.get(&*lower))
             .copied()
             .or_else(|| self.given(text).and_then(initial))
             .or_else(|| initial(text))
             .or_else(|| self.votes().given.get(&text.chars().next()?).copied())
             .unwrap_or('X')
+    }
+}
+
+/// A word in lower case; kanji and kana have none.
+fn lower(word: &str) -> Cow<'_, str> {
+    match word.chars().all(|c| is_han(c) || is_kana(c)) {
+        true => Cow::Borrowed(word),
+        false => Cow::Owned(word.to_lowercase()),
     }
 }
 
@@ -500,7 +524,7 @@ fn vote(names: impl Iterator<Item = (&'static str, &'static str)>) -> FxHashMap<
 pub(super) fn initial(reading: &str) -> Option<char> {
     let mut chars = reading.chars();
     let first = chars.next()?;
-    if matches!(first, 'ウ' | 'う') && chars.next().is_some_and(|c| "ィェォぃぇぉ".contains(c))
+    if matches!(first, 'ウ' | 'う') && chars.next().is_some_and(|c| one_of!("ィェォぃぇぉ", c))
     {
         return Some('W');
     }
@@ -561,6 +585,7 @@ mod tests {
         }
         assert!(lexicon().is_surname_romaji("Yamada") && lexicon().is_given_romaji("Shinichiro"));
         assert!(!lexicon().is_given_romaji("Made"));
+        assert!(!lexicon().is_given_romaji("uri"));
         let readings = lexicon().romanised();
         for reading in readings.surnames.iter().chain(&readings.given) {
             assert!(romaji::may_be_reading(reading), "{reading}");

@@ -12,6 +12,7 @@ mod spelling;
 
 use super::chars::{is_han, is_kana};
 use super::lexicon::lexicon;
+use super::rules::sought;
 use places::{Places, Spelled};
 use readings::{decoded, drawn_together, joined};
 use spelling::{is_dash, spell, width};
@@ -33,6 +34,10 @@ pub(super) struct View<'a> {
     /// Lengths of the surnames that begin at each character.
     surnames: OnceCell<Vec<u16>>,
     numbers: OnceCell<Vec<Range<usize>>>,
+    begins: OnceCell<sought::Begins>,
+    folds: OnceCell<bool>,
+    /// Where an honorific stands, as its rule says.
+    pub honored: OnceCell<Vec<bool>>,
     /// Scalars of the original that this view reads otherwise than the plain one.
     altered: Vec<u32>,
 }
@@ -61,19 +66,22 @@ struct Bytes {
 impl Bytes {
     const BLOCK: usize = 64;
 
-    fn of(text: &str) -> Bytes {
+    fn of(chars: &[char]) -> Bytes {
         let mut bytes = Bytes {
-            of_char: Vec::with_capacity(text.len() / 2),
-            blocks: Vec::with_capacity(text.len() / Bytes::BLOCK + 1),
+            of_char: Vec::with_capacity(chars.len() + 1),
+            blocks: Vec::with_capacity(chars.len() * 3 / Bytes::BLOCK + 2),
         };
-        for (at, c) in text.char_indices() {
-            if bytes.blocks.len() * Bytes::BLOCK < at + c.len_utf8() {
-                bytes.blocks.push(bytes.of_char.len() as u32);
-            }
+        let (mut at, mut block) = (0, 0);
+        for (n, c) in chars.iter().enumerate() {
             bytes.of_char.push(at as u32);
+            at += c.len_utf8();
+            if block < at {
+                block += Bytes::BLOCK;
+                bytes.blocks.push(n as u32);
+            }
         }
-        bytes.blocks.push(bytes.of_char.len() as u32);
-        bytes.of_char.push(text.len() as u32);
+        bytes.blocks.push(chars.len() as u32);
+        bytes.of_char.push(at as u32);
         bytes
     }
 
@@ -110,7 +118,7 @@ impl<'a> View<'a> {
             bytes: if ascii {
                 Bytes::default()
             } else {
-                Bytes::of(&text)
+                Bytes::of(&chars)
             },
             chars,
             places,
@@ -119,6 +127,9 @@ impl<'a> View<'a> {
             kind,
             surnames: OnceCell::new(),
             numbers: OnceCell::new(),
+            begins: OnceCell::new(),
+            folds: OnceCell::new(),
+            honored: OnceCell::new(),
             altered,
         }
     }
@@ -136,10 +147,9 @@ impl<'a> View<'a> {
         self.wide.iter().cloned().flatten()
     }
 
-    /// The text outside of ASCII, as byte ranges.
-    pub fn wide_text(&self) -> impl Iterator<Item = Range<usize>> {
-        let bytes = |run: &Range<usize>| self.byte_of(run.start)..self.byte_of(run.end);
-        self.wide.iter().map(bytes)
+    /// The same, as ranges.
+    pub fn wide_runs(&self) -> impl Iterator<Item = Range<usize>> {
+        self.wide.iter().cloned()
     }
 
     /// Index of the character that begins at, or holds, a byte of `text`.
@@ -161,7 +171,8 @@ impl<'a> View<'a> {
         let surnames = self.surnames.get_or_init(|| {
             let mut surnames = vec![0; self.len()];
             for at in self.wide() {
-                surnames[at] = lexicon().surnames_at(&self.chars[at..]);
+                let text = &self.text[self.byte_of(at)..];
+                surnames[at] = lexicon().surnames_at(&self.chars[at..], text);
             }
             surnames
         });
@@ -188,6 +199,17 @@ impl<'a> View<'a> {
             }
             runs
         })
+    }
+
+    /// Bytes of the text at which each of the patterns that are sought together can begin.
+    pub fn begins(&self) -> &sought::Begins {
+        self.begins.get_or_init(|| sought::all(&self.text))
+    }
+
+    /// Whether a letter outside of ASCII is one of ASCII in another case: ſ is s, and K is k.
+    pub fn folds(&self) -> bool {
+        let odd = |at: usize| matches!(self.chars[at], 'ſ' | '\u{212A}');
+        *self.folds.get_or_init(|| self.wide().any(odd))
     }
 
     pub fn get(&self, at: usize) -> Option<char> {
@@ -286,16 +308,23 @@ fn around(text: &Spelled, altered: &[u32]) -> Spelled {
     let mut out = Spelled::default();
     let mut next = 0;
     let mut kept = 0;
-    for (i, glyph) in text.glyphs().enumerate() {
+    let mut i = 0;
+    while i < length {
+        let (from, to) = text.places.of(i);
         // A character that stands at, or next to, something altered.
         let mut touches = false;
-        while altered.get(next).is_some_and(|&at| at < glyph.to) {
+        while altered.get(next).is_some_and(|&at| at < to) {
             touches = true;
             next += 1;
         }
-        touches |= altered.get(next) == Some(&glyph.to);
-        touches |= next > 0 && altered[next - 1] < glyph.to && altered[next - 1] >= glyph.from;
+        touches |= altered.get(next) == Some(&to);
+        touches |= next > 0 && altered[next - 1] < to && altered[next - 1] >= from;
         if !touches {
+            // On to the next that does.
+            let Some(&next) = altered.get(next) else {
+                break;
+            };
+            i = text.places.reaching(next, length).max(i + 1);
             continue;
         }
         let start = i.saturating_sub(REACH).max(kept);
@@ -307,6 +336,7 @@ fn around(text: &Spelled, altered: &[u32]) -> Spelled {
         let end = (i + REACH).min(length).max(start);
         out.extend_from(text, start..end);
         kept = end;
+        i += 1;
     }
     out
 }

@@ -4,7 +4,7 @@
 //! A roster is a text of lines `list TAB name TAB kana TAB romaji`, the surname first in each
 //! and a space behind it. It holds names: neither `Debug` nor `Serialize`.
 
-use super::chars::{is_han, is_katakana};
+use super::chars::{is_han, is_katakana, one_of};
 use super::lexicon::{self, fold, lexicon, romaji};
 use super::tags::TagKey;
 use aho_corasick::{AhoCorasick, MatchKind};
@@ -309,15 +309,15 @@ fn spelling(word: &[char]) -> String {
 /// Whether a word has the form of Japanese in Latin letters: syllables that end in a vowel or n.
 fn is_romaji(word: &[char]) -> bool {
     let lower = |c: &char| c.to_ascii_lowercase();
-    let vowel = |c: char| "aiueo".contains(c);
+    let vowel = |c: char| one_of!("aiueo", c);
     let pairs = word.windows(2).all(|two| {
         let (a, b) = (lower(&two[0]), lower(&two[1]));
-        let joins = a == b || "nmh".contains(a) || "yhs".contains(b);
+        let joins = a == b || one_of!("nmh", a) || one_of!("yhs", b);
         vowel(a) || vowel(b) || joins || (a == 't' && b == 'c')
     });
     let last = word.last().map(lower);
-    let ends = last.is_some_and(|c| vowel(c) || "nmh".contains(c));
-    pairs && ends && !word.iter().map(lower).any(|c| "lqvx".contains(c))
+    let ends = last.is_some_and(|c| vowel(c) || one_of!("nmh", c));
+    pairs && ends && !word.iter().map(lower).any(|c| one_of!("lqvx", c))
 }
 
 fn pair(name: &str) -> Option<(&str, &str)> {

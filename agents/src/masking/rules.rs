@@ -10,6 +10,7 @@ pub(super) mod my_number;
 pub(super) mod person;
 pub(super) mod phone;
 pub(super) mod secret;
+pub(super) mod sought;
 
 use super::normal::View;
 use super::policy::Policy;
@@ -113,13 +114,16 @@ pub(super) fn blocked(
 
 /// A pattern that is part of the program: that it compiles is a test's business, not an operator's.
 pub(super) fn pattern(text: &str) -> Regex {
+    Regex::new(&spelt(text)).expect("patterns are constants and tested")
+}
+
+fn spelt(pattern: &str) -> String {
     // An edge of a word is one of Latin letters: 山 and A are both letters, and Aさん has an edge inside.
     // The digits of other scripts are ASCII by now, or no number of any rule.
-    let text = text
+    pattern
         .replace(r"\b", r"(?-u:\b)")
         .replace(r"[^\d", "[^0-9")
-        .replace(r"\d", "[0-9]");
-    Regex::new(&text).expect("patterns are constants and tested")
+        .replace(r"\d", "[0-9]")
 }
 
 /// Where `regex` last matches in the `reach` characters before `at`, as the distance to `at`.
@@ -142,22 +146,6 @@ pub(super) fn numbers<'v>(
             let start = view.at_byte(run.start + hit.start());
             (start, view.at_byte(run.start + hit.end()), hit.as_str())
         })
-    })
-}
-
-/// Byte ranges of the text that hold only visible ASCII, `least` characters or more.
-pub(super) fn ascii_runs(text: &str, least: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
-    let bytes = text.as_bytes();
-    let mut at = 0;
-    std::iter::from_fn(move || {
-        loop {
-            let start = at + bytes[at..].iter().position(u8::is_ascii_graphic)?;
-            let length = bytes[start..].iter().take_while(|b| b.is_ascii_graphic());
-            at = start + length.count();
-            if at - start >= least {
-                return Some(start..at);
-            }
-        }
     })
 }
 

@@ -84,12 +84,6 @@ impl Spelled {
         self.push(Glyph { c, from, to });
     }
 
-    pub fn glyphs(&self) -> impl Iterator<Item = Glyph> {
-        let places = self.places.iter(0..self.chars.len());
-        let glyph = |(&c, (from, to))| Glyph { c, from, to };
-        self.chars.iter().zip(places).map(glyph)
-    }
-
     /// Characters that stand side by side, and what the first of them stands for.
     pub fn stretches(&self) -> impl Iterator<Item = (&[char], u32, u32)> {
         let runs = &self.places.runs;
@@ -106,6 +100,16 @@ impl Places {
     /// The scalars behind one character.
     pub fn of(&self, at: usize) -> (u32, u32) {
         self.runs[self.run_of(at)].at(at)
+    }
+
+    /// The first of so many characters that stands for scalars up to `to` or beyond.
+    pub fn reaching(&self, to: u32, length: usize) -> usize {
+        let next = self.runs.partition_point(|run| run.to < to);
+        let end = self.runs.get(next).map_or(length, |run| run.at as usize);
+        let before = next.checked_sub(1).and_then(|run| self.runs.get(run));
+        before
+            .map_or(end, |run| (run.at + (to - run.to)) as usize)
+            .min(end)
     }
 
     /// Those behind each of a range.

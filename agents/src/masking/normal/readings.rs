@@ -173,7 +173,7 @@ fn base64_token(chars: &[char]) -> Result<(usize, Vec<char>), usize> {
     }
     let rest = chars[body..].iter().take(2);
     let padding = rest.take_while(|c| **c == '=').count();
-    if body + padding < MIN_BASE64 {
+    if body + padding < MIN_BASE64 || !may_be_text(chars) {
         return Err(body);
     }
     let token: String = chars[..body]
@@ -196,13 +196,33 @@ fn base64_token(chars: &[char]) -> Result<(usize, Vec<char>), usize> {
     }
 }
 
+/// What the first eight characters of base64 spell can begin a text: most words spell what cannot.
+fn may_be_text(chars: &[char]) -> bool {
+    let value = |c: char| match c {
+        'A'..='Z' => c as u64 - 'A' as u64,
+        'a'..='z' => c as u64 - 'a' as u64 + 26,
+        '0'..='9' => c as u64 - '0' as u64 + 52,
+        '+' | '-' => 62,
+        _ => 63,
+    };
+    let bits = chars
+        .iter()
+        .take(8)
+        .fold(0, |bits, c| bits << 6 | value(*c));
+    let bytes = bits.to_be_bytes();
+    let valid = match std::str::from_utf8(&bytes[2..]) {
+        Ok(text) => text,
+        Err(fault) if fault.error_len().is_some() => return false,
+        Err(fault) => std::str::from_utf8(&bytes[2..2 + fault.valid_up_to()]).unwrap_or_default(),
+    };
+    valid.chars().all(|c| !c.is_control() || c.is_whitespace())
+}
+
 /// `0 9 0 - 1 2 3 4` and `山 田 太 郎`: single characters with single spaces between them.
 pub(super) fn drawn_together(plain: &Spelled) -> Reread {
     let chars = &plain.chars;
-    let space = |at: usize| chars.get(at) == Some(&' ');
-    let spaced = |at: usize| space(at + 2) && space(at + 4) && !space(at + 3);
-    let mut after = chars.iter().enumerate().skip(1);
-    if !after.any(|(at, c)| *c == ' ' && spaced(at)) {
+    let spaced = |w: &[char]| w[0] == ' ' && w[2] == ' ' && w[4] == ' ' && w[3] != ' ';
+    if !chars.windows(5).skip(1).any(spaced) {
         return None;
     }
     let (mut out, mut copied) = (Spelled::default(), 0);

@@ -2,6 +2,7 @@
 
 use super::places::{Glyph, Spelled};
 use crate::masking::lexicon::fold;
+use std::sync::LazyLock;
 
 /// A text in one spelling.
 pub(super) fn spell(original: &[char]) -> Spelled {
@@ -41,18 +42,13 @@ impl Spelling {
         let mut at = 0;
         while let Some(&c) = chars.get(at) {
             let (from, to) = (from + at as u32, to + at as u32);
-            let ascii = chars[at..].iter().take_while(|c| c.is_ascii()).count();
-            if ascii > 0 {
-                // Spelled as it is, but for the dash that a tilde can be.
-                let chars = &chars[at..at + ascii];
-                let tildes = chars.iter().enumerate().filter(|(_, c)| **c == '~');
-                let begin = self.out.chars.len();
-                self.dashes.extend(tildes.map(|(at, _)| begin + at));
-                self.out.extend(chars, from, to);
+            let plain = chars[at..].iter().take_while(|c| is_plain(**c)).count();
+            if plain > 0 {
+                self.out.extend(&chars[at..at + plain], from, to);
             } else {
                 self.put(Glyph { c, from, to });
             }
-            at += ascii.max(1);
+            at += plain.max(1);
         }
     }
 
@@ -90,6 +86,21 @@ impl Spelling {
         }
         self.out
     }
+}
+
+/// Spelled as it is, whatever stands around it: most characters are.
+fn is_plain(c: char) -> bool {
+    static PLAIN: LazyLock<Vec<bool>> = LazyLock::new(|| {
+        let plain = |c: char| {
+            let marks = matches!(c, '\u{3099}' | '\u{309A}' | '゛' | '゜');
+            let dash = is_dash(c) || matches!(c, 'ー' | '~' | '〜');
+            let itself = width(c) == c && fold(c) == c && !is_invisible(c);
+            itself && !marks && !dash && kanji_digit(c).is_none()
+        };
+        let all = 0..=u32::from(u16::MAX);
+        all.map(|c| char::from_u32(c).is_some_and(plain)).collect()
+    });
+    PLAIN.get(c as usize).copied().unwrap_or(false)
 }
 
 /// Seven is the shortest number with a form of its own: a postal code.

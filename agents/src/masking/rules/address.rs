@@ -4,14 +4,16 @@
 //! knows the municipalities and a number in the form of an address is what tells a place
 //! to live from a place in the news.
 
+use super::sought::Sought;
 use super::{Asked, Find, digits, pattern};
-use crate::masking::chars::{is_han, is_hiragana, is_katakana, is_latin};
+use crate::masking::chars::{is_han, is_hiragana, is_katakana, is_latin, one_of};
 use crate::masking::lexicon::{PREFECTURES, PREFECTURES_LATIN, gazetteer};
 use crate::masking::normal::View;
 use crate::masking::tags;
 use crate::masking::{Evidence, SpanKind};
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, Anchored, Input as AhoInput, MatchKind, StartKind};
 use regex::Regex;
+use rustc_hash::FxHashSet;
 use std::sync::LazyLock;
 
 pub(in crate::masking) const NAME: &str = "address";
@@ -20,7 +22,7 @@ pub(in crate::masking) const NAME: &str = "address";
 const UNKNOWN: &str = "（住所）";
 
 /// Prefectures, municipalities: longest first.
-static PLACES: LazyLock<(AhoCorasick, Vec<&'static str>)> = LazyLock::new(|| {
+static PLACES: LazyLock<Places> = LazyLock::new(|| {
     let mut names: Vec<&'static str> = gazetteer()
         .municipalities
         .keys()
@@ -30,10 +32,51 @@ static PLACES: LazyLock<(AhoCorasick, Vec<&'static str>)> = LazyLock::new(|| {
     names.sort_unstable();
     let automaton = AhoCorasick::builder()
         .match_kind(MatchKind::LeftmostLongest)
+        .start_kind(StartKind::Anchored)
         .build(&names)
         .expect("a few thousand short names fit");
-    (automaton, names)
+    let heads = names.iter().filter_map(|name| {
+        let mut chars = name.chars();
+        chars.next().zip(chars.next())
+    });
+    let heads: FxHashSet<(char, char)> = heads.collect();
+    let mut firsts = vec![false; usize::from(u16::MAX) + 1];
+    for &(first, _) in &heads {
+        firsts[first as usize] = true;
+    }
+    Places {
+        automaton,
+        names,
+        firsts,
+        heads,
+    }
 });
+
+struct Places {
+    automaton: AhoCorasick,
+    names: Vec<&'static str>,
+    /// First characters of the names, and the first two.
+    firsts: Vec<bool>,
+    heads: FxHashSet<(char, char)>,
+}
+
+impl Places {
+    /// The longest name with which a text begins, and where that ends.
+    fn at_start(&self, text: &str) -> Option<(&'static str, usize)> {
+        let hit = self
+            .automaton
+            .find(AhoInput::new(text).anchored(Anchored::Yes))?;
+        Some((self.names[hit.pattern().as_usize()], hit.end()))
+    }
+
+    fn may_begin(&self, view: &View, at: usize) -> bool {
+        let first = view.chars[at];
+        self.firsts.get(first as usize) == Some(&true)
+            && view
+                .get(at + 1)
+                .is_some_and(|second| self.heads.contains(&(first, second)))
+    }
+}
 
 /// What follows a municipality: town, then numbers in the form of an address.
 static TAIL: LazyLock<Regex> = LazyLock::new(|| {
@@ -89,10 +132,8 @@ static HOUSE: LazyLock<Regex> = LazyLock::new(|| {
 });
 static KIND: LazyLock<Regex> = LazyLock::new(|| pattern(KINDS));
 
-static POSTAL: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(
-        r"〒 ?\d{3} ?-? ?\d{4}|(?:郵便番号|郵便No\.?|〒番号|(?i:postal[ _]?code|zip(?:[ _]?code)?|postcode))[^\d\n]{0,6}(\d{3}-?\d{4})",
-    )
+pub(super) static POSTAL: Sought = Sought::new(|| {
+    r"〒 ?\d{3} ?-? ?\d{4}|(?:郵便番号|郵便No\.?|〒番号|(?i:postal[ _]?code|zip(?:[ _]?code)?|postcode))[^\d\n]{0,6}(\d{3}-?\d{4})".into()
 });
 static LABEL: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
@@ -122,39 +163,42 @@ static LATIN: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 /// Cheaper to look for than [`LATIN`], which holds one of them.
-static MUNICIPAL: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"[- ](?:shi|ku|gun|machi|cho|mura|City|Ward|Town)\b"));
+pub(super) static MUNICIPAL: Sought =
+    Sought::new(|| r"[- ](?:shi|ku|gun|machi|cho|mura|City|Ward|Town)\b".into());
 
 pub(super) fn find(view: &View, _: &Asked, out: &mut Vec<Find>) {
     let first = out.len();
-    let (automaton, names) = &*PLACES;
-    let mut done = 0;
-    for run in view.wide_text() {
-        for hit in automaton.find_iter(&view.text[run.clone()]) {
-            let start = view.at_byte(run.start + hit.start());
-            if start < done {
-                continue;
-            }
-            let end = view.at_byte(run.start + hit.end());
-            if let Some(found) = at_place(view, start, end, names[hit.pattern().as_usize()]) {
-                done = found.end;
-                out.push(found);
-            }
+    let places = &*PLACES;
+    let (mut done, mut past) = (0, 0);
+    for start in view.wide() {
+        if start < past || !places.may_begin(view, start) {
+            continue;
+        }
+        let byte = view.byte_of(start);
+        let Some((place, length)) = places.at_start(&view.text[byte..]) else {
+            continue;
+        };
+        let end = view.at_byte(byte + length);
+        past = end;
+        if start < done {
+            continue;
+        }
+        if let Some(found) = at_place(view, start, end, place) {
+            done = found.end;
+            out.push(found);
         }
     }
     let covered = |out: &[Find], start: usize, end: usize| {
         out[first..].iter().any(|f| f.start < end && start < f.end)
     };
-    for hit in POSTAL.captures_iter(&view.text) {
-        let Some(code) = hit.get(1).or(hit.get(0)) else {
-            continue;
-        };
-        let (start, end) = (view.at_byte(code.start()), view.at_byte(code.end()));
+    for hit in POSTAL.captures_iter(view) {
+        let code = hit.get(1).unwrap_or(hit.whole);
+        let (start, end) = (view.at_byte(code.start), view.at_byte(code.end));
         let after_digit = view
             .get(end)
             .is_some_and(|c| c.is_ascii_digit() || c == '*');
         if !after_digit && !covered(out, start, end) {
-            let prefecture = gazetteer().by_postal_code(&digits(code.as_str()));
+            let prefecture = gazetteer().by_postal_code(&digits(&view.text[code]));
             out.push(address(view, start, end, prefecture));
         }
     }
@@ -167,7 +211,7 @@ pub(super) fn find(view: &View, _: &Asked, out: &mut Vec<Find>) {
             out.push(address(view, start, end, None));
         }
     }
-    let latin = MUNICIPAL.is_match(&view.text);
+    let latin = MUNICIPAL.is_match(view);
     for hit in LATIN.find_iter(if latin { &view.text } else { "" }) {
         let text = hit.as_str();
         let suffix = ["-shi", "-ku", "-gun", "-machi", "-cho", "-mura"]
@@ -191,9 +235,9 @@ pub(super) fn find(view: &View, _: &Asked, out: &mut Vec<Find>) {
     if !view.is_ascii() {
         labelled(view, first, out);
     }
-    for hit in BUILDING_FIELD.captures_iter(japanese) {
+    for hit in BUILDING_FIELD.captures_iter(view) {
         let Some(value) = hit.get(1) else { continue };
-        let (start, end) = (view.at_byte(value.start()), view.at_byte(value.end()));
+        let (start, end) = (view.at_byte(value.start), view.at_byte(value.end));
         if !covered(out, start, end) && view.chars[start..end].iter().any(char::is_ascii_digit) {
             out.push(address(view, start, end, None));
         }
@@ -201,16 +245,14 @@ pub(super) fn find(view: &View, _: &Asked, out: &mut Vec<Find>) {
 }
 
 /// A form's own field for the building.
-static BUILDING_FIELD: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(
-        r#"(?:建物名?|マンション名|アパート名|建物名・部屋番号|建物・部屋番号)["']?[:=\t ]{1,3}["']?([^\n,"'、。|\t<]{2,30}[^\n,"'、。|\t< ])"#,
-    )
+pub(super) static BUILDING_FIELD: Sought = Sought::new(|| {
+    r#"(?:建物名?|マンション名|アパート名|建物名・部屋番号|建物・部屋番号)["']?[:=\t ]{1,3}["']?([^\n,"'、。|\t<]{2,30}[^\n,"'、。|\t< ])"#.into()
 });
 
 /// A field that a label calls an address: municipality alone, or town and number alone.
 fn labelled(view: &View, first: usize, out: &mut Vec<Find>) {
-    for hit in STREET_STARTS.find_iter(&view.text) {
-        let begin = view.at_byte(hit.end());
+    for hit in STREET_STARTS.find_iter(view) {
+        let begin = view.at_byte(hit.end);
         let value = view.slice(begin, (begin + 60).min(view.len()));
         let Some(street) = STREET.find(value) else {
             continue;
@@ -221,15 +263,12 @@ fn labelled(view: &View, first: usize, out: &mut Vec<Find>) {
         }
     }
 }
-static STREET_STARTS: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(
-        r"(?i)(?:住所|所在地|お届け先|届け先|配送先|配達先|送付先|送り先|集荷先|町名・?番地|番地|address|addr|street)[0-9]?[\x22']?\)?[ :=は|,\t]{1,3}[\x22'「(]?",
-    )
+pub(super) static STREET_STARTS: Sought = Sought::new(|| {
+    r"(?i)(?:住所|所在地|お届け先|届け先|配送先|配達先|送付先|送り先|集荷先|町名・?番地|番地|address|addr|street)[0-9]?[\x22']?\)?[ :=は|,\t]{1,3}[\x22'「(]?".into()
 });
 
 /// The address that holds the place at `start..end`, if it is one.
 fn at_place(view: &View, start: usize, end: usize, place: &str) -> Option<Find> {
-    let (automaton, names) = &*PLACES;
     let mut prefecture = PREFECTURES.iter().copied().find(|p| *p == place);
     let named = prefecture.is_some();
     let mut at = end;
@@ -243,19 +282,19 @@ fn at_place(view: &View, start: usize, end: usize, place: &str) -> Option<Find> 
     } else {
         let gap = usize::from(matches!(view.get(at), Some(' ')));
         let rest = view.slice(at + gap, (at + gap + 12).min(view.len()));
-        if let Some(town) = automaton.find(rest).filter(|m| m.start() == 0) {
-            known = !PREFECTURES.contains(&names[town.pattern().as_usize()]);
-            at = view.at_byte(view.byte_of(at + gap) + town.end());
+        if let Some((town, length)) = PLACES.at_start(rest) {
+            known = !PREFECTURES.contains(&town);
+            at = view.at_byte(view.byte_of(at + gap) + length);
         }
     }
     // A second level: the ward of a city, the town of a district.
     let rest = view.slice(at, (at + 9).min(view.len()));
     let gap = rest.len() - rest.trim_start_matches(' ').len();
     if known
-        && let Some(town) = automaton.find(&rest[gap..]).filter(|m| m.start() == 0)
-        && !PREFECTURES.contains(&names[town.pattern().as_usize()])
+        && let Some((town, length)) = PLACES.at_start(&rest[gap..])
+        && !PREFECTURES.contains(&town)
     {
-        at = view.at_byte(view.byte_of(at) + gap + town.end());
+        at = view.at_byte(view.byte_of(at) + gap + length);
     }
     // A municipality inside a longer word (小山町 in 大小山町) is another place.
     if !named && view.before(start).is_some_and(is_katakana) {
@@ -265,7 +304,7 @@ fn at_place(view: &View, start: usize, end: usize, place: &str) -> Option<Find> 
     let mut number_end = number(view, at, named || postal.is_some(), known);
     // 三条 in 三条通烏丸東入701番地 is the street, the number comes later.
     while let Some(end) = number_end
-        && view.before(end).is_some_and(|c| "条番丁通".contains(c))
+        && view.before(end).is_some_and(|c| one_of!("条番丁通", c))
         && view.get(end).is_some_and(is_han)
         && let Some(further) = number(view, end, named, known)
     {
@@ -278,7 +317,7 @@ fn at_place(view: &View, start: usize, end: usize, place: &str) -> Option<Find> 
             let before = view.slice(begin.saturating_sub(14), begin);
             let closed = view
                 .get(at)
-                .is_none_or(|c| "\n\r\"',、。)」|\t</で".contains(c));
+                .is_none_or(|c| one_of!("\n\r\"',、。)」|\t</で", c));
             let labelled = known && LABEL.is_match(before) && closed;
             if !(labelled || postal.is_some()) {
                 return None;
@@ -323,14 +362,17 @@ fn number(view: &View, at: usize, named: bool, known: bool) -> Option<usize> {
     );
     let open = next.is_none_or(|c| !(is_latin(c) || c == '*')) && !masked;
     let unit = next.is_some_and(|c| {
-        "年月日円個件人名時分社店台本校%万億回位階割世かヶカ箇代匹頭番".contains(c)
+        one_of!(
+            "年月日円個件人名時分社店台本校%万億回位階割世かヶカ箇代匹頭番",
+            c
+        )
     });
     let strong = STRONG.is_match(text) || text == "無番地";
     let sound = if strong {
         (!unit || text.contains(['丁', '番', '号'])) && is_no_date(text)
     } else {
         // A bare number: only in a whole address that ends there.
-        let ends = next.is_none_or(|c| "\n\r \"',、。)」|\t<(".contains(c));
+        let ends = next.is_none_or(|c| one_of!("\n\r \"',、。)」|\t<(", c));
         FORMED.is_match(text) && !unit
             || (named
                 && known
@@ -426,7 +468,7 @@ fn with_building(view: &View, at: usize) -> usize {
             || PROSE.is_match(name);
         let next = view.get(end(whole));
         let unit = next.is_some_and(|c| {
-            "年月日円個件人名時分-*".contains(c) || c.is_ascii_digit() || c == ':'
+            one_of!("年月日円個件人名時分-*", c) || c.is_ascii_digit() || c == ':'
         });
         let room = hit.name("room").is_some() || hit.name("hash").is_some();
         let fits = if broken || !room {

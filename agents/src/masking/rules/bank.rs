@@ -1,6 +1,8 @@
 //! Bank accounts. There is no check digit: seven digits count only in a bank's words.
 
+use super::sought::Sought;
 use super::{Asked, Find, blocked, digits, pattern};
+use crate::masking::chars::one_of;
 use crate::masking::normal::View;
 use crate::masking::{Evidence, SpanKind};
 use regex::Regex;
@@ -9,21 +11,15 @@ use std::sync::LazyLock;
 pub(in crate::masking) const NAME: &str = "bank";
 
 /// A word that says account by itself, then the number.
-static LABELLED: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(
-        r#"(?i)(?:口座番号|口座no\.?|口座|account[ _-]?(?:number|num|no\.?)|acct[ _-]?(?:number|no\.?)|bank[_ -]?account|acc[_ -]?no)[^\d\n]{0,14}\n?[^\d\n]{0,4}(\d{3}-?\d{4}|\d{6,8})"#,
-    )
+pub(super) static LABELLED: Sought = Sought::new(|| {
+    r#"(?i)(?:口座番号|口座no\.?|口座|account[ _-]?(?:number|num|no\.?)|acct[ _-]?(?:number|no\.?)|bank[_ -]?account|acc[_ -]?no)[^\d\n]{0,14}\n?[^\d\n]{0,4}(\d{3}-?\d{4}|\d{6,8})"#.into()
 });
 /// A kind of deposit, then the number: an account only near a bank.
-static DEPOSIT: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(
-        r"(?:普通|当座|貯蓄|\(普\)|\(当\)|[・/ ]普|ordinary|savings|checking)[^\d\n]{0,12}\n?[^\d\n]{0,4}(\d{3}-?\d{4}|\d{6,8})",
-    )
+pub(super) static DEPOSIT: Sought = Sought::new(|| {
+    r"(?:普通|当座|貯蓄|\(普\)|\(当\)|[・/ ]普|ordinary|savings|checking)[^\d\n]{0,12}\n?[^\d\n]{0,4}(\d{3}-?\d{4}|\d{6,8})".into()
 });
-static BRANCH: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(
-        r"(?:銀行|信用金庫|信金|信組|信用組合|農協|労金|JA|bank)[^\n\d]{0,20}(?:支店|本店|出張所|営業部|店番|branch)[^\d\n]{0,10}(?:\d{3}[^\d\n]{1,8})?(\d{7})",
-    )
+pub(super) static BRANCH: Sought = Sought::new(|| {
+    r"(?:銀行|信用金庫|信金|信組|信用組合|農協|労金|JA|bank)[^\n\d]{0,20}(?:支店|本店|出張所|営業部|店番|branch)[^\d\n]{0,10}(?:\d{3}[^\d\n]{1,8})?(\d{7})".into()
 });
 static BANK: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
@@ -58,13 +54,14 @@ pub(super) fn find(view: &View, _: &Asked, out: &mut Vec<Find>) {
         }
     }
     let digits = !view.numbers().is_empty();
-    for (regex, near_bank, evidence) in [
-        (&*LABELLED, false, "account label"),
-        (&*DEPOSIT, true, "kind of deposit near a bank"),
-        (&*BRANCH, false, "bank and branch"),
-    ] {
-        for hit in regex.captures_iter(if digits { &view.text } else { "" }) {
-            add(hit.get(1).map_or(0..0, |m| m.range()), near_bank, evidence);
+    let words = [
+        (&LABELLED, false, "account label"),
+        (&DEPOSIT, true, "kind of deposit near a bank"),
+        (&BRANCH, false, "bank and branch"),
+    ];
+    for (sought, near_bank, evidence) in words.into_iter().filter(|_| digits) {
+        for hit in sought.captures_iter(view) {
+            add(hit.get(1).unwrap_or(0..0), near_bank, evidence);
         }
     }
     let post = ["記号", "ゆうちょ", "郵便貯金"]
@@ -94,7 +91,7 @@ fn is_amount(view: &View, start: usize, end: usize) -> bool {
     start >= end
         || digit(next)
         || digit(view.before(start))
-        || next.is_some_and(|c| "円件人名個年万*".contains(c))
+        || next.is_some_and(|c| one_of!("円件人名個年万*", c))
         || (next.is_some_and(|c| matches!(c, '-' | ',' | '.')) && digit(view.get(end + 1)))
         || view
             .before(start)

@@ -1,6 +1,7 @@
 //! Insider information: a material fact together with the sign that it is not public yet,
 //! or the words that the operator put on the list.
 
+use super::sought::Sought;
 use super::{Asked, Find, blocked, pattern};
 use crate::masking::normal::View;
 use crate::masking::{Evidence, SpanKind};
@@ -21,34 +22,31 @@ static COMMON: LazyLock<Regex> = LazyLock::new(|| {
         r"^(?i:合併|決算|経常利益|営業利益|純利益|訴訟|業務提携|新株|guidance|earnings|merger|acquisition|リコール|減損|買収|m&a)$",
     )
 });
-static SECRET: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(
-        r"(?i)未公表|未発表|未公開|非公表|非公開|未開示|公表前|発表前|開示前|公開前|リリース前|適時開示の?前|発表(?:する)?まで|公表(?:する)?まで|開示(?:する)?まで|まだ公表|まだ発表|まだ開示|公表(?:して|されて)(?:い)?ない|発表(?:して|されて)(?:い)?ない|開示(?:して|されて)(?:い)?ない|口外|他言|ここだけ|内密|内々|極秘|秘密裏|水面下|解禁|インサイダー|内部情報|not (?:yet )?(?:been )?(?:public|announced|disclosed)|unannounced|undisclosed|non-?public|before (?:the )?announcement|confidential until|オフレコ|合意前|契約前|締結前|決議前|決定前|承認前|伏せて|公にな(?:る|って)(?:前|いない)",
-    )
-});
+const SECRETS: &str = r"(?i)未公表|未発表|未公開|非公表|非公開|未開示|公表前|発表前|開示前|公開前|リリース前|適時開示の?前|発表(?:する)?まで|公表(?:する)?まで|開示(?:する)?まで|まだ公表|まだ発表|まだ開示|公表(?:して|されて)(?:い)?ない|発表(?:して|されて)(?:い)?ない|開示(?:して|されて)(?:い)?ない|口外|他言|ここだけ|内密|内々|極秘|秘密裏|水面下|解禁|インサイダー|内部情報|not (?:yet )?(?:been )?(?:public|announced|disclosed)|unannounced|undisclosed|non-?public|before (?:the )?announcement|confidential until|オフレコ|合意前|契約前|締結前|決議前|決定前|承認前|伏せて|公にな(?:る|って)(?:前|いない)";
+static SECRET: LazyLock<Regex> = LazyLock::new(|| pattern(SECRETS));
 static PUBLIC: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
         r"(?i)公表済|発表済|開示済|公開済|報道され|報道によ|報じ|ニュースによ|プレスリリース(?:済|の|を|で|に)|有価証券報告書|適時開示(?:され|済)|公表され(?:た|ました|ている)|発表され(?:た|ました|ている)|公表した|発表した|研修|eラーニング|教材|とは何|とは[?？、]|の?意味|について教えて|仕組みを|判例|事例|クイズ|試験|テスト問題|解説|一般論|already (?:public|announced)|press release|規程|規定を|ガイドライン|セルの?結合|サンプル|例文|例えば|過去の",
     )
 });
 /// Labels that alone say nothing about the market.
-static LABEL: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r"(?i)社外秘|部外秘|関係者外秘|厳秘|取扱注意|confidential|internal only")
-});
+const LABELS: &str = r"(?i)社外秘|部外秘|関係者外秘|厳秘|取扱注意|confidential|internal only";
+static LABEL: LazyLock<Regex> = LazyLock::new(|| pattern(LABELS));
 /// One's own company about to do it.
-static PLAN: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(
-        r"(?:当社|弊社|自社|わが社|我が社|親会社|当グループ)[^。\n]{0,30}(?:を検討|を協議|の交渉|を計画|を予定|に向け|の準備)",
-    )
-});
+const PLANS: &str = r"(?:当社|弊社|自社|わが社|我が社|親会社|当グループ)[^。\n]{0,30}(?:を検討|を協議|の交渉|を計画|を予定|に向け|の準備)";
+static PLAN: LazyLock<Regex> = LazyLock::new(|| pattern(PLANS));
 /// Words of a decision to come.
 static PLANNED: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"方向|予定|検討|交渉|諮|決定|合意|締結|決議|基本合意"));
 /// A text that calls itself inside information.
-static DECLARED: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(
-        r"(?:インサイダー情報|未公表の重要事実|重要事実)(?:に該当|にあたる|に当たる|です|なので|のため|を含|につき|を共有|が含)|【(?:インサイダー|重要事実|未公表)[^】\n]{0,12}】",
-    )
+const DECLAREDS: &str = r"(?:インサイダー情報|未公表の重要事実|重要事実)(?:に該当|にあたる|に当たる|です|なので|のため|を含|につき|を共有|が含)|【(?:インサイダー|重要事実|未公表)[^】\n]{0,12}】";
+static DECLARED: LazyLock<Regex> = LazyLock::new(|| pattern(DECLAREDS));
+
+/// What a sentence of inside information holds one of.
+pub(super) static SIGNS: Sought = Sought::new(|| {
+    [SECRETS, LABELS, PLANS, DECLAREDS]
+        .map(|signs| format!("(?:{signs})"))
+        .join("|")
 });
 
 pub(super) fn find(view: &View, asked: &Asked, out: &mut Vec<Find>) {
@@ -67,18 +65,20 @@ pub(super) fn find(view: &View, asked: &Asked, out: &mut Vec<Find>) {
             );
         }
     }
-    if !(SECRET.is_match(&view.text)
-        || LABEL.is_match(&view.text)
-        || PLAN.is_match(&view.text)
-        || DECLARED.is_match(&view.text))
-    {
+    let signs = SIGNS.begins(view);
+    if signs.is_empty() && !view.folds() {
         return;
     }
+    let signed = |sentence: &std::ops::Range<usize>| {
+        let first = signs.partition_point(|at| (*at as usize) < sentence.start);
+        let sign = signs.get(first);
+        view.folds() || sign.is_some_and(|at| (*at as usize) < sentence.end)
+    };
     let fact_with = |sign| Evidence::of("material fact").with(sign);
     let sentences = sentences(&view.text);
     for (n, sentence) in sentences.iter().enumerate() {
         let text = &view.text[sentence.clone()];
-        if PUBLIC.is_match(text) {
+        if !signed(sentence) || PUBLIC.is_match(text) {
             continue;
         }
         if DECLARED.is_match(text) {

@@ -7,12 +7,12 @@
 
 mod bare;
 mod beside;
-mod deeds;
-mod honorific;
-mod label;
-mod latin;
+pub(super) mod deeds;
+pub(super) mod honorific;
+pub(super) mod label;
+pub(super) mod latin;
 mod likeness;
-mod prose;
+pub(super) mod prose;
 mod roster;
 pub(in crate::masking) mod shape;
 mod spread;
@@ -297,6 +297,7 @@ mod tests {
             "田中商店様、高橋建設様",
             "名古屋勤務可、三名様",
             "let some = @Override Some(x)",
+            "let location = json!({\"uri\": base}); get(\"uri\")",
         ] {
             unchanged(text);
         }

@@ -4,7 +4,8 @@
 
 mod gitleaks;
 
-use super::{Asked, Find, ascii_runs, blocked, pattern};
+use super::sought::Sought;
+use super::{Asked, Find, blocked, pattern};
 use crate::masking::normal::View;
 use crate::masking::{Evidence, SpanKind};
 use regex::Regex;
@@ -40,14 +41,26 @@ static ISSUED: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
+/// Words one of which each form of [`ISSUED`] holds.
+pub(super) static ISSUERS: Sought = Sought::new(|| {
+    r"(?x)
+    AKIA | ASIA | AGPA | AIDA | AROA | ABIA | ACCA | gh[pousr]_ | github_pat_
+    | gl(?:pat|dt|rt|cbt|ptt|ft|soat|agent)- | xox[abeoprs]- | xapp- | hooks\.slack\.com/
+    | discord(?:app)?\.com/api | outlook\.office | \.webhook\.office | sk- | [srp]k_live_ | sk_test_
+    | whsec_ | AIza | ya29\. | GOCSPX- | npm_ | pypi- | rubygems_ | cio | SG\. | key- | -us[0-9]
+    | hf_ | r8_ | gsk_ | xai- | pplx- | shp(?:at|ca|pa|ss)_ | sq0(?:atp|csp|idp)- | EAAC | do[opr]_v1_
+    | dp\.[psc]t\. | hv[sbr]\. | ATATT3 | figd_ | lin_api_ | ntn_ | sntrys_ | NRAK- | PMAK- | tskey-
+    | AGE-SECRET-KEY-1 | SK(?:[0-9]|[a-f]) | :AA | eyJ | AccountKey= | SharedAccessKey= | [?&]sig=
+    "
+    .into()
+});
+
 /// No form of [`ISSUED`] is shorter, and none holds a space.
 const SHORTEST_ISSUED: usize = 15;
 
 /// Private keys, with line breaks or with `\n` for them; the end may be missing.
-static PEM: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(
-        r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----[A-Za-z0-9+/=\s\\:,.-]{20,}?(?:-----END (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----|\z|[^A-Za-z0-9+/=\s\\:,.-])|PuTTY-User-Key-File-\d[\s\S]{0,400}?Private-Lines: \d+[A-Za-z0-9+/=\s]{20,}",
-    )
+pub(super) static PEM: Sought = Sought::new(|| {
+    r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----[A-Za-z0-9+/=\s\\:,.-]{20,}?(?:-----END (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----|\z|[^A-Za-z0-9+/=\s\\:,.-])|PuTTY-User-Key-File-\d[\s\S]{0,400}?Private-Lines: \d+[A-Za-z0-9+/=\s]{20,}".into()
 });
 
 static URL: LazyLock<Regex> = LazyLock::new(|| {
@@ -56,35 +69,25 @@ static URL: LazyLock<Regex> = LazyLock::new(|| {
     )
 });
 
-static AUTHORIZATION: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(
-        r#"(?i)(?:proxy-)?authorization["']?\s*[:=]\s*["']?(?:(?:bearer|basic|token|digest|apikey)\s+)?([A-Za-z0-9+/=._~-]{12,})|\bbearer\s+([A-Za-z0-9+/=._~-]{20,})|(?:set-)?cookie["']?\s*:\s*["']?[^\n"']{0,80}(?:session|sid|auth|token)[a-z_-]*=([A-Za-z0-9%+/=._~-]{16,})"#,
-    )
+pub(super) static AUTHORIZATION: Sought = Sought::new(|| {
+    r#"(?i)(?:proxy-)?authorization["']?\s*[:=]\s*["']?(?:(?:bearer|basic|token|digest|apikey)\s+)?([A-Za-z0-9+/=._~-]{12,})|\bbearer\s+([A-Za-z0-9+/=._~-]{20,})|(?:set-)?cookie["']?\s*:\s*["']?[^\n"']{0,80}(?:session|sid|auth|token)[a-z_-]*=([A-Za-z0-9%+/=._~-]{16,})"#.into()
 });
 
-static HEADER: LazyLock<Regex> = LazyLock::new(|| pattern("(?i)authorization|bearer|cookie"));
-
 /// A word that announces a credential, a sign that it follows, the value.
-static LABELLED: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(
-        r#"(?ix)
+pub(super) static LABELLED: Sought = Sought::new(|| {
+    r#"(?ix)
         (?: pass(?:word|wd|phrase|code)? | pwd | \bpw | secret(?:[_-]?(?:access)?[_-]?key)? | token | api[_\ -]?key | access[_\ -]?key | auth[_-]?key | client[_-]?secret
           | private[_-]?key | encryption[_-]?key | signing[_-]?key | account[_-]?key | credentials?
           | パスワード | パスフレーズ | パスコード | 合言葉 | シークレット(?:キー)? | トークン | (?:api|アクセス|認証|秘密|暗号|ライセンス)(?:キー|鍵) | pw)
         (?:\(仮\)|\([^)\n]{1,8}\))? ["'`*]{0,3} \s{0,2} (?: [:=] | => | は、? | が | ==? | → | \bis\b )+ \s{0,2} [>]? \s? ["'`「『*]{0,3}
-        ([!-~]{6,200})"#,
-    )
+        ([!-~]{6,200})"#.into()
 });
 /// `ID/PW: admin / …`.
-static PAIRED: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(
-        r"(?i)(?:id|user|ユーザー?|アカウント)\s?[/・と]\s?(?:pw|pwd|pass|password|パスワード)\s?[:=は]\s?[!-~]{1,64}\s?[/,、 ]\s?([!-~]{8,64})",
-    )
+pub(super) static PAIRED: Sought = Sought::new(|| {
+    r"(?i)(?:id|user|ユーザー?|アカウント)\s?[/・と]\s?(?:pw|pwd|pass|password|パスワード)\s?[:=は]\s?[!-~]{1,64}\s?[/,、 ]\s?([!-~]{8,64})".into()
 });
-static PIN: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(
-        r"(?i)(?:暗証番号|暗証|pin(?:コード|番号| code)|\bpin)(?:は|:|=)\s?[「\x22']?(\d{4,8})(?:[^\d]|\z)",
-    )
+pub(super) static PIN: Sought = Sought::new(|| {
+    r"(?i)(?:暗証番号|暗証|pin(?:コード|番号| code)|\bpin)(?:は|:|=)\s?[「\x22']?(\d{4,8})(?:[^\d]|\z)".into()
 });
 
 pub(super) fn find(view: &View, _: &Asked, out: &mut Vec<Find>) {
@@ -93,7 +96,7 @@ pub(super) fn find(view: &View, _: &Asked, out: &mut Vec<Find>) {
         let evidence = Evidence::of(evidence);
         out.push(blocked(view, start, end, SpanKind::Secret, NAME, evidence));
     };
-    for run in ascii_runs(&view.text, SHORTEST_ISSUED) {
+    for run in issued_runs(view) {
         for hit in ISSUED.find_iter(&view.text[run.clone()]) {
             let range = run.start + hit.start()..run.start + hit.end();
             let before = view.before(view.at_byte(range.start));
@@ -112,8 +115,8 @@ pub(super) fn find(view: &View, _: &Asked, out: &mut Vec<Find>) {
             add(range, leak.id);
         }
     }
-    for hit in PEM.find_iter(&view.text) {
-        add(hit.range(), "private key block");
+    for hit in PEM.find_iter(view) {
+        add(hit, "private key block");
     }
     let links = view.text.contains("://") && view.text.contains('@');
     for hit in URL.captures_iter(if links { &view.text } else { "" }) {
@@ -129,44 +132,57 @@ pub(super) fn find(view: &View, _: &Asked, out: &mut Vec<Find>) {
             add(from..to, "password in a URL");
         }
     }
-    let headers = HEADER.is_match(&view.text);
-    for hit in AUTHORIZATION.captures_iter(if headers { &view.text } else { "" }) {
+    for hit in AUTHORIZATION.captures_iter(view) {
         if let Some(value) = (1..=3).find_map(|n| hit.get(n))
-            && !is_placeholder(value.as_str())
-            && classes(value.as_str()) >= 2
+            && !is_placeholder(&view.text[value.clone()])
+            && classes(&view.text[value.clone()]) >= 2
         {
-            add(value.range(), "authorization header");
+            add(value, "authorization header");
         }
     }
     // Labels may follow each other (`secret access key: password=…`): search on from each label's end.
     let mut at = 0;
-    while let Some(hit) = LABELLED.captures_at(&view.text, at) {
+    while let Some(hit) = LABELLED.captures_at(view, at) {
         let Some(value) = hit.get(1) else { break };
-        let text = trimmed(value.as_str());
-        if is_credential(
-            text,
-            &view.text[hit.get(0).map_or(0, |m| m.start())..value.start()],
-        ) {
-            let range = value.start()..value.start() + text.len();
+        let text = trimmed(&view.text[value.clone()]);
+        if is_credential(text, &view.text[hit.whole.start..value.start]) {
+            let range = value.start..value.start + text.len();
             // Where it is cut off, the next label may stand: password=…"password=….
             at = range.end;
             add(range, "mixed characters after a label");
         } else {
-            at = value.start();
+            at = value.start;
         }
     }
-    for hit in PAIRED.captures_iter(&view.text) {
+    for hit in PAIRED.captures_iter(view) {
         if let Some(value) = hit.get(1)
-            && is_credential(trimmed(value.as_str()), "")
+            && is_credential(trimmed(&view.text[value.clone()]), "")
         {
-            add(value.range(), "user and password together");
+            add(value, "user and password together");
         }
     }
-    for hit in PIN.captures_iter(&view.text) {
+    for hit in PIN.captures_iter(view) {
         if let Some(value) = hit.get(1) {
-            add(value.range(), "digits after a PIN's label");
+            add(value, "digits after a PIN's label");
         }
     }
+}
+
+/// Bytes of visible ASCII side by side that may be, or hold, what an issuer gave its form.
+fn issued_runs(view: &View) -> impl Iterator<Item = std::ops::Range<usize>> {
+    let bytes = view.text.as_bytes();
+    let mut done = 0;
+    let runs = ISSUERS.begins(view).iter().filter_map(move |&at| {
+        let at = at as usize;
+        if at < done {
+            return None;
+        }
+        let visible = |b: &&u8| b.is_ascii_graphic();
+        let start = at - bytes[done..at].iter().rev().take_while(visible).count();
+        done = at + bytes[at..].iter().take_while(visible).count();
+        Some(start..done)
+    });
+    runs.filter(|run| run.len() >= SHORTEST_ISSUED)
 }
 
 /// The value without what closes the sentence or the quotation around it.
@@ -304,7 +320,42 @@ fn is_example(value: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::masking::rules::sought;
     use crate::masking::tests::{blocks, masker, passes};
+
+    #[test]
+    fn every_issued_form_holds_a_word_that_it_is_sought_by() {
+        use regex_syntax::hir::{HirKind, literal::Extractor};
+        let words = sought::begins((ISSUERS.pattern)());
+        let word = |text: &str| {
+            let lower = text.to_ascii_lowercase();
+            words.iter().any(|word| {
+                let word = std::str::from_utf8(word).expect("ASCII");
+                lower.contains(word)
+            })
+        };
+        let parsed = regex_syntax::parse(ISSUED.as_str()).expect("it compiles");
+        let HirKind::Alternation(forms) = parsed.kind() else {
+            panic!("it is a list of forms");
+        };
+        let mut others = 0;
+        for form in forms {
+            match Extractor::new().limit_class(8).extract(form).literals() {
+                Some(begins) => begins.iter().for_each(|begin| {
+                    let begin = String::from_utf8_lossy(begin.as_bytes()).into_owned();
+                    assert!(word(&begin), "{begin}");
+                }),
+                None => others += 1,
+            }
+        }
+        let other = [
+            "a.webhook.office.com/webhookb2/".to_owned(),
+            format!("{}-us1", "0a".repeat(16)),
+            "123456789:AA".to_owned(),
+        ];
+        assert!(other.iter().all(|form| word(form)));
+        assert_eq!(others, other.len());
+    }
 
     #[test]
     fn issued_forms_block() {

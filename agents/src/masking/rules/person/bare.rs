@@ -2,7 +2,7 @@
 
 use super::shape::{self, Strength};
 use super::{Names, Scene};
-use crate::masking::chars::{is_han, is_hiragana, is_katakana};
+use crate::masking::chars::{is_han, is_hiragana, is_katakana, one_of};
 use crate::masking::lexicon::lexicon;
 use crate::masking::normal::View;
 
@@ -54,7 +54,7 @@ fn alone(view: &View, at: usize) -> Option<shape::Name> {
     let rest = view.slice(name.end, (name.end + 2).min(view.len()));
     let after = rest.is_empty() || AFTER.iter().any(|mark| rest.starts_with(mark));
     let asked = matches!(view.before(at), Some(':' | '@'))
-        && view.get(name.end).is_none_or(|c| " \n\r)".contains(c));
+        && view.get(name.end).is_none_or(|c| one_of!(" \n\r)", c));
     let long = name.parts[0].end - name.parts[0].start >= 2;
     // What is no pair to the rule of pairs (山田錦) is none here either.
     let given = name.parts.get(1).map(|part| part.end - part.start);

@@ -3,7 +3,7 @@
 use super::prose::is_prefecture;
 use super::shape::{self, Strength};
 use super::{Names, Scene};
-use crate::masking::chars::{is_han, is_hiragana, is_katakana};
+use crate::masking::chars::{is_han, is_hiragana, is_katakana, one_of};
 use crate::masking::lexicon::lexicon;
 use crate::masking::normal::View;
 use regex::Regex;
@@ -132,11 +132,11 @@ fn fits(scene: &Scene, names: &Names, name: &shape::Name, strength: Strength, ma
         || honored_end(view, name.end).is_some();
     let edges = view
         .before(name.start)
-        .is_none_or(|c| "、・と/→&, \n:(「はで。".contains(c));
+        .is_none_or(|c| one_of!("、・と/→&, \n:(「はで。", c));
     // 峰と田中さん: one character needs marks on both sides and an honoured neighbour; so does a place.
     let strict = view
         .before(name.start)
-        .is_none_or(|c| "、。\n「(:".contains(c));
+        .is_none_or(|c| one_of!("、。\n「(:", c));
     let honoured = honored_neighbour(view, name, mark);
     (strength >= Strength::Surname
         || (name.end - name.start == 1 && strict && honoured && lexicon().surname(text).is_some()))

@@ -1,8 +1,9 @@
 //! 様, さん, 部長: whoever stands before them is a person, unless the word is no honorific.
 
+use super::super::sought::Sought;
 use super::shape::{self, Strength};
 use super::{Names, Scene};
-use crate::masking::chars::{is_han, is_hiragana, is_katakana};
+use crate::masking::chars::{is_han, is_hiragana, is_katakana, one_of};
 use crate::masking::lexicon::{PREFECTURES, is_prefecture, lexicon};
 use crate::masking::normal::View;
 use regex::Regex;
@@ -12,20 +13,28 @@ use std::sync::LazyLock;
 const HONORIFICS: &str = "様方|様|パイセン|ねえさん|にいさん|おばさん|おじさん|おばちゃん|おじちゃん|さま|さん|氏|くん|ちゃん|殿|君|先輩|先生|嬢|夫妻|女史|後輩|選手|ご夫妻|御中";
 const TITLES: &str = "(?:代表|専務|常務)?取締役(?:社長|会長)?|執行役員|本部長|事業部長|副部長|部長(?:代理|補佐)?|課長(?:代理|補佐)?|次長|係長|主任|主査|主事|室長|店長|支店長|支社長|工場長|所長|事務局長|局長|班長|組長|院長|校長|園長|学長|館長|社長|副社長|会長|専務|常務|理事長|理事|監事|監査役|顧問|相談役|参事|代表|CEO|CTO|CFO|マネージャー|マネジャー|リーダー|ディレクター|チーフ|民生委員|自治会長|町内会長|弁護士|税理士|会計士|司法書士|行政書士|社労士|弁理士|医師|看護師|薬剤師|保健師|助産師|教授|准教授|助教|講師|博士|教諭|師長|主幹|書記官|事務官|教官|船長|機長|駅長|女将|親方|アナウンサー|投手|捕手|外野手|内野手|騎手|棋士|議員|議長|委員長|委員|大臣|知事|市長|町長|村長|監督|コーチ|記者|編集長|巡査(?:部長)?|警部|刑事|検事|判事|住職|師匠|棟梁|オーナー|容疑者|被告|候補";
 
-static HONORIFIC: LazyLock<Regex> =
-    LazyLock::new(|| super::super::pattern(&format!("{HONORIFICS}|{TITLES}")));
+pub(in crate::masking::rules) static HONORIFIC: Sought =
+    Sought::new(|| format!("{HONORIFICS}|{TITLES}"));
 static AT_START: LazyLock<Regex> =
     LazyLock::new(|| super::super::pattern(&format!("^ ?(?:{HONORIFICS}|{TITLES})")));
 
-/// Whether an honorific or a title stands at `at`.
+/// Whether an honorific or a title stands at `at`, or behind a space there.
 pub(super) fn starts_at(view: &View, at: usize) -> bool {
-    let first = match view.get(at) {
-        Some(' ') => view.get(at + 1),
-        first => first,
-    };
-    if !first.is_some_and(may_begin) {
-        return false;
-    }
+    let honored = view.honored.get_or_init(|| {
+        let mut honored = vec![false; view.len()];
+        for &byte in HONORIFIC.begins(view) {
+            let at = view.at_byte(byte as usize);
+            let spaced = at.checked_sub(1).filter(|&at| view.chars[at] == ' ');
+            for at in [Some(at), spaced].into_iter().flatten() {
+                honored[at] = is_at(view, at);
+            }
+        }
+        honored
+    });
+    honored.get(at).copied().unwrap_or(false)
+}
+
+fn is_at(view: &View, at: usize) -> bool {
     let ahead = view.slice(at, (at + 7).min(view.len()));
     AT_START.find(ahead).is_some_and(|hit| {
         let begin = at + usize::from(hit.as_str().starts_with(' '));
@@ -48,13 +57,14 @@ fn may_begin(c: char) -> bool {
 
 pub(super) fn find(scene: &Scene, names: &mut Names) {
     let view = scene.view;
-    for hit in HONORIFIC.find_iter(&view.text) {
-        let (mut at, after) = (view.at_byte(hit.start()), view.at_byte(hit.end()));
+    for hit in HONORIFIC.find_iter(view) {
+        let (mut at, after) = (view.at_byte(hit.start), view.at_byte(hit.end));
+        let word = &view.text[hit];
         // 若林君の件: a known surname before it makes even 君 before a particle one.
-        let friend = hit.as_str() == "君"
+        let friend = word == "君"
             && view.get(after).is_some_and(is_hiragana)
             && shape::ending_at(view, at, Strength::Surname).is_some();
-        if !(is_honorific(view, at, after) || friend) || hit.as_str() == "御中" {
+        if !(is_honorific(view, at, after) || friend) || word == "御中" {
             continue;
         }
         if view.before(at) == Some(' ') {
@@ -71,7 +81,7 @@ pub(super) fn find(scene: &Scene, names: &mut Names) {
         {
             at = open;
         }
-        let title = at > 0 && !is_plain_honorific(hit.as_str());
+        let title = at > 0 && !is_plain_honorific(word);
         let weakest = if title {
             Strength::Single
         } else {
@@ -86,7 +96,7 @@ pub(super) fn find(scene: &Scene, names: &mut Names) {
         if let Some(name) = name
             && scene.is_open(name.start, name.end)
             && !is_nobody(view.slice(name.start, name.end))
-            && !(title && is_office(view, name.start, name.end, hit.as_str()))
+            && !(title && is_office(view, name.start, name.end, word))
         {
             names.add(name);
         }
@@ -314,7 +324,7 @@ fn unknown(view: &View, end: usize, title: bool) -> Option<shape::Name> {
         || (lexicon().is_word(text) && !((intimate || prefecture) && !title && length == 2))
         || text
             .chars()
-            .any(|c| "部課室係社店屋者員会組市県区町村校院所様氏各皆何誰〇".contains(c))
+            .any(|c| one_of!("部課室係社店屋者員会組市県区町村校院所様氏各皆何誰〇", c))
     {
         return None;
     }
@@ -351,7 +361,7 @@ pub(super) fn is_nobody(text: &str) -> bool {
     // A list of honorifics or titles (社長 弁護士, さん 氏) names nobody.
     static ONLY: LazyLock<Regex> =
         LazyLock::new(|| super::super::pattern(&format!("^(?:(?:{HONORIFICS}|{TITLES}) ?)+$")));
-    if ONLY.is_match(text) {
+    if text.starts_with(may_begin) && ONLY.is_match(text) {
         return true;
     }
     matches!(

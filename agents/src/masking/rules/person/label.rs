@@ -1,8 +1,9 @@
 //! 氏名：, 担当, "assignee": what stands after such a label is a name, or a list of names.
 
+use super::super::sought::Sought;
 use super::shape::{self, Name, Part, Strength};
 use super::{Names, Scene, latin};
-use crate::masking::chars::{is_han, is_hiragana, is_katakana};
+use crate::masking::chars::{is_han, is_hiragana, is_katakana, one_of};
 use crate::masking::lexicon::{is_prefecture, lexicon};
 use crate::masking::normal::View;
 use regex::Regex;
@@ -11,9 +12,8 @@ use std::sync::LazyLock;
 /// More names than this after one label is a table, not a list.
 const LONGEST_LIST: usize = 30;
 
-static LABEL: LazyLock<Regex> = LazyLock::new(|| {
-    super::super::pattern(
-        r#"(?x)
+pub(in crate::masking::rules) static LABEL: Sought = Sought::new(|| {
+    r#"(?x)
         (?P<label> (?:お|ご)?(?:氏名|名前|芳名) | 姓名 | (?:お客|顧客|相手|宛先|送り主|届け先|会員|患者|契約者|受取人|利用者|申込者?|担当者?|生徒|社員|従業員|保護者|受講者|参加者|登録者|著者|作成者|代表者|被保険者|配偶者|扶養者|名義人?)(?:様|さま)?(?:の?(?:お|ご)?(?:氏名|名前|名)) | お客様
           | フリガナ | ふりがな | カナ(?:氏名)? | よみがな | 読み仮名 | ローマ字 | 口座名義人? | カード名義人? | 名義人? | 宛名 | 宛先
           | (?:ご?担当|対応|受付|責任|作成|承認|起案|記入|報告|依頼|申請|申込|申し込み|発注|受注|差出|送付|受取|引取|契約|保証|紹介|推薦|連絡|発表|提案|投稿|執筆|編集|監修|翻訳|撮影|運転|出張|登録|利用|購入|被保険|面接|評価|審査|確認|検収|参加|出席|欠席|司会|代表|候補|志願|応募|相談|通報|訪問|同行|主治|取締|世帯|届出|研究|開発|管理|引継|引き継ぎ)(?:者|人|官|医|役|主|先)?(?:名)?
@@ -23,51 +23,46 @@ static LABEL: LazyLock<Regex> = LazyLock::new(|| {
           | (?i: (?:(?:full|first|last|user|customer|client|display|given|family|sur|contact|employee|patient|account|recipient|sender|owner|author|billing|shipping|card[_\ -]?holder|holder|member|person|applicant|student|real|nick|legal|maiden)[_\ -]?)? name(?:_?(?:kana|kanji|ja|jp))?
               | customer | client | employee | assignee | reporter | reviewer | author | committer | owner | contact | recipient | sender | user | from | to | cc | bcc | attn | by | manager | approver | requester | creator | attendees? | participants? | members? | speaker | interviewer | candidate | applicant | patient | signed-off-by | co-authored-by | reviewed-by | kana | furigana | cardholder | payee | beneficiary | holder | assigned[_\ ]to | created[_\ ]by | updated[_\ ]by | approved[_\ ]by ) )
         (?:\([^()\n]{1,8}\))? ["'*]{0,3} \ ?(?P<sign>[:=|\t→]|は、?|が|\ ) [\ \t]{0,4} (?P<open>["'「『【(]?)
-        "#,
-    )
+        "#.into()
 });
 
 pub(super) fn find(scene: &Scene, names: &mut Names) {
     let view = scene.view;
     let mut from = 0;
-    while let Some(hit) = LABEL.captures_at(&view.text, from) {
-        let (Some(whole), Some(label)) = (hit.get(0), hit.name("label")) else {
+    while let Some(hit) = LABEL.captures_at(view, from) {
+        let Some(place) = hit.name("label") else {
             break;
         };
+        let label = &view.text[place.clone()];
         // Look on from the label's end: the next label may begin in what this one swallowed.
-        from = label.end().max(from + 1);
-        while !view.text.is_char_boundary(from) {
-            from += 1;
-        }
-        let start = view.at_byte(label.start());
-        if !stands(view, start, label.as_str()) {
+        from = place.end;
+        let start = view.at_byte(place.start);
+        if !stands(view, start, label) {
             continue;
         }
-        let sign = hit.name("sign").map_or("", |m| m.as_str());
-        let latin_label = label.as_str().is_ascii();
-        let opened = hit.name("open").is_some_and(|m| !m.as_str().is_empty());
+        let sign = hit.name("sign").map_or("", |place| &view.text[place]);
+        let latin_label = label.is_ascii();
+        let opened = hit.name("open").is_some_and(|place| !place.is_empty());
         // A colon, a cell or a quotation says: a value follows. は and a space say it less.
         let firm = matches!(sign, ":" | "=" | "|" | "\t" | "→") || opened;
         let least = match (firm, latin_label, sign) {
             (true, ..) => Strength::Guess,
-            (false, false, "は" | "は、") if is_form_label(label.as_str()) => Strength::Single,
-            (false, false, " ")
-                if label.as_str().ends_with("担当") || label.as_str().ends_with("者") =>
-            {
+            (false, false, "は" | "は、") if is_form_label(label) => Strength::Single,
+            (false, false, " ") if label.ends_with("担当") || label.ends_with("者") => {
                 Strength::Single
             }
-            (false, false, " ") if is_form_label(label.as_str()) => Strength::Guess,
-            (false, false, " ") if is_kin(label.as_str()) => Strength::Single,
+            (false, false, " ") if is_form_label(label) => Strength::Guess,
+            (false, false, " ") if is_kin(label) => Strength::Single,
             _ => Strength::Surname,
         };
         list(
             scene,
             names,
-            view.at_byte(whole.end()),
+            view.at_byte(hit.whole.end),
             least,
             firm,
             latin_label,
-            label.as_str(),
+            label,
         );
     }
 }
@@ -115,7 +110,7 @@ fn list(
     let view = scene.view;
     let mut at = start;
     for _ in 0..LONGEST_LIST {
-        while view.get(at).is_some_and(|c| " \t\"'「@【・*".contains(c)) {
+        while view.get(at).is_some_and(|c| one_of!(" \t\"'「@【・*", c)) {
             at += 1;
         }
         let name =
@@ -159,8 +154,8 @@ fn list(
 
 /// Past a short item that is followed by a mark.
 fn next_item(view: &View, at: usize) -> Option<usize> {
-    let end = (at..at + 12).find(|&i| view.get(i).is_none_or(|c| "、,・/\n。:".contains(c)))?;
-    (view.get(end).is_some_and(|c| "、・".contains(c))).then_some(end + 1)
+    let end = (at..at + 12).find(|&i| view.get(i).is_none_or(|c| one_of!("、,・/\n。:", c)))?;
+    (view.get(end).is_some_and(|c| one_of!("、・", c))).then_some(end + 1)
 }
 
 /// One name at `at`, with what the label lends it.
@@ -205,7 +200,7 @@ fn item(
             }
             // 担当 谷: one character at the end of the line.
             Strength::Single if !firm && name.end - name.start == 1 => {
-                view.get(name.end).is_none_or(|c| "\n\r。/、,(".contains(c))
+                view.get(name.end).is_none_or(|c| one_of!("\n\r。/、,(", c))
                     && lexicon().surname(text).is_some()
                     && !matches!(label, "父" | "母" | "夫" | "妻")
             }
@@ -216,7 +211,7 @@ fn item(
             Strength::Surname => {
                 (firm && closed && !(generic && place))
                     || (label.ends_with("担当")
-                        && view.get(name.end).is_none_or(|c| "\n\r。".contains(c)))
+                        && view.get(name.end).is_none_or(|c| one_of!("\n\r。", c)))
                     || (closes_softly(view, name.end) && !place)
             }
             Strength::Half | Strength::Pair => closed || closes_softly(view, name.end),
@@ -239,14 +234,14 @@ fn item(
 fn closes(view: &View, at: usize) -> bool {
     let at = past_titles(view, at);
     view.get(at)
-        .is_none_or(|c| "\n\r\t、,。.\"'」』】)(/|・ <;→&[]}「※-".contains(c))
+        .is_none_or(|c| one_of!("\n\r\t、,。.\"'」』】)(/|・ <;→&[]}「※-", c))
 }
 
 /// Or a particle follows: 担当は田中です.
 fn closes_softly(view: &View, at: usize) -> bool {
     let at = past_titles(view, at);
     view.get(at)
-        .is_some_and(|c| "でがはとにもかのへをま。、(\n )".contains(c))
+        .is_some_and(|c| one_of!("でがはとにもかのへをま。、(\n )", c))
         || view.get(at).is_none()
 }
 
@@ -276,7 +271,7 @@ fn after_office(view: &View, at: usize) -> Option<Name> {
             && end > at
             && (view
                 .before(end)
-                .is_some_and(|c| "部課室係店社局所班院校司長役".contains(c))
+                .is_some_and(|c| one_of!("部課室係店社局所班院校司長役", c))
                 || c == ' ' && lexicon().is_word(view.slice(at, end)))
         {
             let (strength, name) = shape::starting_at(view, end + 1, Strength::Guess)?;

@@ -1,71 +1,165 @@
 //! Names in Latin letters: Taro Yamada, YAMADA Taro, Yamada-san, Hi Taro.
 
+use super::super::sought::Sought;
+use super::super::spelt;
 use super::shape::{Name, Part};
 use super::{Names, Scene};
+use crate::masking::chars::one_of;
 use crate::masking::lexicon::{PREFECTURES_LATIN, is_english, lexicon, romaji};
 use crate::masking::normal::View;
-use regex::Regex;
+use regex_automata::Input;
+use regex_automata::meta::Regex;
 use std::ops::Range;
 use std::sync::LazyLock;
 
-static PAIR: LazyLock<Regex> = LazyLock::new(|| {
-    super::super::pattern(r"([A-Z][A-Za-z'’-]{1,20})(,? |\n)(?:[A-Z]\. )?([A-Z][A-Za-z'’-]{1,20})")
-});
 /// Words after or before which one name stands alone.
-static BEFORE: LazyLock<Regex> = LazyLock::new(|| {
-    super::super::pattern(
-        r"(?:(?i:\b(?:hi|hello|hey|dear|thanks|thank you|thx|cheers|yours|signed|notary|witness|guarantor|attended by|reported by|welcome|congrats|congratulations|cheers|regards|best|sincerely|ask|asked|tell|told|met|cc|attn|ping|mr|ms|mrs|miss|dr|prof|name is|i am|i'm|my name is|by))[,.:]?(?: (?:Mr|Ms|Mrs|Miss|Dr|Prof)\.?)?(?: \n?|\n)|@|\b(?:TODO|FIXME|HACK|NOTE|XXX)\()([A-Z][a-z]{1,15}|[A-Z]{2,12})\b",
-    )
+pub(in crate::masking::rules) static BEFORE: Sought = Sought::new(|| {
+    r"(?:(?i:\b(?:hi|hello|hey|dear|thanks|thank you|thx|cheers|yours|signed|notary|witness|guarantor|attended by|reported by|welcome|congrats|congratulations|cheers|regards|best|sincerely|ask|asked|tell|told|met|cc|attn|ping|mr|ms|mrs|miss|dr|prof|name is|i am|i'm|my name is|by))[,.:]?(?: (?:Mr|Ms|Mrs|Miss|Dr|Prof)\.?)?(?: \n?|\n)|@|\b(?:TODO|FIXME|HACK|NOTE|XXX)\()([A-Z][a-z]{1,15}|[A-Z]{2,12})\b".into()
 });
 static AFTER: LazyLock<Regex> = LazyLock::new(|| {
-    super::super::pattern(
-        r"\b([A-Za-z][a-z]{1,15}|[A-Z]{2,12})(?: [A-Z][a-z]+)?(?:-| )(?i:san|sama|kun|chan|sensei|senpai|shi)\b",
-    )
+    Regex::new(&spelt(&format!(
+        r"\b([A-Za-z][a-z]{{1,15}}|[A-Z]{{2,12}})(?: [A-Z][a-z]+)?{CALLS}"
+    )))
+    .expect("patterns are constants and tested")
 });
-/// What people do and places do not.
-static ACTS: LazyLock<Regex> = LazyLock::new(|| {
-    super::super::pattern(
-        r"\b([A-Z][a-z]{2,15}) (?:has (?:concerns|asked|agreed|approved|confirmed|already|not yet)|said|says|asked|mentioned|replied|agreed|approved|told|thinks|wants|promised|confirmed|called|wrote|will (?:visit|join|attend|send|call|follow|handle|reply|be (?:out|away|late))|is (?:on leave|away|out of|sick|off|late|responsible|in charge)|and I)\b",
-    )
+/// How somebody is called, behind the name.
+pub(in crate::masking::rules) static CALLED: Sought = Sought::new(|| CALLS.into());
+const CALLS: &str = r"[- ](?i:san|sama|kun|chan|sensei|senpai|shi)\b";
+/// What people do and places do not, behind the name.
+pub(in crate::masking::rules) static ACTS: Sought = Sought::new(|| {
+    r" (?:has (?:concerns|asked|agreed|approved|confirmed|already|not yet)|said|says|asked|mentioned|replied|agreed|approved|told|thinks|wants|promised|confirmed|called|wrote|will (?:visit|join|attend|send|call|follow|handle|reply|be (?:out|away|late))|is (?:on leave|away|out of|sick|off|late|responsible|in charge)|and I)\b".into()
 });
 static HONORED: LazyLock<Regex> = LazyLock::new(|| {
-    super::super::pattern(
-        r"\b([A-Z][a-z]{1,15}|[A-Z]{2,12})(?: ([A-Z][a-z]{1,15}|[A-Z]{2,12}))? ?(?:様|さん|氏|くん|ちゃん|先生|殿|部長|課長|社長|さま)",
-    )
+    Regex::new(&spelt(r"\b([A-Z][a-z]{1,15}|[A-Z]{2,12})(?: ([A-Z][a-z]{1,15}|[A-Z]{2,12}))? ?(?:様|さん|氏|くん|ちゃん|先生|殿|部長|課長|社長|さま)"))
+    .expect("patterns are constants and tested")
 });
 
+/// Letters of a word that can be one of a pair.
+const LONGEST_WORD: usize = 21;
+
 pub(super) fn find(scene: &Scene, names: &mut Names) {
-    let view = scene.view;
-    let runs = runs(view);
-    if runs.is_empty() {
-        return;
-    }
-    for run in &runs {
-        pairs(scene, names, run);
-    }
-    for regex in [&*BEFORE, &*AFTER, &*ACTS] {
-        for run in &runs {
-            beside_words(scene, names, run, regex);
+    pairs(scene, names);
+    for hit in BEFORE.captures_iter(scene.view) {
+        if let Some(word) = hit.get(1) {
+            beside_words(scene, names, hit.whole, word, false);
         }
     }
-    bare(scene, names, &runs);
-    let japanese = !view.text.is_ascii();
-    for hit in HONORED.captures_iter(if japanese { &view.text } else { "" }) {
-        let Some(first) = hit.get(1) else { continue };
-        let (start, gap) = (view.at_byte(first.start()), view.at_byte(first.end()));
-        match hit.get(2) {
-            Some(second) if scene.is_open(start, view.at_byte(second.end())) => {
-                names.add(two(
-                    view,
-                    start,
-                    gap,
-                    view.at_byte(second.start()),
-                    view.at_byte(second.end()),
-                ));
+    called(scene, names);
+    for hit in ACTS.find_iter(scene.view) {
+        if let Some(word) = capitalised(scene.view, hit.start) {
+            beside_words(scene, names, word.start..hit.end, word, false);
+        }
+    }
+    bare(scene, names);
+    honored(scene, names);
+}
+
+/// Two capitalised words side by side: Yamada Taro, Yamada, Taro, with an initial between them.
+fn pairs(scene: &Scene, names: &mut Names) {
+    let view = scene.view;
+    let chars = &view.chars;
+    let inside = |c: &char| c.is_ascii_alphabetic() || matches!(c, '\'' | '’' | '-');
+    let mut from = 0;
+    for gap in 1..chars.len().saturating_sub(1) {
+        if !matches!(chars[gap], ' ' | '\n') || !chars[gap + 1].is_ascii_uppercase() {
+            continue;
+        }
+        let comma = chars[gap] == ' ' && chars[gap - 1] == ',';
+        let first_end = gap - usize::from(comma);
+        // From the first capital within reach on.
+        let behind = chars[from.min(first_end)..first_end].iter().rev();
+        let reach = behind.take(LONGEST_WORD).take_while(|c| inside(c)).count();
+        let word = &chars[first_end - reach..first_end];
+        let Some(capital) = word.iter().position(char::is_ascii_uppercase) else {
+            continue;
+        };
+        let start = first_end - reach + capital;
+        let initial = matches!(chars.get(gap + 2..), Some(['.', ' ', ..]));
+        let second = gap + 1 + 3 * usize::from(initial);
+        let rest = chars.get(second..).unwrap_or_default().iter();
+        let length = rest.take(LONGEST_WORD).take_while(|c| inside(c)).count();
+        let capital = chars.get(second).is_some_and(char::is_ascii_uppercase);
+        if first_end - start < 2 || length < 2 || !capital {
+            continue;
+        }
+        let end = second + length;
+        let stands = edges(view, start, end);
+        let (one, other) = (view.slice(start, first_end), view.slice(second, end));
+        if stands && is_pair(one, other, comma) && scene.is_open(start, end) {
+            names.add(two(view, start, first_end, second, end));
+            from = end;
+        } else {
+            from = second;
+        }
+    }
+}
+
+/// Yamada-san, Taro Yamada sama: the letters, spaces and hyphens around how somebody is called.
+fn called(scene: &Scene, names: &mut Names) {
+    let view = scene.view;
+    let bytes = view.text.as_bytes();
+    let inside = |b: &&u8| b.is_ascii_alphabetic() || matches!(b, b' ' | b'-');
+    let mut look = |run: Range<usize>| {
+        for hit in AFTER.captures_iter(Input::new(&view.text).range(run)) {
+            if let (Some(whole), Some(word)) = (hit.get_match(), hit.get_group(1)) {
+                beside_words(scene, names, whole.range(), word.range(), true);
             }
-            None if scene.is_open(start, gap)
-                && (is_known(first.as_str()) || is_japanese(first.as_str())) =>
-            {
+        }
+    };
+    if view.folds() {
+        return look(0..bytes.len());
+    }
+    let mut done = 0;
+    for &at in CALLED.begins(view) {
+        let at = at as usize;
+        if at >= done {
+            let start = at - bytes[done..at].iter().rev().take_while(inside).count();
+            done = at + bytes[at..].iter().take_while(inside).count();
+            look(start..done);
+        }
+    }
+}
+
+/// The word of a capital and two to fifteen small letters that ends at byte `end`.
+fn capitalised(view: &View, end: usize) -> Option<Range<usize>> {
+    let bytes = &view.text.as_bytes()[..end];
+    let small = bytes.iter().rev().take_while(|b| b.is_ascii_lowercase());
+    let start = end.checked_sub(small.count() + 1)?;
+    let joined = start
+        .checked_sub(1)
+        .is_some_and(|at| bytes[at].is_ascii_alphanumeric() || bytes[at] == b'_');
+    let fits = (3..=16).contains(&(end - start)) && bytes[start].is_ascii_uppercase();
+    (fits && !joined).then_some(start..end)
+}
+
+/// Taro様, Taro Yamada さん.
+fn honored(scene: &Scene, names: &mut Names) {
+    let view = scene.view;
+    for wide in view.wide_runs() {
+        // No two words with a space on either side reach further.
+        const REACH: usize = 40;
+        let before = view.chars[..wide.start].iter().rev();
+        let latin = |c: &&char| c.is_ascii_alphabetic() || **c == ' ';
+        let reach = before.take(REACH).take_while(latin).count();
+        if reach < 2 || !one_of!("様さ氏くち先殿部課社", view.chars[wide.start]) {
+            continue;
+        }
+        let range = view.byte_of(wide.start - reach)..view.byte_of(wide.start + 4);
+        let text = Input::new(&view.text).range(range);
+        let Some(hit) = HONORED.captures_iter(text).next() else {
+            continue;
+        };
+        let Some(first) = hit.get_group(1) else {
+            continue;
+        };
+        let (start, gap) = (view.at_byte(first.start), view.at_byte(first.end));
+        let word = &view.text[first.range()];
+        match hit.get_group(2) {
+            Some(second) if scene.is_open(start, view.at_byte(second.end)) => {
+                let (second, end) = (view.at_byte(second.start), view.at_byte(second.end));
+                names.add(two(view, start, gap, second, end));
+            }
+            None if scene.is_open(start, gap) && (is_known(word) || is_japanese(word)) => {
                 names.add(one(view, start, gap))
             }
             _ => {}
@@ -73,101 +167,60 @@ pub(super) fn find(scene: &Scene, names: &mut Names) {
     }
 }
 
-/// The stretches, as bytes, in which names in Latin letters and the words around them lie whole:
-/// those with two letters side by side.
-fn runs(view: &View) -> Vec<Range<usize>> {
-    let letters = |w: &[u8]| w[0].is_ascii_alphabetic() && w[1].is_ascii_alphabetic();
-    // K and S in another case among them.
-    let latin = |c: &char| c.is_ascii() || matches!(c, '’' | 'ſ' | '\u{212A}');
-    let mut runs = Vec::new();
-    let mut at = 0;
-    while at < view.len() {
-        let rest = &view.chars[at..];
-        let start = at + rest.iter().take_while(|c| !latin(c)).count();
-        let rest = &view.chars[start..];
-        at = start + rest.iter().take_while(|c| latin(c)).count();
-        let run = view.byte_of(start)..view.byte_of(at);
-        let bytes = &view.text.as_bytes()[run.clone()];
-        runs.extend(bytes.windows(2).any(letters).then_some(run));
-    }
-    runs
-}
-
-fn pairs(scene: &Scene, names: &mut Names, run: &Range<usize>) {
+/// A name beside words, bytes of the text, that only a name stands before or after.
+fn beside_words(
+    scene: &Scene,
+    names: &mut Names,
+    whole: Range<usize>,
+    word: Range<usize>,
+    called: bool,
+) {
     let view = scene.view;
-    let text = &view.text[run.clone()];
-    let at = |byte: usize| view.at_byte(run.start + byte);
-    let mut from = 0;
-    while let Some(hit) = PAIR.captures_at(text, from) {
-        let (Some(first), Some(second)) = (hit.get(1), hit.get(3)) else {
-            break;
-        };
-        let comma = hit.get(2).is_some_and(|m| m.as_str().starts_with(','));
-        let (start, end) = (at(first.start()), at(second.end()));
-        let stands = edges(view, start, end);
-        if stands && is_pair(first.as_str(), second.as_str(), comma) && scene.is_open(start, end) {
-            names.add(two(view, start, at(first.end()), at(second.start()), end));
-            from = second.end();
-        } else {
-            from = second.start();
-        }
-    }
-}
-
-/// A name beside a word that only a name stands before or after.
-fn beside_words(scene: &Scene, names: &mut Names, run: &Range<usize>, regex: &Regex) {
-    let view = scene.view;
-    let at = |byte: usize| view.at_byte(run.start + byte);
-    for hit in regex.captures_iter(&view.text[run.clone()]) {
-        let Some(word) = hit.get(1) else { continue };
-        let (start, end) = (at(word.start()), at(word.end()));
-        // A greeting or -san vouches for what only sounds like a name.
-        let greeting = hit
-            .get(0)
-            .is_some_and(|m| !m.as_str().starts_with(['@', 'T', 'F', 'N', 'X']))
-            && word.len() >= 4;
-        let honored = std::ptr::eq(regex, &*AFTER) || greeting;
-        // `@Name 日本語`: a mention in a chat; decorators of code are followed by code.
-        let mention = hit.get(0).is_some_and(|m| m.as_str().starts_with('@'))
-            && view.get(at(word.end())) == Some(' ')
-            && view.get(at(word.end()) + 1).is_some_and(|c| !c.is_ascii());
-        let decorator = hit.get(0).is_some_and(|m| m.as_str().starts_with('@'))
-            && !mention
-            && (view.get(at(word.end())) == Some('(')
-                || word.as_str().bytes().all(|b| b.is_ascii_uppercase()));
-        let capital = word.as_str().starts_with(|c: char| c.is_ascii_uppercase());
-        let known = mention
-            || is_known(word.as_str()) && !decorator
-            || honored && capital && is_japanese(word.as_str());
-        if known && edges(view, start, end) && scene.is_open(start, end) {
-            names.add(one(view, start, end));
-        }
+    let (start, end) = (view.at_byte(word.start), view.at_byte(word.end));
+    let (whole, word) = (&view.text[whole], &view.text[word]);
+    // A greeting or -san vouches for what only sounds like a name.
+    let greeting = !whole.starts_with(['@', 'T', 'F', 'N', 'X']) && word.len() >= 4;
+    let honored = called || greeting;
+    // `@Name 日本語`: a mention in a chat; decorators of code are followed by code.
+    let at = whole.starts_with('@');
+    let mention =
+        at && view.get(end) == Some(' ') && view.get(end + 1).is_some_and(|c| !c.is_ascii());
+    let decorator = at
+        && !mention
+        && (view.get(end) == Some('(') || word.bytes().all(|b| b.is_ascii_uppercase()));
+    let capital = word.starts_with(|c: char| c.is_ascii_uppercase());
+    let known = mention || is_known(word) && !decorator || honored && capital && is_japanese(word);
+    if known && edges(view, start, end) && scene.is_open(start, end) {
+        names.add(one(view, start, end));
     }
 }
 
 /// Please ask Norina or Kitagawa about it: a known name in a sentence, neither place nor brand.
-fn bare(scene: &Scene, names: &mut Names, runs: &[Range<usize>]) {
+fn bare(scene: &Scene, names: &mut Names) {
+    const SHORTEST_BARE: usize = 4;
+    const LONGEST_BARE: usize = 15;
     const BRANDS: &str = "toyota honda suzuki mazda yamaha kawasaki matsuda toshiba hitachi fujitsu nikon shimano bandai nissan mitsubishi kirin asahi daikin nomura mitsui sumitomo yasuda";
-    static WORD: LazyLock<Regex> = LazyLock::new(|| super::super::pattern(r"\b[A-Z][a-z]{3,14}\b"));
     let view = scene.view;
+    let chars = &view.chars;
+    let joins = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
     let mut ends = 0;
-    let words = runs.iter().flat_map(|run| {
-        let hits = WORD.find_iter(&view.text[run.clone()]);
-        hits.map(move |hit| (run.start, hit))
-    });
-    for (begin, hit) in words {
-        let (start, end) = (
-            view.at_byte(begin + hit.start()),
-            view.at_byte(begin + hit.end()),
-        );
-        let word = hit.as_str();
+    for start in 0..chars.len() {
+        if !chars[start].is_ascii_uppercase() || joins(view.before(start)) {
+            continue;
+        }
+        let small = chars[start + 1..].iter().take(LONGEST_BARE);
+        let end = start + 1 + small.take_while(|c| c.is_ascii_lowercase()).count();
+        if end < start + SHORTEST_BARE || joins(view.get(end)) {
+            continue;
+        }
+        let word = view.slice(start, end);
         // Beside another capitalised word it is a part of that name: Suzuki Motor, Hotel Kitano.
         let beside = ends + 1 == start && ends > 0
             || view.get(end) == Some(' ')
                 && view.get(end + 1).is_some_and(|c| c.is_ascii_uppercase());
         ends = end;
-        let sentence = view.before(start).is_none_or(|c| " \n(".contains(c))
-            && view.get(end).is_none_or(|c| " ,.\n)?!':;".contains(c))
+        let sentence = view.before(start).is_none_or(|c| one_of!(" \n(", c))
+            && view.get(end).is_none_or(|c| one_of!(" ,.\n)?!':;", c))
             || spoken_of(view, start, end);
         let sentence = sentence
             && !(view.get(end) == Some('.')
@@ -180,10 +233,9 @@ fn bare(scene: &Scene, names: &mut Names, runs: &[Range<usize>]) {
         if word.len() == 4 && !inner {
             continue;
         }
-        let known = lexicon().is_given_romaji(word) || lexicon().is_surname_romaji(word);
         if sentence
             && !beside
-            && known
+            && lexicon().readings(word) != (false, false)
             && romaji::is_plausible(&lower)
             && !lexicon().is_place_romaji(&lower)
             && !is_place(word)
@@ -199,7 +251,7 @@ fn bare(scene: &Scene, names: &mut Names, runs: &[Range<usize>]) {
 fn spoken_of(view: &View, start: usize, end: usize) -> bool {
     let apart = |c: char| !c.is_ascii() || matches!(c, ' ' | '\n' | '"' | ',' | '(');
     view.before(start).is_none_or(apart)
-        && view.get(end).is_some_and(|c| "がはもとに".contains(c))
+        && view.get(end).is_some_and(|c| one_of!("がはもとに", c))
         && end - start >= 4
 }
 
@@ -256,8 +308,7 @@ fn edges(view: &View, start: usize, end: usize) -> bool {
 fn is_known(word: &str) -> bool {
     let lexicon = lexicon();
     word.len() >= 2
-        && (lexicon.is_given_romaji(word)
-            || lexicon.is_surname_romaji(word)
+        && (lexicon.readings(word) != (false, false)
             || lexicon.is_foreign_given(word)
             || lexicon.is_foreign_surname(word))
 }
@@ -276,12 +327,15 @@ fn is_place(word: &str) -> bool {
 
 fn is_pair(first: &str, second: &str, comma: bool) -> bool {
     let lexicon = lexicon();
-    let given = |w: &str| lexicon.is_given_romaji(w) || lexicon.is_foreign_given(w);
-    let surname = |w: &str| lexicon.is_surname_romaji(w) || lexicon.is_foreign_surname(w);
+    let (one, other) = (lexicon.readings(first), lexicon.readings(second));
+    let given = |w: &str, (_, given): (bool, bool)| given || lexicon.is_foreign_given(w);
+    let surname = |w: &str, (surname, _): (bool, bool)| surname || lexicon.is_foreign_surname(w);
     if comma {
-        return surname(first) && given(second);
+        return surname(first, one) && given(second, other);
     }
-    if (given(first) && surname(second)) || (surname(first) && given(second)) {
+    if (given(first, one) && surname(second, other))
+        || (surname(first, one) && given(second, other))
+    {
         return true;
     }
     // One known and one that only sounds Japanese: YAMADA Tomoharu, Kana Uemori.
@@ -290,11 +344,9 @@ fn is_pair(first: &str, second: &str, comma: bool) -> bool {
     if sounds(first) && sounds(second) && first.len() + second.len() >= 12 {
         return true;
     }
-    (lexicon.is_surname_romaji(first)
-        && sounds(second)
-        && first.chars().all(|c| c.is_ascii_uppercase()))
-        || (lexicon.is_given_romaji(first) && first.len() >= 4 && sounds(second))
-        || (lexicon.is_surname_romaji(second) && sounds(first))
+    (one.0 && sounds(second) && first.chars().all(|c| c.is_ascii_uppercase()))
+        || (one.1 && first.len() >= 4 && sounds(second))
+        || (other.0 && sounds(first))
 }
 
 fn one(view: &View, start: usize, end: usize) -> Name {

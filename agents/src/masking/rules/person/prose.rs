@@ -1,19 +1,19 @@
 //! Names in running text: surname and given name together, a line or a quotation that is only
 //! a name, introductions, speakers, a mailbox that spells the name, a neighbour in a list.
 
+use super::super::sought::Sought;
 use super::shape::{self, Strength};
 use super::{Names, Scene};
-use crate::masking::chars::{is_han, is_hiragana, is_katakana};
+use crate::masking::chars::{is_han, is_hiragana, is_katakana, one_of};
 use crate::masking::lexicon::{PREFECTURES, lexicon, romaji};
 use crate::masking::normal::View;
 use regex::Regex;
+use rustc_hash::FxHashSet;
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
-static INTRODUCTION: LazyLock<Regex> = LazyLock::new(|| {
-    super::super::pattern(
-        r"です[。、!！,\n]|です$|と申します|と申し上げ|でございます|と言います|といいます|と名乗|より(?:ご連絡|お電話|連絡)|宛(?:て|に)|より[、,]",
-    )
+pub(in crate::masking::rules) static INTRODUCTION: Sought = Sought::new(|| {
+    r"です[。、!！,\n]|です$|と申します|と申し上げ|でございます|と言います|といいます|と名乗|より(?:ご連絡|お電話|連絡)|宛(?:て|に)|より[、,]".into()
 });
 static MAILBOX: LazyLock<Regex> =
     LazyLock::new(|| super::super::pattern(r"([A-Za-z][A-Za-z0-9._-]{2,40})@"));
@@ -22,8 +22,8 @@ pub(super) fn find(scene: &Scene, names: &mut Names) {
     let view = scene.view;
     pairs(scene, names);
     segments(scene, names);
-    for hit in INTRODUCTION.find_iter(&view.text) {
-        introduced(scene, names, view.at_byte(hit.start()));
+    for hit in INTRODUCTION.find_iter(view) {
+        introduced(scene, names, view.at_byte(hit.start));
     }
     speakers(scene, names);
     mailboxes(scene, names);
@@ -44,7 +44,7 @@ fn signatures(scene: &Scene, names: &mut Names) {
             continue;
         };
         let text = view.slice(name.start, name.end);
-        let alone = view.get(name.end).is_none_or(|c| "\n\r".contains(c));
+        let alone = view.get(name.end).is_none_or(|c| one_of!("\n\r", c));
         let bigram = (name.start..name.end - 1).any(|i| lexicon().is_word(view.slice(i, i + 2)));
         if alone
             && strength == Strength::Guess
@@ -64,6 +64,9 @@ fn pairs(scene: &Scene, names: &mut Names) {
     let mut from = 0;
     for at in view.wide() {
         let c = view.chars[at];
+        if is_han(c) && view.surnames_at(at) == 0 {
+            continue;
+        }
         let letter = is_han(c) || is_katakana(c) || is_hiragana(c);
         let fresh = letter
             && (view.before(at).is_none_or(|b| !same_script(b, c)) || shape::begins(view, at));
@@ -95,7 +98,7 @@ fn pair_at(view: &View, at: usize) -> Option<shape::Name> {
         return None;
     }
     let end = (gap + 1..=gap + 5).find(|&i| view.get(i).is_none_or(|c| !is_han(c)))?;
-    let closed = view.get(end).is_none_or(|c| "\n\r (\"」、。".contains(c))
+    let closed = view.get(end).is_none_or(|c| one_of!("\n\r (\"」、。", c))
         || super::honorific::starts_at(view, end);
     match shape::read(view, at, end) {
         Some((Strength::Pair, name)) if closed && end - gap > 2 && name.parts.len() == 2 => {
@@ -107,9 +110,12 @@ fn pair_at(view: &View, at: usize) -> Option<shape::Name> {
 
 /// 千葉, 石川: what follows is more often a place of theirs than a given name.
 pub(super) fn is_prefecture(surname: &str) -> bool {
-    PREFECTURES
-        .iter()
-        .any(|p| p.chars().count() == 3 && p.starts_with(surname))
+    static BEGINS: LazyLock<FxHashSet<&str>> = LazyLock::new(|| {
+        let three = PREFECTURES.into_iter().filter(|p| p.chars().count() == 3);
+        let begins = |p: &'static str| p.char_indices().map(move |(at, _)| &p[..at]).chain([p]);
+        three.flat_map(begins).collect()
+    });
+    surname.len() <= 9 && BEGINS.contains(surname)
 }
 
 fn same_script(a: char, b: char) -> bool {
@@ -121,10 +127,13 @@ fn same_script(a: char, b: char) -> bool {
 /// A line, a cell or a quotation that holds a surname and what may be a given name, and nothing else.
 fn segments(scene: &Scene, names: &mut Names) {
     let view = scene.view;
-    let opens = |c: Option<char>| c.is_none_or(|c| "\n\"'「(,\t|:>。、・→*※]】@=".contains(c));
-    let closes = |c: Option<char>| c.is_none_or(|c| "\n\r\"'」)(,\t|<。、→*[・".contains(c));
+    let opens = |c: Option<char>| c.is_none_or(|c| one_of!("\n\"'「(,\t|:>。、・→*※]】@=", c));
+    let closes = |c: Option<char>| c.is_none_or(|c| one_of!("\n\r\"'」)(,\t|<。、→*[・", c));
     for at in view.wide() {
-        if !is_han(view.chars[at]) || names.covers(at, at + 1) {
+        if !is_han(view.chars[at])
+            || !shape::may_start(view, at, Strength::Half)
+            || names.covers(at, at + 1)
+        {
             continue;
         }
         let mut before = at;
@@ -182,13 +191,13 @@ fn introduced(scene: &Scene, names: &mut Names, end: usize) {
     };
     let text = view.slice(name.start, name.end);
     let before = view.before(name.start);
-    let starts = before.is_none_or(|c| "\n。、 !！,>」".contains(c));
+    let starts = before.is_none_or(|c| one_of!("\n。、 !！,>」", c));
     // の after a company or an office: this is how people introduce themselves.
     let office = before == Some('の')
         && (scene.is_closed_at(name.start.saturating_sub(2))
             || view
                 .before(name.start - 1)
-                .is_some_and(|c| "部課室係店社局所院校学行庁班".contains(c) || is_katakana(c)));
+                .is_some_and(|c| one_of!("部課室係店社局所院校学行庁班", c) || is_katakana(c)));
     let linked = matches!(before, Some('の' | 'は' | 'が'));
     let place = lexicon().surname(text).is_some_and(|s| s.place);
     let word = lexicon().is_word(text);
@@ -222,7 +231,7 @@ fn speakers(scene: &Scene, names: &mut Names) {
         let mut start = at;
         let mut bullet = false;
         while view.get(start).is_some_and(|c| {
-            " ・-*●○■[>【#".contains(c)
+            one_of!(" ・-*●○■[>【#", c)
                 || c.is_ascii_digit()
                 || (c == '.' && start > at)
                 || (c == ':' && start > at)

@@ -1,9 +1,9 @@
 //! What reads as a name: surname, given name, both, in kanji, kana or from elsewhere.
 
-use crate::masking::chars::{is_han, is_hiragana, is_katakana};
+use crate::masking::chars::{is_han, is_hiragana, is_katakana, one_of};
 use crate::masking::lexicon::{is_prefecture, lexicon};
 use crate::masking::normal::View;
-use regex::Regex;
+use crate::masking::rules::sought::Sought;
 use rustc_hash::FxHashSet;
 use std::sync::LazyLock;
 
@@ -54,6 +54,9 @@ pub(in crate::masking) fn read(view: &View, start: usize, end: usize) -> Option<
     if is_prefecture(view.slice(start, end)) {
         return None;
     }
+    if chars.iter().all(|c| is_han(*c)) {
+        return solid(view, start, end);
+    }
     if let Some(gap) = chars.iter().position(|c| matches!(c, ' ' | '\n')) {
         let second = start + gap + 1;
         if view.chars[second..end].iter().any(|c| c.is_whitespace()) {
@@ -93,14 +96,16 @@ fn name(start: usize, end: usize, parts: &[(usize, usize, char)]) -> Name {
 fn solid(view: &View, start: usize, end: usize) -> Option<(Strength, Name)> {
     let lexicon = lexicon();
     // The honorific is no part of the name before it, though さん and くん are given names' sounds.
-    if ["さん", "くん", "ちゃん", "さま"]
-        .iter()
-        .any(|h| view.slice(start, end).ends_with(h))
+    if matches!(view.chars[end - 1], 'ん' | 'ま')
+        && ["さん", "くん", "ちゃん", "さま"]
+            .iter()
+            .any(|h| view.slice(start, end).ends_with(h))
     {
         return None;
     }
     let text = |a: usize, b: usize| view.slice(a, b);
-    let mut best: Option<(Strength, usize, Name)> = None;
+    // The cut between the words of the best reading.
+    let mut best: Option<(Strength, usize, usize)> = None;
     let pair = |k: usize| {
         let (a, b) = (
             lexicon.surname_initial(text(start, k)),
@@ -126,13 +131,13 @@ fn solid(view: &View, start: usize, end: usize) -> Option<(Strength, Name)> {
         if lexicon.given(given).is_some() && !sounds {
             // One and one (金子, 林田) is more often a surname of two.
             if end - start == 2 {
-                offer(&mut best, Strength::Single, 0, pair(k));
+                offer(&mut best, Strength::Single, 0, k);
             } else {
                 offer(
                     &mut best,
                     Strength::Pair,
                     rank + usize::from(end - k >= 2) * 2,
-                    pair(k),
+                    k,
                 );
             }
         } else if k - start >= 2
@@ -142,20 +147,20 @@ fn solid(view: &View, start: usize, end: usize) -> Option<(Strength, Name)> {
                     || end - k >= 2 && !is_place(surname) && !is_place(given))
                 || is_kana_given(view, k, end))
         {
-            offer(&mut best, Strength::Half, rank, pair(k));
+            offer(&mut best, Strength::Half, rank, k);
         } else if lexicon.continental(surname).is_some()
             && is_given_like(given)
             && end - k <= 2
             && !lexicon.is_word(text(start, end))
         {
-            offer(&mut best, Strength::Half, rank.saturating_sub(3), pair(k));
+            offer(&mut best, Strength::Half, rank.saturating_sub(3), k);
         } else if k - start == 1
             && (2..=3).contains(&(end - k))
             && is_given_like(given)
             && !(start..end - 1).any(|i| lexicon.is_word(text(i, i + 2)))
             && !lexicon.is_word(text(start, end))
         {
-            offer(&mut best, Strength::Guess, 1, pair(k));
+            offer(&mut best, Strength::Guess, 1, k);
         }
     }
     let whole = text(start, end);
@@ -188,7 +193,7 @@ fn solid(view: &View, start: usize, end: usize) -> Option<(Strength, Name)> {
             ));
         }
     }
-    best.map(|(strength, _, name)| (strength, name))
+    best.map(|(strength, _, cut)| (strength, pair(cut)))
 }
 
 fn is_place(text: &str) -> bool {
@@ -196,12 +201,12 @@ fn is_place(text: &str) -> bool {
 }
 
 /// Keeps the stronger reading; of two equally strong ones the one that ranks higher.
-fn offer(best: &mut Option<(Strength, usize, Name)>, strength: Strength, rank: usize, name: Name) {
+fn offer(best: &mut Option<(Strength, usize, usize)>, strength: Strength, rank: usize, cut: usize) {
     if best
         .as_ref()
         .is_none_or(|(s, r, _)| (*s, *r) < (strength, rank))
     {
-        *best = Some((strength, rank, name));
+        *best = Some((strength, rank, cut));
     }
 }
 
@@ -227,7 +232,7 @@ pub(super) fn is_free(view: &View, name: &Name) -> bool {
         // 森林保全: two common nouns that could each be a name are not one together.
         || words == (true, true)
         // 山田錦, 高松港: the last kanji makes it a thing or a place.
-        || (!spaced && tiny && text.ends_with(|c| LANDMARKS.contains(c)))
+        || (!spaced && tiny && text.ends_with(|c| one_of!(LANDMARKS, c)))
         || (kana && !(spaced && length >= 6))
         // 東京 and 本 一: one character of surname needs a given name that is no other word.
         || (short && !spaced && (length < 3 || words.1))
@@ -278,7 +283,7 @@ fn is_kana_given(view: &View, start: usize, end: usize) -> bool {
         && (super::honorific::starts_at(view, end)
             || view
                 .get(end)
-                .is_none_or(|c| "\n\r\"',、。()」<|\t".contains(c)))
+                .is_none_or(|c| one_of!("\n\r\"',、。()」<|\t", c)))
 }
 
 /// Ends like an office, a place or a thing, or says that nobody is named.
@@ -352,11 +357,11 @@ pub(super) fn is_count(text: &str) -> bool {
     let mut chars = text.chars().rev();
     let (last, before) = (chars.next(), chars.next());
     let ordinal = last == Some('目')
-        && before.is_some_and(|c| "件回番枚人日年行個社度台本名問点章節項段列週".contains(c));
+        && before.is_some_and(|c| one_of!("件回番枚人日年行個社度台本名問点章節項段列週", c));
     ordinal
-        || last.is_some_and(|c| "人名円年月日回件個号枚台点歳種社倍".contains(c))
-            && before.is_some_and(|c| NUMBERS.contains(c))
-            && chars.all(|c| NUMBERS.contains(c) || c == '金')
+        || last.is_some_and(|c| one_of!("人名円年月日回件個号枚台点歳種社倍", c))
+            && before.is_some_and(|c| one_of!(NUMBERS, c))
+            && chars.all(|c| one_of!(NUMBERS, c) || c == '金')
 }
 
 /// No given name ends in these; companies, places, offices and things do.
@@ -527,7 +532,7 @@ fn hangs(view: &View, name: &Name) -> bool {
         && (view
             .before(name.start)
             .is_some_and(|c| is_han(c) || is_katakana(c))
-            || "室課部係局班組店".contains(view.chars[name.start]) && name.parts.len() == 1)
+            || one_of!("室課部係局班組店", view.chars[name.start]) && name.parts.len() == 1)
 }
 
 /// The best name that ends at `end` and begins where a word can.
@@ -592,7 +597,7 @@ pub(in crate::masking) fn starting_at(
 }
 
 /// Cheap reasons why no name that strong begins at `start`: most places have one.
-fn may_start(view: &View, start: usize, least: Strength) -> bool {
+pub(super) fn may_start(view: &View, start: usize, least: Strength) -> bool {
     let Some(first) = view.get(start) else {
         return false;
     };
@@ -660,18 +665,17 @@ pub(in crate::masking) fn ends(view: &View, at: usize) -> bool {
     }
     // Hiragana runs on into words; a name ends before a particle.
     if is_hiragana(after) {
-        return "はがをにのともでへやか".contains(after) || super::honorific::starts_at(view, at);
+        return one_of!("はがをにのともでへやか", after) || super::honorific::starts_at(view, at);
     }
     !is_han(after) || super::honorific::starts_at(view, at)
 }
 
+pub(in crate::masking::rules) static FORM: Sought = Sought::new(|| {
+    r"株式会社|有限会社|合同会社|合資会社|合名会社|相互会社|医療法人(?:社団|財団)?|社会福祉法人|学校法人|宗教法人|(?:一般|公益)?(?:社団|財団)法人|独立行政法人|国立大学法人|特定非営利活動法人|NPO法人|協同組合|弁護士法人|税理士法人|監査法人|\(株\)|\(有\)|\(同\)|㈱|㈲".into()
+});
+
 /// Companies by their legal form, before or after the name.
 pub(super) fn companies(view: &View) -> Vec<(usize, usize)> {
-    static FORM: LazyLock<Regex> = LazyLock::new(|| {
-        super::super::pattern(
-            r"株式会社|有限会社|合同会社|合資会社|合名会社|相互会社|医療法人(?:社団|財団)?|社会福祉法人|学校法人|宗教法人|(?:一般|公益)?(?:社団|財団)法人|独立行政法人|国立大学法人|特定非営利活動法人|NPO法人|協同組合|弁護士法人|税理士法人|監査法人|\(株\)|\(有\)|\(同\)|㈱|㈲",
-        )
-    });
     let inside = |c: char| {
         is_han(c)
             || is_katakana(c)
@@ -679,8 +683,8 @@ pub(super) fn companies(view: &View) -> Vec<(usize, usize)> {
             || matches!(c, '・' | '&' | '.' | '-' | '\'')
     };
     let mut out = Vec::new();
-    for hit in FORM.find_iter(&view.text) {
-        let (form, after) = (view.at_byte(hit.start()), view.at_byte(hit.end()));
+    for hit in FORM.find_iter(view) {
+        let (form, after) = (view.at_byte(hit.start), view.at_byte(hit.end));
         let mut end = after;
         let mut hiragana = 0;
         while let Some(c) = view.get(end)
@@ -689,7 +693,7 @@ pub(super) fn companies(view: &View) -> Vec<(usize, usize)> {
         {
             // Hiragana belongs to the company while it stands at the front (株式会社あさひ屋).
             if is_hiragana(c) {
-                if end > after + hiragana || "のはがをにとへでも".contains(c) {
+                if end > after + hiragana || one_of!("のはがをにとへでも", c) {
                     break;
                 }
                 hiragana += 1;

@@ -5,7 +5,7 @@
 
 use super::shape::{self, Name, Part};
 use super::{Names, Scene};
-use crate::masking::chars::{is_han, is_hiragana, is_katakana};
+use crate::masking::chars::{is_han, is_hiragana, is_katakana, one_of};
 use crate::masking::lexicon::lexicon;
 use crate::masking::normal::{Reading, View};
 use crate::masking::tags::squeeze;
@@ -222,14 +222,14 @@ fn guarded(scene: &Scene, known: &Known, names: &mut Names) {
             let (start, end) = (view.at_byte(byte), view.at_byte(byte + word.len()));
             let bullet = view.before(start) == Some(' ')
                 && start >= 2
-                && ".-・*)".contains(view.chars[start - 2]);
+                && one_of!(".-・*)", view.chars[start - 2]);
             let opened = view
                 .before(start)
-                .is_none_or(|c| "\n「(、。・→".contains(c))
+                .is_none_or(|c| one_of!("\n「(、。・→", c))
                 || bullet;
             let closed = view
                 .get(end)
-                .is_none_or(|c| "」)、。・→がはもにと\n:".contains(c));
+                .is_none_or(|c| one_of!("」)、。・→がはもにと\n:", c));
             if opened && closed && !names.covers(start, end) && scene.is_open(start, end) {
                 names.add(Name {
                     start,

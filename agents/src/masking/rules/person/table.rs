@@ -1,5 +1,6 @@
 //! Tables: the head of a column says what stands below it.
 
+use super::super::sought::Sought;
 use super::shape::{self, Strength};
 use super::{Names, Scene, latin};
 use crate::masking::normal::View;
@@ -17,6 +18,21 @@ static HEAD: LazyLock<Regex> = LazyLock::new(|| {
 
 /// No alternative of [`HEAD`] is longer.
 const LONGEST_HEAD: usize = 13;
+
+/// How all alternatives of [`HEAD`] in ASCII end.
+const ENDS: [&str; 10] = [
+    "ame", "nee", "ner", "hor", "ter", "mer", "yee", "ent", "der", "ana",
+];
+
+/// Whether a cell is the head of a column of names.
+fn is_head(cell: &str) -> bool {
+    let bytes = cell.as_bytes();
+    let ends = |end: &str| {
+        let tail = bytes.len().checked_sub(end.len()).map(|at| &bytes[at..]);
+        tail.is_some_and(|tail| tail.eq_ignore_ascii_case(end.as_bytes()))
+    };
+    (!cell.is_ascii() || ENDS.into_iter().any(ends)) && HEAD.is_match(cell)
+}
 
 /// One line's cells, as character ranges of the view without quotes and surrounding spaces.
 fn cells(view: &View, start: usize, end: usize, mark: char) -> Vec<(usize, usize)> {
@@ -79,8 +95,7 @@ pub(super) fn find(scene: &Scene, names: &mut Names) {
             let columns: Vec<usize> = (0..cells.len())
                 .filter(|&i| {
                     let (start, end) = cells[i];
-                    (1..=LONGEST_HEAD).contains(&(end - start))
-                        && HEAD.is_match(view.slice(start, end))
+                    (1..=LONGEST_HEAD).contains(&(end - start)) && is_head(view.slice(start, end))
                 })
                 .collect();
             if !columns.is_empty() {
@@ -101,24 +116,23 @@ pub(super) fn find(scene: &Scene, names: &mut Names) {
     statements(scene, names);
 }
 
+pub(in crate::masking::rules) static INSERT: Sought =
+    Sought::new(|| r"(?i)insert\s+into\s+\S{1,80}\s*\(([^()]{1,2000})\)\s*values\s*".into());
+
 /// `INSERT INTO t (name, …) VALUES ('…', …), (…)`.
 fn statements(scene: &Scene, names: &mut Names) {
-    static INSERT: LazyLock<Regex> = LazyLock::new(|| {
-        super::super::pattern(r"(?i)insert\s+into\s+\S{1,80}\s*\(([^()]{1,2000})\)\s*values\s*")
-    });
     let view = scene.view;
-    for hit in INSERT.captures_iter(&view.text) {
-        let (Some(whole), Some(columns)) = (hit.get(0), hit.get(1)) else {
+    for hit in INSERT.captures_iter(view) {
+        let Some(columns) = hit.get(1) else {
             continue;
         };
-        let columns: Vec<usize> = columns
-            .as_str()
+        let columns: Vec<usize> = view.text[columns]
             .split(',')
             .enumerate()
-            .filter(|(_, name)| HEAD.is_match(name.trim().trim_matches(['"', '`', '\''])))
+            .filter(|(_, name)| is_head(name.trim().trim_matches(['"', '`', '\''])))
             .map(|(i, _)| i)
             .collect();
-        let mut at = view.at_byte(whole.end());
+        let mut at = view.at_byte(hit.whole.end);
         while view.get(at) == Some('(') {
             let Some(close) = (at..view.len().min(at + 4000)).find(|&i| {
                 view.chars[i] == ')'
@@ -200,4 +214,26 @@ pub(in crate::masking) fn column_head(view: &View, at: usize) -> Option<String> 
     let cells = cells(view, begin, end, mark);
     let &(a, b) = cells.get(column)?;
     Some(view.slice(a, b).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use regex_syntax::hir::literal::{ExtractKind, Extractor};
+
+    #[test]
+    fn no_head_ends_otherwise() {
+        let parsed = regex_syntax::parse(HEAD.as_str()).expect("it compiles");
+        let mut ends = Extractor::new();
+        ends.kind(ExtractKind::Suffix)
+            .limit_literal_len(3)
+            .limit_total(5_000);
+        let ends = ends.extract(&parsed);
+        let ends = ends.literals().expect("it ends with words");
+        for end in ends {
+            let end = String::from_utf8_lossy(end.as_bytes()).to_lowercase();
+            let listed = ENDS.iter().any(|known| known.ends_with(&end));
+            assert!(listed || !end.is_ascii(), "{end}");
+        }
+    }
 }

@@ -9,7 +9,7 @@ mod look;
 
 use super::shape::{self, Name, Strength};
 use super::{Names, Scene, honorific};
-use crate::masking::chars::{is_han, is_hiragana, is_katakana};
+use crate::masking::chars::{is_han, is_hiragana, is_katakana, one_of};
 use crate::masking::lexicon::lexicon;
 use crate::masking::normal::View;
 use around::{after, before, introduces, is_clock};
@@ -42,7 +42,7 @@ pub(super) fn find(scene: &Scene, names: &mut Names) {
         match weigh(scene, names, at, before) {
             Some(name) => names.add(name),
             // A list may be known by what stands further right in it.
-            None if view.before(at).is_some_and(|c| "、・/,→ \n:".contains(c)) => {
+            None if view.before(at).is_some_and(|c| one_of!("、・/,→ \n:", c)) => {
                 light.push(at)
             }
             None => {}
@@ -71,7 +71,7 @@ fn kana(scene: &Scene, names: &mut Names, at: usize) {
         is_hiragana
     };
     let outer = view.before(at);
-    let closed = |c: Option<char>| c.is_none_or(|c| "\n,、|\"'\t()<>:;/? ".contains(c));
+    let closed = |c: Option<char>| c.is_none_or(|c| one_of!("\n,、|\"'\t()<>:;/? ", c));
     if outer.is_some_and(script) || script('あ') && !closed(outer) || names.covers(at, at + 1) {
         return;
     }
@@ -193,18 +193,20 @@ fn spaced(view: &View, gap: usize) -> Option<usize> {
 fn is_else(view: &View, name: &Name) -> bool {
     let text = view.slice(name.start, name.end);
     const OUT: &str = "直帰 直行 在宅 時短 有休 半休 代休 公休 夜勤 早番 遅番 日勤 社用 社内 弊社 御社 貴社 当社 先方 即日 翌日";
-    let out = OUT.split(' ').any(|word| word == text);
+    let out = text.len() == 6 && OUT.split(' ').any(|word| word == text);
     let exit =
         text.starts_with(['東', '西', '南', '北', '中']) && text.ends_with(['口', '側', '部']);
     let pair = name.parts.len() == 2 && !text.contains(' ') && !shape::is_free(view, name);
     // 葛西より折り返し: a particle, though lists have it as a given name.
-    let particle = ["より", "から", "まで", "なら", "ほか"]
-        .iter()
-        .any(|end| text.ends_with(end));
-    let end_of_word = text.chars().count() == 1 && "室課部係局班組店堂館本宅邸家".contains(text);
+    let particle = text.ends_with(is_hiragana)
+        && ["より", "から", "まで", "なら", "ほか"]
+            .iter()
+            .any(|end| text.ends_with(end));
+    let end_of_word = name.end - name.start == 1
+        && one_of!("室課部係局班組店堂館本宅邸家", view.chars[name.start]);
     // 確認中, 編集長: the end of what stands before it.
     let suffix = name.end - name.start == 1
-        && "中長会所家店本上下前後内外方部室係".contains(text)
+        && one_of!("中長会所家店本上下前後内外方部室係", view.chars[name.start])
         && view.before(name.start).is_some_and(is_han);
     let count = shape::is_count(text);
     exit || out || particle || suffix || count || honorific::is_nobody(text) || end_of_word || pair

@@ -1,6 +1,6 @@
 //! Where a name can stand: cheap to say, and far more often wrong than right.
 
-use crate::masking::chars::{is_han, is_hiragana, is_katakana};
+use crate::masking::chars::{is_han, is_hiragana, is_katakana, one_of};
 use crate::masking::lexicon::{PREFECTURES_LATIN, is_prefecture, lexicon};
 use crate::masking::normal::View;
 use crate::masking::rules::person::prose::is_prefecture as is_base;
@@ -76,7 +76,14 @@ pub(super) fn each(view: &View, mut offer: impl FnMut(Candidate)) {
     let mut at = 0;
     while at < view.len() {
         let c = view.chars[at];
-        if is_han(c) {
+        if c.is_ascii() {
+            let mut end = at + 1;
+            if c.is_ascii_alphabetic() {
+                end = run(view, at, |c| c.is_ascii_alphanumeric() || c == '_');
+                latin(view, at, end, &mut offer);
+            }
+            at = end;
+        } else if is_han(c) {
             let end = run(view, at, is_han);
             if end - at <= LONGEST_RUN {
                 han(view, at, end, &mut |candidate| {
@@ -89,10 +96,6 @@ pub(super) fn each(view: &View, mut offer: impl FnMut(Candidate)) {
         } else if is_katakana(c) {
             let end = run(view, at, is_katakana);
             katakana(view, at, end, &mut offer);
-            at = end;
-        } else if c.is_ascii_alphabetic() {
-            let end = run(view, at, |c| c.is_ascii_alphanumeric() || c == '_');
-            latin(view, at, end, &mut offer);
             at = end;
         } else {
             at += 1;
@@ -181,7 +184,7 @@ fn han(view: &View, a: usize, b: usize, offer: &mut impl FnMut(Candidate)) {
 /// A name can follow what stands before it without a space: an office, a role, a relative.
 fn follows(view: &View, at: usize) -> bool {
     const ROLES: &str = "故男女人師生医客主手妻夫母父兄弟姉妹娘孫甲乙昨先今第";
-    shape::begins(view, at) || view.before(at).is_some_and(|c| ROLES.contains(c))
+    shape::begins(view, at) || view.before(at).is_some_and(|c| one_of!(ROLES, c))
 }
 
 /// A prefecture with or without its ending, or words that make sense by themselves.
@@ -216,15 +219,15 @@ fn is_landscape(view: &View, start: usize, end: usize) -> bool {
     let last = view.before(end);
     let word = || lexicon().is_word(view.slice(start, start + 2));
     match end - start {
-        2 => last == Some('口') && "東西南北".contains(view.chars[start]),
-        3 => last == Some('錦') || last.is_some_and(|c| "島台丘山川池橋浜".contains(c)) && word(),
+        2 => last == Some('口') && one_of!("東西南北", view.chars[start]),
+        3 => last == Some('錦') || last.is_some_and(|c| one_of!("島台丘山川池橋浜", c)) && word(),
         _ => false,
     }
 }
 
 /// What ends the name of a town or of something in one.
 fn is_landmark(c: Option<char>) -> bool {
-    c.is_some_and(|c| "市区町村郡県駅線港橋城".contains(c))
+    c.is_some_and(|c| one_of!("市区町村郡県駅線港橋城", c))
 }
 
 /// A prefecture, or a place where one comes from, goes to or does something.
@@ -240,7 +243,7 @@ fn is_place(view: &View, start: usize, end: usize) -> bool {
 /// No letter touches it but a particle: 林 in 「林、佐藤」 and 林が, not in 林の中.
 fn stands_alone(view: &View, at: usize) -> bool {
     let letter = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric());
-    let particle = view.get(at + 1).is_some_and(|c| "がはにとも".contains(c));
+    let particle = view.get(at + 1).is_some_and(|c| one_of!("がはにとも", c));
     let apart = |c: char| !c.is_alphanumeric() && c != ' ';
     view.before(at).is_none_or(apart) && (particle || !letter(view.get(at + 1)))
 }
@@ -286,7 +289,7 @@ fn spaced(view: &View, a: usize, b: usize, offer: &mut impl FnMut(Candidate)) {
 
 /// A mark between the span and what could be a name too, on either side; brackets around it.
 pub(super) fn beside(view: &View, start: usize, end: usize) -> u32 {
-    let mark = |c: Option<char>| c.is_some_and(|c| "、,/・ と→\t|&\n".contains(c));
+    let mark = |c: Option<char>| c.is_some_and(|c| one_of!("、,/・ と→\t|&\n", c));
     let right = mark(view.get(end)) && view.surnames_at(end + 1) >> 2 != 0;
     let left = mark(view.before(start))
         && (2..=3).any(|n| start > n && view.surnames_at(start - 1 - n) >> n & 1 == 1);
@@ -347,10 +350,7 @@ fn latin(view: &View, a: usize, b: usize, offer: &mut impl FnMut(Candidate)) {
     if !is_romaji(view, a, b) {
         return;
     }
-    let listed = |a: usize, b: usize| {
-        let word = view.slice(a, b);
-        lexicon().is_surname_romaji(word) || lexicon().is_given_romaji(word)
-    };
+    let listed = |a: usize, b: usize| lexicon().readings(view.slice(a, b)) != (false, false);
     let known = listed(a, b);
     if matches!(view.get(b), Some(' ' | '.' | ','))
         && let second =

@@ -2,7 +2,7 @@
 
 use super::super::{Names, beside, honorific};
 use super::{is_kanji, is_letter};
-use crate::masking::chars::{is_han, is_hiragana, is_katakana};
+use crate::masking::chars::{is_han, is_hiragana, is_katakana, one_of};
 use crate::masking::normal::View;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::LazyLock;
@@ -61,7 +61,22 @@ static KINDRED: LazyLock<FxHashSet<&str>> = LazyLock::new(|| list(KIN));
 static INTRODUCTION: LazyLock<Signs> = LazyLock::new(|| signs(INTRODUCTIONS, head));
 
 type Key = (Option<char>, Option<char>);
-type Signs = FxHashMap<Key, Vec<&'static str>>;
+
+/// Words by two of their characters.
+struct Signs {
+    words: FxHashMap<Key, Vec<&'static str>>,
+    /// The first of the two, where it is one of the basic plane: most characters are of no word.
+    firsts: Vec<bool>,
+}
+
+impl Signs {
+    fn get(&self, key: Key) -> Option<&[&'static str]> {
+        if self.firsts.get(key.0? as usize) == Some(&false) {
+            return None;
+        }
+        self.words.get(&key).map(Vec::as_slice)
+    }
+}
 
 fn head(word: &str) -> Key {
     let mut chars = word.chars();
@@ -69,9 +84,15 @@ fn head(word: &str) -> Key {
 }
 
 fn signs(words: &'static str, key: fn(&str) -> Key) -> Signs {
-    let mut out = Signs::default();
+    let mut out = Signs {
+        words: FxHashMap::default(),
+        firsts: vec![false; usize::from(u16::MAX) + 1],
+    };
     for word in words.split_ascii_whitespace() {
-        out.entry(key(word)).or_default().push(word);
+        let key = key(word);
+        let first = key.0.and_then(|c| out.firsts.get_mut(c as usize));
+        first.into_iter().for_each(|first| *first = true);
+        out.words.entry(key).or_default().push(word);
     }
     out
 }
@@ -133,7 +154,7 @@ pub(super) fn before(view: &View, names: &Names, at: usize) -> Option<u8> {
             // 配達員佐藤, 昨日佐藤が: no name begins in the midst of other kanji.
             (is_somebody(view, at)
                 || c == 'ー'
-                || TIME.contains_key(&(view.before(at - 1), Some(c))))
+                || TIME.get((view.before(at - 1), Some(c))).is_some())
             .then_some(1)
         }
         c if c.is_ascii_alphanumeric() => role(view, at).then_some(3),
@@ -162,18 +183,18 @@ fn listed(view: &View, names: &Names, end: usize) -> bool {
 fn role(view: &View, end: usize) -> bool {
     let (last, other) = (view.before(end), view.before(end.saturating_sub(1)));
     // 父, 子, 妻: a word of one kanji must not be the end of a longer word.
-    if !other.is_some_and(is_han) && ROLE.contains_key(&(last, None)) {
+    if !other.is_some_and(is_han) && ROLE.get((last, None)).is_some() {
         return true;
     }
     let text = &view.text[..view.byte_of(end)];
-    ROLE.get(&(last, other))
+    ROLE.get((last, other))
         .is_some_and(|words| words.iter().any(|word| text.ends_with(word)))
 }
 
 /// 長女, 部長: not the surname of the name behind it.
 pub(super) fn is_role_word(word: &str) -> bool {
     let mut back = word.chars().rev();
-    let listed = ROLE.get(&(back.next(), back.next()));
+    let listed = ROLE.get((back.next(), back.next()));
     KINDRED.contains(word) || listed.is_some_and(|words| words.contains(&word))
 }
 
@@ -184,7 +205,7 @@ fn kin(view: &View, end: usize) -> bool {
 /// 回覧先, 保管者: labels of persons that no list can hold all of.
 fn is_somebody(view: &View, end: usize) -> bool {
     view.before(end)
-        .is_some_and(|c| "者人員先役係長師士医官手生印名".contains(c))
+        .is_some_and(|c| one_of!("者人員先役係長師士医官手生印名", c))
         && end >= 2
         && (is_han(view.chars[end - 2]) || is_katakana(view.chars[end - 2]))
 }
@@ -210,11 +231,11 @@ pub(super) fn after(view: &View, names: &Names, end: usize) -> Option<u8> {
         return Some(4);
     }
     // 未提出は岸、星野の3名です, 茂の三人: heads are counted.
-    let number = |c: char| c.is_ascii_digit() || "一二三四五六七八九十".contains(c);
+    let number = |c: char| c.is_ascii_digit() || one_of!("一二三四五六七八九十", c);
     let counted = next == 'の'
         && view.get(end + 1).is_some_and(number)
         && (end + 2..end + 4).any(|i| matches!(view.get(i), Some('名' | '人')));
-    let signed = "談儀印君宅".contains(next) && !view.get(end + 1).is_some_and(is_kanji);
+    let signed = one_of!("談儀印君宅", next) && !view.get(end + 1).is_some_and(is_kanji);
     if counted || signed || sign(view, end, &DEED) {
         return Some(3);
     }
@@ -226,7 +247,7 @@ pub(super) fn after(view: &View, names: &Names, end: usize) -> Option<u8> {
         {
             Some(3)
         }
-        c if "はがにをともへでのやか".contains(c) => Some(1),
+        c if one_of!("はがにをともへでのやか", c) => Some(1),
         'ま' | 'よ' | 'だ' | 'し' | 'な' | 'っ'
             if PARTICLES.contains(&view.slice(end, (end + 2).min(view.len()))) =>
         {
@@ -244,7 +265,7 @@ pub(super) fn introduces(view: &View, at: usize) -> bool {
 
 /// One of `words` stands at `at`.
 fn sign(view: &View, at: usize, words: &Signs) -> bool {
-    let Some(words) = words.get(&(view.get(at), view.get(at + 1))) else {
+    let Some(words) = words.get((view.get(at), view.get(at + 1))) else {
         return false;
     };
     let rest = &view.text[view.byte_of(at)..];

@@ -5,7 +5,7 @@ use super::super::likeness::{is_given_like, is_name_like};
 use super::super::shape::{self, Name, Part, Strength};
 use super::around::is_role_word;
 use super::is_letter;
-use crate::masking::chars::{is_han, is_hiragana, is_katakana};
+use crate::masking::chars::{is_han, is_hiragana, is_katakana, one_of};
 use crate::masking::lexicon::{is_prefecture, lexicon};
 use crate::masking::normal::View;
 use rustc_hash::FxHashSet;
@@ -106,7 +106,8 @@ fn unlisted(view: &View, start: usize, end: usize, least: u8) -> Option<(Look, N
         if least > Look::Unknown.points() {
             return None;
         }
-        let alone = GIVEN_KANJI.contains(text) && !view.get(end).is_some_and(is_word_like);
+        let alone =
+            one_of!(GIVEN_KANJI, view.chars[start]) && !view.get(end).is_some_and(is_word_like);
         let initial = lexicon.given_initial(text);
         let part = Part {
             start,
@@ -157,7 +158,7 @@ fn unlisted(view: &View, start: usize, end: usize, least: u8) -> Option<(Look, N
             .all(|c| is_han(c) || matches!(c, 'ケ' | 'ヶ' | 'ノ'))
     };
     let counts = end - start < 3
-        && text.starts_with(|c| "一二三四五六七八九十百千各全未不両他同当第計毎本".contains(c));
+        && text.starts_with(|c| one_of!("一二三四五六七八九十百千各全未不両他同当第計毎本", c));
     let spelt = kana
         && view
             .get(end)
