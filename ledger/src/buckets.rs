@@ -359,6 +359,20 @@ impl Buckets {
         self.buckets.iter()
     }
 
+    /// Every key whose erasure is recorded.
+    pub fn erased(&self) -> impl Iterator<Item = SubjectKey> {
+        self.buckets.iter().flat_map(|(bucket, of)| {
+            let erased = of
+                .subjects
+                .iter()
+                .filter(|(_, owned)| owned.erased.is_some());
+            erased.map(|(subject, _)| SubjectKey {
+                bucket: bucket.clone(),
+                subject: *subject,
+            })
+        })
+    }
+
     pub fn hold(&self, hold: EventId) -> Option<&Hold> {
         self.holds.get(&hold)
     }

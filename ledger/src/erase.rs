@@ -150,25 +150,23 @@ impl Appender {
         Ok(receipt)
     }
 
-    /// Completes what was recorded and could not be removed then. Gives the keys.
+    /// Destroys keys whose erasure is recorded and that are there all the same: they could not be
+    /// removed then, or came back with copies of `keys/`. Gives them.
     pub fn finish_erasures(&self) -> Result<Vec<SubjectKey>, EraseError> {
         let _one_at_a_time = self.ending();
         let (layout, disk) = (self.layout(), self.disk());
-        let mut finished = Vec::new();
-        let left = markers(layout)?;
-        if left.is_empty() {
-            return Ok(finished);
-        }
+        // What is not recorded may be on the disk all the same, if the ledger has stopped: its
+        // marker stays.
         let (buckets, _) = self.buckets()?;
-        for (key, _) in left {
-            // What is not recorded may be on the disk all the same, if the ledger has stopped.
-            if buckets
-                .owned(&key)
-                .is_some_and(|owned| owned.erased.is_some())
-            {
-                shred(layout, disk, &key)?;
-                finished.push(key);
-            }
+        let left = buckets.erased().filter(|key| {
+            layout.subject_key(&key.bucket, &key.subject).exists()
+                || layout.subject_erasing(&key.bucket, &key.subject).exists()
+        });
+        let mut finished = Vec::new();
+        for key in left {
+            self.shared().content.retire(&key.bucket, key.subject);
+            shred(layout, disk, &key)?;
+            finished.push(key);
         }
         Ok(finished)
     }
@@ -182,15 +180,11 @@ pub fn clear_erased(reader: &Reader) -> Result<Vec<SubjectKey>, ExpireError> {
         buckets.fold(&entry?);
     }
     let mut cleared = Vec::new();
-    for (id, bucket) in buckets.all() {
-        let erased = bucket.subjects.iter().filter(|(_, o)| o.erased.is_some());
-        for (subject, _) in erased {
-            let path = layout.subject_key(id, subject);
-            if path.exists() {
-                destroy(&LocalDisk, &path).map_err(io_at(&path))?;
-                let (bucket, subject) = (id.clone(), *subject);
-                cleared.push(SubjectKey { bucket, subject });
-            }
+    for key in buckets.erased() {
+        let path = layout.subject_key(&key.bucket, &key.subject);
+        if path.exists() {
+            destroy(&LocalDisk, &path).map_err(io_at(&path))?;
+            cleared.push(key);
         }
     }
     Ok(cleared)

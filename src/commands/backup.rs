@@ -65,19 +65,6 @@ pub fn run(cli: &Cli, args: &Backup) -> Done {
             "free space or name another destination; what is copied stays and is gone on with",
         )
     })?;
-    // A backup would bring back whoever was erased since the last one.
-    if args.with_keys {
-        let copy = Reader::open(to.dir()).map_err(open_failed)?;
-        let erased = ledger::clear_erased(&copy).map_err(|error| {
-            let help =
-                "see who owns the path; the copy still holds the key of somebody who was erased";
-            Failure::new(error, help)
-        })?;
-        for key in erased {
-            let bucket = key.bucket;
-            eprintln!("note: content of one person in {bucket} is erased, and so is its key there");
-        }
-    }
     let brought = Trust {
         vkey: Some(history.founding().clone()),
         checkpoints: vec![(
@@ -90,6 +77,18 @@ pub fn run(cli: &Cli, args: &Backup) -> Done {
     if !report.is_clean() {
         return tell_unsound(&report, "the copy");
     }
+    // A backup would bring back whoever was erased since the last one: by keys that it was given
+    // then, whatever it is given now.
+    let copy = Reader::open(to.dir()).map_err(open_failed)?;
+    let erased = ledger::clear_erased(&copy).map_err(|error| {
+        let help = "see who owns the path; the copy still holds the key of somebody who was erased";
+        Failure::new(error, help)
+    })?;
+    for key in erased {
+        let bucket = key.bucket;
+        eprintln!("note: content of one person in {bucket} is erased, and so is its key there");
+    }
+    drop(copy);
     let key = KeyFile::read(&to.log_key()).ok().filter(|_| args.with_keys);
     if key.is_some_and(|key| key.verifier().to_string() != report.vkey) {
         return Err(Failure::msg(
