@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result};
 use ledger::Layout;
-use schemas::kinds::records::{FilesRead, ProtectionChecked, ProtectionLevel, StoreKind};
+use schemas::kinds::records::{FilesRead, ProtectionChecked, StoreKind};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ pub fn read(layout: &Layout) -> Result<ProtectionChecked> {
     let content = asked(&full(&layout.content(), "pack")?);
     Ok(ProtectionChecked {
         store: StoreKind::Local,
-        level: level(&log, &content),
+        level: together(&log, &content).level(),
         log,
         content,
     })
@@ -28,18 +28,12 @@ pub fn writable(layout: &Layout) -> Result<Option<PathBuf>> {
     Ok(files.into_iter().find(writable))
 }
 
-/// The least that all of them have.
-fn level(log: &FilesRead, content: &FilesRead) -> ProtectionLevel {
-    let all = |count: fn(&FilesRead) -> u64| count(log) + count(content);
-    let files = all(|read| read.files);
-    if files == 0 || all(|read| read.unread) > 0 {
-        ProtectionLevel::Unproven
-    } else if all(|read| read.immutable) == files {
-        ProtectionLevel::Immutable
-    } else if all(|read| read.read_only) == files {
-        ProtectionLevel::ReadOnly
-    } else {
-        ProtectionLevel::Writable
+fn together(log: &FilesRead, content: &FilesRead) -> FilesRead {
+    FilesRead {
+        files: log.files + content.files,
+        read_only: log.read_only + content.read_only,
+        immutable: log.immutable + content.immutable,
+        unread: log.unread + content.unread,
     }
 }
 
@@ -123,6 +117,7 @@ fn is_immutable(path: &Path) -> io::Result<bool> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use schemas::kinds::records::ProtectionLevel;
 
     #[test]
     fn a_level_is_what_every_full_file_was_found_to_have() {

@@ -108,7 +108,7 @@ pub struct ReportFetch {
     /// File to write, instead of standard output; with its signature in FILE.tlog-proof
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Replace files that are there
+    /// Replace files that are there; the signature is made anew, and a time stamp on the old one removed
     #[arg(long)]
     pub force: bool,
 }

@@ -2,8 +2,8 @@
 //! directory that cannot be written to, or a file that is there, costs nothing.
 //!
 //! ```text
-//! NAME.<pid>.part   taken, by this process
-//! NAME              whole; what stood there before is replaced only if that was asked for
+//! NAME.<number>.part   taken, by this process or by one that died
+//! NAME                 whole; what stood there before is replaced only if that was asked for
 //! ```
 
 use anyhow::{Context, Result, bail};
@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 pub struct Places {
     places: Vec<Place>,
     replace: bool,
+    /// The documents are in the log: what is not filled stays to be completed.
+    recorded: bool,
 }
 
 struct Place {
@@ -28,6 +30,7 @@ impl Places {
         let mut taken = Places {
             places: Vec::new(),
             replace,
+            recorded: false,
         };
         for path in paths {
             for path in [path.clone(), beside(path, PROOF), beside(path, TOKEN)] {
@@ -35,7 +38,11 @@ impl Places {
                     bail!("{} is there already", path.display());
                 }
             }
-            let part = beside(path, &format!(".{}{PART}", std::process::id()));
+            // Not the process's number: in a container that is the one of the process before.
+            let mut number = [0; 8];
+            getrandom::fill(&mut number).context("the system gives no randomness for a name")?;
+            let number = u64::from_le_bytes(number);
+            let part = beside(path, &format!(".{number}{PART}"));
             let made = File::options().write(true).create_new(true).open(&part);
             made.with_context(|| format!("{} cannot be written", path.display()))?;
             taken.places.push(Place {
@@ -46,6 +53,11 @@ impl Places {
             sync_dir_of(path).with_context(|| format!("{} cannot be written", path.display()))?;
         }
         Ok(taken)
+    }
+
+    /// From here on a name that cannot be filled stays taken, for whoever completes it.
+    pub fn are_recorded(&mut self) {
+        self.recorded = true;
     }
 
     /// Puts a document where its name was taken; its signature first, so that no document is
@@ -106,6 +118,9 @@ fn sync_dir_of(path: &Path) -> std::io::Result<()> {
 
 impl Drop for Places {
     fn drop(&mut self) {
+        if self.recorded {
+            return;
+        }
         for place in &self.places {
             let _ = std::fs::remove_file(&place.part);
         }

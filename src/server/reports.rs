@@ -150,26 +150,30 @@ impl<'n> Desk<'n> {
         due(self.schedule, self.offset(), issued, times)
     }
 
-    /// Makes, records and writes what is due of one report.
-    fn issue(&self, due: &Due) -> Result<(), Failure> {
+    /// Makes, records and writes what is due of one report. Gives whether the log was found sound.
+    fn issue(&self, due: &Due) -> Result<bool, Failure> {
         let _writing = self.node.reports.write();
         std::fs::create_dir_all(&self.dir)
             .with_context(|| format!("{} cannot be made", self.dir.display()))?;
         let paths: Vec<PathBuf> = due.names().iter().map(|name| self.dir.join(name)).collect();
-        let places = Places::take(&paths, false)?;
+        let mut places = Places::take(&paths, false)?;
         let issuer = self.node.issuer(actor());
         let issue = issuer.issue(&due.wish(), &due.documents, |form, language| {
             due.id(form, language)
         })?;
+        places.are_recorded();
         for (nth, document) in issue.documents.iter().enumerate() {
             let token = document.token();
             places.fill(nth, &document.bytes, &document.proof, token.as_deref())?;
         }
-        Ok(())
+        Ok(issue.sound != Some(false))
     }
 
-    /// What was recorded and not written when an earlier server died is written now.
+    /// What was recorded and could not be written, or was not when an earlier server died, is
+    /// written now, without a time stamp. One that fails keeps no other from being written.
     fn complete(&self) -> Result<(), Failure> {
+        let _writing = self.node.reports.write();
+        let mut failed = None;
         let items = match std::fs::read_dir(&self.dir) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
             items => items?,
@@ -180,17 +184,28 @@ impl<'n> Desk<'n> {
             let Some(name) = name.and_then(taken) else {
                 continue;
             };
-            let path = self.dir.join(name);
-            let recorded = self.recorded(name).filter(|_| !path.exists());
-            if let Some(issued) = recorded {
-                let bytes = again(&self.node.reader, &issued, &self.node.reports.config)?;
-                let proof = sign::proof(&self.node.reader, issued.seq)?;
-                let places = Places::take(std::slice::from_ref(&path), true)?;
-                places.fill(0, &bytes, &proof, None)?;
-                tracing::info!(name, "a report that was cut off is written");
+            if let Err(failure) = self.complete_one(name, &part) {
+                let (part, fault) = (part.display(), failure.fault);
+                let told = format!(
+                    "{name} is recorded and cannot be written; remove {part} to give it up"
+                );
+                failed = failed.or(Some(Failure::new(fault.context(told), "see the log")));
             }
-            std::fs::remove_file(&part)?;
         }
+        failed.map_or(Ok(()), Err)
+    }
+
+    fn complete_one(&self, name: &str, part: &Path) -> Result<(), Failure> {
+        let path = self.dir.join(name);
+        let recorded = self.recorded(name).filter(|_| !path.exists());
+        if let Some(issued) = recorded {
+            let bytes = again(&self.node.reader, &issued, &self.node.reports.config)?;
+            let proof = sign::proof(&self.node.reader, issued.seq)?;
+            let places = Places::take(std::slice::from_ref(&path), true)?;
+            places.fill(0, &bytes, &proof, None)?;
+            tracing::info!(name, "a report that was cut off is written");
+        }
+        std::fs::remove_file(part)?;
         Ok(())
     }
 
@@ -291,11 +306,11 @@ impl<'n> Desk<'n> {
         Event::new(self.node.appender.new_id(), actor(), data).into()
     }
 
-    fn alarm(&self) {
+    fn alarm(&self, severity: Severity) {
         let alert = AlertRaised {
             alert: self.node.appender.new_id(),
             detector: "report-schedule".parse().expect("a literal name is sound"),
-            severity: Severity::Medium,
+            severity,
             positions: Vec::new(),
             subject: None,
         };
@@ -305,10 +320,10 @@ impl<'n> Desk<'n> {
     }
 }
 
-/// The name that a file `NAME.<pid>.part` was to have.
+/// The name that a file `NAME.<number>.part` was to have.
 fn taken(part: &str) -> Option<&str> {
-    let (name, pid) = part.strip_suffix(crate::reports::PART)?.rsplit_once('.')?;
-    let digits = !pid.is_empty() && pid.bytes().all(|b| b.is_ascii_digit());
+    let (name, number) = part.strip_suffix(crate::reports::PART)?.rsplit_once('.')?;
+    let digits = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
     digits.then_some(name)
 }
 
@@ -333,9 +348,10 @@ pub fn run(node: &Node, stop: &AtomicBool) {
                     let why = format!("{:#}", failure.fault);
                     tracing::error!(why, "a scheduled report was not issued; it is tried again");
                     if !alarmed {
-                        desk.alarm();
+                        desk.alarm(Severity::Medium);
                     }
                     alarmed = true; // once per outage
+                    begun = false;
                     next = Instant::now() + retry;
                     retry = (retry * 2).min(LONGEST_RETRY);
                 }
@@ -348,25 +364,28 @@ pub fn run(node: &Node, stop: &AtomicBool) {
 fn look(desk: &Desk, begun: &mut bool, stop: &AtomicBool) -> Result<(), Failure> {
     let node = desk.node;
     node.views.catch_up()?;
-    if !*begun {
-        desk.complete()?;
-        *begun = true;
-    }
+    // What cannot be completed keeps nothing from being issued.
+    let completed = if *begun { Ok(()) } else { desk.complete() };
     for due in node.views.issued.read(|issued| desk.due(issued)) {
         if stop.load(Ordering::Relaxed) {
             return Ok(());
         }
         match desk.issue(&due) {
-            Ok(()) => {
+            Ok(sound) => {
                 node.reports.count(|status| status.issued += 1);
                 tracing::info!(report = due.report, month = %due.month, "issued by the schedule");
+                if !sound {
+                    tracing::error!("the log did not verify; the report says so: daicho verify");
+                    desk.alarm(Severity::High);
+                }
             }
             Err(failure) if was_issued_elsewhere(&failure) => {}
             Err(failure) => return Err(failure),
         }
         node.views.catch_up()?;
     }
-    Ok(())
+    *begun = completed.is_ok();
+    completed
 }
 
 /// Attempts so far, and when the next one is due.

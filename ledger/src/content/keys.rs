@@ -125,15 +125,28 @@ impl ContentStore {
             create_dirs(&*self.disk, self.layout.dir(), &dir)?;
         }
         for subject in subjects {
-            let path = self.layout.subject_key(bucket, &subject);
-            if !retired.contains(&subject)
-                && let Some(Wrapped { key, person }) =
-                    own.read_for(&self.origin, &subject, &path)?
-            {
+            if retired.contains(&subject) {
+                continue;
+            }
+            if let Some(Wrapped { key, person }) = self.persons_key(own, &subject)? {
                 persons.insert(person, Arc::new(key));
             }
         }
         Ok(persons)
+    }
+
+    /// None also for one that is damaged, or half destroyed: it opens nothing and is nobody's, and
+    /// must not stop whoever else has content in the bucket. Who reads that content is told.
+    fn persons_key(
+        &self,
+        own: &ContentKey,
+        subject: &DataSubject,
+    ) -> Result<Option<Wrapped>, ContentError> {
+        let path = self.layout.subject_key(&own.under.bucket, subject);
+        match own.read_for(&self.origin, subject, &path) {
+            Err(ContentError::WrongKey { .. }) => Ok(None),
+            read => read,
+        }
     }
 
     /// The keys of a person in a bucket that are not destroyed.
@@ -149,8 +162,7 @@ impl ContentStore {
         let own = self.key(bucket, None)?;
         let mut found = Vec::new();
         for subject in subjects {
-            let path = self.layout.subject_key(bucket, &subject);
-            let read = own.read_for(&self.origin, &subject, &path)?;
+            let read = self.persons_key(&own, &subject)?;
             if read.is_some_and(|read| read.person == *person) {
                 found.push(subject);
             }

@@ -207,6 +207,21 @@ words! {
     }
 }
 
+impl FilesRead {
+    /// The least that all of them were found to have.
+    pub fn level(&self) -> ProtectionLevel {
+        if self.files == 0 || self.unread > 0 {
+            ProtectionLevel::Unproven
+        } else if self.immutable == self.files {
+            ProtectionLevel::Immutable
+        } else if self.read_only == self.files {
+            ProtectionLevel::ReadOnly
+        } else {
+            ProtectionLevel::Writable
+        }
+    }
+}
+
 impl HoldScope {
     /// True for a scope that names nothing, and so everything.
     pub fn is_empty(&self) -> bool {

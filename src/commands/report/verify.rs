@@ -272,7 +272,8 @@ fn stamped(
         }
         Ok::<_, TokenError>(token)
     };
-    let recorded = reader.map(|reader| reader.entry(seq)).transpose()?;
+    // One that the log does not hold any more is a finding already.
+    let recorded = reader.and_then(|reader| reader.entry(seq).ok());
     let checked_token = holds().and_then(|token| {
         if let Some(entry) = recorded {
             token.is_not_before(entry.at())?;

@@ -135,7 +135,10 @@ fn what_is_kept_for_the_retention_report_changes_nothing_in_it() {
         ledger.run(&[&args[..], more].concat()).ok();
         std::fs::read(&file).unwrap()
     };
+    // A report that says "verified" has nothing from beside the log, and leaves nothing there.
     report(&[]);
+    assert!(!ledger.dir.join("index/retention").exists());
+    report(&["--unverified"]);
     assert!(ledger.dir.join("index/retention").is_dir());
     ledger.append(&[content("three"), content("two")]);
     // From what was kept and what is new; `report verify` folds the whole log.

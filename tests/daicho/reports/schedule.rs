@@ -225,6 +225,8 @@ fn a_report_that_was_recorded_and_not_written_is_written_by_the_next_server() {
     std::fs::write(dir.join("monthly-2026-10.ja.html.4711.part"), b"<!DOC").unwrap();
     // One that somebody took away on purpose stays away.
     std::fs::remove_file(dir.join("monthly-2026-10.en.html")).unwrap();
+    // Of a process that died before, too.
+    std::fs::write(dir.join("monthly-2026-10.ja.html.1.part"), b"").unwrap();
     // And one whose report was never recorded.
     std::fs::write(dir.join("monthly-2026-11.ja.html.4711.part"), b"").unwrap();
     let server = hosts.serve("2026-11-02 02:00:00");

@@ -7,7 +7,6 @@ use crate::report::model::{
 use crate::report::{Basis, Positions, ReportError};
 use ledger::buckets::{Periods, Spared};
 use roaring::RoaringTreemap;
-use schemas::kinds::records::{FilesRead, ProtectionLevel};
 use schemas::{BucketId, Class, Timestamp};
 
 pub const NAME: &str = "retention";
@@ -376,7 +375,7 @@ fn protection(retention: &Retention) -> Section {
             let counts = [read.files, read.read_only, read.immutable, read.unread];
             let mut row = vec![
                 Cell::Text(title),
-                Cell::Text(level_text(level_of(read))),
+                Cell::Text(level_text(read.level())),
                 entry(Some(*moment)),
             ];
             row.extend(fields.iter().zip(counts).map(|(&field, count)| {
@@ -394,8 +393,8 @@ fn protection(retention: &Retention) -> Section {
     let title = text("書込みからの保護", "Protection from being written to");
     Section::new("protection", title)
         .says(text(
-            "水準は設定や仕様からではなく、報告書の作成に先立ってファイルの属性を読み戻した結果です。書込みの終わったすべてのファイルについて満たされた水準だけを示します。",
-            "The level is not what was configured: before this report was made, each file's mode and flag were read back. It is the level that every full file was found to have.",
+            "水準は設定や仕様からではなく、報告書の作成に先立ってファイルの属性を読み戻した結果です。書込みの終わったすべてのファイルについて満たされた水準だけを示します。各ディレクトリの最新のファイルは、書込み中でありうるため対象外です。",
+            "The level is not what was configured: before this report was made, each file's mode and flag were read back. It is the level that every full file was found to have: all but the newest of each directory, which may still be written to and was not asked.",
         ))
         .shows(table)
         .notes(text(
@@ -414,18 +413,6 @@ const FILES: [[&str; 4]; 2] = [
         "content.unread",
     ],
 ];
-
-fn level_of(read: &FilesRead) -> ProtectionLevel {
-    if read.files == 0 || read.unread > 0 {
-        ProtectionLevel::Unproven
-    } else if read.immutable == read.files {
-        ProtectionLevel::Immutable
-    } else if read.read_only == read.files {
-        ProtectionLevel::ReadOnly
-    } else {
-        ProtectionLevel::Writable
-    }
-}
 
 fn limits() -> Section {
     let title = text(
