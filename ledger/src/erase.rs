@@ -10,9 +10,10 @@
 use crate::append::{AppendError, Appender, Guard, Receipt};
 use crate::buckets::{Buckets, Spared};
 use crate::content::ContentError;
-use crate::disk::{self, Disk, LocalDisk, remove_if_there};
-use crate::expire::{ExpireError, destroy, entries, io_at, parent};
+use crate::disk::{Disk, LocalDisk};
+use crate::expire::{ExpireError, destroy, entries, io_at};
 use crate::layout::Layout;
+use crate::marker;
 use crate::projection::Projection;
 use crate::reader::{ReadError, Reader};
 use schemas::kinds::records::{ErasureCompleted, SubjectKey};
@@ -135,13 +136,14 @@ impl Appender {
             Ok(())
         });
         let (layout, disk) = (self.layout(), self.disk());
-        begin(layout, disk, &erasing.key, id)?;
+        let marker = marker_of(layout, &erasing.key);
+        marker::put(disk, &marker, id)?;
         let receipt = match self.append_guarded(event.into(), guard) {
             Ok(receipt) => receipt,
             // Nothing tells whether it is on the disk: the next start asks the log.
             Err(error @ AppendError::Stopped { .. }) => return Err(error.into()),
             Err(error) => {
-                forget(layout, disk, &erasing.key)?;
+                marker::remove(disk, &marker)?;
                 return Err(error.into());
             }
         };
@@ -160,7 +162,7 @@ impl Appender {
         let (buckets, _) = self.buckets()?;
         let left = buckets.erased().filter(|key| {
             layout.subject_key(&key.bucket, &key.subject).exists()
-                || layout.subject_erasing(&key.bucket, &key.subject).exists()
+                || marker_of(layout, key).exists()
         });
         let mut finished = Vec::new();
         for key in left {
@@ -190,51 +192,23 @@ pub fn clear_erased(reader: &Reader) -> Result<Vec<SubjectKey>, ExpireError> {
     Ok(cleared)
 }
 
-/// Completes what an earlier run has recorded, and forgets what it has not.
 pub(crate) fn complete(
     layout: &Layout,
     disk: &dyn Disk,
-    mut is_recorded: impl FnMut(&EventId) -> io::Result<bool>,
+    is_recorded: impl FnMut(&EventId) -> io::Result<bool>,
 ) -> Result<(), ExpireError> {
-    for (key, path) in markers(layout)? {
-        let text = std::fs::read_to_string(&path).map_err(io_at(&path))?;
-        match text.trim_end().parse() {
-            Ok(id) if is_recorded(&id).map_err(io_at(&path))? => shred(layout, disk, &key)?,
-            _ => forget(layout, disk, &key)?,
-        }
-    }
-    Ok(())
+    let shred = |key: &SubjectKey| shred(layout, disk, key);
+    marker::settle(disk, markers(layout)?, is_recorded, shred)
 }
 
-fn begin(
-    layout: &Layout,
-    disk: &dyn Disk,
-    key: &SubjectKey,
-    id: EventId,
-) -> Result<(), ExpireError> {
-    let path = layout.subject_erasing(&key.bucket, &key.subject);
-    let dir = parent(&path);
-    let write = || {
-        disk.create_dir(dir)?;
-        disk::replace(disk, &path, format!("{id}\n").as_bytes(), true)?;
-        disk.sync_dir(dir)
-    };
-    write().map_err(io_at(&path))
-}
-
-fn forget(layout: &Layout, disk: &dyn Disk, key: &SubjectKey) -> Result<(), ExpireError> {
-    let path = layout.subject_erasing(&key.bucket, &key.subject);
-    let remove = || {
-        remove_if_there(disk, &path)?;
-        disk.sync_dir(parent(&path))
-    };
-    remove().map_err(io_at(&path))
+fn marker_of(layout: &Layout, key: &SubjectKey) -> PathBuf {
+    layout.subject_erasing(&key.bucket, &key.subject)
 }
 
 fn shred(layout: &Layout, disk: &dyn Disk, key: &SubjectKey) -> Result<(), ExpireError> {
     let path = layout.subject_key(&key.bucket, &key.subject);
     destroy(disk, &path).map_err(io_at(&path))?;
-    forget(layout, disk, key)
+    marker::remove(disk, &marker_of(layout, key))
 }
 
 /// Keys that an erasure was begun for.

@@ -11,9 +11,10 @@ use crate::append::{AppendError, Appender, Guard, Receipt};
 use crate::buckets::{Buckets, Kept};
 use crate::disk::{self, Disk, remove_if_there};
 use crate::layout::Layout;
+use crate::marker;
 use crate::projection::Projection;
 use crate::reader::{ReadError, Reader};
-use schemas::kinds::records::{RetentionExpired, SubjectKey, TimeSource};
+use schemas::kinds::records::{ErasureCompleted, RetentionExpired, SubjectKey, TimeSource};
 use schemas::{Actor, BucketId, Event, EventId, Hash};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -72,6 +73,28 @@ impl std::fmt::Display for Tally {
             "{} entries, {} contents of {} bytes, digest {}",
             self.entries, self.contents, self.sealed_bytes, self.content_sha256
         )
+    }
+}
+
+impl From<&RetentionExpired> for Tally {
+    fn from(stated: &RetentionExpired) -> Tally {
+        Tally {
+            entries: stated.entries,
+            contents: stated.contents,
+            sealed_bytes: stated.sealed_bytes,
+            content_sha256: stated.content_sha256,
+        }
+    }
+}
+
+impl From<&ErasureCompleted> for Tally {
+    fn from(stated: &ErasureCompleted) -> Tally {
+        Tally {
+            entries: stated.entries,
+            contents: stated.contents,
+            sealed_bytes: stated.sealed_bytes,
+            content_sha256: stated.content_sha256,
+        }
     }
 }
 
@@ -179,13 +202,13 @@ impl Appender {
             Ok(())
         });
         let (layout, disk) = (self.layout(), self.disk());
-        begin(layout, disk, &bucket, id)?;
+        marker::put(disk, &layout.bucket_ending(&bucket), id)?;
         let receipt = match self.append_guarded(event.into(), guard) {
             Ok(receipt) => receipt,
             // Nothing tells whether it is on the disk: the next start asks the log.
             Err(error @ AppendError::Stopped { .. }) => return Err(error.into()),
             Err(error) => {
-                forget(layout, disk, &bucket)?;
+                marker::remove(disk, &layout.bucket_ending(&bucket))?;
                 return Err(error.into());
             }
         };
@@ -240,45 +263,13 @@ pub fn clear_ended(reader: &Reader) -> Result<Vec<BucketId>, ExpireError> {
     Ok(cleared)
 }
 
-/// Completes what an earlier run has recorded, and forgets what it has not.
 pub(crate) fn complete(
     layout: &Layout,
     disk: &dyn Disk,
-    mut is_recorded: impl FnMut(&EventId) -> io::Result<bool>,
+    is_recorded: impl FnMut(&EventId) -> io::Result<bool>,
 ) -> Result<(), ExpireError> {
-    for (bucket, path) in markers(layout)? {
-        let text = std::fs::read_to_string(&path).map_err(io_at(&path))?;
-        match text.trim_end().parse() {
-            Ok(id) if is_recorded(&id).map_err(io_at(&path))? => shred(layout, disk, &bucket)?,
-            _ => forget(layout, disk, &bucket)?,
-        }
-    }
-    Ok(())
-}
-
-fn begin(
-    layout: &Layout,
-    disk: &dyn Disk,
-    bucket: &BucketId,
-    id: EventId,
-) -> Result<(), ExpireError> {
-    let path = layout.bucket_ending(bucket);
-    let dir = parent(&path);
-    let write = || {
-        disk.create_dir(dir)?;
-        disk::replace(disk, &path, format!("{id}\n").as_bytes(), true)?;
-        disk.sync_dir(dir)
-    };
-    write().map_err(io_at(&path))
-}
-
-fn forget(layout: &Layout, disk: &dyn Disk, bucket: &BucketId) -> Result<(), ExpireError> {
-    let path = layout.bucket_ending(bucket);
-    let remove = || {
-        remove_if_there(disk, &path)?;
-        disk.sync_dir(parent(&path))
-    };
-    remove().map_err(io_at(&path))
+    let shred = |bucket: &BucketId| shred(layout, disk, bucket);
+    marker::settle(disk, markers(layout)?, is_recorded, shred)
 }
 
 /// The key first: from then on nothing can be read, whatever is left of the packs.
@@ -299,7 +290,7 @@ fn shred(layout: &Layout, disk: &dyn Disk, bucket: &BucketId) -> Result<(), Expi
         };
         remove().map_err(io_at(&dir))?;
     }
-    forget(layout, disk, bucket)
+    marker::remove(disk, &layout.bucket_ending(bucket))
 }
 
 /// Overwrites a key where it lies, and removes it.

@@ -22,6 +22,7 @@ mod key_file;
 mod layout;
 pub mod line;
 mod lock;
+mod marker;
 pub mod note;
 mod open;
 mod ordered;

@@ -35,12 +35,7 @@ impl Audit {
         let at = entry.at();
         let (act, signed) = match entry.data() {
             Data::RetentionExpired(expired) => {
-                let tally = Tally {
-                    entries: expired.entries,
-                    contents: expired.contents,
-                    sealed_bytes: expired.sealed_bytes,
-                    content_sha256: expired.content_sha256,
-                };
+                let tally = Tally::from(expired);
                 let rule = (expired.period, expired.due);
                 let matter = Matter::end(&expired.bucket, rule, &tally, Timestamp::default());
                 let of = |asked: &Approval| {

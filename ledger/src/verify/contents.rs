@@ -98,12 +98,7 @@ impl Contents {
         let contents = theirs.map(|(digest, (len, ..))| (*digest, *len)).collect();
         let entries = self.buckets.owned(&key).map_or(0, |owned| owned.entries);
         let is = Tally::of(entries, &contents);
-        let stated = Tally {
-            entries: completed.entries,
-            contents: completed.contents,
-            sealed_bytes: completed.sealed_bytes,
-            content_sha256: completed.content_sha256,
-        };
+        let stated = Tally::from(completed);
         if stated != is {
             unsound(is.to_string(), stated.to_string());
         }
@@ -134,12 +129,7 @@ impl Contents {
             .collect();
         let entries = self.buckets.get(bucket).map_or(0, |bucket| bucket.entries);
         let is = Tally::of(entries, &contents);
-        let stated = Tally {
-            entries: expired.entries,
-            contents: expired.contents,
-            sealed_bytes: expired.sealed_bytes,
-            content_sha256: expired.content_sha256,
-        };
+        let stated = Tally::from(expired);
         if stated != is {
             unsound(is.to_string(), stated.to_string());
         }
