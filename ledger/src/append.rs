@@ -5,6 +5,7 @@
 
 mod commit;
 mod outliner;
+mod write;
 
 use crate::buckets::Buckets;
 use crate::clock::Clock;
@@ -30,7 +31,7 @@ use std::io;
 use std::panic::AssertUnwindSafe;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::thread::JoinHandle;
+use std::thread::{JoinHandle, ThreadId};
 
 /// Content that goes with an event: sealed in the bucket of the event's class and month.
 #[derive(Clone)]
@@ -186,6 +187,8 @@ struct Inner {
     disk: Arc<dyn Disk>,
     queue: Mutex<Option<SyncSender<Request>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    /// The threads that answer: the committer's, and its writer's.
+    answering: [ThreadId; 2],
     /// What the first so many entries say of every bucket; folded when it is asked for.
     buckets: Mutex<(Buckets, u64)>,
     /// Held by whoever ends or erases content: a marker is one file.
@@ -205,9 +208,10 @@ impl Drop for Inner {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        // The last appender can be held by an answer, and so be dropped by the committer
-        // itself, which ends after it.
-        if let Some(thread) = thread.filter(|t| t.thread().id() != std::thread::current().id()) {
+        // The last appender can be held by an answer, and so be dropped by a thread that the
+        // committer waits for, or is: it ends after that.
+        let answers = |id| self.answering.contains(&id);
+        if let Some(thread) = thread.filter(|_| !answers(std::thread::current().id())) {
             let _ = thread.join();
         }
     }
@@ -234,7 +238,7 @@ impl Appender {
         let outliner = Outliner::start(Arc::clone(&shared)).map_err(no_thread)?;
         let beside = (publisher, outliner);
         let committer = Committer::new(Arc::clone(&shared), key, ids, options, beside, new_file)?;
-        let watched = Arc::clone(&shared);
+        let (watched, writer) = (Arc::clone(&shared), committer.writer_id());
         let thread = std::thread::Builder::new()
             .name("committer".to_owned())
             .spawn(move || {
@@ -246,6 +250,7 @@ impl Appender {
                 drop(lock); // after the last checkpoint is published
             })
             .map_err(no_thread)?;
+        let answering = [thread.thread().id(), writer];
         let (queue, thread) = (Mutex::new(Some(sender)), Mutex::new(Some(thread)));
         Ok(Appender {
             inner: Arc::new(Inner {
@@ -254,6 +259,7 @@ impl Appender {
                 disk,
                 queue,
                 thread,
+                answering,
                 buckets: Mutex::default(),
                 ending: Mutex::default(),
                 acts_for: OnceLock::new(),
@@ -287,8 +293,8 @@ impl Appender {
     }
 
     /// Appends a batch and calls `done` from another thread when it is durable, or cannot be.
-    /// Sealing happens on the caller's thread. `done` runs on the committer's: it must not
-    /// append, for the committer would wait for itself.
+    /// Sealing happens on the caller's thread. `done` runs on one that writes: it must not
+    /// append, for that would wait for itself.
     pub fn append_then(
         &self,
         batch: Vec<Submission>,

@@ -38,8 +38,11 @@ impl Publisher {
 
     pub fn publish(&self, note: Arc<str>) {
         let (wanted, changed) = &*self.shared;
-        wanted.lock().unwrap_or_else(PoisonError::into_inner).note = Some(note);
-        changed.notify_one();
+        let mut wanted = wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        // One that waits for its time needs no waking to find a newer note then.
+        if wanted.note.replace(note).is_none() {
+            changed.notify_one();
+        }
     }
 }
 

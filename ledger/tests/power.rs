@@ -325,6 +325,77 @@ fn power_lost_or_a_call_failing_anywhere_loses_nothing_acknowledged() {
     println!("power: {lives} lives");
 }
 
+/// Commits that are full are written while the next is planned: the disk may fail under any of them.
+#[test]
+fn full_commits_that_overlap_lose_nothing_acknowledged() {
+    const COMMITS: u64 = 3;
+    let full = |commit: u64| -> Vec<Submission> {
+        let events = (0..700).map(|i| {
+            let data = AgentRetired {
+                agent: format!("agent-{commit}-{i}").parse().unwrap(),
+                reason: AgentReason::Requested,
+            };
+            let id = EventId::derived(ledger::tree::leaf_hash(&(commit * 700 + i).to_be_bytes()));
+            Event::new(id, "user:s001".parse().unwrap(), data).into()
+        });
+        events.collect()
+    };
+    let open = |dir: &Path, disk: &Arc<CrashDisk>| {
+        let options = Options {
+            clock: Arc::new(Hands(AtomicI64::new(0))),
+            disk: disk.clone(),
+            file_bytes: 500_000,
+            ..Options::default()
+        };
+        ledger::open(dir, options)
+    };
+    let mut answered = 0;
+    for (fault, when) in (1..).flat_map(|when| [(Fault::Power, when), (Fault::Error, when)]) {
+        let what = format!("{fault:?} at call {when}");
+        let parent = TempDir::new().unwrap();
+        let dir = parent.path().join("data");
+        ledger::create(&dir, "example.com/daicho", &Hands(AtomicI64::new(0))).unwrap();
+        let disk = Arc::new(CrashDisk::over(&dir, when, fault));
+        let mut told = Told::default();
+        if let Ok((appender, reader)) = open(&dir, &disk) {
+            let (sender, receiver) = std::sync::mpsc::channel();
+            for commit in 0..COMMITS {
+                let sender = sender.clone();
+                appender.append_then(full(commit), move |answer| drop(sender.send(answer)));
+            }
+            drop(sender);
+            // Behind the last of them, and behind each other.
+            let _ = rotate(&appender) && rotate(&appender);
+            let mut failed = false;
+            for answer in receiver {
+                assert!(
+                    !failed || answer.is_err(),
+                    "{what}: written after a failure"
+                );
+                failed |= answer.is_err();
+                for receipt in answer.into_iter().flatten() {
+                    told.places.insert(receipt.id, (receipt.seq, receipt.leaf));
+                }
+            }
+            told.notes.push(reader.checkpoint().to_string());
+        }
+        let struck = disk.struck();
+        disk.cut_power(&mut Dice(when));
+        let healthy = Arc::new(CrashDisk::over(&dir, u64::MAX, Fault::Power));
+        let (appender, _) = open(&dir, &healthy).unwrap();
+        for commit in 0..COMMITS {
+            appender.append(full(commit)).unwrap();
+        }
+        drop(appender);
+        check(&dir, &told, &what);
+        answered += told.places.len();
+        if !struck {
+            break;
+        }
+    }
+    assert!(answered > 0);
+}
+
 /// A time stamp is written by the same disk as the rest: what was told to be kept is there, and
 /// nothing of it is torn.
 #[test]

@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used)]
 
 use ledger::clock::Clock;
+use ledger::note::SignerKey;
 use ledger::verify::{Trust, verify};
-use ledger::{AppendError, Appender, Content, Options, Reader, Submission};
+use ledger::{AppendError, Appender, Content, HeldKey, Options, Reader, Submission};
 use schemas::kinds::agents::{AgentReason, AgentRetired};
+use schemas::kinds::ledger::RotationReason;
 use schemas::kinds::records::RetentionExtended;
 use schemas::{Event, Period, Timestamp};
 use std::path::{Path, PathBuf};
@@ -142,6 +144,106 @@ fn the_last_appender_may_be_dropped_by_an_answer() {
     drop(appender);
     go.send(()).unwrap();
     assert!(receiver.recv_timeout(Duration::from_secs(30)).unwrap());
+}
+
+/// More than one commit takes: it is written while the next is planned.
+fn full(appender: &Appender) -> Vec<Submission> {
+    (0..1_500).map(|_| submission(appender, None)).collect()
+}
+
+#[test]
+fn the_last_appender_may_be_dropped_by_the_answer_of_a_full_commit() {
+    let (dir, clock) = ledger();
+    let (appender, _) = open(dir.path(), &clock, 64 << 20);
+    let (held, (sender, receiver)) = (appender.clone(), channel());
+    let (go, wait) = channel::<()>();
+    appender.append_then(full(&appender), move |answer| {
+        let _ = wait.recv();
+        drop(held);
+        let _ = sender.send(answer.is_ok());
+    });
+    drop(appender);
+    go.send(()).unwrap();
+    assert!(receiver.recv_timeout(Duration::from_secs(30)).unwrap());
+    check(dir.path());
+}
+
+#[test]
+fn a_panic_while_a_full_commit_is_answered_stops_the_writing_and_lets_the_next_writer_in() {
+    let (dir, clock) = ledger();
+    let (appender, reader) = open(dir.path(), &clock, 64 << 20);
+    let (sender, receiver) = channel::<()>();
+    appender.append_then(full(&appender), move |_| {
+        let _dropped_as_it_ends = sender;
+        panic!("an answer that fails");
+    });
+    let _ = receiver.recv();
+    // Who watches the ledger is told, though nobody appends.
+    for _ in 0..3_000 {
+        if appender.stopped().is_some() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(appender.stopped().is_some());
+    let answer = appender.append(full(&appender));
+    assert!(matches!(answer, Err(AppendError::Stopped { .. })));
+    let answer = appender.append(vec![submission(&appender, None)]);
+    assert!(matches!(answer, Err(AppendError::Stopped { .. })));
+    drop((appender, reader));
+    let (appender, _) = open(dir.path(), &clock, 64 << 20);
+    appender.append(vec![submission(&appender, None)]).unwrap();
+    drop(appender);
+    check(dir.path());
+}
+
+/// What is planned while a commit is written must know what is in it: ids, files that end, keys
+/// that change.
+#[test]
+fn full_commits_overlap_and_the_log_is_as_if_they_did_not() {
+    let (dir, clock) = ledger();
+    let (appender, reader) = open(dir.path(), &clock, 300_000);
+    let answered = std::thread::scope(|scope| {
+        let produce = || {
+            let mut answered = Vec::new();
+            for _ in 0..6 {
+                let batch = full(&appender);
+                // Twice at once: the second meets the first in the plan or under way.
+                let (sender, receiver) = channel();
+                appender.append_then(batch.clone(), move |answer| sender.send(answer).unwrap());
+                let again = appender.append(batch).unwrap();
+                let first = receiver.recv().unwrap().unwrap();
+                assert!(first.iter().all(|receipt| receipt.new));
+                for (first, again) in first.iter().zip(&again) {
+                    assert_eq!((first.seq, first.leaf), (again.seq, again.leaf));
+                    assert!(!again.new);
+                }
+                answered.extend(first);
+            }
+            answered
+        };
+        let producers: Vec<_> = (0..3).map(|_| scope.spawn(produce)).collect();
+        for seed in 1..=5 {
+            let key = SignerKey::from_seed("example.com/daicho", &[seed; 32]);
+            let successor = HeldKey::plain(key.unwrap());
+            let actor = "user:s001".parse().unwrap();
+            appender
+                .rotate(actor, RotationReason::Scheduled, successor)
+                .unwrap();
+        }
+        let all = producers.into_iter().flat_map(|p| p.join().unwrap());
+        all.collect::<Vec<_>>()
+    });
+    for receipt in &answered {
+        let entry = reader.entry(receipt.seq).unwrap();
+        assert_eq!((entry.id(), entry.leaf()), (receipt.id, receipt.leaf));
+    }
+    assert_eq!(reader.size(), 1 + 3 * 6 * 1_500 + 5);
+    drop(appender);
+    assert!(logs(dir.path()).len() > 10, "files ended on the way");
+    check(dir.path());
+    let (appender, _) = open(dir.path(), &clock, 300_000);
+    appender.append(vec![submission(&appender, None)]).unwrap();
 }
 
 #[test]

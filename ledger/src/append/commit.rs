@@ -1,45 +1,43 @@
-mod file;
 mod place;
 
 use super::outliner::Outliner;
-use super::{AppendError, Receipt, Request, stopped, stopped_by, stopped_with};
+use super::write::{Batch, Drafted, Writer, WriterThread};
+use super::{AppendError, Receipt, Request, stopped};
 use crate::content::Sealed;
 use crate::history::KeyHistory;
 use crate::ids::Ids;
 use crate::key_file::{HeldKey, KeyFiles};
 use crate::open::Options;
 use crate::publish::Publisher;
-use crate::reader::{LogFile, Shared};
-use crate::{Checkpoint, line, signature};
-use file::ActiveFile;
+use crate::reader::Shared;
+use crate::signature;
 use schemas::{Hash, Timestamp};
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread::ThreadId;
 
 /// One fdatasync of more than this takes disproportionately long on a growing file.
 const COMMIT_BYTES: usize = 256 << 10;
 
 /// Handing fewer signatures than this to another thread costs more than it saves.
-const SIGNED_TOGETHER: usize = 16;
+const SIGNED_TOGETHER: usize = 32;
 
-/// The one thread that writes.
+pub(super) const ENDED: &str = "the writer has ended";
+
+/// The one thread that gives places in the log, and signs what stands there.
 pub struct Committer {
     shared: Arc<Shared>,
     key: HeldKey,
     ids: Ids,
     options: Options,
-    publisher: Publisher,
     outliner: Outliner,
-    /// The file in use; `None` when the next commit begins a new one.
-    file: Option<ActiveFile>,
+    /// Absent while the writer's thread has it: a commit is then under way.
+    writer: Option<Writer>,
+    thread: WriterThread,
+    /// Places that were given: those of a commit under way among them, those of a plan not.
+    size: u64,
     newest: Timestamp,
     prev: Hash,
-}
-
-/// An entry on its way to the disk.
-struct Drafted {
-    body: Vec<u8>,
-    leaf: Hash,
 }
 
 /// What a commit will do: entries to write, and what each request is told afterwards.
@@ -52,6 +50,12 @@ struct Plan {
     /// commit's checkpoint is the first thing that the new key signs.
     successor: Option<Box<HeldKey>>,
     bytes: usize,
+}
+
+impl Plan {
+    fn is_full(&self) -> bool {
+        self.bytes >= COMMIT_BYTES
+    }
 }
 
 impl Committer {
@@ -69,50 +73,43 @@ impl Committer {
             .checked_sub(1)
             .and_then(|seq| state.tree.leaf(seq))
             .unwrap_or(Hash::ZERO);
-        let file = match state.files.last() {
-            Some(last) => {
-                ActiveFile::reopen(last, &*options.disk).map_err(|source| crate::OpenError::Io {
-                    path: last.path.display().to_string(),
-                    source,
-                })?
-            }
-            None => None,
-        };
-        if let (None, Some(sealed)) = (&file, state.files.last()) {
-            ids.end_file(sealed.first_seq, size);
-        }
-        // Left by a commit that nobody was told about, before its file had a name.
-        let unnamed = shared.layout.log().join("new");
-        match options.disk.remove(&unnamed) {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                return Err(crate::OpenError::Io {
-                    path: unnamed.display().to_string(),
-                    source,
-                });
-            }
-            _ => {}
-        }
         let newest = state.at;
         publisher.publish(Arc::clone(&state.note));
+        let last = state.files.last().map(|file| file.first_seq);
         drop(state);
+        let mut writer = Writer::open(Arc::clone(&shared), publisher, &options)?;
+        if let (false, Some(sealed)) = (writer.has_file(), last) {
+            ids.end_file(sealed, size);
+        }
         for (first_seq, held) in ids.held() {
             outliner.outline(first_seq, held);
         }
+        if new_file {
+            writer.seal(size)?;
+        }
+        let thread =
+            WriterThread::start(Arc::clone(&shared)).map_err(|source| crate::OpenError::Io {
+                path: "a new thread".to_owned(),
+                source,
+            })?;
         let mut committer = Committer {
             shared,
             key,
             ids,
             options,
-            publisher,
             outliner,
-            file,
+            writer: None,
+            thread,
+            size,
             newest,
             prev,
         };
-        if new_file {
-            committer.seal(size)?;
-        }
+        committer.take_back(writer);
         Ok(committer)
+    }
+
+    pub fn writer_id(&self) -> ThreadId {
+        self.thread.id()
     }
 
     pub fn run(mut self, queue: &Receiver<Request>) {
@@ -121,21 +118,49 @@ impl Committer {
             let mut next = Some(first);
             while let Some(request) = next {
                 self.plan(request, &mut plan);
-                next = if plan.bytes < COMMIT_BYTES && plan.successor.is_none() {
-                    queue.try_recv().ok()
-                } else {
-                    None
+                next = match plan.is_full() || plan.successor.is_some() {
+                    true => None,
+                    false => self.next(queue),
                 };
             }
-            let failed = self.commit(&mut plan).err();
-            let failed = failed.map(|error| self.shared.stop(error));
-            for (done, answer) in plan.answers {
-                done(match &failed {
-                    Some(failed) if answer.is_ok() => Err(failed.clone()),
-                    _ => answer,
-                });
-            }
+            self.commit(plan);
         }
+        // What is under way is answered before the lock is given back.
+        let _ = self.settle();
+    }
+
+    /// What else waits. A plan with room takes what comes while the commit before it is written:
+    /// it would have to wait for that in any case.
+    fn next(&mut self, queue: &Receiver<Request>) -> Option<Request> {
+        let next = queue.try_recv().ok();
+        if next.is_some() || self.writer.is_some() {
+            return next;
+        }
+        // A failure is met again where the plan is committed.
+        let _ = self.settle();
+        queue.try_recv().ok()
+    }
+
+    /// Waits until everything that has a place is durable; fails if that cannot be any more.
+    fn settle(&mut self) -> Result<(), AppendError> {
+        if self.writer.is_none()
+            && let Some(writer) = self.thread.wait()
+        {
+            self.take_back(writer);
+        }
+        match (self.shared.stopped(), &self.writer) {
+            (Some(stopped), _) => Err(stopped),
+            (None, Some(_)) => Ok(()),
+            (None, None) => Err(stopped(ENDED)),
+        }
+    }
+
+    fn take_back(&mut self, mut writer: Writer) {
+        if let Some((first_seq, next)) = writer.full.take() {
+            let ids = self.ids.end_file(first_seq, next);
+            self.outliner.outline(first_seq, ids);
+        }
+        self.writer = Some(writer);
     }
 
     /// Gives a request its places in the log, in memory only.
@@ -160,7 +185,8 @@ impl Committer {
     }
 
     /// Makes the next key durable, before an entry names it: what is in force can be found.
-    fn prepare_successor(&self, successor: &HeldKey) -> Result<(), AppendError> {
+    fn prepare_successor(&mut self, successor: &HeldKey) -> Result<(), AppendError> {
+        self.settle()?;
         let refused = |fault: String, help: &str| AppendError::Refused {
             fault: fault.into(),
             help: help.into(),
@@ -189,62 +215,43 @@ impl Committer {
         Arc::clone(&state.unwrap_or_else(PoisonError::into_inner).keys)
     }
 
-    fn commit(&mut self, plan: &mut Plan) -> Result<(), AppendError> {
-        if plan.drafted.is_empty() {
-            return Ok(());
+    /// Signs what was planned and has it written. A full commit is written while the next one is
+    /// planned and signed; any other at once, for nothing waits: another thread would only have
+    /// to be woken.
+    fn commit(&mut self, plan: Plan) {
+        let (full, signatures) = (plan.is_full(), self.sign(&plan.drafted));
+        let (first, last) = (self.size, self.size + plan.drafted.len() as u64);
+        let rotated = plan.successor.is_some();
+        if let (Some(successor), Ok(_)) = (plan.successor, &signatures) {
+            // Whatever comes after it is written after it, or not at all.
+            self.key = *successor;
         }
-        self.shared
-            .content
-            .store(plan.sealed.iter())
-            .map_err(|error| stopped_with(&error))?;
-
-        let signatures = self.sign(&plan.drafted)?;
-        let mut lines = Vec::with_capacity(plan.drafted.iter().map(|d| d.body.len() + 96).sum());
-        let mut offsets = Vec::with_capacity(plan.drafted.len());
-        for (drafted, signature) in plan.drafted.iter().zip(&signatures) {
-            offsets.push(lines.len() as u64);
-            line::write(&drafted.body, signature, &mut lines);
+        let batch = Batch {
+            first,
+            drafted: plan.drafted,
+            sealed: plan.sealed,
+            at: self.newest,
+            signer: Arc::clone(&self.key.signer),
+            successor: rotated.then(|| self.key.file.verifier().clone()),
+            answers: plan.answers,
+        };
+        self.size = last;
+        let settled = self.settle();
+        match (settled.and(signatures), self.writer.take()) {
+            // A rotation is over before anything else is planned.
+            (Ok(signatures), Some(writer)) if full && !rotated => {
+                self.thread.hand_over(writer, batch, signatures);
+            }
+            (Ok(signatures), Some(mut writer)) => {
+                writer.write(batch, &signatures);
+                self.take_back(writer);
+            }
+            (Err(error), writer) => {
+                self.writer = writer;
+                batch.answer(Err(self.shared.stop(error)));
+            }
+            (Ok(_), None) => batch.answer(Err(self.shared.stop(stopped(ENDED)))),
         }
-
-        let base = self
-            .shared
-            .state
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .tree
-            .size();
-        if self
-            .file
-            .as_ref()
-            .is_some_and(|file| file.len >= self.options.file_bytes)
-        {
-            self.seal(base)?;
-        }
-        let (start, begun) = self.write(base, &lines)?;
-        self.check_durable(start, &lines, plan, &offsets)?;
-        if let Some(successor) = plan.successor.take() {
-            self.succeed(*successor, base + plan.drafted.len() as u64 - 1)?;
-        }
-        self.extend(plan, begun, start, &offsets, lines.len() as u64)
-    }
-
-    /// The entry at `seq`, which is durable, names the next key.
-    fn succeed(&mut self, successor: HeldKey, seq: u64) -> Result<(), AppendError> {
-        let layout = &self.shared.layout;
-        // From here on the old key is nowhere: nothing may be signed with it any more.
-        KeyFiles(layout, &*self.options.disk)
-            .promote_next()
-            .map_err(|error| stopped_by("renaming", &layout.next_log_key(), &error))?;
-        let mut keys = KeyHistory::clone(&self.keys());
-        keys.rotate(seq, successor.file.verifier().clone());
-        let mut state = self
-            .shared
-            .state
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        state.keys = Arc::new(keys);
-        self.key = successor;
-        Ok(())
     }
 
     /// Signs on every core, this thread's among them: it would have to wait otherwise, and be
@@ -281,48 +288,5 @@ impl Committer {
             Some(error) => Err(stopped(&error.to_string())),
             None => Ok(signatures),
         }
-    }
-
-    /// Shows readers what is durable now, under a fresh checkpoint.
-    fn extend(
-        &mut self,
-        plan: &Plan,
-        begun: Option<LogFile>,
-        start: u64,
-        offsets: &[u64],
-        len: u64,
-    ) -> Result<(), AppendError> {
-        let mut state = self
-            .shared
-            .state
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        state.files.extend(begun);
-        for drafted in &plan.drafted {
-            state.tree.push(drafted.leaf);
-        }
-        let file = state.files.last_mut().expect("a commit has a file");
-        file.offsets
-            .extend(offsets.iter().map(|offset| start + offset));
-        file.end = start + len;
-        state.at = self.newest;
-        let checkpoint = Checkpoint {
-            origin: self.shared.origin.to_string(),
-            size: state.tree.size(),
-            root: state.tree.root(),
-        };
-        // Without it the entries are there, and not yet under a checkpoint.
-        let note = checkpoint.signed_by(&*self.key.signer);
-        let note: Arc<str> = note.map_err(|error| stopped(&error.to_string()))?.into();
-        state.note = Arc::clone(&note);
-        drop(state);
-        self.publisher.publish(note);
-        *self
-            .shared
-            .size
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = checkpoint.size;
-        self.shared.grown.notify_all();
-        Ok(())
     }
 }

@@ -10,7 +10,7 @@ use crate::tree::leaf_hash;
 use schemas::{ContentRef, Data, Envelope, EnvelopeError, Event, EventId, Timestamp};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry::{Occupied, Vacant};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 /// Where an item of a request comes to stand.
 enum Place {
@@ -37,17 +37,10 @@ impl Committer {
         let at = now.max(self.newest);
 
         // Conflicts first: a batch is appended whole or not at all.
-        let base = self
-            .shared
-            .state
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .tree
-            .size();
         for outlined in self.outliner.done() {
             self.ids.outlined(outlined);
         }
-        let next = base + plan.drafted.len() as u64;
+        let next = self.size + plan.drafted.len() as u64;
         let end = next + prepared.len() as u64;
         let mut first: HashMap<EventId, usize> = HashMap::with_capacity(prepared.len());
         let mut places = Vec::with_capacity(prepared.len());
@@ -56,7 +49,7 @@ impl Committer {
             let taken = self.ids.find(&id);
             // Unreadable now is not free: the producer may try again.
             if let Some(seq) = taken.map_err(|error| stopped(&error.to_string()))? {
-                places.push(Place::Taken(self.recorded(item, seq, base, plan)?));
+                places.push(Place::Taken(self.recorded(item, seq, plan)?));
                 continue;
             }
             check_reach(&item.event, next, end)?;
@@ -84,7 +77,7 @@ impl Committer {
                     new: false,
                     ..receipts[first]
                 },
-                Place::Next => self.draft(item, base, at, plan),
+                Place::Next => self.draft(item, at, plan),
             });
         }
         for receipt in receipts.iter().filter(|receipt| receipt.new) {
@@ -110,17 +103,17 @@ impl Committer {
     }
 
     /// Asks a guard's question of all entries up to the next, those of this commit among them.
-    pub(super) fn ask(&self, guard: Guard, plan: &Plan) -> Result<(), AppendError> {
+    pub(super) fn ask(&mut self, guard: Guard, plan: &Plan) -> Result<(), AppendError> {
         let Guard {
             mut buckets,
             reached,
             check,
         } = guard;
+        self.settle()?;
         let reader = crate::Reader {
             shared: Arc::clone(&self.shared),
         };
-        let base = reader.size();
-        for entry in reader.entries(reached..base) {
+        for entry in reader.entries(reached..self.size) {
             buckets.fold(&entry.map_err(|error| stopped(&error.to_string()))?);
         }
         for drafted in &plan.drafted {
@@ -131,8 +124,8 @@ impl Committer {
         check(&buckets, self.options.clock.now().max(self.newest))
     }
 
-    fn draft(&mut self, item: Prepared, base: u64, at: Timestamp, plan: &mut Plan) -> Receipt {
-        let (id, seq) = (item.event.id, base + plan.drafted.len() as u64);
+    fn draft(&mut self, item: Prepared, at: Timestamp, plan: &mut Plan) -> Receipt {
+        let (id, seq) = (item.event.id, self.size + plan.drafted.len() as u64);
         let body = item.body.at(seq, at, self.prev);
         let leaf = leaf_hash(&body);
         plan.bytes += body.len() + item.sealed.iter().map(Sealed::len_bytes).sum::<usize>();
@@ -149,25 +142,22 @@ impl Committer {
     }
 
     /// The receipt of an id that is recorded already, if it means the same event and content.
-    fn recorded(
-        &self,
-        item: &Prepared,
-        seq: u64,
-        base: u64,
-        plan: &Plan,
-    ) -> Result<Receipt, AppendError> {
+    fn recorded(&mut self, item: &Prepared, seq: u64, plan: &Plan) -> Result<Receipt, AppendError> {
         let id = item.event.id;
         let conflict = || AppendError::Conflict { id, seq };
-        let body = if seq < base {
+        let body = if seq < self.size {
             let reader = crate::Reader {
                 shared: Arc::clone(&self.shared),
             };
+            if seq >= reader.size() {
+                self.settle()?;
+            }
             // Unreadable now is not another event: the producer may try again.
             let unreadable = |error: crate::ReadError| stopped(&error.to_string());
             reader.entry(seq).map_err(unreadable)?.body().to_vec()
         } else {
             plan.drafted
-                .get((seq - base) as usize)
+                .get((seq - self.size) as usize)
                 .ok_or_else(conflict)?
                 .body
                 .clone()

@@ -1,6 +1,6 @@
 //! The file in use: begun, written to, read back, sealed.
 
-use super::{Committer, Plan};
+use super::{Drafted, Writer};
 use crate::append::{AppendError, stopped_by};
 use crate::disk::{Disk, DiskFile};
 use crate::reader::LogFile;
@@ -33,10 +33,10 @@ impl ActiveFile {
     }
 }
 
-impl Committer {
+impl Writer {
     /// Writes the lines and makes them durable. Gives where they begin and, for a new file,
     /// what readers need of it.
-    pub(super) fn write(
+    pub(super) fn append(
         &mut self,
         base: u64,
         lines: &[u8],
@@ -60,7 +60,7 @@ impl Committer {
             self.shared.layout.log_file(base),
             self.shared.layout.log().join("new"),
         );
-        let disk = &*self.options.disk;
+        let disk = &*self.disk;
         let create = || {
             let mut file = disk.create(&unnamed, false)?;
             file.append(lines)?;
@@ -97,7 +97,7 @@ impl Committer {
         &self,
         start: u64,
         lines: &[u8],
-        plan: &Plan,
+        drafted: &[Drafted],
         offsets: &[u64],
     ) -> Result<(), AppendError> {
         let active = self.file.as_ref().expect("just written");
@@ -106,7 +106,7 @@ impl Committer {
             .file
             .read_exact_at(&mut bytes, start)
             .map_err(|e| stopped_by("reading back", &active.path, &e))?;
-        for (drafted, offset) in plan.drafted.iter().zip(offsets) {
+        for (drafted, offset) in drafted.iter().zip(offsets) {
             let offset = *offset as usize;
             let body = &bytes[offset..offset + drafted.body.len()];
             if leaf_hash(body) != drafted.leaf {
@@ -118,21 +118,20 @@ impl Committer {
     }
 
     /// Ends the file in use before entry `next`: read-only from here on.
-    pub(super) fn seal(&mut self, next: u64) -> Result<(), AppendError> {
+    pub fn seal(&mut self, next: u64) -> Result<(), AppendError> {
         let Some(active) = self.file.take() else {
             return Ok(());
         };
         let seal = || {
             active.file.sync_data()?;
             // A file system without such a right must not end the writing at every full file.
-            if let Err(error) = self.options.disk.set_readonly(&active.path) {
+            if let Err(error) = self.disk.set_readonly(&active.path) {
                 tracing::warn!(path = %active.path.display(), %error, "a full log file stays writable");
             }
             active.file.sync_all()
         };
         seal().map_err(|e| stopped_by("sealing", &active.path, &e))?;
-        let ids = self.ids.end_file(active.first_seq, next);
-        self.outliner.outline(active.first_seq, ids);
+        self.full = Some((active.first_seq, next));
         Ok(())
     }
 }
