@@ -111,7 +111,7 @@ pub fn statement(
         requester: request.requester.clone(),
         approver: approver.clone(),
         deadline: request.deadline,
-        approvers_needed: Some(request.approvers_needed),
+        approvers_needed: request.approvers_needed,
     };
     approvals.may_decide(&statement, now)?;
     Ok(statement)

@@ -137,9 +137,7 @@ impl Approvals {
             ("deadline", found.deadline == statement.deadline),
             (
                 "number of approvers",
-                statement
-                    .approvers_needed
-                    .is_none_or(|needed| needed == found.approvers_needed),
+                statement.approvers_needed == found.approvers_needed,
             ),
         ];
         if let Some((field, _)) = same.into_iter().find(|(_, same)| !same) {

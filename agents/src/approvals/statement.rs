@@ -17,9 +17,9 @@
 //! ```
 //! UTF-8, these thirteen lines in this order, each ended by LF; `-` where there is nothing to
 //! say. How many are needed is what was asked, and stays so; how many have approved before this one
-//! is not for the statement to say, for two may sign at once: the fold of the log counts them. A
-//! statement of v1 has another first line and not the last one. No value can hold a line end, so no value can pose as another line. Every value is a
-//! field of `approval.granted` or `approval.denied`, and the decision is the entry's kind:
+//! is not for the statement to say, for two may sign at once: the fold of the log counts them. No
+//! value can hold a line end, so no value can pose as another line. Every value is a field of
+//! `approval.granted` or `approval.denied`, and the decision is the entry's kind:
 //! whoever holds the entry can write the signed bytes again.
 
 use super::signature::ApproverKey;
@@ -30,9 +30,6 @@ use schemas::{Actor, Data, EventId, Hash, Label, Timestamp};
 use std::fmt::Display;
 
 const FIRST_LINE: &str = "daicho approval v2";
-/// Of statements that do not say how many are needed. Nobody signs one any more; those in older
-/// logs count.
-const FIRST_LINE_V1: &str = "daicho approval v1";
 const NOTHING: &str = "-";
 
 /// Which way an approver decides.
@@ -65,8 +62,7 @@ pub struct Statement {
     pub requester: Actor,
     pub approver: Actor,
     pub deadline: Timestamp,
-    /// `None`: a statement of v1.
-    pub approvers_needed: Option<u64>,
+    pub approvers_needed: u64,
 }
 
 /// Why a text is not a statement. Lines are counted from 1.
@@ -82,14 +78,10 @@ impl Statement {
     pub fn text(&self) -> String {
         let base = self.base_sha256.map(|hash| hash.to_string());
         let name = self.subject.name.as_ref().map(|name| name.as_str());
-        let (first, last) = match self.approvers_needed {
-            Some(needed) => (FIRST_LINE, format!("approvers-needed: {needed}\n")),
-            None => (FIRST_LINE_V1, String::new()),
-        };
         format!(
-            "{first}\norigin: {}\napproval: {}\ndecision: {}\nsubject: {} {}\nname: {}\n\
+            "{FIRST_LINE}\norigin: {}\napproval: {}\ndecision: {}\nsubject: {} {}\nname: {}\n\
              arguments-sha256: {}\nbase-sha256: {}\npolicy-sha256: {}\nrequester: {}\n\
-             approver: {}\ndeadline: {}\n{last}",
+             approver: {}\ndeadline: {}\napprovers-needed: {}\n",
             self.origin,
             self.approval,
             self.verdict.as_str(),
@@ -102,6 +94,7 @@ impl Statement {
             self.requester,
             self.approver,
             self.deadline,
+            self.approvers_needed,
         )
     }
 
@@ -112,11 +105,9 @@ impl Statement {
     /// Reads a statement and insists on its one form.
     pub fn parse(text: &str) -> Result<Statement, StatementFault> {
         let mut lines = Lines { text, line: 0 };
-        let says_how_many = match lines.next(FIRST_LINE)? {
-            FIRST_LINE => true,
-            FIRST_LINE_V1 => false,
-            _ => return Err(lines.fault(FIRST_LINE)),
-        };
+        if lines.next(FIRST_LINE)? != FIRST_LINE {
+            return Err(lines.fault(FIRST_LINE));
+        }
         let origin = lines.value("origin: ", "origin: <the log's name>")?;
         let approval = lines.value("approval: ", "approval: <id>")?;
         let verdict = match lines.rest("decision: ", "decision: approve, or deny")? {
@@ -144,9 +135,7 @@ impl Statement {
             requester: lines.value("requester: ", "requester: <actor>")?,
             approver: lines.value("approver: ", "approver: <actor>")?,
             deadline: lines.value("deadline: ", "deadline: <time>")?,
-            approvers_needed: says_how_many
-                .then(|| lines.value("approvers-needed: ", "approvers-needed: <number>"))
-                .transpose()?,
+            approvers_needed: lines.value("approvers-needed: ", "approvers-needed: <number>")?,
         };
         match lines.text {
             "" => Ok(statement),
@@ -319,21 +308,17 @@ pub(super) mod tests {
             requester: "agent:fixer".parse().unwrap(),
             approver: "user:1042".parse().unwrap(),
             deadline: "2026-11-23T00:00:00.000000Z".parse().unwrap(),
-            approvers_needed: Some(2),
+            approvers_needed: 2,
         }
     }
 
     #[test]
-    fn a_statement_of_the_first_form_is_read_as_it_was_signed() {
-        let first = Statement {
-            approvers_needed: None,
-            ..statement()
-        };
-        let text = statement().text();
-        let text = text.replace("approval v2", "approval v1");
-        let text = text.replace("approvers-needed: 2\n", "");
-        assert_eq!(first.text(), text);
-        assert_eq!(Statement::parse(&text), Ok(first));
+    fn a_statement_that_does_not_say_how_many_are_needed_is_none() {
+        let text = statement().text().replace("approvers-needed: 2\n", "");
+        for first in [FIRST_LINE, "daicho approval v1"] {
+            let text = text.replace(FIRST_LINE, first);
+            assert!(Statement::parse(&text).is_err(), "{text}");
+        }
     }
 
     #[test]
@@ -370,7 +355,7 @@ pub(super) mod tests {
         fn every_statement_is_read_back_exactly(
             origin in "[a-z.+/ 日-]{1,40}", name in proptest::option::of("[a-z0-9][a-z0-9._-]{0,20}"),
             bytes in any::<[u8; 32]>(), base in proptest::option::of(any::<[u8; 32]>()),
-            deny in any::<bool>(), needed in proptest::option::of(any::<u64>()), micros in 0i64..4_000_000_000_000_000,
+            deny in any::<bool>(), needed in any::<u64>(), micros in 0i64..4_000_000_000_000_000,
         ) {
             let mut stated = statement();
             stated.origin = origin.parse().unwrap();

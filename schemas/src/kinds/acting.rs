@@ -33,8 +33,8 @@ facts! {
         policy: Hash,
         requester: Actor,
         deadline: Timestamp,
-        /// As asked. Absent where the statement does not say it (v1).
-        approvers_needed: Option<u64>,
+        /// As asked.
+        approvers_needed: u64,
         approver: Actor,
         /// OpenSSH public key, `ssh-ed25519 AAAA…`.
         approver_key: Label,
@@ -53,7 +53,7 @@ facts! {
         policy: Hash,
         requester: Actor,
         deadline: Timestamp,
-        approvers_needed: Option<u64>,
+        approvers_needed: u64,
         approver: Actor,
         approver_key: Label,
         statement_sha256: Hash,
