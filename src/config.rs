@@ -10,7 +10,7 @@ pub use schedule::Schedule;
 
 use crate::door::operator_token_file;
 use crate::outcome::Failure;
-use crate::server::gateway::{self, KeyHeader, ProviderKey, UpstreamError};
+use crate::server::gateway::{self, Capacity, KeyHeader, ProviderKey, UpstreamError};
 use crate::server::notify::webhook::Configured;
 use agents::classes::ClassPolicy;
 use agents::gateway::Provider;
@@ -39,6 +39,8 @@ use zeroize::Zeroizing;
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     pub server: Server,
+    /// How much the gateway holds at a time.
+    pub gateway: Capacity,
     pub anthropic: Upstream,
     pub openai: Upstream,
     /// How long each class is kept.
@@ -386,6 +388,8 @@ impl Config {
             )
         })?;
         config.complete();
+        let capacity = config.gateway.check();
+        capacity.map_err(|error| Failure::new(error, "correct [gateway] in daicho.toml"))?;
         ingest::check(&config.ingest, &config.retention.periods)?;
         if let Some(schedule) = &config.report.schedule {
             schedule.check()?;

@@ -52,7 +52,7 @@ pub struct Limits {
     /// Host and port of providers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upstreams: Option<Vec<Label>>,
-    /// Tool servers behind `/mcp/{name}`, as in `models`.
+    /// Tool servers behind `/mcp/{name}` and `daicho mcp --name`, as in `models`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tool_servers: Option<Vec<Label>>,
 }
@@ -333,6 +333,8 @@ pub fn explain(reached: &LimitReached) -> String {
         LimitKind::ToolServers => {
             format!("{of} may not use the tool server {}", reached.destination)
         }
+        LimitKind::CallsInFlight => amount("calls in flight"),
+        LimitKind::HeldBytes => amount("bytes that the gateway holds in memory"),
         LimitKind::Price => format!("{of} has a budget, and the model {model} has no price here"),
     };
     let then = match reached.retry_after_seconds {

@@ -22,19 +22,19 @@ mod headers;
 mod hooks;
 mod limiter;
 mod patience;
+mod room;
 mod telemetry;
 mod upstream;
 
-pub(in crate::server) use body::read_bytes;
 pub(in crate::server) use fault::Fault;
 pub use hooks::{cut, routes as hook_routes, state as draft_state, tell};
+pub use room::Capacity;
 pub use telemetry::routes as telemetry_routes;
 pub use upstream::{KeyHeader, ProviderKey, Upstream, UpstreamError, checked_address};
 
 use crate::policies::InForce;
 use crate::views::Views;
 use agents::gateway::{Beside, Call, Looked, Operation, Provider};
-use agents::hooks::Places;
 use agents::masking::Masker;
 use agents::registry::Failures;
 use axum::Router;
@@ -43,21 +43,21 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use body::read_body;
+use body::captured;
 use exchange::{Exchange, Outbound};
 use ledger::{AppendError, Appender, Submission};
 use limiter::{Coming, Within};
 use patience::{Patience, in_time};
+use room::Room;
 use schemas::kinds::people::AccessDenied;
 use schemas::kinds::rules::RuleViolated;
 use schemas::kinds::traffic::RuleCount;
 use schemas::{Actor, Event, EventId, Label, Name};
 use std::sync::{Arc, Mutex};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 
-/// Calls in flight. Each can hold a body, its masked copy and an answer in memory; mostly it holds
-/// some KiB, and waits for a provider.
-const MOST_CALLS: u32 = 1_024;
+/// A list of models is some KiB, and one of a thousand some hundreds.
+const LIST_LIMIT: usize = 4 << 20;
 
 /// What every call needs: who may speak, what may leave, where it is recorded.
 pub struct Gateway {
@@ -66,9 +66,8 @@ pub struct Gateway {
     views: Arc<Views>,
     coming: Arc<Coming>,
     failures: Mutex<Failures>,
-    calls: Arc<Semaphore>,
+    room: Arc<Room>,
     patience: Patience,
-    places: Places,
 }
 
 /// The gateway as one provider: where its calls go, and in which shape it speaks.
@@ -84,23 +83,32 @@ impl Gateway {
         self.rules.masker()
     }
 
-    pub fn new(appender: Appender, rules: InForce, views: Arc<Views>) -> Gateway {
+    pub fn new(
+        appender: Appender,
+        rules: InForce,
+        views: Arc<Views>,
+        capacity: Capacity,
+    ) -> Gateway {
         Gateway {
             appender,
             rules: Arc::new(rules),
             views,
             coming: Arc::default(),
             failures: Mutex::default(),
-            calls: Arc::new(Semaphore::new(MOST_CALLS as usize)),
+            room: Arc::new(Room::of(capacity)),
             patience: Patience::USUAL,
-            places: Places::default(),
         }
+    }
+
+    /// Calls in flight, and the bytes that they hold.
+    pub fn load(&self) -> (u64, u64) {
+        self.room.load()
     }
 
     /// Waits until no call is in flight. Before a stop: a call that is cut off by it ends as
     /// `model.failed` with outcome unknown at the next start.
     pub async fn idle(&self) {
-        let _all = self.calls.acquire_many(MOST_CALLS).await;
+        self.room.empty().await;
     }
 
     /// Appends without holding up the runtime: to make a batch and to seal it is work, and the
@@ -150,10 +158,9 @@ impl Side {
     ) -> Result<Response, Fault> {
         let (parts, body) = request.into_parts();
         let agent = self.gateway.caller(&parts).await?;
-        let Ok(permit) = Arc::clone(&self.gateway.calls).try_acquire_owned() else {
-            return Err(Fault::overloaded());
-        };
-        let Within { models, place } = self.within(id, &agent).await?;
+        let asking = self.asking(id, &agent);
+        let held = self.gateway.enter(&asking).await?;
+        let Within { models, place } = self.within(&asking).await?;
         let url = self
             .upstream
             .url(&parts.uri)
@@ -167,7 +174,8 @@ impl Side {
             url,
             headers: headers::outbound(&parts.headers, self.provider()),
         };
-        let body = read_body(&parts.headers, body).await?;
+        let body = self.gateway.read(&asking, &held, &parts.headers, body);
+        let body = captured(body.await?);
 
         let session = parts.headers.get(headers::session(self.provider()));
         let session = session.and_then(|session| session.to_str().ok());
@@ -180,7 +188,7 @@ impl Side {
         };
         let call = call.of_models(models);
         let (reply, answer) = oneshot::channel();
-        let exchange = Exchange::new(self, id, outbound, reply, permit);
+        let exchange = Exchange::new(self, id, outbound, reply, held);
         tokio::spawn(exchange.run(call, body, place));
         answer.await.map_err(|_| Fault::internal())
     }
@@ -296,7 +304,9 @@ impl Side {
     async fn models(&self, request: Request) -> Result<Response, Fault> {
         let (parts, _) = request.into_parts();
         let agent = self.gateway.caller(&parts).await?;
-        self.may_go(&agent).await?;
+        let asking = self.asking(self.gateway.appender.new_id(), &agent);
+        let held = self.gateway.enter(&asking).await?;
+        self.may_go(&asking).await?;
         let url = self
             .upstream
             .url(&parts.uri)
@@ -315,16 +325,25 @@ impl Side {
         }
         let headers = headers::without(headers, &withheld);
         let answer = self.upstream.get(url, headers).await;
-        let answer = answer.map_err(|error| Fault::unreachable(&error, &self.upstream))?;
+        let mut answer = answer.map_err(|error| Fault::unreachable(&error, &self.upstream))?;
         let (status, kept) = (answer.status(), headers::inbound(answer.headers()));
         if status.is_redirection() {
             return Err(Fault::redirected(&self.upstream));
         }
-        let body = answer
-            .bytes()
-            .await
-            .map_err(|_| Fault::broke(&self.upstream))?;
-        Ok((status, kept, body).into_response())
+        let mut body = Vec::new();
+        loop {
+            let chunk = answer.chunk().await;
+            match chunk.map_err(|_| Fault::broke(&self.upstream))? {
+                None => return Ok((status, kept, body).into_response()),
+                Some(chunk) if body.len() + chunk.len() > LIST_LIMIT => {
+                    return Err(Fault::long_list(&self.upstream, LIST_LIMIT));
+                }
+                Some(chunk) => {
+                    held.hold_anyhow(chunk.len() as u64);
+                    body.extend_from_slice(&chunk);
+                }
+            }
+        }
     }
 }
 

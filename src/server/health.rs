@@ -68,6 +68,13 @@ async fn metrics(State(node): State<Node>) -> String {
         "1 while the ledger can record.",
         writing.into(),
     );
+    let (calls, held) = node.gateway.load();
+    gauge("daicho_gateway_calls", "Calls in flight.", calls);
+    gauge(
+        "daicho_gateway_held_bytes",
+        "Bytes of bodies and answers that they hold in memory.",
+        held,
+    );
     if let Some(witnesses) = &node.witnesses {
         let status = witnesses.status();
         gauge(

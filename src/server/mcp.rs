@@ -24,7 +24,6 @@ mod streams;
 pub use sessions::{Sessions, check};
 
 use super::Node;
-use super::gateway::read_bytes;
 use crate::mcp::message::Message;
 use axum::Router;
 use axum::extract::{Path, Request, State};
@@ -58,7 +57,10 @@ async fn say(
     let agent = node.gateway.caller(&parts).await?;
     node.mcp.server(&server)?;
     node.gateway.may_use(&agent, &server).await?;
-    let body = read_bytes(&parts.headers, body).await?;
+    let body = node
+        .gateway
+        .read_message(&agent, &server, &parts.headers, body);
+    let body = body.await?;
     let message = match Message::of_client(&body) {
         Message::Unsound(answer) => return Ok(Fault::answer(StatusCode::BAD_REQUEST, answer)),
         message => message,

@@ -100,7 +100,7 @@ impl Node {
             config.classes,
             config.limits,
         );
-        let gateway = Gateway::new(appender.clone(), rules, Arc::clone(&views));
+        let gateway = Gateway::new(appender.clone(), rules, Arc::clone(&views), config.gateway);
         let gateway = Arc::new(gateway);
         let mcp = Arc::new(Sessions::new(config.mcp));
         let notify = Arc::new(Notify::open(config.notify, data)?);

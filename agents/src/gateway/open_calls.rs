@@ -54,6 +54,7 @@ pub fn close_open_calls(open: &OpenCalls) -> Vec<Submission> {
             cache_read_tokens: None,
             cache_creation_tokens: None,
             body_bytes: 0,
+            response_sha256: None,
             duration_micros: None,
         };
         Event::new(part_id(*call, &Part::End), caller.actor.clone(), failed)

@@ -98,7 +98,7 @@ impl Recorder {
     }
 
     /// Everything that the ledger must know before the agent may see a clean end.
-    pub fn end(self, end: End, micros: u64, masker: &Masker) -> Vec<Submission> {
+    pub fn end(&self, end: End, micros: u64, masker: &Masker) -> Vec<Submission> {
         let mut answer = if self.streaming {
             Answer::from_stream(&self.bytes, self.call.dialect())
         } else {
@@ -108,9 +108,14 @@ impl Recorder {
         cuts.answer(&mut answer);
         let content = self.content(&answer, cuts.counts.is_empty());
 
-        let kept = content.first().map_or(&[][..], |content| &content.bytes);
+        // Of what is kept: beside an answer from which a number was cut, the digest of the whole
+        // would tell the number to whoever tries them all.
+        let kept = content.first().map(digest);
         let last = match self.outcome(end, &answer) {
-            None => self.responded(&answer, kept, micros, masker).into(),
+            None => {
+                let kept = kept.unwrap_or_else(|| sha256(&[]));
+                self.responded(&answer, kept, micros, masker).into()
+            }
             Some(outcome) => schemas::Data::from(ModelFailed {
                 call: self.call.id,
                 outcome,
@@ -120,6 +125,7 @@ impl Recorder {
                 cache_read_tokens: answer.facts.cache_read_tokens,
                 cache_creation_tokens: answer.facts.cache_creation_tokens,
                 body_bytes: self.bytes.len() as u64,
+                response_sha256: kept,
                 duration_micros: Some(micros),
             }),
         };
@@ -143,9 +149,12 @@ impl Recorder {
         batch
     }
 
-    /// The end of a call whose answer could not be looked at in time. What is not looked at is not
-    /// kept, its tokens neither: they stand in what the rules have not read.
+    /// The end of a call whose answer could not be looked at in time. An agent may have seen most of
+    /// it, so all of it is sealed, under a name of its own: whoever asks to be shown it is told that
+    /// nothing was cut. Its words are no words of the log, tokens neither: they stand in what the
+    /// rules have not read.
     pub fn unscanned(&self, micros: u64) -> Submission {
+        let content = self.kept("unscanned", self.media.clone(), self.bytes.to_vec());
         let failed = ModelFailed {
             call: self.call.id,
             outcome: FailedOutcome::Unscanned,
@@ -155,10 +164,15 @@ impl Recorder {
             cache_read_tokens: None,
             cache_creation_tokens: None,
             body_bytes: self.bytes.len() as u64,
+            response_sha256: content.first().map(digest),
             duration_micros: Some(micros),
         };
         let id = part_id(self.call.id, &Part::End);
-        self.call.event(id, failed).into()
+        Submission {
+            event: self.call.event(id, failed),
+            content,
+            person: None,
+        }
     }
 
     /// What went wrong, if the answer is not a whole and good one.
@@ -181,7 +195,7 @@ impl Recorder {
     fn responded(
         &self,
         answer: &Answer,
-        kept: &[u8],
+        kept: Hash,
         micros: u64,
         masker: &Masker,
     ) -> ModelResponded {
@@ -199,9 +213,7 @@ impl Recorder {
             cache_creation_tokens: facts.cache_creation_tokens,
             tool_calls: answer.tools.len() as u64,
             body_bytes: self.bytes.len() as u64,
-            // Of what is kept: beside an answer from which a number was cut, the digest of the
-            // whole would tell the number to whoever tries them all.
-            response_sha256: Hash(Sha256::digest(kept).into()),
+            response_sha256: kept,
             first_byte_micros: self.first_byte_micros.unwrap_or(micros),
             duration_micros: micros,
         }
@@ -210,7 +222,6 @@ impl Recorder {
     /// The bytes as they came; where something was cut, what the rest of them amounts to.
     fn content(&self, answer: &Answer, untouched: bool) -> Vec<Content> {
         let (media, bytes) = match &answer.message {
-            _ if self.bytes.is_empty() => return Vec::new(),
             _ if untouched => (self.media.clone(), self.bytes.to_vec()),
             serde_json::Value::String(text) if answer.others.is_empty() => {
                 (Label::lossy("text/plain"), text.clone().into_bytes())
@@ -228,7 +239,15 @@ impl Recorder {
                 )
             }
         };
-        let name = "response".parse().expect("a literal name is sound");
+        self.kept("response", media, bytes)
+    }
+
+    /// Nothing, where no byte came.
+    fn kept(&self, name: &str, media: Label, bytes: Vec<u8>) -> Vec<Content> {
+        if self.bytes.is_empty() {
+            return Vec::new();
+        }
+        let name = name.parse().expect("a literal name is sound");
         vec![Content { name, media, bytes }]
     }
 
@@ -239,7 +258,7 @@ impl Recorder {
                 call: self.call.id,
                 tool: word_or_digest(&masker.cut(&tool.name).0),
                 tool_use: word_or_digest(&masker.cut(&tool.id).0),
-                arguments_sha256: Hash(Sha256::digest(arguments.as_bytes()).into()),
+                arguments_sha256: sha256(arguments.as_bytes()),
             };
             let id = part_id(self.call.id, &Part::ToolCalled(index));
             self.call.event(id, called).into()
@@ -252,4 +271,12 @@ impl Recorder {
             .map(called)
             .collect()
     }
+}
+
+fn digest(content: &Content) -> Hash {
+    sha256(&content.bytes)
+}
+
+fn sha256(bytes: &[u8]) -> Hash {
+    Hash(Sha256::digest(bytes).into())
 }

@@ -83,6 +83,7 @@ impl Ledger {
             cache_read_tokens: None,
             cache_creation_tokens: None,
             body_bytes: bytes,
+            response_sha256: None,
             duration_micros: None,
         };
         self.append("agent:cfo", failed);

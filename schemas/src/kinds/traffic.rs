@@ -78,7 +78,9 @@ facts! {
         first_byte_micros: u64,
         duration_micros: u64,
     }
-    /// No whole answer: what is known of it. Content `response`: what came, if anything did.
+    /// No whole answer: what is known of it. Content `response`: what came, if anything did,
+    /// prohibited values cut out. Where the outcome is `unscanned` it is content `unscanned`
+    /// instead: every byte that came, for no rule has read it.
     ModelFailed {
         call: EventId,
         outcome: FailedOutcome,
@@ -89,6 +91,8 @@ facts! {
         cache_read_tokens: Option<u64>,
         cache_creation_tokens: Option<u64>,
         body_bytes: u64,
+        /// Of the content, if there is any.
+        response_sha256: Option<Hash>,
         duration_micros: Option<u64>,
     }
     /// A call was refused by a limit: nothing of it was kept, and nothing was sent.
@@ -97,11 +101,11 @@ facts! {
         call: EventId,
         provider: Name,
         limit: LimitKind,
-        /// Whose limit it is: the agent's, or the person's for whom agents work.
+        /// Whose limit it is: the agent's, the person's for whom agents work, or the gateway's own.
         of: Actor,
-        /// Digest of the limits.
+        /// Digest of the limits, or of the gateway's capacity.
         policy: Hash,
-        /// Of requests, of tokens, or of money in millionths.
+        /// Of requests, of tokens, of calls, of bytes, or of money in millionths.
         allowed: Option<u64>,
         used: Option<u64>,
         model: Option<Label>,
@@ -149,6 +153,10 @@ words! {
         ToolServers,
         /// A cost is limited, and nobody has said what the model costs.
         Price,
+        /// Calls in flight at the gateway: the agent's share of them, or all (`of` is `service:gateway`).
+        CallsInFlight,
+        /// Bytes of bodies that it holds in memory, the same way.
+        HeldBytes,
     }
     FailedOutcome {
         /// The provider answered with an error, passed on unchanged.
@@ -159,8 +167,8 @@ words! {
         UpstreamBroke,
         /// The agent went away; the call upstream was cancelled.
         ClientGone,
-        /// The answer came, and the rules came to no end with it in time: none of it is kept, and
-        /// no agent saw it end well.
+        /// The answer came, and the rules came to no end with it in time: it is sealed as it came,
+        /// and no agent saw it end well.
         Unscanned,
         /// daicho died with the call open: what the provider did is not known.
         Unknown,

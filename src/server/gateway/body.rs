@@ -1,6 +1,7 @@
 //! Bodies, read whole as far as they are allowed to go and as long as their senders may take.
 
 use super::fault::Fault;
+use super::room::{Full, Held};
 use agents::capture::Capture;
 use axum::body::{Body, BodyDataStream};
 use axum::http::{HeaderMap, header};
@@ -23,30 +24,8 @@ const BODY_PATIENCE: Duration = Duration::from_secs(60);
 /// From its first piece to its last: whoever drips a body holds a place among the calls.
 const BODY_DEADLINE: Duration = Duration::from_secs(600);
 
-/// Reads a body whole, as far as it is allowed to go.
-pub(super) async fn read_body(headers: &HeaderMap, body: Body) -> Result<Capture, Fault> {
-    Ok(captured(read_bytes(headers, body).await?))
-}
-
 pub(super) fn captured(mut bytes: Zeroizing<Vec<u8>>) -> Capture {
     Capture::new(std::mem::take(&mut *bytes))
-}
-
-pub(in crate::server) async fn read_bytes(
-    headers: &HeaderMap,
-    body: Body,
-) -> Result<Zeroizing<Vec<u8>>, Fault> {
-    read_within(headers, body, BODY_PATIENCE, BODY_DEADLINE).await
-}
-
-/// `patience` is for each piece, `all` for all of them.
-pub(super) async fn read_within(
-    headers: &HeaderMap,
-    body: Body,
-    patience: Duration,
-    all: Duration,
-) -> Result<Zeroizing<Vec<u8>>, Fault> {
-    Reading::new(headers, body, patience, all).whole().await
 }
 
 /// Where many small bodies come and few large ones: what a client tells of its agent. Each is read
@@ -84,23 +63,46 @@ impl Intake {
             let place = place.map_err(|_| Fault::body_stalled())?;
             Some(place.map_err(|_| Fault::internal())?)
         };
-        Ok((captured(reading.whole().await?), place))
+        match reading.whole().await {
+            Ok(bytes) => Ok((captured(bytes), place)),
+            Err(NotRead::Faulty(fault)) => Err(fault),
+            // It was not read into any room.
+            Err(NotRead::Full(_)) => Err(Fault::overloaded()),
+        }
     }
 }
 
-struct Reading {
+/// Why there is no body.
+pub(super) enum NotRead {
+    Faulty(Fault),
+    Full(Full),
+}
+
+/// A body on its way, read as far as it is allowed to go.
+pub(super) struct Reading<'h> {
     pieces: BodyDataStream,
     /// What the sender says that it is.
     length: usize,
     /// Wiped in any case, not just forgotten.
     bytes: Zeroizing<Vec<u8>>,
     seen: usize,
+    /// For each piece.
     patience: Duration,
+    /// For all of them.
     deadline: Instant,
+    room: Option<&'h Held>,
+    /// So much of the room is taken.
+    taken: usize,
+    /// There was none: the rest is read on and thrown away, for the reason of a body too long.
+    full: Option<Full>,
 }
 
-impl Reading {
-    fn new(headers: &HeaderMap, body: Body, patience: Duration, all: Duration) -> Reading {
+impl<'h> Reading<'h> {
+    pub fn usual(headers: &HeaderMap, body: Body) -> Reading<'h> {
+        Reading::new(headers, body, BODY_PATIENCE, BODY_DEADLINE)
+    }
+
+    pub fn new(headers: &HeaderMap, body: Body, patience: Duration, all: Duration) -> Reading<'h> {
         let length = headers.get(header::CONTENT_LENGTH);
         let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
         Reading {
@@ -110,20 +112,38 @@ impl Reading {
             seen: 0,
             patience,
             deadline: Instant::now() + all,
+            room: None,
+            taken: 0,
+            full: None,
         }
     }
 
-    async fn whole(mut self) -> Result<Zeroizing<Vec<u8>>, Fault> {
-        self.ends_within(DRAIN_LIMIT).await?;
-        match self.seen > BODY_LIMIT {
-            true => Err(Fault::too_large(BODY_LIMIT)),
-            false => Ok(self.bytes),
+    /// Nothing is kept but what there is room for.
+    pub fn into_room(self, held: &'h Held) -> Reading<'h> {
+        Reading {
+            room: Some(held),
+            ..self
+        }
+    }
+
+    pub async fn whole(mut self) -> Result<Zeroizing<Vec<u8>>, NotRead> {
+        let read = self.ends_within(DRAIN_LIMIT).await;
+        read.map_err(NotRead::Faulty)?;
+        if self.seen > BODY_LIMIT {
+            return Err(NotRead::Faulty(Fault::too_large(BODY_LIMIT)));
+        }
+        match self.full {
+            Some(full) => Err(NotRead::Full(full)),
+            None => Ok(self.bytes),
         }
     }
 
     /// Reads to the end, or until more than so many bytes have come.
     async fn ends_within(&mut self, size: usize) -> Result<bool, Fault> {
-        self.widen(self.length.min(size).min(BODY_LIMIT));
+        let stated = self.length.min(size).min(BODY_LIMIT);
+        if self.has_room(stated) {
+            self.widen(stated);
+        }
         while self.seen <= size {
             let until = self.deadline.min(Instant::now() + self.patience);
             match timeout_at(until, self.pieces.next()).await {
@@ -132,13 +152,33 @@ impl Reading {
                 Ok(None) => return Ok(true),
                 Ok(Some(Ok(piece))) => {
                     self.seen += piece.len();
-                    if self.seen <= BODY_LIMIT {
+                    if self.seen <= BODY_LIMIT && self.has_room(self.seen) {
                         self.bytes.extend_from_slice(&piece);
                     }
                 }
             }
         }
         Ok(false)
+    }
+
+    /// Whether there is room for a body of this size. Once there was none, what had been read of it
+    /// is not held either.
+    fn has_room(&mut self, size: usize) -> bool {
+        if self.full.is_some() {
+            return false;
+        }
+        let Some(room) = self.room.filter(|_| size > self.taken) else {
+            return true;
+        };
+        match room.hold((size - self.taken) as u64) {
+            Ok(()) => self.taken = size,
+            Err(full) => {
+                self.full = Some(full);
+                self.bytes = Zeroizing::default();
+                room.let_go();
+            }
+        }
+        self.full.is_none()
     }
 
     /// Makes room; what was read is moved, and wiped where it was.

@@ -8,6 +8,7 @@
 use super::fault::Fault;
 use super::limiter::Place;
 use super::patience::{Late, in_time};
+use super::room::Held;
 use super::{Gateway, Side, ended, headers};
 use crate::policies::Under;
 use agents::capture::Capture;
@@ -23,7 +24,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Instant;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 /// Where the call goes if it is cleared, and with which headers.
@@ -39,7 +40,7 @@ pub(super) struct Exchange {
     outbound: Option<Outbound>,
     /// Closed when the client has gone before it saw a head.
     reply: oneshot::Sender<Response>,
-    permit: Arc<OwnedSemaphorePermit>,
+    held: Arc<Held>,
 }
 
 /// Chunks on their way to a client that reads slower than the provider writes.
@@ -54,14 +55,14 @@ impl Exchange {
         id: EventId,
         outbound: Outbound,
         reply: oneshot::Sender<Response>,
-        permit: OwnedSemaphorePermit,
+        held: Held,
     ) -> Exchange {
         Exchange {
             side,
             id,
             outbound: Some(outbound),
             reply,
-            permit: Arc::new(permit),
+            held: Arc::new(held),
         }
     }
 
@@ -69,7 +70,7 @@ impl Exchange {
     pub async fn run(self, call: Call, body: Capture, place: Option<Place>) {
         let agent = call.agent.clone();
         // Work that nobody waits for any more is work all the same, until it ends.
-        let held = Arc::new((Arc::clone(&self.permit), place));
+        let held = Arc::new((Arc::clone(&self.held), place));
         let gateway = &self.side.gateway;
         let admitted = gateway.admit(call, body, Arc::clone(&held)).await;
         drop(held);
@@ -106,7 +107,7 @@ impl Exchange {
         let answer = tokio::select! {
             biased;
             () = self.reply.closed() => {
-                let held = Arc::clone(&self.permit);
+                let held = Arc::clone(&self.held);
                 let closed = gateway.close(recorder, End::ClientGone, left, held);
                 closed.await.unwrap_or_else(lost);
                 return;
@@ -122,7 +123,7 @@ impl Exchange {
                     End::Broke
                 };
                 let fault = Fault::unreachable(&error, &upstream);
-                let closed = gateway.close(recorder, end, left, Arc::clone(&self.permit));
+                let closed = gateway.close(recorder, end, left, Arc::clone(&self.held));
                 closed.await.unwrap_or_else(lost);
                 return self.fail(fault);
             }
@@ -133,10 +134,12 @@ impl Exchange {
             let fault = Fault::packed(&upstream);
             recorder.head(answer.status().as_u16(), None);
             drop(answer);
-            let closed = gateway.close(recorder, End::Broke, left, Arc::clone(&self.permit));
+            let closed = gateway.close(recorder, End::Broke, left, Arc::clone(&self.held));
             closed.await.unwrap_or_else(lost);
             return self.fail(fault);
         }
+        // It is with the provider: what is held from here on is the answer.
+        self.held.let_go();
         let media = answer
             .headers()
             .get("content-type")
@@ -165,6 +168,7 @@ impl Exchange {
             };
             match chunk {
                 Ok(Some(chunk)) if recorder.push(&chunk, micros(left)).is_ok() => {
+                    self.held.hold_anyhow(chunk.len() as u64);
                     body.extend_from_slice(&chunk);
                 }
                 Ok(Some(_)) => break (End::Broke, Some(Fault::too_long(&self.side.upstream))),
@@ -172,7 +176,7 @@ impl Exchange {
                 Err(_) => break (End::Broke, Some(Fault::broke(&self.side.upstream))),
             }
         };
-        let held = Arc::clone(&self.permit);
+        let held = Arc::clone(&self.held);
         let fault = match self.side.gateway.close(recorder, end, left, held).await {
             Err(not_closed) => Some(not_closed.fault()),
             // Followed by the client, a redirect would take the next prompt past the gateway.
@@ -235,6 +239,7 @@ impl Exchange {
             end = match chunk {
                 Ok(Some(chunk)) if recorder.push(&chunk, micros(left)).is_err() => Some(End::Broke),
                 Ok(Some(chunk)) => {
+                    self.held.hold_anyhow(chunk.len() as u64);
                     let sent = timeout(gateway.patience.reader, sender.send(Ok(chunk))).await;
                     (!matches!(sent, Ok(Ok(())))).then_some(End::ClientGone)
                 }
@@ -243,7 +248,7 @@ impl Exchange {
             };
         };
         drop(answer); // cancels the call upstream, where it is not at its end
-        let held = Arc::clone(&self.permit);
+        let held = Arc::clone(&self.held);
         let recorded = gateway.close(recorder, end, left, held).await;
         cut.store(end != End::Whole || recorded.is_err(), Ordering::SeqCst);
         drop(sender);
@@ -332,8 +337,8 @@ impl Gateway {
         left: Instant,
         held: impl Send + 'static,
     ) -> Result<(), NotClosed> {
-        let micros = micros(left);
-        let unscanned = recorder.unscanned(micros);
+        let (micros, recorder) = (micros(left), Arc::new(recorder));
+        let unscanned = Arc::clone(&recorder);
         let (appender, rules) = (self.appender.clone(), Arc::clone(&self.rules));
         let (sender, receiver) = oneshot::channel();
         let worked = in_time(self.patience.answers, move |turn| {
@@ -347,7 +352,8 @@ impl Gateway {
         });
         if let Err(late) = worked.await {
             tracing::error!(?late, "an answer could not be looked at in time");
-            let recorded = self.append(move || vec![unscanned]).await;
+            let unscanned = move || vec![unscanned.unscanned(micros)];
+            let recorded = self.append(unscanned).await;
             recorded.map_err(NotClosed::Unrecorded)?;
             return Err(NotClosed::Unscanned);
         }

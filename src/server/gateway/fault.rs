@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use ledger::AppendError;
 use schemas::kinds::people::AuthFailure;
 use schemas::kinds::traffic::{LimitKind, LimitReached};
-use schemas::{EventId, Name};
+use schemas::{Actor, EventId, Name};
 use serde_json::{Value, json};
 
 /// An answer of the gateway's own, in the provider's shape: the clients know how to show it.
@@ -36,6 +36,11 @@ fn request_id(provider: Provider) -> HeaderName {
         Provider::Anthropic => "request-id",
         Provider::OpenAi => "x-request-id",
     })
+}
+
+/// Anthropic's own word for it.
+fn overloaded() -> StatusCode {
+    StatusCode::from_u16(529).unwrap_or(StatusCode::SERVICE_UNAVAILABLE)
 }
 
 /// An error as the provider writes it.
@@ -140,11 +145,15 @@ impl Fault {
             TokensPerDay | TokensPerMonth | CostPerDay | CostPerMonth => {
                 (StatusCode::TOO_MANY_REQUESTS, "billing_error")
             }
+            CallsInFlight | HeldBytes => match &reached.of {
+                Actor::Service(_) => (overloaded(), "overloaded_error"),
+                _ => (StatusCode::TOO_MANY_REQUESTS, "rate_limit_error"),
+            },
             Models | Upstreams | ToolServers | Price => (StatusCode::FORBIDDEN, "permission_error"),
         };
         Fault {
             retry_after: reached.retry_after_seconds,
-            final_: reached.limit != RequestsPerMinute,
+            final_: !matches!(reached.limit, RequestsPerMinute | CallsInFlight | HeldBytes),
             ..Fault::new(status, kind, limits::explain(reached))
         }
     }
@@ -208,9 +217,8 @@ impl Fault {
     }
 
     pub fn overloaded() -> Fault {
-        let message = "too many calls are in flight here; nothing was sent: try again in a moment";
-        let status = StatusCode::from_u16(529).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
-        Fault::new(status, "overloaded_error", message)
+        let message = "too much is at work here; nothing was recorded: try again in a moment";
+        Fault::new(overloaded(), "overloaded_error", message)
     }
 
     /// The reason goes to the operator's log: it can hold paths.
@@ -275,6 +283,16 @@ impl Fault {
             upstream.destination()
         );
         Fault::new(StatusCode::BAD_GATEWAY, "api_error", message)
+    }
+
+    pub fn long_list(upstream: &Upstream, limit: usize) -> Fault {
+        let message = format!(
+            "the provider at {} answered with more than {} MiB where a list of models was asked \
+             for, so it is withheld: the operator should check the upstream address",
+            upstream.destination(),
+            limit >> 20
+        );
+        Fault::new(StatusCode::BAD_GATEWAY, "api_error", message).last()
     }
 
     pub fn too_long(upstream: &Upstream) -> Fault {

@@ -3,6 +3,7 @@
 
 use super::fault::Fault;
 use super::{Gateway, Side};
+use crate::mcp::message::is_name;
 use agents::limits::{Asking, LimitPolicy, Models};
 use schemas::kinds::traffic::LimitReached;
 use schemas::{Actor, Event, EventId, Label, Name};
@@ -40,7 +41,7 @@ pub(super) struct Within {
 
 impl Side {
     /// Whether an agent's call is within its limits. A refusal is recorded first.
-    pub(super) async fn within(&self, call: EventId, agent: &Name) -> Result<Within, Fault> {
+    pub(super) async fn within(&self, asking: &Asking) -> Result<Within, Fault> {
         let policy = self.gateway.rules.limits();
         if policy.is_empty() {
             return Ok(Within {
@@ -48,7 +49,7 @@ impl Side {
                 place: None,
             });
         }
-        let asking = self.asking(call, agent);
+        let (agent, asking) = (&asking.agent, asking.clone());
         let models = policy.models(&asking);
         let gateway = Arc::clone(&self.gateway);
         // It reads the log's newest entries.
@@ -63,15 +64,14 @@ impl Side {
     }
 
     /// Whether an agent may ask this provider anything.
-    pub(super) async fn may_go(&self, agent: &Name) -> Result<(), Fault> {
-        let asking = self.asking(self.gateway.appender.new_id(), agent);
-        match self.gateway.rules.limits().destination(&asking) {
+    pub(super) async fn may_go(&self, asking: &Asking) -> Result<(), Fault> {
+        match self.gateway.rules.limits().destination(asking) {
             Ok(()) => Ok(()),
-            Err(reached) => Err(self.gateway.limited(agent, *reached).await),
+            Err(reached) => Err(self.gateway.limited(&asking.agent, *reached).await),
         }
     }
 
-    fn asking(&self, call: EventId, agent: &Name) -> Asking {
+    pub(super) fn asking(&self, call: EventId, agent: &Name) -> Asking {
         let to = (self.provider().name(), self.upstream.destination().clone());
         self.gateway.asking(call, agent, to)
     }
@@ -94,15 +94,26 @@ impl Gateway {
         }
     }
 
-    /// Whether an agent may use a tool server. A refusal is recorded first.
+    /// Whether an agent may use a tool server, by the name that it has here or that its proxy gives
+    /// it. A refusal is recorded first.
     pub(in crate::server) async fn may_use(&self, agent: &Name, server: &str) -> Result<(), Fault> {
-        let mcp = "mcp".parse().expect("a literal name is sound");
-        let to = (mcp, Label::lossy(server));
-        let asking = self.asking(self.appender.new_id(), agent, to);
-        match self.rules.limits().tool_server(&asking) {
+        let policy = self.rules.limits();
+        if policy.is_empty() {
+            return Ok(());
+        }
+        let asking = self.asking_tool_server(agent, server);
+        match policy.tool_server(&asking) {
             Ok(()) => Ok(()),
             Err(reached) => Err(self.limited(agent, *reached).await),
         }
+    }
+
+    pub(super) fn asking_tool_server(&self, agent: &Name, server: &str) -> Asking {
+        let mcp = "mcp".parse().expect("a literal name is sound");
+        // A name that somebody gives can say anything; what is no word of the log is none there.
+        let plain = is_name(server) && self.rules.masker().text(server).spans.is_empty();
+        let to = (mcp, Label::lossy(if plain { server } else { "?" }));
+        self.asking(self.appender.new_id(), agent, to)
     }
 
     fn take_place(

@@ -4,10 +4,11 @@ mod failures;
 mod limits;
 mod openai;
 mod pings;
+mod room;
 mod sdk;
 mod slow_rules;
 
-use super::body::{BODY_LIMIT, read_within};
+use super::body::{BODY_LIMIT, NotRead, Reading};
 use super::*;
 use crate::demo::upstream::{Received, SECRET, Scripted};
 use crate::views::Views;
@@ -125,6 +126,16 @@ async fn world_with(
     upstream: Arc<Scripted>,
     (upstream_base, limits, patience): (String, LimitPolicy, Patience),
 ) -> World {
+    let rest = (upstream_base, limits, patience, Capacity::default());
+    world_holding(dir, clock, upstream, rest).await
+}
+
+async fn world_holding(
+    dir: tempfile::TempDir,
+    clock: Arc<OffClock>,
+    upstream: Arc<Scripted>,
+    (upstream_base, limits, patience, capacity): (String, LimitPolicy, Patience, Capacity),
+) -> World {
     ledger::create(dir.path(), "example.com/daicho", &*clock).unwrap();
     let options = Options {
         clock: clock.clone(),
@@ -141,7 +152,7 @@ async fn world_with(
         ClassPolicy::default(),
         limits,
     );
-    let gateway = Gateway::new(appender.clone(), rules, Arc::clone(&views));
+    let gateway = Gateway::new(appender.clone(), rules, Arc::clone(&views), capacity);
     let gateway = Arc::new(Gateway {
         patience,
         ..gateway

@@ -12,7 +12,6 @@ use super::fault::Fault;
 use super::headers::{self, VERSIONS};
 use crate::mcp::message::{self, asks, error};
 use crate::server::Node;
-use crate::server::gateway::read_bytes;
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
@@ -93,7 +92,10 @@ pub async fn say(State(node): State<Node>, request: Request) -> Result<Response,
     let (parts, body) = request.into_parts();
     headers::is_message(&parts.headers)?;
     let agent = node.gateway.caller(&parts).await?;
-    let body = read_bytes(&parts.headers, body).await?;
+    let body = node
+        .gateway
+        .read_message(&agent, "daicho", &parts.headers, body);
+    let body = body.await?;
     let Ok(message) = serde_json::from_slice::<Value>(&body) else {
         let unread = error(&Value::Null, -32_700, "the message is no JSON");
         return Ok(Fault::answer(StatusCode::BAD_REQUEST, unread));

@@ -75,6 +75,7 @@ fn failed(n: u8, outcome: FailedOutcome) -> Data {
         cache_read_tokens: None,
         cache_creation_tokens: None,
         body_bytes: 0,
+        response_sha256: None,
         duration_micros: None,
     }
     .into()

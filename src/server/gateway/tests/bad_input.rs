@@ -75,12 +75,15 @@ fn dripping(every: Duration) -> Body {
 async fn a_body_that_drips_or_stalls_is_not_waited_for() {
     let (brief, long) = (Duration::from_millis(50), Duration::from_secs(600));
     for (every, patience, all) in [(brief / 10, long, brief), (long, brief, long)] {
-        let read = read_within(&HeaderMap::new(), dripping(every), patience, all).await;
-        let (status, message) = read.err().unwrap().told();
+        let reading = Reading::new(&HeaderMap::new(), dripping(every), patience, all);
+        let Err(NotRead::Faulty(fault)) = reading.whole().await else {
+            panic!("it was waited for");
+        };
+        let (status, message) = fault.told();
         assert_eq!(status, StatusCode::REQUEST_TIMEOUT, "{message}");
     }
-    let whole = read_within(&HeaderMap::new(), Body::from("xy"), brief, brief).await;
-    assert_eq!(whole.ok().unwrap().as_slice(), b"xy");
+    let whole = Reading::new(&HeaderMap::new(), Body::from("xy"), brief, brief);
+    assert_eq!(whole.whole().await.ok().unwrap().as_slice(), b"xy");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,5 @@
 use super::*;
+use axum::body::Bytes;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_leaves_unrecorded() {
@@ -368,6 +369,27 @@ async fn models_and_hello_answer() {
     assert_eq!(world.http.head(&hello).send().await.unwrap().status(), 200);
     assert_eq!(world.http.get(&hello).send().await.unwrap().status(), 200);
     assert_eq!(world.hits(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_of_models_that_does_not_end_is_not_read_to_the_end_of_memory() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Arc::new(OffClock(AtomicI64::new(0)));
+    let endless = || async {
+        let piece = Bytes::from(vec![b' '; 64 << 10]);
+        let pieces = futures_util::stream::repeat(Ok::<_, std::convert::Infallible>(piece));
+        Body::from_stream(pieces)
+    };
+    let provider = Router::new().route("/v1/models", get(endless));
+    let base = format!("http://{}", serve(provider).await);
+    let world = world_before(dir, clock, Arc::default(), base).await;
+    let models = world.http.get(format!("{}/v1/models", world.base));
+    let models = models.bearer_auth(world.token.reveal()).send().await;
+    let (status, kind, message) = error_of(models.unwrap()).await;
+    assert_eq!((status, kind.as_str()), (502, "api_error"));
+    assert!(message.contains("list of models"), "{message}");
+    world.gateway.idle().await;
+    assert_eq!(world.gateway.load(), (0, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

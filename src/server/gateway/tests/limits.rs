@@ -10,7 +10,7 @@ impl World {
         request.send().await.unwrap()
     }
 
-    fn reached(&self) -> Vec<LimitReached> {
+    pub(super) fn reached(&self) -> Vec<LimitReached> {
         let reached = |entry: Entry| match entry.data() {
             Data::LimitReached(fact) => Some(fact.clone()),
             _ => None,

@@ -10,6 +10,7 @@ use ledger::Layout;
 use schemas::kinds::hooks::{HookReported, HookVerdict};
 use schemas::kinds::traffic::FailedOutcome;
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
 async fn hurried(patience: Patience) -> World {
     let dir = tempfile::tempdir().unwrap();
@@ -49,7 +50,7 @@ async fn rules_that_do_not_end_in_time_let_nothing_leave() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_that_is_not_looked_at_in_time_is_recorded_as_failed_and_never_looks_whole() {
+async fn an_answer_that_is_not_looked_at_in_time_is_sealed_as_it_came_and_never_looks_whole() {
     let world = hurried(Patience {
         answers: Duration::ZERO,
         ..Patience::USUAL
@@ -58,19 +59,33 @@ async fn an_answer_that_is_not_looked_at_in_time_is_recorded_as_failed_and_never
     let (status, kind, message) = error_of(world.message(ask("plain", false)).await).await;
     assert_eq!((status, kind.as_str()), (503, "api_error"));
     assert!(message.contains("withheld"), "{message}");
-    let answer = world.message(ask("plain", true)).await;
+    let mut answer = world.message(ask("plain", true)).await;
     assert_eq!(answer.status(), 200);
-    assert!(
-        answer.bytes().await.is_err(),
-        "the stream is cut, not ended"
-    );
+    let (mut seen, mut cut) = (Vec::new(), false);
+    while !cut {
+        match answer.chunk().await {
+            Ok(Some(chunk)) => seen.extend_from_slice(&chunk),
+            Ok(None) => panic!("the stream ended as if it were whole"),
+            Err(_) => cut = true,
+        }
+    }
     let failed = world.wait_for("model.failed", 2);
     assert_eq!(outcome(&failed), FailedOutcome::Unscanned);
     let Data::ModelFailed(fact) = failed.data() else {
         panic!()
     };
-    assert!(fact.body_bytes > 0 && fact.status == Some(200));
-    assert!(failed.content().is_empty(), "none of it is kept");
+    let kept = world.content(&failed, "unscanned");
+    assert!(
+        !seen.is_empty() && kept.starts_with(&seen),
+        "what the agent saw is kept"
+    );
+    assert!(kept.ends_with(b"\n\n"), "and what it did not see");
+    assert_eq!(fact.status, Some(200));
+    assert_eq!(fact.body_bytes, kept.len() as u64);
+    assert_eq!(
+        fact.response_sha256,
+        Some(Hash(Sha256::digest(&kept).into()))
+    );
     // The rules end later, and what they say is too late.
     world.gateway.idle().await;
     let kinds = world.kinds();
