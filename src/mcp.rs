@@ -443,6 +443,7 @@ impl Proxy {
         told["hook_event_name"] = event.into();
         told["session_id"] = self.session.as_str().into();
         told["cwd"] = self.directory.clone();
+        told["mcp_server"] = json!({ "name": self.name });
         self.ledger.tell(told).await
     }
 

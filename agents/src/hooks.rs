@@ -18,13 +18,13 @@ mod tools;
 mod witnesses;
 
 pub use event::{Client, HookCall, HookError};
-pub use places::Places;
 pub use tools::{ToolPolicy, ToolPolicyError, ToolRule};
 pub use witnesses::Witnesses;
 
 use crate::approvals::draft::{Action, Drafts, Ended, Standing, Terms, conclude, release};
 use crate::approvals::view::Approvals;
 use crate::capture::Capture;
+use crate::gateway::ids::{word, word_or_digest};
 use crate::masking::{MaskedBody, Masker};
 use crate::once::{name, once};
 use ledger::{Content, Submission};
@@ -209,17 +209,12 @@ impl Unscanned {
 
 impl Labels {
     fn of(call: &HookCall, masker: &Masker) -> Labels {
-        use crate::gateway::ids::{word, word_or_digest};
         // A machine's word that is nobody's: the log holds it for ever.
         let plain = |text: &Option<String>| {
             let text = word(text.as_deref()?)?;
             masker.text(text.as_str()).spans.is_empty().then_some(text)
         };
-        // Where events are linked by it, its digest does too.
-        let linked = |text: &Option<String>| {
-            let text = text.as_deref()?;
-            Some(word_or_digest(&masker.cut(text).0))
-        };
+        let linked = |text: &Option<String>| Labels::linked(text, masker);
         Labels {
             session: plain(&call.session),
             named: linked(&call.named),
@@ -230,6 +225,12 @@ impl Labels {
             mode: plain(&call.mode),
             source: plain(&call.source),
         }
+    }
+
+    /// What events are linked by, where the text is no machine's word by its digest.
+    fn linked(text: &Option<String>, masker: &Masker) -> Option<Label> {
+        let text = text.as_deref()?;
+        Some(word_or_digest(&masker.cut(text).0))
     }
 }
 

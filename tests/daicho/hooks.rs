@@ -123,7 +123,7 @@ impl World {
     fn command(&self, url: &str, event: &Value) -> Ran {
         let mut command = daicho(&self.ledger.dir);
         command.args(["hook", "--url", url]);
-        command.env("ANTHROPIC_AUTH_TOKEN", &self.token);
+        command.env("DAICHO_TOKEN", &self.token);
         run(command, event.to_string().as_bytes())
     }
 }
@@ -165,8 +165,8 @@ fn the_command_form_answers_as_http_does_and_stops_what_nobody_can_decide() {
     let mut without = daicho(&world.ledger.dir);
     without
         .args(["hook", "--url", &url])
-        .env_remove("ANTHROPIC_AUTH_TOKEN");
-    run(without, push("t3").to_string().as_bytes()).refused(&["ANTHROPIC_AUTH_TOKEN"]);
+        .env_remove("DAICHO_TOKEN");
+    run(without, push("t3").to_string().as_bytes()).refused(&["DAICHO_TOKEN"]);
 }
 
 #[test]
@@ -215,9 +215,19 @@ fn managed_settings_are_shown_written_and_taken_away_and_others_are_left_alone()
     assert_eq!(telemetry, "http://ledger.test:7420/otlp/v1/logs");
     let helper = written["otelHeadersHelper"].as_str().unwrap();
     assert!(
-        helper.ends_with(" hook headers --token-env ANTHROPIC_AUTH_TOKEN"),
+        helper.ends_with(" hook headers --token-env DAICHO_TOKEN"),
         "{helper}"
     );
+    let key = written["apiKeyHelper"].as_str().unwrap();
+    assert!(
+        key.ends_with(" hook token --token-env DAICHO_TOKEN"),
+        "{key}"
+    );
+    let mut token = daicho(&ledger.dir);
+    token
+        .args(["hook", "token", "--token-env", "T"])
+        .env("T", "dt_1");
+    assert_eq!(run(token, b"").ok(), "dt_1\n");
     let mut headers = daicho(&ledger.dir);
     headers
         .args(["hook", "headers", "--token-env", "T"])
@@ -355,5 +365,52 @@ fn a_headless_client_asks_the_permission_prompt_and_goes_on_once_somebody_has_si
     }
     world.nowhere(CARD);
     assert_eq!(world.server.stop(), 0);
+    world.ledger.verify();
+}
+
+#[test]
+fn a_restart_between_a_hook_and_its_prompt_asks_nobody_again() {
+    if !has("ssh-keygen", "-?") {
+        return cannot_run("hooks", "ssh-keygen is not there");
+    }
+    let world = World::new();
+    let push = json!({ "command": "git push origin main" });
+    let used = |world: &World, id: &str| {
+        let told = json!({ "tool_name": "Bash", "tool_use_id": id, "tool_input": push });
+        world.tell(&hook_event("PreToolUse", &told))["hookSpecificOutput"].clone()
+    };
+    let key = world.ledger.approver("s002");
+    used(&world, "t1");
+    world.approve(&world.waiting().unwrap(), &key);
+    assert_eq!(used(&world, "t2")["permissionDecision"], "allow");
+    let World {
+        ledger,
+        server,
+        token,
+    } = world;
+    assert_eq!(server.stop(), 0);
+    let server = ledger.serve();
+    let world = World {
+        ledger,
+        server,
+        token,
+    };
+    let asked = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {
+        "name": "permission_prompt",
+        "arguments": { "tool_name": "Bash", "input": push, "tool_use_id": "t2" },
+    } });
+    let post = world.server.client.post(world.server.url("/mcp"));
+    let post = post.header("accept", "application/json, text/event-stream");
+    let answer: Value = post
+        .bearer_auth(&world.token)
+        .json(&asked)
+        .send()
+        .unwrap()
+        .json()
+        .unwrap();
+    let said = answer["result"]["content"][0]["text"].as_str().unwrap();
+    let said: Value = serde_json::from_str(said).unwrap();
+    assert_eq!(said, json!({ "behavior": "allow", "updatedInput": push }));
+    assert_eq!(world.events("action.drafted").len(), 1);
     world.ledger.verify();
 }

@@ -230,6 +230,38 @@ fn a_permission_is_asked_of_the_ledger_beside_another_server_s_tools() {
 }
 
 #[test]
+fn an_agent_s_limits_hold_for_a_server_behind_a_proxy_too() {
+    let world = World::with("\n[limits.agent.dev]\ntool_servers = [\"files\"]\n");
+    let proxy = |name: &str| {
+        let mut command = crate::world::daicho(&world.ledger.dir);
+        command
+            .args(["mcp", "--name", name, "--url", &world.server.url("")])
+            .args(["--token-env", "AGENT_TOKEN", "--", "true"])
+            .env("AGENT_TOKEN", &world.token);
+        run(command, b"")
+    };
+    proxy("docs").refused(&["may not use the tool server docs"]);
+    assert_eq!(proxy("files").code, 0);
+    // Nor for what a proxy that was changed, or is older, says of its server.
+    let used = |told: Value| {
+        let post = world.server.client.post(world.server.url("/hooks/mcp"));
+        let answer = post.bearer_auth(&world.token).json(&told).send().unwrap();
+        (answer.status().as_u16(), answer.text().unwrap())
+    };
+    for (tool, status) in [("mcp__files__x", 200), ("mcp__docs__x", 403), ("x", 403)] {
+        let told = json!({ "hook_event_name": "PreToolUse", "tool_name": tool,
+            "tool_use_id": "t", "mcp_server": { "name": "files" }, "tool_input": {} });
+        let (said, why) = used(told);
+        assert_eq!(said, status, "{tool}: {why}");
+    }
+    let reached = world.events("limit.reached");
+    assert_eq!(reached.len(), 3, "{reached:?}");
+    assert_eq!(reached[0]["data"]["limit"], "tool_servers");
+    assert_eq!(reached[0]["data"]["destination"], "docs");
+    world.ledger.verify();
+}
+
+#[test]
 fn without_its_ledger_no_tool_runs() {
     if let Some(why) = lacks() {
         return cannot_run("mcp without a ledger", why);
@@ -242,6 +274,6 @@ fn without_its_ledger_no_tool_runs() {
     let mut command = crate::world::daicho(&world.ledger.dir);
     command
         .args(["mcp", "--name", "a__b", "--", "true"])
-        .env("ANTHROPIC_AUTH_TOKEN", "dca_x");
+        .env("DAICHO_TOKEN", "dca_x");
     run(command, b"").refused(&["no name of a server"]);
 }

@@ -43,6 +43,8 @@ pub struct HookCall {
     pub(super) subagent: Option<String>,
     pub(super) mode: Option<String>,
     pub(super) source: Option<String>,
+    /// As a proxy before a tool server names that.
+    server: Option<String>,
     pub(super) tool: Option<String>,
     pub(super) tool_use: Option<String>,
     pub(super) input: Value,
@@ -92,6 +94,7 @@ impl HookCall {
             subagent: text("agent_id")?,
             mode: text("permission_mode")?,
             source,
+            server: None,
             tool: text("tool_name")?,
             tool_use: text("tool_use_id")?,
             input: Value::Null,
@@ -99,10 +102,37 @@ impl HookCall {
         if let Some(given) = fields.remove("tool_input") {
             input = given;
         }
+        let server = fields
+            .get("mcp_server")
+            .and_then(|server| server.get("name"));
+        let server = server.and_then(Value::as_str).map(str::to_owned);
         if (call.event == HookEvent::PreToolUse || call.prompts()) && call.tool.is_none() {
             return Err(HookError::Field("tool_name"));
         }
-        Ok(HookCall { input, ..call })
+        Ok(HookCall {
+            server,
+            input,
+            ..call
+        })
+    }
+
+    /// The tool server that a proxy is about to stand before, or to let a call through to; of a use
+    /// the tool's own name says it, and what has none is a server without a name.
+    pub fn tool_server(&self) -> Option<&str> {
+        if self.client != Client::Mcp {
+            return None;
+        }
+        match self.event {
+            HookEvent::SessionStart => self.server.as_deref(),
+            HookEvent::PreToolUse => {
+                let tool = self.tool.as_deref().unwrap_or_default();
+                let named = tool
+                    .strip_prefix("mcp__")
+                    .and_then(|tool| tool.split_once("__"));
+                Some(named.map_or("", |(server, _)| server))
+            }
+            _ => None,
+        }
     }
 
     /// An agent asks for approval of a use beforehand; nothing is let go by that.

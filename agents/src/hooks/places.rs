@@ -1,80 +1,35 @@
-use super::event::{Client, HookCall};
-use schemas::Name;
-use schemas::kinds::hooks::HookEvent;
-use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+//! Where the use of a tool is that a permission prompt is about. A prompt names the use and neither
+//! its session nor its directory: both were told by the use's own hook, and stand in the log.
 
-/// Where uses of tools are about to happen, as their hooks said. A permission prompt names the
-/// use and neither its session nor its directory: they are found here.
-///
-/// In memory alone. Where it is not known (no hook, or a restart in between) a prompt has no
-/// directory, and what is granted for it is granted for none.
-#[derive(Default)]
-pub struct Places(Mutex<VecDeque<Place>>);
+use super::Labels;
+use super::event::HookCall;
+use super::witnesses::Witnesses;
+use crate::masking::Masker;
+use ledger::Entry;
+use schemas::{Actor, Label};
+use serde_json::Value;
 
-/// Holds what a client said: neither `Debug` nor `Serialize`.
-struct Place {
-    agent: Name,
-    tool_use: String,
-    session: Option<String>,
-    directory: Option<String>,
+impl Witnesses {
+    /// Where the newest hook stands in the log that an agent's use was told by before it happened.
+    pub fn hook_of(&self, agent: &Actor, tool_use: &Label) -> Option<u64> {
+        self.of_agent(agent)
+            .filter_map(|session| session.hook_of(tool_use))
+            .max()
+    }
 }
 
-/// A prompt follows its hook within a moment.
-const MOST: usize = 1_024;
-
-/// Longer than any id or path that a client has: what is longer is not remembered.
-const LONGEST_BYTES: usize = 4_096;
-
-impl Places {
-    /// Remembers what a hook says of a use.
-    pub fn note(&self, call: &HookCall) {
-        let Some(tool_use) = &call.tool_use else {
-            return;
-        };
-        if call.client != Client::ClaudeCode || call.event != HookEvent::PreToolUse {
-            return;
-        }
-        let said = [
-            Some(tool_use),
-            call.session.as_ref(),
-            call.directory.as_ref(),
-        ];
-        if said
-            .into_iter()
-            .flatten()
-            .any(|text| text.len() > LONGEST_BYTES)
-        {
-            return;
-        }
-        let mut places = self.places();
-        if places.len() == MOST {
-            places.pop_front();
-        }
-        places.push_back(Place {
-            agent: call.agent.clone(),
-            tool_use: tool_use.clone(),
-            session: call.session.clone(),
-            directory: call.directory.clone(),
-        });
+impl HookCall {
+    /// The use that a prompt is about, as the log names it; of no other call.
+    pub fn prompted_use(&self, masker: &Masker) -> Option<Label> {
+        self.prompts()
+            .then(|| Labels::linked(&self.tool_use, masker))?
     }
 
-    /// Puts a prompt where its use is.
-    pub fn find(&self, call: &mut HookCall) {
-        if call.client != Client::PermissionPrompt {
-            return;
-        }
-        let places = self.places();
-        let of_it = |place: &&Place| {
-            place.agent == call.agent && Some(&place.tool_use) == call.tool_use.as_ref()
-        };
-        if let Some(place) = places.iter().rev().find(of_it) {
-            call.session = place.session.clone();
-            call.directory = place.directory.clone();
-        }
-    }
-
-    fn places(&self) -> MutexGuard<'_, VecDeque<Place>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Puts a prompt where the use's hook was, which sealed what it was `told`. Where that cannot be
+    /// read any more the prompt has no directory, and what is granted for it is granted for none.
+    pub fn put(&mut self, hook: &Entry, told: &[u8]) {
+        let told: Value = serde_json::from_slice(told).unwrap_or_default();
+        self.session = hook.session().map(|session| session.as_str().to_owned());
+        self.directory = told["cwd"].as_str().map(str::to_owned);
     }
 }

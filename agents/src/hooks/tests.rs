@@ -556,7 +556,7 @@ fn a_permission_is_a_rule_s_or_somebody_s_and_goes_once() {
     assert!(HookCall::read(id, agent, Client::PermissionPrompt, &unsound).is_err());
 }
 
-/// As it is where the hook of its use was (`Places`).
+/// As it is where the hook of its use was (`HookCall::put`).
 fn prompt_there(command: &str, id: &str) -> Value {
     let mut prompt = bash(command, id);
     prompt["hook_event_name"] = "PermissionRequest".into();
@@ -654,39 +654,52 @@ fn told_of(world: &World) -> Data {
 }
 
 #[test]
-fn a_permission_is_asked_where_the_hook_of_its_use_was() {
+fn a_permission_is_asked_where_the_log_has_the_hook_of_its_use() {
     let world = World::new();
-    let places = Places::default();
-    let read = |client, agent: &str, body: &Value| {
-        let body = Capture::new(body.to_string().into_bytes());
-        HookCall::read(
-            world.appender.new_id(),
-            agent.parse().unwrap(),
-            client,
-            &body,
-        )
-        .unwrap()
-    };
-    let asked = |agent: &str, id: &str| {
+    let asked = |agent: &str, id: &str, readable: bool| {
+        world.index.catch_up().unwrap();
         let body = prompt("Bash", &json!({ "command": "git push" }), id);
-        let mut call = read(Client::PermissionPrompt, agent, &body);
-        places.find(&mut call);
+        let body = Capture::new(body.to_string().into_bytes());
+        let agent: Name = agent.parse().unwrap();
+        let (id, client) = (world.appender.new_id(), Client::PermissionPrompt);
+        let mut call = HookCall::read(id, agent.clone(), client, &body).unwrap();
+        let tool_use = call.prompted_use(&world.masker).unwrap();
+        let by = Actor::Agent(agent);
+        if let Some(at) = world.witnesses.read(|uses| uses.hook_of(&by, &tool_use)) {
+            let hook = world.reader.entry(at).unwrap();
+            let told = world.reader.content(&hook.content()[0]).unwrap();
+            call.put(&hook, if readable { &told } else { &[] });
+        }
         (call.session, call.directory)
     };
-    places.note(&read(Client::ClaudeCode, "dev", &bash("git push", "t1")));
-    places.note(&read(Client::ClaudeCode, "dev", &after("git push", "t2")));
-    let (session, directory) = asked("dev", "t1");
+    world.tell(&bash("git push", "t1"));
+    world.tell(&after("git push", "t2"));
+    let (session, directory) = asked("dev", "t1", true);
     assert_eq!(directory.as_deref(), Some("/home/dev/shop"));
     assert!(session.is_some());
-    assert_eq!(asked("other", "t1"), (None, None), "another agent's");
-    assert_eq!(asked("dev", "t2"), (None, None), "not before it happens");
-    for i in 0..2_000 {
-        places.note(&read(
-            Client::ClaudeCode,
-            "dev",
-            &bash("git push", &format!("u{i}")),
-        ));
-    }
-    assert_eq!(asked("dev", "t1"), (None, None), "long ago");
-    assert!(asked("dev", "u1999").1.is_some());
+    assert_eq!(
+        asked("dev", "t1", false),
+        (session, None),
+        "its key is gone"
+    );
+    assert_eq!(asked("other", "t1", true), (None, None), "another agent's");
+    assert_eq!(
+        asked("dev", "t2", true),
+        (None, None),
+        "not before it happens"
+    );
+    let mut moved = bash("git push", "t1");
+    moved["session_id"] = "another".into();
+    moved["cwd"] = "/home/dev/other".into();
+    world.tell(&moved);
+    let newest = (
+        Some("another".to_owned()),
+        Some("/home/dev/other".to_owned()),
+    );
+    assert_eq!(asked("dev", "t1", true), newest);
+    world.tell(&event(
+        "SessionEnd",
+        json!({ "session_id": "another", "reason": "other" }),
+    ));
+    assert_ne!(asked("dev", "t1", true), newest, "that session is over");
 }

@@ -34,7 +34,7 @@ pub struct Witnesses {
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
-struct Session {
+pub(super) struct Session {
     uses: BTreeMap<Label, Seen>,
     /// Where each prompt was first told of.
     prompts: BTreeMap<Label, u64>,
@@ -116,6 +116,11 @@ impl Witnesses {
         alerts.into_iter().flatten().map(in_session).collect()
     }
 
+    pub(super) fn of_agent(&self, agent: &Actor) -> impl Iterator<Item = &Session> {
+        let sessions = self.sessions.iter();
+        sessions.filter_map(move |((by, _), session)| (by == agent).then_some(session))
+    }
+
     fn session(&mut self, entry: &Entry) -> Option<&mut Session> {
         let key = (entry.actor().clone(), entry.session()?.clone());
         self.sessions.get_mut(&key)
@@ -171,6 +176,10 @@ impl Witnesses {
 }
 
 impl Session {
+    pub(super) fn hook_of(&self, tool_use: &Label) -> Option<u64> {
+        self.uses.get(tool_use)?.hook
+    }
+
     fn seen(&mut self, tool_use: &Label) -> Option<&mut Seen> {
         if self.uses.len() >= MOST_USES && !self.uses.contains_key(tool_use) {
             let before = self.uses.len();

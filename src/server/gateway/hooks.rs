@@ -25,7 +25,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use ledger::AppendError;
-use schemas::{Actor, EventId, Name};
+use schemas::{Actor, EventId, Label, Name};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -140,10 +140,10 @@ async fn decided(
     body: Capture,
     held: impl Send + 'static,
 ) -> Result<Value, Fault> {
-    let mut call =
-        HookCall::read(id, agent, client, &body).map_err(|error| Fault::no_call(&error))?;
-    node.gateway.places.find(&mut call);
-    node.gateway.places.note(&call);
+    let call = HookCall::read(id, agent, client, &body).map_err(|error| Fault::no_call(&error))?;
+    if let Some(server) = call.tool_server() {
+        node.gateway.may_use(&call.agent, server).await?;
+    }
     let event = call.event;
     let recorded = match node.withheld() {
         Some(why) => Err(Unrecorded::Withheld(why)),
@@ -216,8 +216,16 @@ const MOST_RACES: usize = 16;
 /// Looks, decides and appends, off the runtime's own threads. Decided again where another
 /// decision came first: the log takes one of two that draw on the same grant, and says of a second
 /// record that would be the same that it has it already.
-fn record(node: &Node, call: HookCall, body: &Capture, turn: &Turn) -> Result<Value, Unrecorded> {
+fn record(
+    node: &Node,
+    mut call: HookCall,
+    body: &Capture,
+    turn: &Turn,
+) -> Result<Value, Unrecorded> {
     let masker = node.gateway.rules.masker();
+    if let Some(tool_use) = call.prompted_use(&masker) {
+        place(node, &mut call, &tool_use)?;
+    }
     let seen = call.look(body, &masker).map_err(Unrecorded::Unsound)?;
     let mut races = 0;
     loop {
@@ -238,6 +246,25 @@ fn record(node: &Node, call: HookCall, body: &Capture, turn: &Turn) -> Result<Va
             Err(error) => return Err(Unrecorded::Append(error)),
         }
     }
+}
+
+/// Puts a prompt where its use is, as the log says: the process that took the use's hook may have
+/// been another one.
+fn place(node: &Node, call: &mut HookCall, tool_use: &Label) -> Result<(), Unrecorded> {
+    let caught_up = node.views.catch_up();
+    caught_up.map_err(|error| Unrecorded::Views(error.into()))?;
+    let agent = Actor::Agent(call.agent.clone());
+    let uses = &node.views.tool_uses;
+    let hook = uses.read(|uses| uses.hook_of(&agent, tool_use));
+    if let Some(hook) = hook.and_then(|hook| node.reader.entry(hook).ok()) {
+        let told = hook
+            .content()
+            .iter()
+            .find(|kept| kept.name.as_str() == "hook");
+        let told = told.and_then(|told| node.reader.content(told).ok());
+        call.put(&hook, &told.unwrap_or_default());
+    }
+    Ok(())
 }
 
 fn decide(node: &Node, gateway: &Gateway, seen: &Seen<'_>) -> agents::hooks::Decided {
