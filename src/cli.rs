@@ -124,6 +124,10 @@ pub enum Command {
     Bench(Bench),
 }
 
+/// Where an agent's token is. Not in one of the client's own variables: Claude Code puts no
+/// credential of its own into the headers of hooks (seen in 2.1.330).
+pub const TOKEN_ENV: &str = "DAICHO_TOKEN";
+
 #[derive(Args)]
 pub struct Hook {
     /// Where `daicho serve` is reached
@@ -139,7 +143,7 @@ pub struct Hook {
         long,
         global = true,
         value_name = "NAME",
-        default_value = "ANTHROPIC_AUTH_TOKEN"
+        default_value = TOKEN_ENV
     )]
     pub token_env: String,
     /// Seconds to wait for an answer
@@ -158,7 +162,7 @@ pub struct Mcp {
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:7420")]
     pub url: String,
     /// Environment variable that holds the agent's token
-    #[arg(long, value_name = "NAME", default_value = "ANTHROPIC_AUTH_TOKEN")]
+    #[arg(long, value_name = "NAME", default_value = TOKEN_ENV)]
     pub token_env: String,
     /// Seconds that a call may wait for its draft to be decided, before the agent is told its number
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
@@ -227,6 +231,8 @@ pub enum HookAction {
     Install(HookInstall),
     /// Print the header that the client's telemetry shows its token in
     Headers,
+    /// Print the token, as the client asks for its key of the model (`apiKeyHelper`)
+    Token,
 }
 
 #[derive(Args)]

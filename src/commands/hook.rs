@@ -25,6 +25,10 @@ pub fn run(cli: &Cli, args: &Hook) -> Done {
             say!("{}", serde_json::json!({ "Authorization": bearer }));
             Ok(Outcome::Well)
         }
+        Some(HookAction::Token) => {
+            say!("{}", token_in(&args.token_env)?.as_str());
+            Ok(Outcome::Well)
+        }
         None => {
             let told = read()?;
             let server = || Server::at(&args.url, &args.token_env, args.timeout);

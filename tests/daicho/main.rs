@@ -14,6 +14,7 @@
 //! | `format` | a log that a second verifier, written from the format, sees otherwise |
 //! | `keys` | a rotation that loses a moment, a key or an auditor; a secret that opens without its own |
 //! | `hooks` | a hook that is not recorded, or lets go what nobody granted |
+//! | `claude_code` | what the real client says and does that hooks, gateway and telemetry do not all show alike |
 //! | `approvals` | a decision that counts and should not, a deadline that nobody hears of, an approver untold |
 //! | `mcp` | a call of a tool that runs unrecorded, ungranted, or with what must not leave |
 //! | `retention` | content that ends early, held, by one person alone or by a wrong clock; rules or holds that nobody approved |
@@ -45,6 +46,7 @@ mod bad_input;
 mod bundle;
 #[cfg(unix)]
 mod chaos;
+mod claude_code;
 mod cli;
 #[cfg(unix)]
 mod disk;

@@ -213,7 +213,7 @@ mod tests {
     fn written() -> Value {
         settings(&Wanted {
             url: "http://127.0.0.1:7420",
-            token_env: "ANTHROPIC_AUTH_TOKEN",
+            token_env: "DAICHO_TOKEN",
             program: "/usr/bin/daicho",
             telemetry: None,
         })

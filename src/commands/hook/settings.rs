@@ -126,6 +126,9 @@ pub fn settings(wanted: &Wanted<'_>) -> Value {
         "allowedHttpHookUrls": [format!("{url}/*")],
         "httpHookAllowedEnvVars": [token_env],
         "requiredMinimumVersion": OLDEST,
+        // The key that the client shows to the gateway: one variable is enough, and it stands in no
+        // file of settings.
+        "apiKeyHelper": format!("\"{program}\" hook token --token-env {token_env}"),
         // Else each address that WebFetch asks for goes to the provider past the gateway.
         "skipWebFetchPreflight": true,
     });

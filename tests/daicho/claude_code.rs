@@ -1,0 +1,316 @@
+//! The real Claude Code, as `daicho hook install` sets it up: its hooks, its calls to the model and its
+//! telemetry come here, and a provider that follows a script stands behind. Nothing else is asked for.
+
+use crate::world::{Ran, World, cannot_run, run, wait_for};
+use axum::Router;
+use axum::body::Bytes;
+use axum::routing::post;
+use serde_json::{Value, json};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+
+/// Invented.
+const NAME: &str = "桐島聡一郎";
+const CARD: &str = "5555-5555-5555-4444";
+
+/// The word of a prompt that has the script ask for what is outward.
+const OUTWARD: &str = "publish-it";
+
+type Asked = Arc<Mutex<Vec<Value>>>;
+
+/// The client's own program for this system, which tests/install-sdks fetched.
+fn client() -> Option<PathBuf> {
+    let packages =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/.tools/node_modules/@anthropic-ai");
+    let packages = std::fs::read_dir(packages).ok()?.flatten();
+    let programs = packages.map(|package| package.path().join("claude"));
+    programs.into_iter().find(|program| program.is_file())
+}
+
+/// Asks for one command, and is done when it has a result.
+fn turn(body: &Value, number: usize) -> (Value, &'static str) {
+    let said = body["messages"].to_string();
+    let answered = body["messages"]
+        .as_array()
+        .and_then(|messages| messages.last()?["content"].as_array())
+        .is_some_and(|blocks| blocks.iter().any(|block| block["type"] == "tool_result"));
+    let offered = body["tools"]
+        .as_array()
+        .is_some_and(|tools| !tools.is_empty());
+    if answered || !offered {
+        return (json!({ "type": "text", "text": "All done." }), "end_turn");
+    }
+    let command = match said.contains(OUTWARD) {
+        true => "git push origin main",
+        false => "cat notes.txt",
+    };
+    let used = json!({
+        "type": "tool_use", "id": format!("toolu_01scripted{number:04}"), "name": "Bash",
+        "input": { "command": command, "description": "Read" },
+    });
+    (used, "tool_use")
+}
+
+fn stream(body: &Value, number: usize) -> String {
+    let (block, reason) = turn(body, number);
+    let mut begun = block.clone();
+    let delta = match block["type"] == "text" {
+        true => {
+            begun["text"] = "".into();
+            json!({ "type": "text_delta", "text": block["text"] })
+        }
+        false => {
+            begun["input"] = json!({});
+            json!({ "type": "input_json_delta", "partial_json": block["input"].to_string() })
+        }
+    };
+    let head = json!({
+        "id": format!("msg_01scripted{number:04}"), "type": "message", "role": "assistant",
+        "model": body["model"], "content": [], "stop_reason": null, "stop_sequence": null,
+        "usage": { "input_tokens": 9, "output_tokens": 1 },
+    });
+    let events = [
+        json!({ "type": "message_start", "message": head }),
+        json!({ "type": "content_block_start", "index": 0, "content_block": begun }),
+        json!({ "type": "content_block_delta", "index": 0, "delta": delta }),
+        json!({ "type": "content_block_stop", "index": 0 }),
+        json!({ "type": "message_delta", "delta": { "stop_reason": reason, "stop_sequence": null },
+                "usage": { "output_tokens": 5 } }),
+        json!({ "type": "message_stop" }),
+    ];
+    let event = |data: &Value| {
+        format!(
+            "event: {}\ndata: {data}\n\n",
+            data["type"].as_str().unwrap()
+        )
+    };
+    events.iter().map(event).collect()
+}
+
+/// The provider's address, and the bodies that it was asked with.
+fn provider() -> (String, Asked) {
+    let asked: Asked = Arc::default();
+    let heard = Arc::clone(&asked);
+    let messages = move |body: Bytes| {
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        let mut heard = heard.lock().unwrap();
+        let answer = stream(&body, heard.len());
+        heard.push(body);
+        std::future::ready(([("content-type", "text/event-stream")], answer))
+    };
+    let app = Router::new().route("/v1/messages", post(messages));
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    listener.set_nonblocking(true).unwrap();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async move {
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            axum::serve(listener, app).await.unwrap();
+        });
+    });
+    (format!("http://{address}"), asked)
+}
+
+/// A host on which `daicho hook install` was run, and nothing else.
+struct Host {
+    world: World,
+    client: PathBuf,
+    settings: PathBuf,
+    asked: Asked,
+    provider: String,
+    /// Whoever is asked for an address that is not this machine's.
+    outside: TcpListener,
+}
+
+impl Host {
+    fn new(client: PathBuf) -> Host {
+        let (provider, asked) = provider();
+        let world = World::before(&provider);
+        let managed = world.ledger.beside("managed");
+        let place = managed.display().to_string();
+        let url = world.server.url("");
+        let install = ["hook", "install", "--yes", "--dir", &place, "--url", &url];
+        world.ledger.run(&install).ok();
+        let work = world.ledger.beside("work");
+        std::fs::create_dir(&work).unwrap();
+        std::fs::write(work.join("notes.txt"), format!("担当は{NAME}さんです。\n")).unwrap();
+        let outside = TcpListener::bind("127.0.0.1:0").unwrap();
+        outside.set_nonblocking(true).unwrap();
+        Host {
+            settings: managed.join("managed-settings.d/daicho.json"),
+            world,
+            client,
+            asked,
+            provider,
+            outside,
+        }
+    }
+
+    /// `claude -p` with a prompt.
+    fn prompted(&self, prompt: &str, settings: &Path) -> Ran {
+        let beside = |name: &str| self.world.ledger.beside(name);
+        let outside = format!("http://{}", self.outside.local_addr().unwrap());
+        let mut command = Command::new(&self.client);
+        command
+            .args(["-p", prompt, "--allowedTools", "Bash", "--settings"])
+            .arg(settings)
+            .current_dir(beside("work"))
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", beside("home"))
+            .env("CLAUDE_CONFIG_DIR", beside("config"))
+            .env("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1")
+            .env("DISABLE_AUTOUPDATER", "1")
+            .env("DAICHO_TOKEN", &self.world.token)
+            .env("HTTPS_PROXY", &outside)
+            .env("HTTP_PROXY", &outside)
+            .env("NO_PROXY", "127.0.0.1");
+        run(command, b"")
+    }
+
+    fn bodies(&self) -> Vec<String> {
+        self.asked
+            .lock()
+            .unwrap()
+            .iter()
+            .map(Value::to_string)
+            .collect()
+    }
+
+    /// Events of a kind whose `field` is this, in their order.
+    fn of(&self, kind: &str, field: &str, value: &str) -> Vec<Value> {
+        let events = self.world.events(kind).into_iter();
+        events
+            .filter(|event| event["data"][field] == value)
+            .collect()
+    }
+
+    /// The newest session is over for telemetry, too.
+    fn told(&self, tool_use: &str) {
+        wait_for("the telemetry", || {
+            let told = self.of("telemetry.reported", "tool_use", tool_use);
+            told.iter()
+                .any(|told| told["data"]["event"] == "tool_result")
+        });
+    }
+}
+
+#[test]
+fn every_witness_of_the_real_client_names_the_same_use_and_nothing_private_leaves() {
+    let Some(client) = client() else {
+        return cannot_run("claude code", "tests/install-sdks was not run");
+    };
+    let host = Host::new(client);
+    let done = host.prompted(
+        &format!("{NAME}さんについて notes.txt で調べて"),
+        &host.settings,
+    );
+    assert!(done.code == 0 && done.out.contains("All done."), "{done:?}");
+    let bodies = host.bodies();
+    assert_eq!(bodies.len(), 2, "one call, and one with the result");
+    assert!(bodies.iter().all(|body| !body.contains(NAME)), "{bodies:?}");
+    assert!(
+        bodies[1].contains("tool_result") && bodies[1].contains("担当は"),
+        "{bodies:?}"
+    );
+
+    let tool_use = "toolu_01scripted0000";
+    host.told(tool_use);
+    let answer = host.of("tool.called", "tool_use", tool_use);
+    let result = host.of("tool.returned", "tool_use", tool_use);
+    assert_eq!((answer.len(), result.len()), (1, 1));
+    let events = |kind: &str| -> Vec<String> {
+        let told = host.of(kind, "tool_use", tool_use).into_iter();
+        told.map(|told| told["data"]["event"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(events("hook.reported"), ["pre_tool_use", "post_tool_use"]);
+    assert_eq!(
+        events("telemetry.reported"),
+        ["tool_decision", "tool_result"]
+    );
+    let hooks = host.of("hook.reported", "tool_use", tool_use);
+    let order = [&answer[0], &hooks[0], &hooks[1], &result[0]].map(|event| event["seq"].as_u64());
+    assert!(order.is_sorted(), "{order:?}");
+    // One session, by whatever told of it.
+    let session = &answer[0]["session"];
+    assert!(session.is_string());
+    let telemetry = host.of("telemetry.reported", "tool_use", tool_use);
+    for told in [&hooks[0], &result[0], &telemetry[0]] {
+        assert_eq!(&told["session"], session);
+    }
+    for (kind, event) in [
+        ("hook.reported", "session_start"),
+        ("hook.reported", "user_prompt_submit"),
+        ("hook.reported", "stop"),
+        ("hook.reported", "session_end"),
+        ("telemetry.reported", "user_prompt"),
+        ("telemetry.reported", "api_request"),
+    ] {
+        assert_eq!(
+            &host.of(kind, "event", event)[0]["session"],
+            session,
+            "{event}"
+        );
+    }
+    assert_eq!(host.world.events("session.ended").len(), 1);
+    let raised = host.world.events("alert.raised");
+    assert!(raised.is_empty(), "{raised:?}");
+    assert!(host.world.events("auth.failed").is_empty());
+    host.world.nowhere(NAME);
+
+    // What may never leave does not leave the client.
+    let stopped = host.prompted(&format!("card {CARD}"), &host.settings);
+    assert_eq!(host.bodies().len(), 2, "{stopped:?}");
+    let prompts = host.of("hook.reported", "event", "user_prompt_submit");
+    assert_eq!(prompts[1]["data"]["verdict"], "deny");
+    assert!(!stopped.out.contains("All done."), "{stopped:?}");
+    host.world.nowhere(CARD);
+
+    // What is outward waits for somebody; the model is told so, and goes on.
+    let held = host.prompted(OUTWARD, &host.settings);
+    assert!(held.out.contains("All done."), "{held:?}");
+    let draft = host.world.waiting().unwrap();
+    assert_eq!(host.world.events("action.drafted").len(), 1);
+    let bodies = host.bodies();
+    assert!(
+        bodies.len() == 4 && bodies[3].contains(&draft),
+        "{bodies:?}"
+    );
+    let raised = host.world.events("alert.raised");
+    assert!(raised.is_empty(), "{raised:?}");
+
+    let asked = host.outside.accept();
+    assert!(asked.is_err(), "something else was asked for: {asked:?}");
+    assert_eq!(host.world.server.stop(), 0);
+    host.world.ledger.verify();
+}
+
+#[test]
+fn a_real_client_that_reaches_the_model_past_the_gateway_is_seen_by_its_hooks() {
+    let Some(client) = client() else {
+        return cannot_run("claude code", "tests/install-sdks was not run");
+    };
+    let host = Host::new(client);
+    let text = std::fs::read_to_string(&host.settings).unwrap();
+    let mut settings: Value = serde_json::from_str(&text).unwrap();
+    settings["env"]["ANTHROPIC_BASE_URL"] = host.provider.clone().into();
+    let past = host.world.ledger.beside("past.json");
+    std::fs::write(&past, settings.to_string()).unwrap();
+    let done = host.prompted("What do the notes say?", &past);
+    assert!(done.out.contains("All done."), "{done:?}");
+    assert!(host.world.events("prompt.submitted").is_empty());
+    let raised = host.world.events("alert.raised");
+    let past = |raised: &&Value| raised["data"]["detector"] == "past-the-gateway";
+    let raised = raised.iter().find(past).expect("an alert");
+    let hook = host.of("hook.reported", "event", "pre_tool_use");
+    let positions = raised["data"]["positions"].as_array().unwrap();
+    assert!(positions.contains(&hook[0]["seq"]), "{raised} {hook:?}");
+    host.world.ledger.verify();
+}
