@@ -1,7 +1,7 @@
 //! The real Claude Code, as `daicho hook install` sets it up: its hooks, its calls to the model and its
 //! telemetry come here, and a provider that follows a script stands behind. Nothing else is asked for.
 
-use crate::world::{Ran, World, cannot_run, run, wait_for};
+use crate::world::{Ran, World, cannot_run, provider, run, wait_for};
 use axum::Router;
 use axum::body::Bytes;
 use axum::routing::post;
@@ -90,7 +90,7 @@ fn stream(body: &Value, number: usize) -> String {
 }
 
 /// The provider's address, and the bodies that it was asked with.
-fn provider() -> (String, Asked) {
+fn scripted() -> (String, Asked) {
     let asked: Asked = Arc::default();
     let heard = Arc::clone(&asked);
     let messages = move |body: Bytes| {
@@ -101,20 +101,7 @@ fn provider() -> (String, Asked) {
         std::future::ready(([("content-type", "text/event-stream")], answer))
     };
     let app = Router::new().route("/v1/messages", post(messages));
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    listener.set_nonblocking(true).unwrap();
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(async move {
-            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-            axum::serve(listener, app).await.unwrap();
-        });
-    });
-    (format!("http://{address}"), asked)
+    (provider(app), asked)
 }
 
 /// A host on which `daicho hook install` was run, and nothing else.
@@ -130,7 +117,7 @@ struct Host {
 
 impl Host {
     fn new(client: PathBuf) -> Host {
-        let (provider, asked) = provider();
+        let (provider, asked) = scripted();
         let world = World::before(&provider);
         let managed = world.ledger.beside("managed");
         let place = managed.display().to_string();

@@ -183,6 +183,7 @@ fn managed_settings_are_shown_written_and_taken_away_and_others_are_left_alone()
         shown.code == 1 && shown.out.contains("+true") && !path.exists(),
         "{shown:?}"
     );
+    install(&["--yes", "--token-env", "ANTHROPIC_API_KEY"]).refused(&["ANTHROPIC_API_KEY empty"]);
     let shown = install(&["--yes", "--telemetry", "http://collector.test:4318"]).ok();
     assert!(shown.contains("requiredMinimumVersion"), "{shown}");
     let written: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();

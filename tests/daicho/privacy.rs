@@ -2,7 +2,7 @@
 //! stand in no file but sealed content, no log line, no export, no page; what is prohibited
 //! not even in sealed content.
 
-use crate::world::{Ledger, Server, daicho, overwrite, wait_for, walk};
+use crate::world::{Ledger, Server, daicho, overwrite, provider, wait_for, walk};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
@@ -49,19 +49,7 @@ pub fn upstream() -> String {
     let app = Router::new()
         .route("/v1/messages", messages)
         .route("/", get(async || "up"));
-    let (say, hear) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(async move {
-            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-            say.send(listener.local_addr().unwrap()).unwrap();
-            axum::serve(listener, app).await.unwrap();
-        });
-    });
-    format!("http://{}", hear.recv().unwrap())
+    provider(app)
 }
 
 /// Takes whatever comes, as a SIEM does.

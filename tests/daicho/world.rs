@@ -5,6 +5,7 @@ mod agent;
 mod dice;
 #[cfg(unix)]
 mod disk;
+mod provider;
 mod receiver;
 mod server;
 
@@ -12,6 +13,7 @@ pub use agent::{World, before, hook_event, serve_gateway};
 pub use dice::Dice;
 #[cfg(unix)]
 pub use disk::Disk;
+pub use provider::provider;
 pub use receiver::receiver;
 use serde_json::{Value, json};
 pub use server::Server;

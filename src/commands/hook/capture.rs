@@ -1,6 +1,6 @@
 //! What defeats the capture of Claude Code: found in its settings on this host, and in the log.
 
-use super::settings::{FILE, OLDEST, Wanted, settings};
+use super::settings::{FILE, OLDEST, WITHHELD, Wanted, settings};
 use ledger::Reader;
 use schemas::kinds::hooks::HookEvent;
 use schemas::{Data, Label};
@@ -75,6 +75,14 @@ fn missing(ours: &Value) -> Vec<String> {
     ] {
         if ours[key] != wanted[key] {
             wrong.push(format!("{key} is not {}", wanted[key]));
+        }
+    }
+    let allowed = ours["httpHookAllowedEnvVars"].as_array();
+    for variable in allowed.into_iter().flatten().filter_map(Value::as_str) {
+        if WITHHELD.contains(&variable) {
+            wrong.push(format!(
+                "hooks show no token: {variable} is left empty in their headers"
+            ));
         }
     }
     if !ours["env"]["ANTHROPIC_BASE_URL"].is_string() {
@@ -252,8 +260,15 @@ mod tests {
             .remove("PreToolUse");
         lacking["hooks"]["Stop"][0]["hooks"][0]["onFailure"] = "continue".into();
         lacking["allowManagedHooksOnly"] = false.into();
+        lacking["httpHookAllowedEnvVars"] = json!(["ANTHROPIC_AUTH_TOKEN"]);
         let seen = on_this_host(dir(&[(FILE, lacking)]).path(), None).unwrap_err();
-        for what in ["PreToolUse", "Stop", "allowManagedHooksOnly"] {
+        let all = [
+            "PreToolUse",
+            "Stop",
+            "allowManagedHooksOnly",
+            "ANTHROPIC_AUTH_TOKEN",
+        ];
+        for what in all {
             assert!(seen.contains(what), "{seen}");
         }
 

@@ -1,6 +1,6 @@
 //! Managed settings, written or taken away after they were shown.
 
-use super::settings::{FILE, Wanted, foreign, managed_dir, settings};
+use super::settings::{FILE, WITHHELD, Wanted, foreign, managed_dir, settings};
 use crate::cli::{Cli, Hook, HookInstall};
 use crate::files;
 use crate::outcome::{Done, Failure, Outcome, say};
@@ -12,6 +12,16 @@ use std::path::Path;
 
 pub fn run(cli: &Cli, hook: &Hook, args: &HookInstall) -> Done {
     let path = args.dir.clone().unwrap_or_else(managed_dir).join(FILE);
+    if !args.remove && WITHHELD.contains(&hook.token_env.as_str()) {
+        return Err(Failure::msg(
+            format!(
+                "Claude Code would leave {} empty in its hooks' headers",
+                hook.token_env
+            ),
+            "put the token into a variable that is not the client's own; the key of the model is \
+             taken from it too",
+        ));
+    }
     let program = std::env::current_exe().context("the program's own path is not known")?;
     let wanted = (!args.remove).then(|| {
         settings(&Wanted {

@@ -32,6 +32,9 @@ pub fn hook_url(url: &str) -> String {
     format!("{}{HOOK}", url.trim_end_matches('/'))
 }
 
+/// Claude Code's own credentials: it leaves them empty in the headers of hooks (seen in 2.1.330).
+pub const WITHHELD: [&str; 2] = ["ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_API_KEY"];
+
 /// How agents reach the server.
 pub struct Wanted<'a> {
     pub url: &'a str,
