@@ -42,7 +42,7 @@ use schemas::{Hash, Name};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 /// What a find is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -132,9 +132,23 @@ pub struct Masker {
     memo: memo::Memo,
 }
 
+/// Reads the word lists on another core, while this one goes on to what is asked for before them.
+fn prepare() {
+    static BEGUN: Once = Once::new();
+    BEGUN.call_once(|| {
+        let lists = || {
+            lexicon::lexicon();
+            rules::address::prepare();
+        };
+        // Without a thread they are read when they are asked for.
+        let _ = std::thread::Builder::new().spawn(lists);
+    });
+}
+
 impl Masker {
     pub fn new(policy: Policy, key: TagKey) -> Result<Masker, PolicyError> {
         policy.check()?;
+        prepare();
         let digest = policy.digest();
         Ok(Masker {
             policy,

@@ -1,9 +1,12 @@
-//! The word lists behind names and addresses, parsed once when first asked for.
+//! The word lists behind names, parsed once when first asked for; `gazetteer` has those of places.
 //!
 //! `lexicon/build.py` writes them from public dictionaries; `lexicon/NOTICE` holds the
 //! notices that accompany every copy. All keys are folded like the normalised text.
 
+mod gazetteer;
 pub(super) mod romaji;
+
+pub(super) use gazetteer::{PREFECTURES, PREFECTURES_LATIN, gazetteer, is_prefecture};
 
 use super::chars::{is_han, is_hiragana, is_kana, one_of};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -59,112 +62,6 @@ struct Romanised {
     given: FxHashSet<String>,
 }
 
-/// Prefecture of each municipality; `None` where several prefectures have one of that name.
-pub(super) struct Gazetteer {
-    pub municipalities: FxHashMap<&'static str, Option<&'static str>>,
-    postal: FxHashMap<&'static str, &'static str>,
-}
-
-pub(super) const PREFECTURES: [&str; 47] = [
-    "北海道",
-    "青森県",
-    "岩手県",
-    "宮城県",
-    "秋田県",
-    "山形県",
-    "福島県",
-    "茨城県",
-    "栃木県",
-    "群馬県",
-    "埼玉県",
-    "千葉県",
-    "東京都",
-    "神奈川県",
-    "新潟県",
-    "富山県",
-    "石川県",
-    "福井県",
-    "山梨県",
-    "長野県",
-    "岐阜県",
-    "静岡県",
-    "愛知県",
-    "三重県",
-    "滋賀県",
-    "京都府",
-    "大阪府",
-    "兵庫県",
-    "奈良県",
-    "和歌山県",
-    "鳥取県",
-    "島根県",
-    "岡山県",
-    "広島県",
-    "山口県",
-    "徳島県",
-    "香川県",
-    "愛媛県",
-    "高知県",
-    "福岡県",
-    "佐賀県",
-    "長崎県",
-    "熊本県",
-    "大分県",
-    "宮崎県",
-    "鹿児島県",
-    "沖縄県",
-];
-
-pub(super) const PREFECTURES_LATIN: [&str; 47] = [
-    "Hokkaido",
-    "Aomori",
-    "Iwate",
-    "Miyagi",
-    "Akita",
-    "Yamagata",
-    "Fukushima",
-    "Ibaraki",
-    "Tochigi",
-    "Gunma",
-    "Saitama",
-    "Chiba",
-    "Tokyo",
-    "Kanagawa",
-    "Niigata",
-    "Toyama",
-    "Ishikawa",
-    "Fukui",
-    "Yamanashi",
-    "Nagano",
-    "Gifu",
-    "Shizuoka",
-    "Aichi",
-    "Mie",
-    "Shiga",
-    "Kyoto",
-    "Osaka",
-    "Hyogo",
-    "Nara",
-    "Wakayama",
-    "Tottori",
-    "Shimane",
-    "Okayama",
-    "Hiroshima",
-    "Yamaguchi",
-    "Tokushima",
-    "Kagawa",
-    "Ehime",
-    "Kochi",
-    "Fukuoka",
-    "Saga",
-    "Nagasaki",
-    "Kumamoto",
-    "Oita",
-    "Miyazaki",
-    "Kagoshima",
-    "Okinawa",
-];
-
 /// English words that are also romanised names: capitalised at a sentence's start they prove nothing.
 const ENGLISH: &str = "a age am an are ask auto bad ban bar base be can cake came care case chase come cone copy cure date \
     dear demo do doe done due each ebook edge fan fare fee file fire fit five for fuse game gate go goto had hat have he her here \
@@ -180,18 +77,6 @@ const ENGLISH: &str = "a age am an are ask auto bad ban bar base be can cake cam
 pub(super) fn lexicon() -> &'static Lexicon {
     static LEXICON: OnceLock<Lexicon> = OnceLock::new();
     LEXICON.get_or_init(Lexicon::parse)
-}
-
-pub(super) fn gazetteer() -> &'static Gazetteer {
-    static GAZETTEER: OnceLock<Gazetteer> = OnceLock::new();
-    GAZETTEER.get_or_init(Gazetteer::parse)
-}
-
-/// One of the 47, as it is written in an address.
-pub(super) fn is_prefecture(text: &str) -> bool {
-    matches!(text.len(), 9 | 12)
-        && text.ends_with(['都', '道', '府', '県'])
-        && PREFECTURES.contains(&text)
 }
 
 /// Variant kanji → the usual one. Never changes what a text says, only how it is looked up.
@@ -249,6 +134,8 @@ impl Lexicon {
                 .lines()
                 .filter_map(|line| line.split_once('\t')),
         );
+        let mut words = FxHashSet::with_capacity_and_hasher(57_000, Default::default());
+        words.extend(include_str!("lexicon/words.txt").lines());
         let (mut foreign_given, mut foreign_surname, mut continental) = (
             FxHashMap::default(),
             FxHashMap::default(),
@@ -293,14 +180,21 @@ impl Lexicon {
         let first = |c: u32| char::from_u32(c).and_then(|c| heads.get(&(c, '\0')));
         let firsts = (0..=u32::from(u16::MAX)).map(|c| first(c).copied().unwrap_or(0));
         let firsts = firsts.collect();
-        let surname_kana: FxHashSet<_> = surnames.values().map(|s| s.reading).collect();
-        let given_kana: FxHashSet<_> = given.values().copied().collect();
+        // Many names have one reading: a table for all names would be mostly air.
+        let mut surname_kana = FxHashSet::default();
+        for surname in surnames.values() {
+            surname_kana.insert(surname.reading);
+        }
+        let mut given_kana = FxHashSet::default();
+        for reading in given.values() {
+            given_kana.insert(*reading);
+        }
         Lexicon {
             heads,
             firsts,
             romanised: OnceLock::new(),
             votes: OnceLock::new(),
-            words: include_str!("lexicon/words.txt").lines().collect(),
+            words,
             traps: include_str!("lexicon/traps.txt").lines().collect(),
             surname_kana,
             given_kana,
@@ -473,28 +367,6 @@ fn lower(word: &str) -> Cow<'_, str> {
     }
 }
 
-impl Gazetteer {
-    fn parse() -> Gazetteer {
-        let prefecture = |cell: &'static str| (cell != "*").then_some(cell);
-        Gazetteer {
-            municipalities: include_str!("lexicon/municipalities.tsv")
-                .lines()
-                .filter_map(|line| line.split_once('\t'))
-                .map(|(town, cell)| (town, prefecture(cell)))
-                .collect(),
-            postal: include_str!("lexicon/postal.tsv")
-                .lines()
-                .filter_map(|line| line.split_once('\t'))
-                .collect(),
-        }
-    }
-
-    /// The prefecture of a postal code of seven digits.
-    pub fn by_postal_code(&self, digits: &str) -> Option<&'static str> {
-        (1..=digits.len()).find_map(|n| self.postal.get(digits.get(..n)?).copied())
-    }
-}
-
 pub(super) fn is_english(lower: &str) -> bool {
     static WORDS: OnceLock<FxHashSet<&'static str>> = OnceLock::new();
     WORDS
@@ -591,11 +463,5 @@ mod tests {
             assert!(romaji::may_be_reading(reading), "{reading}");
         }
         assert!(romaji::is_plausible("kobayashi") && !romaji::is_plausible("status"));
-    }
-
-    #[test]
-    fn a_postal_code_names_its_prefecture() {
-        assert_eq!(gazetteer().by_postal_code("1000001"), Some("東京都"));
-        assert_eq!(gazetteer().by_postal_code("618"), None);
     }
 }

@@ -147,7 +147,7 @@ pub fn may_be_reading(lower: &str) -> bool {
     // No spelling is replaced by one that ends otherwise, nor takes these letters away.
     letters()
         .next_back()
-        .is_none_or(|last| b"aiueonhv".contains(&last))
+        .is_some_and(|last| b"aiueonhv".contains(&last))
         && !letters().any(|letter| matches!(letter, b'l' | b'q' | b'x'))
 }
 

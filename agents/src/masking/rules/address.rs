@@ -99,6 +99,11 @@ static TAIL: LazyLock<Regex> = LazyLock::new(|| {
             ),
     )
 });
+/// Compiles what takes longest to compile.
+pub(in crate::masking) fn prepare() {
+    LazyLock::force(&TAIL);
+}
+
 /// The number is one of an address by itself.
 static FORMED: LazyLock<Regex> = LazyLock::new(|| {
     pattern(

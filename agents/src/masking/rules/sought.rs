@@ -56,8 +56,8 @@ static ALL: [&Sought; COUNT] = [
 /// Bytes of a text at which each pattern can begin, in order.
 pub(in crate::masking) type Begins = [Vec<u32>; COUNT];
 
-/// Bytes of a word that the automaton holds: three kanji.
-const LONGEST: usize = 9;
+/// Bytes of a word that the automaton holds: two kanji.
+const LONGEST: usize = 6;
 /// Most words of one pattern; of one that has more their ends are left off.
 const MOST: usize = 2_000;
 
