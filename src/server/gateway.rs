@@ -29,6 +29,7 @@ mod upstream;
 pub(in crate::server) use fault::Fault;
 pub use hooks::{cut, routes as hook_routes, state as draft_state, tell};
 pub use room::Capacity;
+pub(in crate::server) use room::Held;
 pub use telemetry::routes as telemetry_routes;
 pub use upstream::{KeyHeader, ProviderKey, Upstream, UpstreamError, checked_address};
 

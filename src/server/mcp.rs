@@ -24,6 +24,7 @@ mod streams;
 pub use sessions::{Sessions, check};
 
 use super::Node;
+use super::gateway::Held;
 use crate::mcp::message::Message;
 use axum::Router;
 use axum::extract::{Path, Request, State};
@@ -60,7 +61,7 @@ async fn say(
     let body = node
         .gateway
         .read_message(&agent, &server, &parts.headers, body);
-    let body = body.await?;
+    let (held, body) = body.await?;
     let message = match Message::of_client(&body) {
         Message::Unsound(answer) => return Ok(Fault::answer(StatusCode::BAD_REQUEST, answer)),
         message => message,
@@ -76,7 +77,7 @@ async fn say(
     if message.is_batch() {
         return Err(Fault::batch());
     }
-    let mut response = said(&session, message, asks).await?;
+    let mut response = said(&session, message, asks, held).await?;
     if begins && let Ok(id) = HeaderValue::from_str(session.id()) {
         response.headers_mut().insert(headers::SESSION, id);
     }
@@ -87,6 +88,7 @@ async fn said(
     session: &Arc<Session>,
     message: Message,
     asks: Option<Value>,
+    held: Held,
 ) -> Result<Response, Fault> {
     let Some(id) = asks else {
         session.say(message).await;
@@ -95,7 +97,10 @@ async fn said(
     let answers = session.streams.expect(&id, message.progress())?;
     let session = Arc::clone(session);
     // A client that goes away takes nothing back by it, and keeps nothing from being recorded.
-    tokio::spawn(async move { session.say(message).await });
+    tokio::spawn(async move {
+        session.say(message).await;
+        drop(held);
+    });
     Ok(stream(answers))
 }
 

@@ -105,7 +105,7 @@ impl Row {
 
 impl Projection for Approvals {
     const NAME: &'static str = "approvals";
-    const VERSION: u32 = 4;
+    const VERSION: u32 = 5;
 
     fn fold(&mut self, entry: &Entry) {
         self.take(entry.seq(), entry.at(), entry.event());

@@ -91,7 +91,7 @@ facts! {
         cache_read_tokens: Option<u64>,
         cache_creation_tokens: Option<u64>,
         body_bytes: u64,
-        /// Of the content, if there is any.
+        /// Of the content, if there is any and the rules have looked at it.
         response_sha256: Option<Hash>,
         duration_micros: Option<u64>,
     }

@@ -24,6 +24,9 @@ const BODY_PATIENCE: Duration = Duration::from_secs(60);
 /// From its first piece to its last: whoever drips a body holds a place among the calls.
 const BODY_DEADLINE: Duration = Duration::from_secs(600);
 
+/// So much is taken for a body at least, unless it says that it is shorter.
+const STEP: usize = 64 << 10;
+
 pub(super) fn captured(mut bytes: Zeroizing<Vec<u8>>) -> Capture {
     Capture::new(std::mem::take(&mut *bytes))
 }
@@ -140,10 +143,6 @@ impl<'h> Reading<'h> {
 
     /// Reads to the end, or until more than so many bytes have come.
     async fn ends_within(&mut self, size: usize) -> Result<bool, Fault> {
-        let stated = self.length.min(size).min(BODY_LIMIT);
-        if self.has_room(stated) {
-            self.widen(stated);
-        }
         while self.seen <= size {
             let until = self.deadline.min(Instant::now() + self.patience);
             match timeout_at(until, self.pieces.next()).await {
@@ -152,13 +151,32 @@ impl<'h> Reading<'h> {
                 Ok(None) => return Ok(true),
                 Ok(Some(Ok(piece))) => {
                     self.seen += piece.len();
-                    if self.seen <= BODY_LIMIT && self.has_room(self.seen) {
+                    if self.seen.max(self.length) <= BODY_LIMIT && self.fits() {
                         self.bytes.extend_from_slice(&piece);
                     }
                 }
             }
         }
         Ok(false)
+    }
+
+    /// Whether what has come so far fits in: more is taken as it comes, not as it is announced, for a
+    /// head alone costs its sender nothing.
+    fn fits(&mut self) -> bool {
+        let capacity = self.bytes.capacity();
+        if self.full.is_none() && self.seen <= capacity {
+            return true;
+        }
+        let wanted = (2 * self.seen).clamp(STEP, BODY_LIMIT);
+        let capacity = match self.length < self.seen {
+            true => wanted,
+            false => wanted.min(self.length),
+        };
+        let fits = self.has_room(capacity);
+        if fits {
+            self.widen(capacity);
+        }
+        fits
     }
 
     /// Whether there is room for a body of this size. Once there was none, what had been read of it

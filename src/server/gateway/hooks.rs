@@ -48,6 +48,8 @@ static AT_WORK: Semaphore = Semaphore::const_new(64);
 
 static INTAKE: Intake = Intake::of(64);
 
+const NO_PLACE: &str = "daicho has more to do than it can do in time: try again later";
+
 async fn claude_code(extract::State(node): extract::State<Node>, request: Request) -> Response {
     told(node, Client::ClaudeCode, request).await
 }
@@ -127,7 +129,17 @@ async fn answered(
     let (parts, body) = request.into_parts();
     let agent = node.gateway.caller(&parts).await?;
     let (body, kept) = INTAKE.read(&parts.headers, body).await?;
-    let place = node.gateway.patience.place(&AT_WORK).await?;
+    let place = match node.gateway.patience.place(&AT_WORK).await {
+        Ok(place) => place,
+        Err(fault) => {
+            let call = HookCall::read(id, agent, client, &body);
+            let event = call.map_err(|error| Fault::no_call(&error))?.event;
+            return match event.is_decided() {
+                true => Ok(HookCall::unrecorded(event, client, id, NO_PLACE)),
+                false => Err(fault),
+            };
+        }
+    };
     decided(node, id, (agent, client), body, (place, kept)).await
 }
 

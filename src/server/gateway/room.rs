@@ -1,9 +1,9 @@
 //! How many calls may be in flight, and how many bytes they may hold in memory, together and of one
 //! agent. Who finds no room is refused, not kept waiting: clients try again by themselves.
 //!
-//! A body takes its room before it is read, what its sender says that it is, and gives it back once
-//! the provider has it. What comes back takes room too, so that new bodies wait for it; no answer is
-//! cut for want of room, for it has been paid for, and is bounded by itself.
+//! A body takes its room as it comes, and gives it back once the provider has it. What comes back
+//! takes room too; no answer is cut for want of room, for it has been paid for, and is bounded by
+//! itself. What an agent holds beyond its share by that keeps its own next call out, and nobody else's.
 
 use super::Gateway;
 use super::body::{BODY_LIMIT, NotRead, Reading};
@@ -15,9 +15,10 @@ use schemas::kinds::traffic::{LimitKind, LimitReached};
 use schemas::{Actor, Hash, Name};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
@@ -89,8 +90,15 @@ impl Capacity {
 pub(super) struct Room {
     capacity: Capacity,
     taken: Mutex<Taken>,
+    /// When a refusal was last recorded, of whom, and for which limit.
+    told: Mutex<Told>,
     emptied: Notify,
 }
+
+/// Refusals of one agent and limit are recorded this far apart.
+const PACE: Duration = Duration::from_secs(1);
+
+type Told = HashMap<(Name, LimitKind, bool), Instant>;
 
 #[derive(Default)]
 struct Taken {
@@ -105,7 +113,7 @@ struct Load {
 }
 
 /// One call's room, given back when it is dropped.
-pub(super) struct Held {
+pub(in crate::server) struct Held {
     room: Arc<Room>,
     agent: Name,
     bytes: AtomicU64,
@@ -126,6 +134,7 @@ impl Room {
         Room {
             capacity,
             taken: Mutex::default(),
+            told: Mutex::default(),
             emptied: Notify::new(),
         }
     }
@@ -136,6 +145,8 @@ impl Room {
         let mut taken = self.taken();
         let own = taken.by.get(agent).copied().unwrap_or_default();
         self.fits(limit, (own.calls, taken.together.calls), 1, most)?;
+        let bytes = (own.bytes, self.shared(&taken));
+        self.fits(LimitKind::HeldBytes, bytes, 0, self.capacity.bytes())?;
         taken.together.calls += 1;
         taken.by.entry(agent.clone()).or_default().calls += 1;
         Ok(Held {
@@ -166,6 +177,12 @@ impl Room {
         Ok(())
     }
 
+    /// Bytes held together, of each agent its share at most.
+    fn shared(&self, taken: &Taken) -> u64 {
+        let share = self.capacity.share(self.capacity.bytes());
+        taken.by.values().map(|load| load.bytes.min(share)).sum()
+    }
+
     /// Calls in flight, and the bytes that they hold.
     pub fn load(&self) -> (u64, u64) {
         let together = self.taken().together;
@@ -183,6 +200,20 @@ impl Room {
         }
     }
 
+    /// Whether a refusal is to be recorded. Of those of one agent and limit one a second is: they cost
+    /// a client nothing, and an entry stays for ever.
+    fn is_due(&self, asking: &Asking, full: &Full) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        told.retain(|_, at| now.duration_since(*at) < PACE);
+        let which = (asking.agent.clone(), full.limit, full.own);
+        let is_due = !told.contains_key(&which);
+        if is_due {
+            told.insert(which, now);
+        }
+        is_due
+    }
+
     fn taken(&self) -> MutexGuard<'_, Taken> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -190,18 +221,18 @@ impl Room {
 
 impl Held {
     /// Room for so many bytes more, if there is any.
-    pub fn hold(&self, more: u64) -> Result<(), Full> {
+    pub(super) fn hold(&self, more: u64) -> Result<(), Full> {
         let (limit, most) = (LimitKind::HeldBytes, self.room.capacity.bytes());
         let mut taken = self.room.taken();
         let own = taken.by.get(&self.agent).copied().unwrap_or_default();
-        let used = (own.bytes, taken.together.bytes);
+        let used = (own.bytes, self.room.shared(&taken));
         self.room.fits(limit, used, more, most)?;
         self.count(&mut taken, more);
         Ok(())
     }
 
     /// They are there already, and room or not they are held.
-    pub fn hold_anyhow(&self, more: u64) {
+    pub(super) fn hold_anyhow(&self, more: u64) {
         self.count(&mut self.room.taken(), more);
     }
 
@@ -212,7 +243,7 @@ impl Held {
     }
 
     /// Nothing is held any more; the place among the calls is kept.
-    pub fn let_go(&self) {
+    pub(super) fn let_go(&self) {
         self.give_back(&mut self.room.taken());
     }
 
@@ -266,17 +297,18 @@ impl Gateway {
         }
     }
 
-    /// What a client says to a tool server. It has its room as long as it is on its way to us.
+    /// What a client says to a tool server, with its room.
     pub(in crate::server) async fn read_message(
         &self,
         agent: &Name,
         server: &str,
         headers: &HeaderMap,
         body: Body,
-    ) -> Result<Zeroizing<Vec<u8>>, Fault> {
+    ) -> Result<(Held, Zeroizing<Vec<u8>>), Fault> {
         let asking = self.asking_tool_server(agent, server);
         let held = self.enter(&asking).await?;
-        self.read(&asking, &held, headers, body).await
+        let body = self.read(&asking, &held, headers, body).await?;
+        Ok((held, body))
     }
 
     async fn full(&self, asking: &Asking, full: Full) -> Fault {
@@ -284,6 +316,7 @@ impl Gateway {
             true => Actor::Agent(asking.agent.clone()),
             false => Actor::Service("gateway".parse().expect("a literal name is sound")),
         };
+        let is_due = self.room.is_due(asking, &full);
         let reached = LimitReached {
             call: asking.call,
             provider: asking.provider.clone(),
@@ -296,7 +329,10 @@ impl Gateway {
             destination: asking.destination.clone(),
             retry_after_seconds: Some(1),
         };
-        self.limited(&asking.agent, reached).await
+        match is_due {
+            true => self.limited(&asking.agent, reached).await,
+            false => Fault::limited(&reached),
+        }
     }
 }
 
@@ -353,8 +389,16 @@ mod tests {
         // An answer is kept, and what comes next finds that much less.
         b.hold_anyhow(half);
         assert!(matches!(enter("c").hold(1), Err(Full { own: false, .. })));
+        // What it holds beyond its share keeps nobody out but itself.
+        b.hold_anyhow(9 * half);
+        assert!(matches!(
+            room.enter(&name("b")),
+            Err(Full { own: true, .. })
+        ));
         a.let_go();
         assert_eq!(more.hold(half), Ok(()));
+        more.let_go();
+        assert_eq!(enter("c").hold(half), Ok(()));
         drop((a, more, b));
         assert_eq!(room.load(), (0, 0));
     }

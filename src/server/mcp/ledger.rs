@@ -95,7 +95,7 @@ pub async fn say(State(node): State<Node>, request: Request) -> Result<Response,
     let body = node
         .gateway
         .read_message(&agent, "daicho", &parts.headers, body);
-    let body = body.await?;
+    let (held, body) = body.await?;
     let Ok(message) = serde_json::from_slice::<Value>(&body) else {
         let unread = error(&Value::Null, -32_700, "the message is no JSON");
         return Ok(Fault::answer(StatusCode::BAD_REQUEST, unread));
@@ -114,6 +114,7 @@ pub async fn say(State(node): State<Node>, request: Request) -> Result<Response,
         "tools/call" => called(node, agent, params).await,
         _ => Err((-32_601, "no such method: this server has tools only")),
     };
+    drop(held);
     Ok(Json(match result {
         Ok(result) => json!({ "jsonrpc": "2.0", "id": id, "result": result }),
         Err((code, why)) => message::error(&id, code, why),

@@ -18,6 +18,7 @@ static ISSUED: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
         r#"(?x)
         (?:AKIA|ASIA|AGPA|AIDA|AROA|ABIA|ACCA)[A-Z0-9]{16}
+        | dct_[A-Za-z0-9_-]{43}
         | gh[pousr]_[A-Za-z0-9]{36,} | github_pat_[A-Za-z0-9_]{22,}
         | gl(?:pat|dt|rt|cbt|ptt|ft|soat|agent)-[A-Za-z0-9_-]{20,}
         | xox[abeoprs]-[A-Za-z0-9-]{10,} | xapp-\d-[A-Za-z0-9-]{10,}
@@ -44,7 +45,7 @@ static ISSUED: LazyLock<Regex> = LazyLock::new(|| {
 /// Words one of which each form of [`ISSUED`] holds.
 pub(super) static ISSUERS: Sought = Sought::new(|| {
     r"(?x)
-    AKIA | ASIA | AGPA | AIDA | AROA | ABIA | ACCA | gh[pousr]_ | github_pat_
+    AKIA | ASIA | AGPA | AIDA | AROA | ABIA | ACCA | dct_ | gh[pousr]_ | github_pat_
     | gl(?:pat|dt|rt|cbt|ptt|ft|soat|agent)- | xox[abeoprs]- | xapp- | hooks\.slack\.com/
     | discord(?:app)?\.com/api | outlook\.office | \.webhook\.office | sk- | [srp]k_live_ | sk_test_
     | whsec_ | AIza | ya29\. | GOCSPX- | npm_ | pypi- | rubygems_ | cio | SG\. | key- | -us[0-9]
@@ -362,6 +363,7 @@ mod tests {
         let zeros = "0aZ".repeat(20);
         for text in [
             format!("ghp_{}", &zeros[..36]),
+            format!("dct_{}", &zeros[..43]),
             format!("key AKIA{}", &"Q7".repeat(8)),
             format!("sk-ant-api03-{zeros}"),
             format!("eyJhbGciOiJI.eyJzdWIiOiI.{}", &zeros[..20]),
