@@ -46,8 +46,13 @@ pub fn bring_up(from: &Layout, to: &Layout, keys: Keys) -> Result<Copied> {
         replace(&to.config(), &read(&from.config())?, &mut copied)?;
     }
     make_dir(&to.keys())?;
+    // A copy that was cut off has left keys under another name: nothing else would destroy them.
+    ledger::clear_leftover_keys(to)?;
     if keys == Keys::Taken {
         for path in files_below(&from.keys(), None)? {
+            if path.extension().is_some_and(|extension| extension == "new") {
+                continue; // being written, or cut off
+            }
             // One that is destroyed meanwhile is not missed: its erasure is in the log.
             if let Some(bytes) = read_if_there(&path)? {
                 replace(&moved(from, to, &path)?, &bytes, &mut copied)?;

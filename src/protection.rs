@@ -1,17 +1,19 @@
 //! How the files of the record are kept from being written to: asked of the system, never assumed.
-//! A level is proven when every file that nothing writes to any more has it.
+//! A level is proven when every file that nothing writes to any more has it: all but the newest log
+//! file, and the newest pack of each bucket whose month goes on.
 
 use anyhow::{Context, Result};
 use ledger::Layout;
 use schemas::kinds::records::{FilesRead, ProtectionChecked, StoreKind};
+use schemas::{Month, Timestamp};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
 /// What is found now.
-pub fn read(layout: &Layout) -> Result<ProtectionChecked> {
-    let log = asked(&full(&layout.log(), "ndjson")?);
-    let content = asked(&full(&layout.content(), "pack")?);
+pub fn read(layout: &Layout, now: Timestamp) -> Result<ProtectionChecked> {
+    let log = asked(&full(&layout.log(), "ndjson", now)?);
+    let content = asked(&full(&layout.content(), "pack", now)?);
     Ok(ProtectionChecked {
         store: StoreKind::Local,
         level: together(&log, &content).level(),
@@ -21,9 +23,9 @@ pub fn read(layout: &Layout) -> Result<ProtectionChecked> {
 }
 
 /// A full file that may be written to.
-pub fn writable(layout: &Layout) -> Result<Option<PathBuf>> {
-    let mut files = full(&layout.log(), "ndjson")?;
-    files.extend(full(&layout.content(), "pack")?);
+pub fn writable(layout: &Layout, now: Timestamp) -> Result<Option<PathBuf>> {
+    let mut files = full(&layout.log(), "ndjson", now)?;
+    files.extend(full(&layout.content(), "pack", now)?);
     let writable = |path: &PathBuf| is_read_only(path).is_ok_and(|read_only| !read_only);
     Ok(files.into_iter().find(writable))
 }
@@ -37,14 +39,18 @@ fn together(log: &FilesRead, content: &FilesRead) -> FilesRead {
     }
 }
 
-/// All files of a kind but the newest of each directory, which may be the one in use.
-fn full(dir: &Path, ending: &str) -> Result<Vec<PathBuf>> {
+/// All files of a kind but the newest of each directory, which may be the one in use; of a month that
+/// is over all.
+fn full(dir: &Path, ending: &str, now: Timestamp) -> Result<Vec<PathBuf>> {
     let mut by_dir: BTreeMap<PathBuf, Vec<PathBuf>> = BTreeMap::new();
     let found = collect(dir, ending, &mut by_dir);
     found.with_context(|| format!("{} cannot be read", dir.display()))?;
-    let older = by_dir.into_values().flat_map(|mut files| {
+    let older = by_dir.into_iter().flat_map(|(dir, mut files)| {
         files.sort();
-        files.pop();
+        let month = dir.file_name().and_then(|name| name.to_str()?.parse().ok());
+        if month.is_none_or(|month: Month| month >= now.month()) {
+            files.pop();
+        }
         files
     });
     Ok(older.collect())
@@ -123,6 +129,7 @@ mod tests {
     fn a_level_is_what_every_full_file_was_found_to_have() {
         let dir = tempfile::tempdir().unwrap();
         let layout = Layout::new(dir.path());
+        let now = "2026-01-31T23:59:59.000000Z".parse().unwrap();
         let put = |name: &str, read_only: bool| {
             let path = dir.path().join(name);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -131,21 +138,25 @@ mod tests {
             mode.set_readonly(read_only);
             std::fs::set_permissions(&path, mode).unwrap();
         };
-        assert_eq!(read(&layout).unwrap().level, ProtectionLevel::Unproven);
+        assert_eq!(read(&layout, now).unwrap().level, ProtectionLevel::Unproven);
         put("log/1.ndjson", true);
         // Only one: it may be in use.
-        assert_eq!(read(&layout).unwrap().level, ProtectionLevel::Unproven);
+        assert_eq!(read(&layout, now).unwrap().level, ProtectionLevel::Unproven);
         put("log/2.ndjson", true);
         put("log/3.ndjson", false);
-        let found = read(&layout).unwrap();
+        let found = read(&layout, now).unwrap();
         assert_eq!(found.level, ProtectionLevel::ReadOnly);
         assert_eq!((found.log.files, found.log.read_only), (2, 2));
         put("content/api/2026-01/1.pack", false);
         put("content/api/2026-01/2.pack", false);
-        let found = read(&layout).unwrap();
+        let found = read(&layout, now).unwrap();
         assert_eq!(found.level, ProtectionLevel::Writable);
         assert_eq!((found.content.files, found.content.read_only), (1, 0));
-        let path = writable(&layout).unwrap().unwrap();
+        let path = writable(&layout, now).unwrap().unwrap();
         assert!(path.ends_with("content/api/2026-01/1.pack"), "{path:?}");
+        // Its month over, the newest is not in use any more either.
+        let later = "2026-02-01T00:00:00.000000Z".parse().unwrap();
+        let found = read(&layout, later).unwrap().content;
+        assert_eq!((found.files, found.read_only), (2, 0));
     }
 }

@@ -14,10 +14,11 @@ use agents::scanner::findings::Findings;
 use ledger::query::Positions;
 use ledger::{Buckets, Index, IndexError, Reader, View};
 use schemas::Hash;
+use std::sync::Arc;
 
 /// Every projection that the program reads from, kept current by one index.
 pub struct Views {
-    index: Index,
+    index: Arc<Index>,
     pub positions: View<Positions>,
     pub policies: View<Policies>,
     pub findings: View<Findings>,
@@ -54,7 +55,7 @@ impl Views {
             buckets: index.add(),
             seen: index.add(),
             issued: index.add(),
-            index,
+            index: Arc::new(index),
         };
         for notice in views.index.notices() {
             eprintln!("note: {notice}");
@@ -67,11 +68,15 @@ impl Views {
     }
 
     /// Has a ledger that is held here know for whom each agent acts: what it seals for them is
-    /// theirs, and can be erased alone.
+    /// theirs, and can be erased alone. Asked of all that the log holds by then, however far behind
+    /// the views are.
     pub fn name_persons(&self, door: &Door) {
         let Door::Here(appender) = door else { return };
-        let agents = self.agents.clone();
+        let (agents, index) = (self.agents.clone(), Arc::clone(&self.index));
         appender.acting_for(move |actor| {
+            if let Err(error) = index.catch_up() {
+                tracing::error!(%error, "for whom agents act is not known to the end of the log");
+            }
             agents.read(|agents| agents.agent(actor.id())?.person.clone())
         });
     }

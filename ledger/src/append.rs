@@ -27,6 +27,7 @@ use schemas::{
     Actor, BucketId, Class, Data, EnvelopeError, Event, EventId, Hash, Label, Month, Name,
     Timestamp, Unplaced,
 };
+use std::collections::HashMap;
 use std::io;
 use std::panic::AssertUnwindSafe;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -122,6 +123,10 @@ pub(crate) struct Prepared {
     event: Event,
     sealed: Vec<Sealed>,
     body: Unplaced,
+    /// Whose the content is; of its actor, by what the first `asked_at` entries say.
+    person: Option<Name>,
+    is_its_actors: bool,
+    asked_at: u64,
 }
 
 impl Prepared {
@@ -135,6 +140,18 @@ impl Prepared {
 
 /// For whom somebody acts. `ledger` does not know it of agents; whoever opens it says.
 pub type ActsFor = dyn Fn(&Actor) -> Option<Name> + Send + Sync;
+
+/// Persons that agents were given, by the agents' names.
+type Given = HashMap<Name, Name>;
+
+/// For whom an agent acts from this event on.
+pub(crate) fn person_given(data: &Data) -> Option<(&Name, &Name)> {
+    match data {
+        Data::AgentRegistered(fact) => Some((&fact.agent, fact.person.as_ref()?)),
+        Data::AgentUpdated(fact) => Some((&fact.agent, fact.person.as_ref()?)),
+        _ => None,
+    }
+}
 
 type Done = Box<dyn FnOnce(Result<Vec<Receipt>, AppendError>) + Send>;
 
@@ -301,9 +318,10 @@ impl Appender {
         done: impl FnOnce(Result<Vec<Receipt>, AppendError>) + Send + 'static,
     ) {
         let month = self.now().month();
+        let mut given = Given::new();
         let prepared = match batch
             .into_iter()
-            .map(|s| not_by_its_own_door(s).and_then(|s| self.prepare(s, month)))
+            .map(|s| not_by_its_own_door(s).and_then(|s| self.prepare(s, month, &mut given)))
             .collect::<Result<Vec<_>, _>>()
         {
             Ok(prepared) => prepared,
@@ -326,7 +344,7 @@ impl Appender {
         submission: Submission,
         guard: Guard,
     ) -> Result<Receipt, AppendError> {
-        let prepared = self.prepare(submission, self.now().month())?;
+        let prepared = self.prepare(submission, self.now().month(), &mut Given::new())?;
         self.send_and_wait(prepared, None, Some(Box::new(guard)))
     }
 
@@ -362,7 +380,7 @@ impl Appender {
             reason,
         };
         let event = Event::new(self.new_id(), actor, data);
-        let prepared = self.prepare(event.into(), self.now().month())?;
+        let prepared = self.prepare(event.into(), self.now().month(), &mut Given::new())?;
         self.send_and_wait(prepared, Some(Box::new(successor)), None)
     }
 
@@ -400,7 +418,13 @@ impl Appender {
         }
     }
 
-    fn prepare(&self, submission: Submission, month: Month) -> Result<Prepared, AppendError> {
+    /// `given` are the persons that the events before it in its batch give to agents.
+    fn prepare(
+        &self,
+        submission: Submission,
+        month: Month,
+        given: &mut Given,
+    ) -> Result<Prepared, AppendError> {
         let Submission {
             event,
             content,
@@ -414,14 +438,22 @@ impl Appender {
             Data::LogIngested(_) => Kin::Nothing,
             _ => Kin::Recent,
         };
-        let used = || self.reader().first_in(&bucket);
-        let is_someones = !content.is_empty() && event.data.is_its_actors();
-        let person = person.or_else(|| is_someones.then(|| self.person_of(&event.actor))?);
+        let reader = self.reader();
+        let asked_at = reader.size();
+        let is_its_actors = person.is_none() && !content.is_empty() && event.data.is_its_actors();
+        let person = match given.get(event.actor.id()) {
+            _ if !is_its_actors => person,
+            Some(given) if matches!(event.actor, Actor::Agent(_)) => Some(given.clone()),
+            _ => self.person_of(&event.actor),
+        };
+        if let Some((agent, person)) = person_given(&event.data) {
+            given.insert(agent.clone(), person.clone());
+        }
         let sealed = content
             .iter()
             .map(|content| {
                 let store = &self.inner.shared.content;
-                store.seal(&bucket, person.as_ref(), content, kin, &used)
+                store.seal(&bucket, person.as_ref(), content, kin, &reader)
             })
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| match error {
@@ -435,6 +467,9 @@ impl Appender {
                 event,
                 sealed,
                 body,
+                person,
+                is_its_actors,
+                asked_at,
             }),
             Err(reason) => Err(AppendError::Unfit {
                 id: event.id,
@@ -452,10 +487,9 @@ impl Appender {
             class: class.clone(),
             month: self.now().month(),
         };
-        let used = || self.reader().first_in(&bucket);
         let person = self.person_of(actor);
         let content = &shared.content;
-        match content.seal_ahead(&bucket, person.as_ref(), bytes, &used) {
+        match content.seal_ahead(&bucket, person.as_ref(), bytes, &self.reader()) {
             Ok(tag) => Some(Ahead::new(Arc::clone(shared), tag?)),
             Err(error @ ContentError::Unsynced { .. }) => {
                 shared.stop(stopped_with(&error));

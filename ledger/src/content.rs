@@ -21,17 +21,18 @@ pub(crate) use walk::Walk;
 use crate::append::Content;
 use crate::disk::Disk;
 use crate::layout::Layout;
-use crate::reader::ReadError;
+use crate::reader::{ReadError, Reader};
 use ahead::Waiting;
 use keys::Keys;
 use pack::{Against, BucketPacks, Frame, MOST_BOX_BYTES, OpenPack, Place};
 use read::Text;
 use recent::{MOST_BASE_BYTES, Reading, Recent, Sent, Tip};
-use schemas::{BucketId, ContentRef, DataSubject, Hash, Name};
+use schemas::{BucketId, ContentRef, DataSubject, Hash, Month, Name};
 use seal::{ContentKey, Under};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use zeroize::Zeroizing;
 
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +63,14 @@ pub enum ContentError {
         "what this person has in bucket {bucket} is being erased: sealed anew it can be recorded"
     )]
     Erasing { bucket: BucketId },
+    #[error(
+        "content of one person in bucket {bucket}: it was erased, and no key opens it, wherever that comes from"
+    )]
+    Erased { bucket: BucketId },
+    #[error(
+        "for whom its agent acts was recorded while content of bucket {bucket} was sealed: sealed anew it can be recorded"
+    )]
+    Reassigned { bucket: BucketId },
     #[error("the key at {path}, of bucket {bucket}, is not whole or not of this place")]
     WrongKey { bucket: BucketId, path: String },
     #[error("content {digest} is not in bucket {bucket}")]
@@ -127,22 +136,46 @@ pub(crate) enum Kin {
 
 /// What an earlier run has left in a bucket.
 struct Recalled {
-    /// The newest contents that others may go on from, the newest first.
-    newest: Vec<(Hash, Place)>,
-    /// Under which keys they were tried.
-    under: HashSet<Option<DataSubject>>,
+    /// The newest contents that others may go on from, the newest first, and under whose key each
+    /// is, where the log was asked as far back.
+    newest: Arc<[Newest]>,
+    /// Each is done once, and who waits for one waits for no other's.
+    under: HashMap<Option<DataSubject>, Arc<OnceLock<()>>>,
 }
 
-/// Asks the log for the first entry with content in a bucket: where there is one, its key is
-/// never made anew.
-pub(crate) type Used<'a> = dyn Fn() -> Result<Option<u64>, ReadError> + 'a;
+struct Newest {
+    digest: Hash,
+    place: Place,
+    under: Option<Option<DataSubject>>,
+}
+
+/// What sealing asks of the log.
+pub(crate) trait Recorded {
+    /// The first entry with content in a bucket: where there is one, its key is never made anew.
+    fn first_in(&self, bucket: &BucketId) -> Result<Option<u64>, ReadError>;
+    /// Under whose key contents of a bucket are, of the newest entries.
+    fn newest_in(&self, bucket: &BucketId) -> Result<Owners, ReadError>;
+}
+
+pub(crate) type Owners = HashMap<Hash, Option<DataSubject>>;
+
+impl Recorded for Reader {
+    fn first_in(&self, bucket: &BucketId) -> Result<Option<u64>, ReadError> {
+        Reader::first_in(self, bucket)
+    }
+
+    fn newest_in(&self, bucket: &BucketId) -> Result<Owners, ReadError> {
+        Reader::newest_in(self, bucket)
+    }
+}
 
 const PACK_BYTES: u64 = 256 << 20;
 
 /// Conversations that a start finds again under one key, the newest of the bucket.
 const RECALLED: usize = 16;
 
-/// Contents of a bucket that are tried for it: nothing says without a key which is under which.
+/// Contents of a bucket that are looked at for it: those of the key, and those that nothing says
+/// it of, for the entry that names them is too far back.
 const TRIED: usize = 128;
 
 impl ContentStore {
@@ -174,10 +207,10 @@ impl ContentStore {
         person: Option<&Name>,
         content: &Content,
         kin: Kin,
-        used: &Used<'_>,
+        log: &dyn Recorded,
     ) -> Result<Sealed, ContentError> {
-        let key = self.key_to_seal(bucket, person, used)?;
-        self.recall(&key)?;
+        let key = self.key_to_seal(bucket, person, log)?;
+        self.recall(&key, log)?;
         let plain = &content.bytes;
         let tag = key.tag(plain);
         let equal = lock(&self.recent).equal(&tag);
@@ -191,11 +224,7 @@ impl ContentStore {
                     None => self.seal_new(&key, plain, kin)?,
                 };
                 let sent = tip.sent.clone();
-                let mut recent = lock(&self.recent);
-                recent.add_tag(tag, sent.clone());
-                if kin == Kin::Recent {
-                    recent.add_tip(tip);
-                }
+                self.remember(tag, tip, kin)?;
                 (Some(frame), sent)
             }
         };
@@ -212,6 +241,19 @@ impl ContentStore {
             tag,
             frame,
         })
+    }
+
+    /// Keeps in memory what was sealed, or read again: nothing of what is erased. Asked under the
+    /// lock that `forget_subject` takes after the key was retired, so that neither misses the
+    /// other.
+    fn remember(&self, tag: [u8; 32], tip: Tip, kin: Kin) -> Result<(), ContentError> {
+        let mut recent = lock(&self.recent);
+        self.check_living(&tip.under)?;
+        recent.add_tag(tag, tip.sent.clone());
+        if kin == Kin::Recent {
+            recent.add_tip(tip);
+        }
+        Ok(())
     }
 
     fn seal_new(
@@ -278,29 +320,57 @@ impl ContentStore {
 
     /// Reads what an earlier run has stored in a bucket, once, before anything is sealed into
     /// it, and opens the newest conversations under this key, so that they are gone on with.
-    fn recall(&self, key: &ContentKey) -> Result<(), ContentError> {
+    fn recall(&self, key: &ContentKey, log: &dyn Recorded) -> Result<(), ContentError> {
         let Under { bucket, subject } = &key.under;
-        let mut recalled = lock(&self.recalled);
-        let found = match recalled.get_mut(bucket) {
-            Some(found) => found,
-            None => {
-                let mut packs = lock(&self.packs);
-                let packs = packs.entry(bucket.clone()).or_default();
-                packs.load(&self.layout, bucket)?;
-                // A short one that nothing was packed against is an answer, or a note.
-                let newest = packs.leaves().into_iter();
-                let newest = newest.filter(|(_, place)| place.may_go_on());
-                recalled.entry(bucket.clone()).or_insert(Recalled {
-                    newest: newest.take(TRIED).collect(),
-                    under: HashSet::new(),
-                })
-            }
+        let (newest, once) = {
+            let mut recalled = lock(&self.recalled);
+            let found = match recalled.get_mut(bucket) {
+                Some(found) => found,
+                None => {
+                    let newest = self.newest(bucket, log)?;
+                    let under = HashMap::new();
+                    let found = Recalled { newest, under };
+                    recalled.entry(bucket.clone()).or_insert(found)
+                }
+            };
+            let once = found.under.entry(*subject).or_default();
+            (Arc::clone(&found.newest), Arc::clone(once))
         };
-        if !found.under.insert(*subject) {
-            return Ok(());
+        once.get_or_init(|| self.open_newest(key, &newest));
+        Ok(())
+    }
+
+    fn newest(&self, bucket: &BucketId, log: &dyn Recorded) -> Result<Arc<[Newest]>, ContentError> {
+        let mut leaves = {
+            let mut packs = lock(&self.packs);
+            let packs = packs.entry(bucket.clone()).or_default();
+            packs.load(&self.layout, bucket)?;
+            packs.leaves()
+        };
+        // A short one that nothing was packed against is an answer, or a note.
+        leaves.retain(|(_, place)| place.may_go_on());
+        if leaves.is_empty() {
+            return Ok(Arc::default());
         }
+        let owners = log
+            .newest_in(bucket)
+            .map_err(|source| ContentError::Unread {
+                bucket: bucket.clone(),
+                source: Box::new(source),
+            })?;
+        let newest = leaves.into_iter().take(TRIED);
+        let newest = newest.map(|(digest, place)| Newest {
+            digest,
+            place,
+            under: owners.get(&digest).copied(),
+        });
+        Ok(newest.collect())
+    }
+
+    fn open_newest(&self, key: &ContentKey, newest: &[Newest]) {
+        let may_open = |n: &&Newest| n.under.is_none_or(|under| under == key.under.subject);
         let mut opened = Vec::new();
-        for (digest, place) in &found.newest {
+        for Newest { digest, place, .. } in newest.iter().filter(may_open) {
             if opened.len() == RECALLED {
                 break;
             }
@@ -314,31 +384,36 @@ impl ContentStore {
             opened.push((*digest, *place, text, beside));
         }
         for (digest, place, text, beside) in opened.into_iter().rev() {
-            let sent = Sent {
-                digest,
-                sealed_bytes: place.sealed_bytes(),
-                frame: Weak::new(),
-            };
-            let mut recent = lock(&self.recent);
-            recent.add_tag(key.tag(&text.plain), sent.clone());
-            recent.add_tip(Tip {
+            let tag = key.tag(&text.plain);
+            let tip = Tip {
                 under: key.under.clone(),
-                sent,
+                sent: Sent {
+                    digest,
+                    sealed_bytes: place.sealed_bytes(),
+                    frame: Weak::new(),
+                },
                 plain: text.plain,
                 reading: text.reading.and(beside.reading),
                 last_step: text.last_step,
                 base: place.against.base,
                 beside: beside.digest,
                 goes_on: false,
-            });
+            };
+            // Erased meanwhile: who seals under this key is told.
+            let _ = self.remember(tag, tip, Kin::Recent);
         }
-        Ok(())
     }
 
     /// Writes what is not there yet and makes it durable: one fdatasync per pack touched. What
     /// a content is packed against stands before it, also when its own batch was refused.
-    pub fn store<'a>(&self, sealed: impl Iterator<Item = &'a Sealed>) -> Result<(), ContentError> {
+    pub fn store<'a>(
+        &self,
+        sealed: impl Iterator<Item = &'a Sealed> + Clone,
+    ) -> Result<(), ContentError> {
         let mut open = lock(&self.open);
+        // All are synced: what was opened in a month that is over is closed, and read-only.
+        let month = sealed.clone().map(|item| item.reference.bucket.month).max();
+        open.retain(|bucket, _| month.is_none_or(|month| bucket.month >= month));
         for item in sealed {
             let bucket = &item.reference.bucket;
             if !open.contains_key(bucket) {
@@ -375,6 +450,34 @@ impl ContentStore {
         open.values_mut().flatten().try_for_each(OpenPack::sync)
     }
 
+    /// Closes what a run that was killed has left open of a month that is over. Not doing it harms
+    /// nothing: whoever asks how files are protected is told.
+    pub fn close_before(&self, month: Month) {
+        let dirs = |dir: &Path| {
+            let items = std::fs::read_dir(dir).into_iter().flatten().flatten();
+            let names = items.map(|item| item.file_name().to_string_lossy().into_owned());
+            names.collect::<Vec<_>>()
+        };
+        let root = self.layout.content();
+        for class in dirs(&root) {
+            for name in dirs(&root.join(&class)) {
+                let Ok(bucket) = format!("{class}/{name}").parse::<BucketId>() else {
+                    continue;
+                };
+                if bucket.month >= month || pack::are_closed(&self.layout, &bucket) {
+                    continue;
+                }
+                if let Err(error) = pack::settle(&self.layout, &self.disk, &bucket) {
+                    tracing::warn!(%bucket, %error, "its packs are not closed");
+                }
+                // A system without read-only files: each start would write all of them again.
+                if !pack::are_closed(&self.layout, &bucket) {
+                    return;
+                }
+            }
+        }
+    }
+
     /// Is what was recorded as `was` the same as what is about to be? Equal sealed bytes say
     /// so; others are opened, for another month, another base or another release of the
     /// compressor gives the same content other bytes. When the older has ended, its form and
@@ -407,9 +510,11 @@ impl ContentStore {
     /// What one person has in a bucket is erased: its key and its text leave the memory.
     pub fn forget_subject(&self, bucket: &BucketId, subject: DataSubject) {
         let is_theirs = |under: &Under| under.subject == Some(subject) && under.bucket == *bucket;
+        // The key first: what is still being sealed under it asks before it is remembered.
+        self.retire(bucket, subject);
+        self.are_erased(std::iter::once(subject));
         lock(&self.recent).forget(is_theirs);
         lock(&self.ahead).retain(|_, (_, tip)| !is_theirs(&tip.under));
-        lock(&self.keys).forget_subject(bucket, subject);
     }
 }
 

@@ -12,15 +12,17 @@ use crate::buckets::{Buckets, Spared};
 use crate::content::ContentError;
 use crate::disk::{Disk, LocalDisk};
 use crate::expire::{ExpireError, destroy, entries, io_at};
+use crate::history::before_data;
 use crate::layout::Layout;
 use crate::marker;
 use crate::projection::Projection;
 use crate::reader::{ReadError, Reader};
+use memchr::memmem::Finder;
 use schemas::kinds::records::{ErasureCompleted, SubjectKey};
 use schemas::{Actor, Event, EventId, Name};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 #[derive(Debug, thiserror::Error)]
 pub enum EraseError {
@@ -166,7 +168,9 @@ impl Appender {
         });
         let mut finished = Vec::new();
         for key in left {
-            self.shared().content.retire(&key.bucket, key.subject);
+            self.shared()
+                .content
+                .forget_subject(&key.bucket, key.subject);
             shred(layout, disk, &key)?;
             finished.push(key);
         }
@@ -190,6 +194,12 @@ pub fn clear_erased(reader: &Reader) -> Result<Vec<SubjectKey>, ExpireError> {
         }
     }
     Ok(cleared)
+}
+
+/// Whether a line may hold an `erasure.completed`, without parsing it. Never false for one.
+pub(crate) fn may_erase(line: &[u8]) -> bool {
+    static KIND: LazyLock<Finder> = LazyLock::new(|| Finder::new(br#""kind":"erasure.completed""#));
+    KIND.find(before_data(line)).is_some()
 }
 
 pub(crate) fn complete(

@@ -129,10 +129,14 @@ impl From<KeyHistory> for Vec<(u64, String)> {
 /// Whether a line may hold a `key.rotated`, without parsing it. Never false for one: in the one
 /// form of a body the kind stands within the first bytes, and a string cannot hold a bare `"`.
 pub(crate) fn may_rotate(line: &[u8]) -> bool {
-    const KIND_WITHIN: usize = 256;
-    let head = &line[..line.len().min(KIND_WITHIN)];
     static KIND: LazyLock<Finder> = LazyLock::new(|| Finder::new(br#""kind":"key.rotated""#));
-    KIND.find(head).is_some()
+    KIND.find(before_data(line)).is_some()
+}
+
+/// The beginning of a line, in which its kind stands.
+pub(crate) fn before_data(line: &[u8]) -> &[u8] {
+    const KIND_WITHIN: usize = 256;
+    &line[..line.len().min(KIND_WITHIN)]
 }
 
 #[cfg(test)]

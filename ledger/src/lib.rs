@@ -20,6 +20,7 @@ mod hold;
 mod ids;
 mod key_file;
 mod layout;
+mod leftover;
 pub mod line;
 mod lock;
 mod marker;
@@ -60,6 +61,7 @@ pub use key_file::{
     HeldKey, KeyFile, KeyFileError, Needs, NoSecrets, TokenKey, Unlock, UnlockError,
 };
 pub use layout::Layout;
+pub use leftover::clear_leftover_keys;
 pub use open::{OpenError, Options, open};
 pub use projection::{Index, IndexError, Projection, View};
 pub use reader::{Head, ReadError, Reader};

@@ -14,7 +14,7 @@ use crate::note::{Note, VerifierKey};
 use crate::reader::{Reader, Shared, State};
 use crate::scan::{LogLines, Piece};
 use crate::signer::SignError;
-use crate::{Checkpoint, erase, expire, signature};
+use crate::{Checkpoint, erase, expire, leftover, signature};
 use schemas::kinds::ledger::LedgerRecovered;
 use schemas::{Data, Timestamp};
 use std::io;
@@ -68,7 +68,7 @@ pub enum OpenError {
         #[source]
         source: io::Error,
     },
-    #[error("content that has ended is still there")]
+    #[error("a key that is not to be there any more is")]
     Expire(#[from] expire::ExpireError),
     #[error("the ledger did not take its first entry after opening")]
     Append(#[from] append::AppendError),
@@ -163,6 +163,7 @@ pub fn open(dir: &Path, options: Options) -> Result<(Appender, Reader), OpenErro
     // left them in the cache only.
     opened.sync(&*options.disk)?;
     opened.settle_keys(found.is_next, &*options.disk)?;
+    leftover::clear(&opened.layout, &*options.disk)?;
     expire::complete(&opened.layout, &*options.disk, |id| {
         Ok(opened.ids.find(id)?.is_some())
     })?;
@@ -183,6 +184,7 @@ pub fn open(dir: &Path, options: Options) -> Result<(Appender, Reader), OpenErro
         shared: Arc::clone(&shared),
     };
     check_newest(&reader, covered)?;
+    shared.content.close_before(now.month());
     let appender = Appender::start(shared, key, ids, lock, options, torn.is_some())?;
     if let Some(torn) = torn {
         appender.append(vec![appender.own_event(torn)])?;
@@ -280,6 +282,7 @@ impl Opened {
             files: walk.files,
             at: walk.at,
             keys: Arc::new(walk.keys),
+            erased: walk.erased,
             note: String::from_utf8_lossy(&note).into(),
         };
         Ok(Opened {
@@ -399,6 +402,7 @@ impl Opened {
     pub fn into_shared(self, disk: Arc<dyn Disk>) -> (Shared, Ids) {
         let size = self.state.tree.size();
         let content = ContentStore::new(self.layout.clone(), disk, self.origin());
+        content.are_erased(self.state.erased.iter().map(|(_, subject)| *subject));
         let shared = Shared {
             origin: self.origin().into(),
             layout: self.layout,

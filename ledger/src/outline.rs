@@ -1,7 +1,8 @@
 //! What a start needs to know of a full log file, so that it need not read the file.
 //!
 //! ```text
-//! outline = "daicho/outline/v1" LF ‖ head ‖ leaf[32] × count ‖ line bytes[4] × count ‖ filter
+//! outline = "daicho/outline/v2" LF ‖ head ‖ leaf[32] × count ‖ line bytes[4] × count ‖ filter
+//!           ‖ (erased subject[16] ‖ entry in the file[4]) × erasures
 //!           ‖ SHA-256 of all this ‖ (id[16] ‖ entry in the file[4]) × count, sorted ‖ SHA-256 of the ids
 //! ```
 //! Numbers are little endian. Derived and disposable: one that is missing, damaged or not of the
@@ -11,16 +12,17 @@
 
 use crate::ids::{Filter, Taken};
 use crate::layout::Layout;
-use schemas::{EventId, Hash, Timestamp};
+use schemas::{DataSubject, EventId, Hash, Timestamp};
 use sha2::{Digest, Sha256};
 use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-const MAGIC: &[u8; 18] = b"daicho/outline/v1\n";
-const HEAD_BYTES: usize = MAGIC.len() + 5 * 8 + 32 + 2 * 16;
+const MAGIC: &[u8; 18] = b"daicho/outline/v2\n";
+const HEAD_BYTES: usize = MAGIC.len() + 6 * 8 + 32 + 2 * 16;
 const ID_BYTES: usize = 16 + 4;
+const ERASED_BYTES: usize = 16 + 4;
 
 /// A full log file as its outline has it.
 pub struct Outline {
@@ -31,6 +33,8 @@ pub struct Outline {
     pub leaves: Vec<Hash>,
     pub offsets: Vec<u64>,
     pub end: u64,
+    /// Whose keys its entries say are destroyed, with the position of each `erasure.completed`.
+    pub erased: Vec<(u64, DataSubject)>,
     pub ids: OutlinedIds,
 }
 
@@ -63,6 +67,7 @@ pub struct FullFile<'a> {
     pub leaves: &'a [Hash],
     pub offsets: &'a [u64],
     pub end: u64,
+    pub erased: &'a [(u64, DataSubject)],
     pub ids: &'a Taken,
 }
 
@@ -87,7 +92,8 @@ pub fn write(layout: &Layout, file: &FullFile<'_>) -> io::Result<OutlinedIds> {
     let mut front = Vec::with_capacity(HEAD_BYTES + count * 36 + filter.bytes().len() + 32);
     front.extend(MAGIC);
     let times = [file.first_at, file.last_at].map(|at| at.micros() as u64);
-    for number in [len, modified, count as u64, times[0], times[1]] {
+    let erasures = file.erased.len() as u64;
+    for number in [len, modified, count as u64, times[0], times[1], erasures] {
         front.extend(number.to_le_bytes());
     }
     front.extend(file.prev.0);
@@ -98,6 +104,10 @@ pub fn write(layout: &Layout, file: &FullFile<'_>) -> io::Result<OutlinedIds> {
         front.extend(((end - start) as u32).to_le_bytes());
     }
     front.extend(filter.bytes());
+    for (seq, subject) in file.erased {
+        front.extend(subject.0);
+        front.extend((seq.wrapping_sub(file.first_seq) as u32).to_le_bytes());
+    }
     front.extend(Sha256::digest(&front));
     let offset = front.len() as u64;
     let mut back = Vec::with_capacity(count * ID_BYTES + 32);
@@ -138,16 +148,22 @@ pub fn read(layout: &Layout, first_seq: u64, log_file: &Path) -> Option<Outline>
         u64::from_le_bytes(front[at..at + 8].try_into().expect("eight bytes"))
     };
     let count = usize::try_from(number(2)).ok()?;
+    let erasures = usize::try_from(number(5)).ok()?;
     let of_this_file = number(0) == len && number(1) == modified;
     // Each entry has a line; so a number that is damaged asks for no memory.
-    if !front.starts_with(MAGIC) || !of_this_file || count == 0 || count as u64 > len {
+    if !front.starts_with(MAGIC)
+        || !of_this_file
+        || count == 0
+        || count as u64 > len
+        || erasures > count
+    {
         return None;
     }
     let [first_at, last_at] = [3, 4].map(|at| Timestamp::from_micros(number(at) as i64));
     let (hashes, _) = front[HEAD_BYTES - 64..].as_chunks::<32>();
     let (prev, (range, _)) = (Hash(hashes[0]), hashes[1].as_chunks::<16>());
     let range = [range[0], range[1]];
-    let rest = count * 36 + Filter::bytes_for(count) + 32;
+    let rest = count * 36 + Filter::bytes_for(count) + erasures * ERASED_BYTES + 32;
     let whole = (HEAD_BYTES + rest + count * ID_BYTES + 32) as u64;
     if file.metadata().ok()?.len() != whole {
         return None;
@@ -159,7 +175,15 @@ pub fn read(layout: &Layout, first_seq: u64, log_file: &Path) -> Option<Outline>
         return None;
     }
     let (leaves, rest) = front[HEAD_BYTES..].split_at(count * 32);
-    let (lines, filter) = rest.split_at(count * 4);
+    let (lines, rest) = rest.split_at(count * 4);
+    let (filter, erased) = rest.split_at(Filter::bytes_for(count));
+    let erased = erased.as_chunks::<ERASED_BYTES>().0.iter();
+    let erased = erased.map(|row| {
+        let local = u32::from_le_bytes(*row.last_chunk()?);
+        let subject = DataSubject(*row.first_chunk()?);
+        Some((first_seq + u64::from(local), subject))
+    });
+    let erased = erased.collect::<Option<Vec<_>>>()?;
     let (leaves, lines) = (leaves.as_chunks::<32>().0, lines.as_chunks::<4>().0);
     let mut end = 0;
     let offsets = lines
@@ -177,12 +201,13 @@ pub fn read(layout: &Layout, first_seq: u64, log_file: &Path) -> Option<Outline>
         leaves: leaves.iter().map(|leaf| Hash(*leaf)).collect(),
         offsets,
         end,
+        erased,
         ids: OutlinedIds {
             path,
             first_seq,
             filter: Filter::from_bytes(filter),
             range,
-            offset: (HEAD_BYTES + count * 36 + filter.len() + 32) as u64,
+            offset: front.len() as u64 + 32,
             count: count as u64,
         },
     })

@@ -1,6 +1,6 @@
 use crate::append::AppendError;
 use crate::buckets::{Bucket, Buckets};
-use crate::content::{ContentError, ContentStore};
+use crate::content::{ContentError, ContentStore, Owners};
 use crate::disk::{Disk, LocalDisk};
 use crate::entry::Entry;
 use crate::history::KeyHistory;
@@ -11,7 +11,7 @@ use crate::proof::Proof;
 use crate::tile::{self, Resource};
 use crate::tree::{BeyondTree, TILE_WIDTH, Tree, leaf_hash};
 use crate::{line, os};
-use schemas::{BucketId, ContentRef, EnvelopeError, Hash, Timestamp};
+use schemas::{BucketId, ContentRef, DataSubject, EnvelopeError, Hash, Timestamp};
 use std::fs::File;
 use std::io;
 use std::ops::Range;
@@ -75,6 +75,8 @@ pub(crate) struct State {
     pub at: Timestamp,
     /// Who signs what, up to the next entry.
     pub keys: Arc<KeyHistory>,
+    /// Whose keys the entries say are destroyed, by the position that says it.
+    pub erased: Vec<(u64, DataSubject)>,
     /// The newest signed checkpoint.
     pub note: Arc<str>,
 }
@@ -259,6 +261,29 @@ impl Reader {
         Ok(None)
     }
 
+    /// Under whose key contents of a bucket are, by the newest entries that have any: of as many as
+    /// a moment is enough for. Of what it does not tell, nothing is known.
+    pub(crate) fn newest_in(&self, bucket: &BucketId) -> Result<Owners, ReadError> {
+        const ENTRIES: u64 = 16_384;
+        const CONTENTS: usize = 1_024;
+        let named = format!("\"bucket\":\"{bucket}\"");
+        let finder = memchr::memmem::Finder::new(&named);
+        let (mut owners, size) = (Owners::new(), self.size());
+        for seq in (size.saturating_sub(ENTRIES)..size).rev() {
+            if owners.len() >= CONTENTS {
+                break;
+            }
+            if finder.find(&self.line(seq)?.0).is_none() {
+                continue;
+            }
+            let entry = self.entry(seq)?;
+            for held in entry.content().iter().filter(|c| c.bucket == *bucket) {
+                owners.insert(held.sealed, held.subject);
+            }
+        }
+        Ok(owners)
+    }
+
     /// Buckets whose content has not ended, and whose key is not there all the same, or that of a
     /// person in them whose content is not erased: nobody can read it any more.
     pub fn without_key(&self, buckets: &Buckets) -> Vec<BucketId> {
@@ -360,7 +385,7 @@ impl Reader {
     }
 
     /// The bytes of a line without its LF, and the leaf hash that the tree has for it.
-    fn line(&self, seq: u64) -> Result<(Vec<u8>, Hash), ReadError> {
+    pub(crate) fn line(&self, seq: u64) -> Result<(Vec<u8>, Hash), ReadError> {
         let (file, path, offset, len, leaf) = {
             let state = self.state();
             let beyond = ReadError::Beyond {

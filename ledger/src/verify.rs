@@ -71,6 +71,8 @@ pub enum Check {
     /// A bucket was ended before it was due or under a hold, one person's content was erased that had
     /// to be kept or that nobody requested, or the certificate is not of it.
     Retention,
+    /// A person's key that an `erasure.completed` says is destroyed is there.
+    Erasure,
     /// A time stamp is missing, unsound, or of something else.
     Token,
 }
@@ -177,6 +179,9 @@ pub enum VerifyError {
         #[source]
         source: io::Error,
     },
+    /// Whoever asked for it wants it no more.
+    #[error("the verification was stopped before its end")]
+    Stopped,
 }
 
 /// A log of nothing but wrong lines must not fill the memory with findings.
@@ -218,6 +223,18 @@ pub fn verify(
     trust: &Trust,
     mut progress: impl FnMut(Progress),
 ) -> Result<Report, VerifyError> {
+    verify_while(dir, trust, |come| {
+        progress(come);
+        true
+    })
+}
+
+/// The same, as long as this says to go on: it is asked some thousand times a gigabyte.
+pub fn verify_while(
+    dir: &Path,
+    trust: &Trust,
+    mut go_on: impl FnMut(Progress) -> bool,
+) -> Result<Report, VerifyError> {
     let layout = Layout::new(dir);
     if !layout.log().is_dir() {
         return Err(VerifyError::NoLedger {
@@ -235,7 +252,10 @@ pub fn verify(
     let mut done = 0;
     let mut step = |bytes: u64| {
         done += bytes;
-        progress(Progress { done, total });
+        match go_on(Progress { done, total }) {
+            true => Ok(()),
+            false => Err(VerifyError::Stopped),
+        }
     };
 
     let walked = entries::walk(

@@ -10,12 +10,14 @@ use ledger::{
     Placement, Projection, Reader, Receipt, Submission, line,
 };
 use proptest::prelude::*;
+use schemas::kinds::agents::AgentRegistered;
 use schemas::kinds::people::AuthSucceeded;
 use schemas::kinds::records::{
     ErasureCompleted, ErasureRequested, HoldReleased, HoldScope, SubjectKey, TimeSource,
 };
 use schemas::kinds::rules::PolicyAdopted;
-use schemas::{Actor, Class, Data, Envelope, Event, EventId, Hash, Name, Timestamp};
+use schemas::kinds::traffic::ToolReturned;
+use schemas::{Actor, Class, Data, DataClass, Envelope, Event, EventId, Hash, Name, Timestamp};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -274,10 +276,7 @@ fn one_persons_content_goes_and_nothing_else_does() {
     let world = world.again();
     for gone in [one, again] {
         let error = world.read(gone).unwrap_err();
-        assert!(
-            matches!(error, ContentError::NoSubjectKey { .. }),
-            "{error}"
-        );
+        assert!(matches!(error, ContentError::Erased { .. }), "{error}");
         // What was sealed is there, and shows what the entry commits to.
         let reference = world.reader.entry(gone).unwrap().content()[0].clone();
         assert!(world.reader.sealed(&reference).is_ok());
@@ -520,15 +519,21 @@ fn an_erasure_that_the_log_does_not_bear_out_is_a_finding() {
     let sound = |world: &World| certificate(world, |_| {});
     let world = asked();
     let data = sound(&world);
-    assert_eq!(world.forge(data), []);
+    // The certificate is sound, and the key that nobody destroyed is there.
+    assert_eq!(world.forge(data), [Check::Erasure]);
+    let forge = |world: World, data: ErasureCompleted| {
+        let mut found = world.forge(data);
+        found.retain(|check| *check != Check::Erasure);
+        found
+    };
     let world = asked();
     world.hold(1, whole_bucket(&world.keys("s001")[0])).unwrap();
     let data = sound(&world);
-    assert_eq!(world.forge(data), [Check::Retention]);
+    assert_eq!(forge(world, data), [Check::Retention]);
     let world = asked();
     world.rules(&["api"]);
     let data = sound(&world);
-    assert_eq!(world.forge(data), [Check::Retention]);
+    assert_eq!(forge(world, data), [Check::Retention]);
     let changes: [fn(&mut ErasureCompleted); 6] = [
         |e| e.entries += 1,
         |e| e.contents -= 1,
@@ -540,7 +545,7 @@ fn an_erasure_that_the_log_does_not_bear_out_is_a_finding() {
     for change in changes {
         let world = asked();
         let data = certificate(&world, change);
-        let found = world.forge(data);
+        let found = forge(world, data);
         let only = found.iter().all(|check| *check == Check::Retention);
         assert!(only && !found.is_empty(), "{found:?}");
     }
@@ -585,18 +590,195 @@ fn a_copy_that_brings_a_key_back_is_cleared_by_its_own_log() {
     std::fs::write(&path, kept).unwrap();
     let reader = Reader::open(dir.path()).unwrap();
     let reference = reader.entry(seq).unwrap().content()[0].clone();
-    assert!(reader.content(&reference).is_ok(), "resurrected");
+    assert!(matches!(
+        reader.content(&reference),
+        Err(ContentError::Erased { .. })
+    ));
     let report = verify(dir.path(), &Trust::default(), |_| {}).unwrap();
-    assert!(
-        report
-            .notes
-            .iter()
-            .any(|note| note.contains("is still there"))
+    let [finding] = &report.findings[..] else {
+        panic!("{report:#?}");
+    };
+    assert_eq!(
+        (finding.check, finding.seq),
+        (Check::Erasure, Some(reader.size() - 1))
     );
+    assert!(finding.file.ends_with(&format!("{}.key", key.subject)));
     assert_eq!(ledger::clear_erased(&reader).unwrap(), [key]);
     assert!(!path.exists());
     let reader = Reader::open(dir.path()).unwrap();
     assert!(reader.content(&reference).is_err());
+}
+
+/// The log says that it is erased, and that is asked wherever it is read from: by whoever erased it, by
+/// a start from outlines and by one from the files.
+#[test]
+fn a_key_that_came_back_opens_nothing() {
+    let world = World::new();
+    let (gone, stays) = (
+        world.content("api", Some("s001"), &text("one")),
+        world.content("api", Some("s002"), &text("two")),
+    );
+    let key = world.keys("s001").remove(0);
+    let kept = std::fs::read(world.file_of(&key)).unwrap();
+    assert!(world.read(gone).is_ok());
+    world.request(1, std::slice::from_ref(&key));
+    world.erase(1, &key).unwrap();
+    let path = world.file_of(&key);
+    std::fs::write(&path, &kept).unwrap();
+    let refused = |read: Result<Vec<u8>, ContentError>| {
+        let erased = matches!(read, Err(ContentError::Erased { .. }));
+        assert!(erased, "{read:?}");
+    };
+    refused(world.read(gone));
+    assert!(world.read(stays).is_ok());
+
+    let World {
+        dir,
+        hands,
+        appender,
+        reader,
+    } = world;
+    drop((appender, reader));
+    let options = || Options {
+        clock: hands.clone(),
+        file_bytes: 2_000,
+        ..Options::default()
+    };
+    let (appender, reader) = ledger::open(dir.path(), options()).unwrap();
+    for _ in 0..8 {
+        appender.append(vec![appender.checkpoint_event()]).unwrap();
+    }
+    drop((appender, reader));
+    let outlines = dir.path().join("index/outlines");
+    assert!(std::fs::read_dir(&outlines).unwrap().count() > 0);
+    let asked = |reader: &Reader| {
+        let read = |seq| reader.content(&reader.entry(seq).unwrap().content()[0]);
+        refused(read(gone));
+        assert!(read(stays).is_ok());
+    };
+    asked(&Reader::open(dir.path()).unwrap());
+    std::fs::remove_dir_all(&outlines).unwrap();
+    asked(&Reader::open(dir.path()).unwrap());
+    let (appender, reader) = ledger::open(dir.path(), options()).unwrap();
+    asked(&reader);
+    assert_eq!(appender.finish_erasures().unwrap(), [key]);
+    assert!(!path.exists());
+    let report = verify(dir.path(), &Trust::default(), |_| {}).unwrap();
+    assert!(report.is_clean(), "{:#?}", report.findings);
+}
+
+/// A write that was cut off leaves the key under another name, and nothing else would destroy it.
+#[test]
+fn what_is_left_of_a_key_that_was_being_written_is_destroyed_at_the_next_start() {
+    let world = World::new();
+    let seq = world.content("api", Some("s001"), "one");
+    let path = world.file_of(&world.keys("s001").remove(0));
+    let left = [
+        path.with_extension("key.new"),
+        path.parent().unwrap().with_extension("key.new"),
+        world.dir.path().join("keys/ledger.key.new"),
+    ];
+    for left in &left {
+        std::fs::copy(&path, left).unwrap();
+    }
+    let other = world.dir.path().join("keys/of-others.new");
+    std::fs::write(&other, "another's").unwrap();
+    let world = world.again();
+    assert!(left.iter().all(|left| !left.exists()));
+    assert!(other.exists() && world.read(seq).is_ok());
+    world.check();
+}
+
+/// One damaged key is nobody's: it opens nothing, and keeps nobody else from sealing or being erased.
+#[test]
+fn a_damaged_key_of_one_person_stops_nobody_else() {
+    let world = World::new();
+    let damaged = world.content("api", Some("s001"), "one");
+    let other = world.content("api", Some("s002"), "two");
+    let path = world.file_of(&world.keys("s001").remove(0));
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[3] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let world = world.again();
+    assert!(matches!(
+        world.read(damaged),
+        Err(ContentError::WrongKey { .. })
+    ));
+    assert!(world.read(other).is_ok());
+    let again = world.content("api", Some("s001"), "anew");
+    world.content("api", Some("s002"), "more");
+    assert_eq!(world.read(again).unwrap(), b"anew");
+    let keys = world.keys("s002");
+    assert_eq!((keys.len(), world.keys("s001").len()), (1, 1));
+    world.request(1, &keys);
+    world.erase(1, &keys[0]).unwrap();
+    assert!(world.read(other).is_err() && world.read(again).is_ok());
+    world.check();
+}
+
+/// From the registration on, in the same batch and in one that waits behind it.
+#[test]
+fn what_an_agent_writes_is_its_persons_from_its_registration_on() {
+    let world = World::new();
+    let registered = |person: &str| {
+        let data = AgentRegistered {
+            agent: name("desk"),
+            role: name("clerk"),
+            data_class: DataClass::Internal,
+            model: None,
+            token_sha256: Hash([1; 32]),
+            token_until: None,
+            person: Some(name(person)),
+        };
+        Submission::from(Event::new(world.appender.new_id(), actor(), data))
+    };
+    let written = |text: &str| {
+        let data = ToolReturned {
+            call: id(7),
+            tool_use: "t".parse().unwrap(),
+            result_sha256: Hash([2; 32]),
+            is_error: false,
+        };
+        let desk = "agent:desk".parse().unwrap();
+        let mut submission = world.submission("operation", None, text);
+        submission.event = Event::new(world.appender.new_id(), desk, data);
+        submission
+    };
+    // Whoever opened the ledger lags behind for ever: only the batch tells.
+    world.appender.acting_for(|_| None);
+    let batch = vec![written("before"), registered("s001"), written("after")];
+    let receipts = world.appender.append(batch).unwrap();
+    let subject = |at: usize| {
+        let entry = world.reader.entry(receipts[at].seq).unwrap();
+        entry.content()[0].subject
+    };
+    assert!(subject(0).is_none() && subject(2).is_some());
+    assert_eq!(world.keys("s001").len(), 1);
+
+    // Sealed before the registration has its place, and placed after it: refused, and not recorded as
+    // nobody's.
+    let mut raced = 0;
+    for round in 0..50 {
+        let person = format!("s1{round:02}");
+        let (register, write) = (registered(&person), written(&person));
+        let (sender, receiver) = std::sync::mpsc::channel();
+        world.appender.append_then(vec![register], |result| {
+            result.unwrap();
+        });
+        world.appender.append_then(vec![write], move |result| {
+            let _ = sender.send(result);
+        });
+        match receiver.recv().unwrap() {
+            Err(AppendError::Content(error)) => {
+                assert!(matches!(*error, ContentError::Reassigned { .. }), "{error}");
+                raced += 1;
+            }
+            // The registration was durable before it was sealed.
+            Ok(_) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert!(raced > 0, "no round in which the second waited");
 }
 
 proptest! {

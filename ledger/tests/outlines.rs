@@ -137,7 +137,7 @@ fn a_forged_outline_stops_the_start_and_signs_nothing() {
     let dir = sample();
     let path = &files(dir.path(), "index/outlines")[2];
     let mut bytes = std::fs::read(path).unwrap();
-    let head = 18 + 5 * 8 + 32 + 2 * 16;
+    let head = 18 + 6 * 8 + 32 + 2 * 16;
     let count = u64::from_le_bytes(bytes[34..42].try_into().unwrap()) as usize;
     bytes[head + 40] ^= 1;
     let front = head + count * 36 + count.div_ceil(4) * 8;

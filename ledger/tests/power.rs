@@ -18,7 +18,7 @@ use schemas::kinds::records::{ErasureRequested, SubjectKey, TimeSource};
 use schemas::kinds::rules::PolicyAdopted;
 use schemas::{Data, DataSubject, Event, EventId, Hash, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use tempfile::TempDir;
@@ -247,6 +247,13 @@ fn check(dir: &Path, told: &Told, what: &str) {
     };
     let report = verify(dir, &trust, |_| {}).unwrap();
     assert!(report.is_clean(), "{what}: {:#?}", report.findings);
+    for path in below(&dir.join("keys")) {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        assert!(!name.ends_with(".new"), "{what}: {name} is left");
+        let subject = name.strip_suffix(".key").and_then(|s| s.parse().ok());
+        let erased = subject.is_some_and(|subject| told.erased.contains(&subject));
+        assert!(!erased, "{what}: {name} is left");
+    }
     let reader = Reader::open(dir).unwrap();
     for (id, (seq, leaf)) in &told.places {
         let entry = reader.entry(*seq).unwrap();
@@ -263,6 +270,18 @@ fn check(dir: &Path, told: &Told, what: &str) {
     if told.end_answered {
         has_ended(dir, what);
     }
+}
+
+fn below(dir: &Path) -> Vec<PathBuf> {
+    let mut paths = Vec::new();
+    for item in std::fs::read_dir(dir).unwrap() {
+        let path = item.unwrap().path();
+        match path.is_dir() {
+            true => paths.extend(below(&path)),
+            false => paths.push(path),
+        }
+    }
+    paths
 }
 
 /// Nothing of the first month's content can be read, and nothing of it is left.

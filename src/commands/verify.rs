@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use ledger::Layout;
 use ledger::note::{KeyError, Note};
 use ledger::verify::{
-    Check, CheckedCheckpoint, Finding, Report, Trust, VerifyError, entries_at, verify,
+    Check, CheckedCheckpoint, Finding, Report, Trust, VerifyError, entries_at, verify, verify_while,
 };
 use ledger::witness::{Policy, PolicyLog};
 use std::fs::File;
@@ -142,9 +142,14 @@ pub fn check(cli: &Cli, trust: &Trust) -> Result<Report, Failure> {
     audited(&cli.data, walk(cli, trust)?)
 }
 
-/// The same where nobody watches.
-pub fn check_quietly(data: &Path, trust: &Trust) -> Result<Report, Failure> {
-    audited(data, verify(data, trust, |_| {}).map_err(failed)?)
+/// The same where nobody watches, as long as it is wanted.
+pub fn check_while(
+    data: &Path,
+    trust: &Trust,
+    wanted: &dyn Fn() -> bool,
+) -> Result<Report, Failure> {
+    let report = verify_while(data, trust, |_| wanted()).map_err(failed)?;
+    audited(data, report)
 }
 
 fn audited(data: &Path, mut report: Report) -> Result<Report, Failure> {
@@ -168,6 +173,7 @@ fn walk(cli: &Cli, trust: &Trust) -> Result<Report, Failure> {
 fn failed(error: VerifyError) -> Failure {
     let help = match &error {
         VerifyError::NoLedger { .. } => "name the ledger's directory with --data",
+        VerifyError::Stopped => "run it again",
         VerifyError::Io { .. } => "check that the file exists and may be read",
     };
     Failure::new(error, help)

@@ -143,13 +143,14 @@ class Buckets:
     """What entries say of buckets, holds and erasures (§7)."""
 
     def __init__(self):
-        self.periods, self.duties, self.buckets, self.holds, self.persons, self.requests = {}, {}, {}, {}, {}, {}
+        self.periods, self.duties, self.buckets, self.holds, self.persons, self.requests, self.asked = {}, {}, {}, {}, {}, {}, {}
 
     def entry(self, seq, body, wrong):
         data, kind, references = body["data"], body["kind"], body.get("content", [])
         if kind == "retention.expired": self.expired(body, data, wrong)
-        if kind == "erasure.completed": self.erased(data, wrong)
+        if kind == "erasure.completed": self.erased(seq, data, wrong)
         if kind == "erasure.requested": self.requests.setdefault(data["erasure"], [(key["bucket"], key["subject"]) for key in data["keys"]])
+        if kind == "approval.requested": self.asked.setdefault(data["approval"], (data["subject"], data.get("base_sha256")))
         for ref in references:
             name = ref["bucket"]
             period = self.periods.get(name.split("/")[0])
@@ -190,15 +191,22 @@ class Buckets:
         if bucket["ended"] or self.held(name) or ends > body["at"] or data["due"] != ends or data["period"] != bucket["period"] or not sound: wrong()
         bucket["ended"] = True
 
-    def erased(self, data, wrong):
+    def signed(self, approval, erasure):
+        """Is this what was asked to be decided on, for exactly the keys that the request names?"""
+        subject, keys = self.asked.get(approval, ({}, None))
+        named = "".join(f"{bucket} {key}\n" for bucket, key in self.requests.get(erasure, []))
+        return subject.get("kind") == "erasure" and subject["id"] == erasure and keys == sha256(named.encode()).hex()
+
+    def erased(self, seq, data, wrong):
         name, subject = data["bucket"], data["subject"]
         bucket, asked = self.buckets.get(name), (name, subject) in self.requests.get(data["erasure"], [])
         if not bucket: return wrong()
         owned = bucket["subjects"].setdefault(subject, {"first": None, "entries": set(), "erased": False})
         sealed = {digest: stated for digest, stated in bucket["sealed"].items() if stated[1] == subject}
         sound = self.tallies(data, owned["entries"], sealed)
-        if not asked or bucket["ended"] or owned["erased"] or self.held(name) or name.split("/")[0] in self.duties or not sound: wrong()
-        owned["erased"] = True
+        signed = any(self.signed(approval, data["erasure"]) for approval in data["approvals"])
+        if not asked or not signed or bucket["ended"] or owned["erased"] or self.held(name) or name.split("/")[0] in self.duties or not sound: wrong()
+        owned["erased"] = owned["erased"] or seq
 
     def held(self, name): return any(name in hold[1] for hold in self.holds.values() if hold)
 
@@ -366,7 +374,9 @@ class Log:
             if bucket in self.ended: continue
             if not (keys / "content" / f"{bucket}.key").exists(): self.wrong("content", seq)
             for subject, owned in self.buckets.buckets[bucket]["subjects"].items():
-                if not owned["erased"] and not (keys / "content" / bucket / f"{subject}.key").exists(): self.wrong("content", owned["first"])
+                key = keys / "content" / bucket / f"{subject}.key"
+                if not owned["erased"] and not key.exists(): self.wrong("content", owned["first"])
+                if owned["erased"] and key.exists() and not key.with_suffix(".erasing").exists(): self.wrong("erasure", owned["erased"])
 
 
 def main():

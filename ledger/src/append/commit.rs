@@ -11,7 +11,8 @@ use crate::open::Options;
 use crate::publish::Publisher;
 use crate::reader::Shared;
 use crate::signature;
-use schemas::{Hash, Timestamp};
+use schemas::{DataSubject, Hash, Name, Timestamp};
+use std::collections::HashMap;
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::ThreadId;
@@ -38,6 +39,8 @@ pub struct Committer {
     size: u64,
     newest: Timestamp,
     prev: Hash,
+    /// Whom agents act for that this run has recorded, and where.
+    assigned: HashMap<Name, (u64, Name)>,
 }
 
 /// What a commit will do: entries to write, and what each request is told afterwards.
@@ -45,6 +48,8 @@ pub struct Committer {
 struct Plan {
     drafted: Vec<Drafted>,
     sealed: Vec<Sealed>,
+    /// Keys that the entries say are destroyed.
+    erased: Vec<(u64, DataSubject)>,
     answers: Vec<(super::Done, Result<Vec<Receipt>, AppendError>)>,
     /// The key that the last entry puts in force: a rotation ends its commit, so that the
     /// commit's checkpoint is the first thing that the new key signs.
@@ -103,6 +108,7 @@ impl Committer {
             size,
             newest,
             prev,
+            assigned: HashMap::new(),
         };
         committer.take_back(writer);
         Ok(committer)
@@ -230,6 +236,7 @@ impl Committer {
             first,
             drafted: plan.drafted,
             sealed: plan.sealed,
+            erased: plan.erased,
             at: self.newest,
             signer: Arc::clone(&self.key.signer),
             successor: rotated.then(|| self.key.file.verifier().clone()),

@@ -14,7 +14,7 @@ use crate::reader::{LogFile, Shared};
 use crate::signer::Signer;
 use crate::{Checkpoint, line};
 use file::ActiveFile;
-use schemas::{Hash, Timestamp};
+use schemas::{DataSubject, Hash, Timestamp};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -33,6 +33,8 @@ pub struct Batch {
     pub first: u64,
     pub drafted: Vec<Drafted>,
     pub sealed: Vec<Sealed>,
+    /// Keys that the entries say are destroyed, by their places.
+    pub erased: Vec<(u64, DataSubject)>,
     /// When the newest entry was placed.
     pub at: Timestamp,
     /// Signs the checkpoint over them.
@@ -188,6 +190,7 @@ impl Writer {
         file.offsets
             .extend(offsets.iter().map(|offset| start + offset));
         file.end = start + len;
+        state.erased.extend(&batch.erased);
         state.at = batch.at;
         let checkpoint = Checkpoint {
             origin: self.shared.origin.to_string(),

@@ -3,7 +3,7 @@
 
 use super::pack::Frame;
 use super::recent::Tip;
-use super::{ContentError, ContentStore, Kin, Used, lock};
+use super::{ContentError, ContentStore, Kin, Recorded, lock};
 use crate::reader::Shared;
 use schemas::{BucketId, Name};
 use std::collections::HashMap;
@@ -39,16 +39,19 @@ impl ContentStore {
         bucket: &BucketId,
         person: Option<&Name>,
         plain: &[u8],
-        used: &Used<'_>,
+        log: &dyn Recorded,
     ) -> Result<Option<[u8; 32]>, ContentError> {
-        let key = self.key_to_seal(bucket, person, used)?;
-        self.recall(&key)?;
+        let key = self.key_to_seal(bucket, person, log)?;
+        self.recall(&key, log)?;
         let tag = key.tag(plain);
         if lock(&self.recent).equal(&tag).is_some() {
             return Ok(None);
         }
         let sealed = self.seal_new(&key, plain, Kin::Recent)?;
-        lock(&self.ahead).insert(tag, sealed);
+        // As `remember`: nothing of what is erased meanwhile.
+        let mut ahead = lock(&self.ahead);
+        self.check_living(&key.under)?;
+        ahead.insert(tag, sealed);
         Ok(Some(tag))
     }
 }

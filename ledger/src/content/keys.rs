@@ -1,7 +1,7 @@
 //! The keys of a ledger's content, read when they are needed and made when there is none yet.
 
 use super::seal::{ContentKey, Under, Wrapped};
-use super::{ContentError, ContentStore, Used, create_dirs, io_at, lock};
+use super::{ContentError, ContentStore, Recorded, create_dirs, io_at, lock};
 use schemas::{BucketId, ContentRef, DataSubject, Name};
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -16,6 +16,9 @@ pub struct Keys {
     persons: HashMap<BucketId, HashMap<Name, Arc<ContentKey>>>,
     /// Keys that seal nothing any more, because what they have sealed is being erased.
     retired: HashSet<DataSubject>,
+    /// Those of them that the log says are destroyed: they open nothing either, should they come
+    /// back.
+    erased: HashSet<DataSubject>,
 }
 
 impl Keys {
@@ -41,6 +44,25 @@ impl ContentStore {
         lock(&self.keys).forget_subject(bucket, subject);
     }
 
+    /// The log says that what these have sealed is erased.
+    pub fn are_erased(&self, subjects: impl Iterator<Item = DataSubject>) {
+        let mut keys = lock(&self.keys);
+        for subject in subjects {
+            keys.retired.insert(subject);
+            keys.erased.insert(subject);
+        }
+    }
+
+    pub(super) fn check_living(&self, under: &Under) -> Result<(), ContentError> {
+        match under.subject {
+            Some(subject) if lock(&self.keys).retired.contains(&subject) => {
+                let bucket = under.bucket.clone();
+                Err(ContentError::Erasing { bucket })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Is this sealed under a key that seals nothing any more?
     pub fn is_retired(&self, reference: &ContentRef) -> bool {
         reference
@@ -58,8 +80,17 @@ impl ContentStore {
             bucket: bucket.clone(),
             subject: Some(subject),
         };
-        if let Some(key) = lock(&self.keys).keys.get(&under) {
-            return Ok(Arc::clone(key));
+        let erased = || ContentError::Erased {
+            bucket: bucket.clone(),
+        };
+        {
+            let keys = lock(&self.keys);
+            if keys.erased.contains(&subject) {
+                return Err(erased());
+            }
+            if let Some(key) = keys.keys.get(&under) {
+                return Ok(Arc::clone(key));
+            }
         }
         let path = self.layout.subject_key(bucket, &subject);
         let own = self.key(bucket, None)?;
@@ -71,7 +102,10 @@ impl ContentStore {
         };
         let key = Arc::new(read.key);
         let mut keys = lock(&self.keys);
-        // Erased meanwhile: it must not stay in the memory.
+        if keys.erased.contains(&subject) {
+            return Err(erased());
+        }
+        // Being erased: it must not stay in the memory.
         if !keys.retired.contains(&subject) {
             keys.keys.insert(under, Arc::clone(&key));
         }
@@ -83,9 +117,9 @@ impl ContentStore {
         &self,
         bucket: &BucketId,
         person: Option<&Name>,
-        used: &Used<'_>,
+        log: &dyn Recorded,
     ) -> Result<Arc<ContentKey>, ContentError> {
-        let own = self.key(bucket, Some(used))?;
+        let own = self.key(bucket, Some(log))?;
         let Some(person) = person else {
             return Ok(own);
         };
@@ -175,7 +209,7 @@ impl ContentStore {
     pub(super) fn key(
         &self,
         bucket: &BucketId,
-        used: Option<&Used<'_>>,
+        log: Option<&dyn Recorded>,
     ) -> Result<Arc<ContentKey>, ContentError> {
         let under = Under::own(bucket);
         if let Some(key) = lock(&self.keys).keys.get(&under) {
@@ -183,7 +217,7 @@ impl ContentStore {
         }
         let path = self.layout.bucket_key(bucket);
         let shown = || path.display().to_string();
-        if used.is_some() {
+        if log.is_some() {
             // The key's directories, also those that a killed run has left unsynced, and a key in
             // them.
             let dir = path.parent().expect("a key lies in a directory");
@@ -191,23 +225,24 @@ impl ContentStore {
         }
         let read = ContentKey::read(bucket, &path)?;
         if read.is_none() {
-            let bucket = || bucket.clone();
             // Before the lock: the log may be long, and others seal into other buckets.
-            let first = match used {
-                Some(used) => used().map_err(|source| ContentError::Unread {
-                    bucket: bucket(),
-                    source: Box::new(source),
-                })?,
+            let first = match log {
+                Some(log) => log
+                    .first_in(bucket)
+                    .map_err(|source| ContentError::Unread {
+                        bucket: bucket.clone(),
+                        source: Box::new(source),
+                    })?,
                 None => {
                     return Err(ContentError::NoKey {
-                        bucket: bucket(),
+                        bucket: bucket.clone(),
                         path: shown(),
                     });
                 }
             };
             if let Some(seq) = first {
                 return Err(ContentError::KeyLost {
-                    bucket: bucket(),
+                    bucket: bucket.clone(),
                     path: shown(),
                     seq,
                 });

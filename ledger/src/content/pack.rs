@@ -246,6 +246,15 @@ pub fn settle(
     Ok(())
 }
 
+/// Is every pack of a bucket read-only? Of one that cannot be asked nothing is to be done.
+pub fn are_closed(layout: &Layout, bucket: &BucketId) -> bool {
+    let is_closed = |path: &PathBuf| {
+        let metadata = std::fs::metadata(path);
+        metadata.is_ok_and(|metadata| metadata.permissions().readonly())
+    };
+    packs(layout, bucket).is_ok_and(|packs| packs.iter().all(|(_, path)| is_closed(path)))
+}
+
 impl OpenPack {
     /// Begins a bucket's next pack; the bucket is settled.
     pub fn create(

@@ -2,6 +2,7 @@ use super::*;
 use crate::disk::LocalDisk;
 use proptest::prelude::*;
 use sha2::Digest;
+use std::collections::HashSet;
 use std::path::Path;
 
 fn store(dir: &Path) -> ContentStore {
@@ -23,7 +24,19 @@ fn bucket() -> BucketId {
 }
 
 /// No log is here that could have content in a bucket.
-const UNUSED: &Used<'static> = &|| Ok(None);
+const UNUSED: &dyn Recorded = &NoLog;
+
+struct NoLog;
+
+impl Recorded for NoLog {
+    fn first_in(&self, _: &BucketId) -> Result<Option<u64>, ReadError> {
+        Ok(None)
+    }
+
+    fn newest_in(&self, _: &BucketId) -> Result<Owners, ReadError> {
+        Ok(Owners::new())
+    }
+}
 
 fn sealed(store: &ContentStore, text: &str) -> Sealed {
     let content = content(text);
@@ -405,4 +418,104 @@ fn a_conversation_longer_than_a_chain_may_be_goes_on_whole() {
         }
     }
     assert_eq!(wholes, 2);
+}
+
+fn sealed_for(store: &ContentStore, person: &str, text: &str, log: &dyn Recorded) -> Sealed {
+    let person = person.parse().expect("a name");
+    store
+        .seal(&bucket(), Some(&person), &content(text), Kin::Recent, log)
+        .expect("seals")
+}
+
+/// Whoever seals has the key in hand when it is retired, and would remember the text after all was
+/// forgotten.
+#[test]
+fn what_was_being_sealed_when_its_person_was_erased_is_not_remembered() {
+    let dir = tempfile::TempDir::new().expect("a directory");
+    let store = store(dir.path());
+    let person: Name = "s001".parse().expect("a name");
+    let key = store.key_to_seal(&bucket(), Some(&person), UNUSED);
+    let key = key.expect("a key");
+    let subject = key.under.subject.expect("a person's");
+    let sealing = |text: &str| {
+        let (_, tip) = store.seal_new(&key, text.as_bytes(), Kin::Recent)?;
+        store.remember(key.tag(text.as_bytes()), tip, Kin::Recent)
+    };
+    let remembered = || lock(&store.recent).tips(&key.under, 5_000).len();
+    sealing(&turn(0, 0)).expect("seals");
+    assert_eq!(remembered(), 1);
+    store.forget_subject(&bucket(), subject);
+    assert_eq!(remembered(), 0);
+    let late = sealing(&turn(0, 1));
+    assert!(matches!(late, Err(ContentError::Erasing { .. })));
+    assert_eq!(remembered(), 0);
+}
+
+/// The log says whose each content is: what is another's is not tried.
+#[test]
+fn a_start_opens_what_the_log_says_is_this_persons() {
+    struct Log(Owners);
+    impl Recorded for Log {
+        fn first_in(&self, _: &BucketId) -> Result<Option<u64>, ReadError> {
+            Ok(Some(0))
+        }
+
+        fn newest_in(&self, _: &BucketId) -> Result<Owners, ReadError> {
+            Ok(self.0.clone())
+        }
+    }
+    let dir = tempfile::TempDir::new().expect("a directory");
+    let first = store(dir.path());
+    let batch = ["s001", "s002"].map(|person| sealed_for(&first, person, &turn(0, 0), UNUSED));
+    first.store(batch.iter()).expect("stores");
+    drop(first);
+    let owners = |of: [usize; 2]| {
+        let of = batch.iter().zip(of.map(|at| batch[at].reference.subject));
+        Log(of
+            .map(|(item, subject)| (item.reference.sealed, subject))
+            .collect())
+    };
+    for (of, goes_on) in [([0, 1], true), ([1, 0], false)] {
+        let second = store(dir.path());
+        for person in ["s001", "s002"] {
+            let next = sealed_for(&second, person, &turn(0, 1), &owners(of));
+            assert_eq!(is_delta(&next), goes_on, "{of:?} {person}");
+        }
+    }
+}
+
+/// Nothing is written to a month that is over: its packs are read-only, those of a killed run from the
+/// next start on.
+#[test]
+fn packs_of_a_month_that_is_over_are_closed() {
+    let dir = tempfile::TempDir::new().expect("a directory");
+    let of = |store: &ContentStore, month: &str| {
+        let bucket = format!("operation/{month}").parse().expect("a bucket");
+        let sealed = store.seal(&bucket, None, &content(month), Kin::Recent, UNUSED);
+        store
+            .store([&sealed.expect("seals")].into_iter())
+            .expect("stores");
+    };
+    let november = || packs(dir.path()).iter().all(|pack| readonly(pack));
+    let store = store(dir.path());
+    of(&store, "2026-11");
+    assert!(!november());
+    of(&store, "2026-12");
+    assert!(november(), "the turn of the month");
+    of(&store, "2026-11");
+    assert_eq!(
+        packs(dir.path()).len(),
+        1,
+        "known content is not written again"
+    );
+    let late = sealed(&store, "of the turn");
+    store.store([&late].into_iter()).expect("stores");
+    assert!(packs(dir.path()).len() == 2 && !november());
+    std::mem::forget(store); // killed
+    let next = self::store(dir.path());
+    next.close_before("2026-11".parse().expect("a month"));
+    assert!(!november(), "its month goes on");
+    next.close_before("2026-12".parse().expect("a month"));
+    assert!(november());
+    assert_eq!(next.read(&late.reference).expect("opens"), b"of the turn");
 }

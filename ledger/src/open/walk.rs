@@ -1,5 +1,6 @@
 use super::OpenError;
 use crate::entry::Entry;
+use crate::erase::may_erase;
 use crate::history::{KeyHistory, may_rotate};
 use crate::ids::Ids;
 use crate::layout::Layout;
@@ -9,7 +10,7 @@ use crate::reader::LogFile;
 use crate::scan::{LogLines, Piece, skim};
 use crate::tree::{Tree, leaf_hash};
 use schemas::kinds::ledger::LedgerRecovered;
-use schemas::{Data, Hash, Label, Timestamp};
+use schemas::{Data, DataSubject, Hash, Label, Timestamp};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,6 +22,8 @@ pub(super) struct Walk {
     pub files: Vec<LogFile>,
     pub ids: Ids,
     pub at: Timestamp,
+    /// Keys that entries say are destroyed.
+    pub erased: Vec<(u64, DataSubject)>,
     prev: Hash,
     pub torn: Option<LedgerRecovered>,
 }
@@ -40,6 +43,7 @@ impl Walk {
             files: Vec::new(),
             ids: Ids::new(layout.clone()),
             at: Timestamp::default(),
+            erased: Vec::new(),
             prev: Hash::ZERO,
             torn: None,
         };
@@ -92,6 +96,7 @@ impl Walk {
         self.tree.extend(&outline.leaves);
         self.at = outline.last_at;
         self.prev = outline.leaves.last().copied().unwrap_or(self.prev);
+        self.erased.extend(outline.erased);
         self.ids.push_outlined(outline.ids);
         Ok(())
     }
@@ -187,6 +192,12 @@ impl Walk {
                 let entry = Entry::from_durable(body, signature)
                     .map_err(|_| damaged(seq, offset, "the body is not one of this format"))?;
                 self.keys.follow(&entry).map_err(unfit)?;
+            }
+            if may_erase(line)
+                && let Ok(entry) = Entry::from_durable(body, signature)
+                && let Data::ErasureCompleted(done) = entry.data()
+            {
+                self.erased.push((seq, done.subject));
             }
             if self.ids.find(&skimmed.id).map_err(io)?.is_some() {
                 return Err(damaged(seq, offset, "its id was used before"));

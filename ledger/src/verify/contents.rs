@@ -140,7 +140,7 @@ impl Contents {
         mut self,
         layout: &Layout,
         found: &mut Found,
-        step: &mut impl FnMut(u64),
+        step: &mut impl FnMut(u64) -> Result<(), VerifyError>,
     ) -> Result<u64, VerifyError> {
         let mut sound = 0;
         for (bucket, seq, expected, stated) in self.at_odds {
@@ -218,10 +218,22 @@ fn subject_keys(layout: &Layout, bucket: &BucketId, buckets: &Buckets, found: &m
         let path = layout.subject_key(bucket, subject);
         match (path.exists(), owned.erased) {
             (true, None) | (false, Some(_)) => {}
-            (true, Some(_)) => found.notes.push(format!(
-                "{} is still there although what it seals is erased; the next start removes what an interrupted erasure left, a restored copy has to be cleared by hand",
-                layout.shown(&path)
-            )),
+            // Its marker goes after it, so one that is neither was destroyed meanwhile.
+            (true, Some(_)) if layout.subject_erasing(bucket, subject).exists() => {
+                found.notes.push(format!(
+                    "{} is still there although what it seals is erased: the next start completes what was interrupted",
+                    layout.shown(&path)
+                ));
+            }
+            (true, Some(_)) if !path.exists() => {}
+            (true, Some(seq)) => found.push(Finding {
+                check: Check::Erasure,
+                seq: Some(seq),
+                file: layout.shown(&path),
+                offset: None,
+                expected: "no key: what it seals is erased".to_owned(),
+                found: "a key that came back, with a copy of keys/ say; `daicho retention run` destroys it".to_owned(),
+            }),
             (false, None) => found.push(Finding {
                 check: Check::Content,
                 seq: Some(owned.first),
@@ -262,7 +274,7 @@ fn check_bucket(
     dir: &Path,
     promised: &mut Promised,
     found: &mut Found,
-    step: &mut impl FnMut(u64),
+    step: &mut impl FnMut(u64) -> Result<(), VerifyError>,
 ) -> Result<u64, VerifyError> {
     let mut seen: HashSet<Hash> = HashSet::new();
     let (mut sound, mut unnamed, mut first_unnamed) = (0, 0, None);
@@ -287,8 +299,12 @@ fn check_bucket(
             .read_to_end(&mut start)
             .map_err(io_at(&path))?;
         let sound_before = sound;
+        let mut stopped = None;
         let walk = Walk::new(&header).on(&path, |frame| {
-            step(frame.end() - frame.offset);
+            if stopped.is_some() {
+                return;
+            }
+            stopped = step(frame.end() - frame.offset).err();
             let digest = frame.digest;
             if !seen.insert(digest) {
                 let expected = "each content once in a bucket".to_owned();
@@ -311,6 +327,9 @@ fn check_bucket(
             }
         });
         let fault = walk.map_err(io_at(&path))?;
+        if let Some(stopped) = stopped {
+            return Err(stopped);
+        }
         // A power loss leaves what never reached the disk to be read as NUL; what an entry names
         // did reach it, and what stands before that in the same file.
         let torn = start.contains(&0) && sound == sound_before;

@@ -87,7 +87,7 @@ pub fn walk(
     contents: &mut Contents,
     tokens: &mut Tokens,
     found: &mut Found,
-    step: &mut impl FnMut(u64),
+    step: &mut impl FnMut(u64) -> Result<(), VerifyError>,
 ) -> Result<Walked, VerifyError> {
     let LogFiles { files, strays } = layout.log_files().map_err(io_at(&layout.log()))?;
     for stray in &strays {
@@ -159,7 +159,7 @@ impl Walk<'_> {
         first_seq: u64,
         path: &Path,
         next: Option<&Path>,
-        step: &mut impl FnMut(u64),
+        step: &mut impl FnMut(u64) -> Result<(), VerifyError>,
     ) -> Result<(), VerifyError> {
         let shown = layout.shown(path);
         if first_seq != self.expected_seq {
@@ -201,7 +201,7 @@ impl Walk<'_> {
             for item in checked {
                 self.entry(&shown, item);
             }
-            step(chunk.bytes.len() as u64);
+            step(chunk.bytes.len() as u64)?;
             if let Some((offset, tail_bytes, tail_sha256)) = chunk.tail {
                 let file = Label::lossy(&shown);
                 self.tail = Some((

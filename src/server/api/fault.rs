@@ -123,9 +123,9 @@ impl From<WholeError> for Fault {
             WholeError::Read(error) => error.into(),
             WholeError::Content(error) => {
                 let status = match error {
-                    ContentError::NoKey { .. } | ContentError::NoSubjectKey { .. } => {
-                        StatusCode::GONE
-                    }
+                    ContentError::NoKey { .. }
+                    | ContentError::NoSubjectKey { .. }
+                    | ContentError::Erased { .. } => StatusCode::GONE,
                     _ => StatusCode::INTERNAL_SERVER_ERROR,
                 };
                 let help = "its retention may have ended, or it was erased; run `daicho verify`";

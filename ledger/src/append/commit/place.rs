@@ -1,13 +1,13 @@
 //! Places in the log, given in memory: all of a request's or none.
 
 use super::{Committer, Drafted, Plan};
-use crate::append::{AppendError, Guard, Prepared, Receipt, stopped};
+use crate::append::{AppendError, Guard, Prepared, Receipt, person_given, stopped};
 use crate::checkpoint::CHECKPOINT_REACH;
 use crate::content::{ContentError, ContentStore, Sealed};
 use crate::open::CLOCK_TOLERANCE_MICROS;
 use crate::projection::Projection;
 use crate::tree::leaf_hash;
-use schemas::{ContentRef, Data, Envelope, EnvelopeError, Event, EventId, Timestamp};
+use schemas::{Actor, ContentRef, Data, Envelope, EnvelopeError, Event, EventId, Timestamp};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry::{Occupied, Vacant};
 use std::sync::Arc;
@@ -54,6 +54,7 @@ impl Committer {
             }
             check_reach(&item.event, next, end)?;
             self.check_keys(item)?;
+            self.check_person(item)?;
             match first.entry(id) {
                 Vacant(entry) => {
                     entry.insert(index);
@@ -102,6 +103,25 @@ impl Committer {
         }
     }
 
+    /// Whose content it is was asked before it was sealed. An agent that was given a person since
+    /// then acts for them: what it wrote goes with them.
+    fn check_person(&self, item: &Prepared) -> Result<(), AppendError> {
+        let Actor::Agent(agent) = &item.event.actor else {
+            return Ok(());
+        };
+        let changed = self.assigned.get(agent).is_some_and(|(seq, person)| {
+            *seq >= item.asked_at && item.person.as_ref() != Some(person)
+        });
+        match item.sealed.first() {
+            Some(sealed) if changed && item.is_its_actors => {
+                let bucket = sealed.reference.bucket.clone();
+                let error = ContentError::Reassigned { bucket };
+                Err(AppendError::Content(Arc::new(error)))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Asks a guard's question of all entries up to the next, those of this commit among them.
     pub(super) fn ask(&mut self, guard: Guard, plan: &Plan) -> Result<(), AppendError> {
         let Guard {
@@ -128,6 +148,14 @@ impl Committer {
         let (id, seq) = (item.event.id, self.size + plan.drafted.len() as u64);
         let body = item.body.at(seq, at, self.prev);
         let leaf = leaf_hash(&body);
+        match &item.event.data {
+            Data::ErasureCompleted(done) => plan.erased.push((seq, done.subject)),
+            data => {
+                if let Some((agent, person)) = person_given(data) {
+                    self.assigned.insert(agent.clone(), (seq, person.clone()));
+                }
+            }
+        }
         plan.bytes += body.len() + item.sealed.iter().map(Sealed::len_bytes).sum::<usize>();
         plan.drafted.push(Drafted { body, leaf });
         plan.sealed.extend(item.sealed);
