@@ -7,7 +7,7 @@ use agents::approvals::draft::CONTENT;
 use agents::approvals::preview::{Reading, previewed};
 use agents::approvals::view::{Row, State};
 use agents::masking::Masker;
-use agents::retention::matter::end_id;
+use agents::retention::matter::{ErasureTerms, Matter, end_id};
 use agents::scanner::patch::diff::visible;
 use ledger::{AppendError, ContentError, ReadError, Reader, Submission};
 use schemas::kinds::acting::{Subject, SubjectKind};
@@ -188,13 +188,17 @@ pub fn whole(
     let content = at.and_then(|at| content(reader, at, name.as_str()).transpose());
     let content = content.transpose()?;
     // Whoever decides signs the digest: other bytes beside it would be a trap.
-    let asked = line.row.arguments_sha256;
+    let row = &line.row;
+    let asked = row.arguments_sha256;
     if patch.is_none()
         && draft.is_none()
         && content
             .as_ref()
             .is_some_and(|bytes| Hash(Sha256::digest(bytes).into()) != asked)
     {
+        return Err(WholeError::NotWhatIsAsked);
+    }
+    if row.subject.kind == SubjectKind::Erasure && !names_its_keys(row, content.as_deref()) {
         return Err(WholeError::NotWhatIsAsked);
     }
     // The last one's content may have ended since.
@@ -205,6 +209,13 @@ pub fn whole(
         content: content.map(|bytes| visible(&bytes)),
         diff: both.map(|(draft, last)| draft.diff(&last)),
     })
+}
+
+/// The digest of an erasure's keys stands in clear, for verifiers: of other keys than those that are
+/// shown it would be a trap too.
+fn names_its_keys(row: &Row, content: Option<&[u8]>) -> bool {
+    let terms = content.and_then(|bytes| serde_json::from_slice::<ErasureTerms>(bytes).ok());
+    terms.is_some_and(|terms| Matter::erasure(&terms).is_asked_in(&row.subject, row.base_sha256))
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -2,13 +2,14 @@
 //! the log, by whoever verifies it.
 
 use super::APPROVERS;
-use super::matter::{Matter, approvers, end_id};
+use super::matter::{Matter, approvers, end_id, keys_sha256};
 use crate::approvals::view::{Approval, Approvals, State};
 use ledger::buckets::{Duties, POLICY, Periods};
 use ledger::{Entry, Projection, Tally};
 use schemas::kinds::acting::SubjectKind;
 use schemas::kinds::rules::PolicyAdopted;
-use schemas::{Actor, Data, EventId, Timestamp};
+use schemas::{Actor, Data, EventId, Hash, Timestamp};
+use std::collections::BTreeMap;
 
 /// Goes over the entries that tell who approved what (`ledger::verify::Report::decisions`), in
 /// their order.
@@ -16,6 +17,8 @@ use schemas::{Actor, Data, EventId, Timestamp};
 pub struct Audit {
     approvals: Approvals,
     rules: Option<(Periods, Duties)>,
+    /// Which keys each request names: the first of an erasure, as for whoever erases.
+    erasures: BTreeMap<EventId, Hash>,
 }
 
 impl Audit {
@@ -26,6 +29,10 @@ impl Audit {
             && adopted.policy.as_str() == POLICY
         {
             self.rules = rules(adopted).or(self.rules.take());
+        }
+        if let Data::ErasureRequested(asked) = entry.data() {
+            let keys = keys_sha256(&asked.keys);
+            self.erasures.entry(asked.erasure).or_insert(keys);
         }
         self.approvals.fold(entry);
         unsigned
@@ -57,9 +64,14 @@ impl Audit {
                 ("the release of a hold", signed)
             }
             Data::ErasureCompleted(completed) => {
+                // The keys that were requested are those that were signed for; the certificate's is
+                // one of them, as `ledger::verify` asks.
+                let keys = self.erasures.get(&completed.erasure);
                 let of = |asked: &&Approval| {
                     asked.subject.kind == SubjectKind::Erasure
                         && asked.subject.id == completed.erasure
+                        && keys.is_some()
+                        && asked.base_sha256.as_ref() == keys
                         && asked.approvers_needed >= APPROVERS
                         && asked.state(at) == State::Granted
                 };

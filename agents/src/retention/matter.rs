@@ -130,7 +130,13 @@ impl Matter {
             terms.erasure,
             Some(terms.case.clone()),
         );
-        Matter::of(subject, json(terms), None)
+        Matter::of(subject, json(terms), Some(keys_sha256(&terms.keys)))
+    }
+
+    /// Whether a request asks for exactly these terms, as whoever decides is shown them: what stands
+    /// beside it in clear is what verifiers go by.
+    pub fn is_asked_in(&self, subject: &Subject, base_sha256: Option<Hash>) -> bool {
+        *subject == self.subject && base_sha256 == self.base_sha256
     }
 
     fn of(
@@ -230,6 +236,13 @@ impl Matter {
             State::Expired => Decided::NotAsked,
         }
     }
+}
+
+/// What an approval of an erasure applies to, for verifiers who cannot open its terms: SHA-256 over
+/// a line `bucket SP subject LF` of each key, in their order in `erasure.requested`.
+pub(super) fn keys_sha256(keys: &[SubjectKey]) -> Hash {
+    let line = |key: &SubjectKey| format!("{} {}\n", key.bucket, key.subject);
+    sha256(keys.iter().map(line).collect::<String>().as_bytes())
 }
 
 /// What an approval to end a bucket is about.

@@ -14,7 +14,7 @@ facts! {
         subject: Subject,
         /// Digest of the canonical arguments, or of the patch.
         arguments_sha256: Hash,
-        /// What the arguments apply to: for a patch the digest of its base.
+        /// What the arguments apply to: for a patch the digest of its base, for an erasure that of its keys.
         base_sha256: Option<Hash>,
         requester: Actor,
         policy: Hash,
