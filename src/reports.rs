@@ -13,9 +13,9 @@ pub mod sign;
 
 pub use file::ReportFile;
 pub use form::Form;
-pub use issue::{Document, Issue, Issuer, Outside, PROGRAM, Wish};
+pub use issue::{ALWAYS, Document, Issue, Issuer, Outside, PROGRAM, Wish};
 pub use issued::{
-    IssuedReport, IssuedReports, again, report as issued_report, write as write_report,
+    IssuedReport, IssuedReports, again, basis, report as issued_report, write as write_report,
 };
 pub use make::{from_kept, make};
 pub use places::{PART, PROOF, Places, TOKEN, beside};

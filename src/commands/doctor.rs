@@ -8,6 +8,7 @@ use crate::door::address_file;
 use crate::outcome::{Done, Outcome};
 use crate::policies;
 use crate::protection;
+use crate::reports::schedule;
 use crate::server::notify::webhook;
 use crate::server::{self, news};
 use crate::timestamp::Client;
@@ -15,6 +16,7 @@ use crate::views::Views;
 use agents::approvals::notify::untold;
 use ledger::clock::{Clock, SystemClock};
 use ledger::{KeyFile, Layout, Reader};
+use schemas::Timestamp;
 use schemas::kinds::acting::{NotifyChannel, NotifyOutcome};
 use schemas::kinds::records::ProtectionLevel;
 use std::fs::TryLockError;
@@ -63,6 +65,7 @@ pub fn run(cli: &Cli) -> Done {
             checks.push(("policies", in_force(reader, config)));
             checks.push(("approvers", approvers(reader, config)));
             checks.push(("time stamps", time_stamps(reader, config)));
+            checks.push(("reports", scheduled(reader, config)));
         }
         checks.push(("receivers", receivers(&layout, config)));
         checks.push(("tool servers", tool_servers(config)));
@@ -247,7 +250,8 @@ fn private(layout: &Layout, config: Option<&Config>) -> Seen {
 /// What keeps full files from being written to: their mode (L0), or the system's flag (L1).
 fn protection(layout: &Layout) -> Seen {
     let failed = |error: anyhow::Error| format!("{error:#}");
-    let read = protection::read(layout).map_err(failed)?;
+    let now = SystemClock.now();
+    let read = protection::read(layout, now).map_err(failed)?;
     let files = read.log.files + read.content.files;
     let told = format!(
         "{} full log files, {} full packs of content",
@@ -260,7 +264,7 @@ fn protection(layout: &Layout) -> Seen {
             Err(format!("{unread} of {told} cannot be asked"))
         }
         ProtectionLevel::Writable => {
-            let path = protection::writable(layout).map_err(failed)?;
+            let path = protection::writable(layout, now).map_err(failed)?;
             let path = path.unwrap_or_default();
             Err(format!(
                 "{} is full and not read-only: chmod a-w",
@@ -270,6 +274,44 @@ fn protection(layout: &Layout) -> Seen {
         ProtectionLevel::ReadOnly => Ok(format!("L0, read-only: {told}")),
         ProtectionLevel::Immutable => Ok(format!("L1, immutable: {told}")),
     }
+}
+
+/// A report that is due for longer than this is late: nobody serves, or it fails.
+const LATE_MICROS: i64 = 24 * 3_600 * 1_000_000;
+
+/// What the schedule has done, and what it should have.
+fn scheduled(reader: &Reader, config: &Config) -> Seen {
+    let Some(schedule) = &config.report.schedule else {
+        return Ok("none is scheduled".to_owned());
+    };
+    let views = Views::open(reader.clone()).map_err(|failure| format!("{:#}", failure.fault))?;
+    let founded = reader.entry(0).map_err(|error| error.to_string())?.at();
+    let (offset, now) = (config.report.utc_offset, SystemClock.now());
+    views.issued.read(|issued| {
+        let a_day_ago = Timestamp::from_micros(now.micros().saturating_sub(LATE_MICROS));
+        let late = schedule::due(schedule, offset, issued, (founded, a_day_ago));
+        if let Some(late) = late.first() {
+            return Err(format!(
+                "{} of {} is due since more than a day and not issued: see the server's log",
+                late.report, late.month
+            ));
+        }
+        let mut by_schedule = issued.all().iter().rev();
+        let Some(newest) = by_schedule.find(|one| one.actor == schedule::actor()) else {
+            return Ok("scheduled, and nothing was due yet".to_owned());
+        };
+        let month = schedule::month_of(newest, offset);
+        let (report, at) = (&newest.report, newest.at);
+        let told = format!("the newest is {report} of {month}, issued at {at}");
+        let outcome = issued.tried(report.as_str(), month).last();
+        match outcome {
+            Some(NotifyOutcome::GivenUp) => Err(format!(
+                "{told}; nobody took it from the webhook: see [report.schedule] in daicho.toml"
+            )),
+            Some(NotifyOutcome::Delivered) => Ok(format!("{told}, and handed on")),
+            None => Ok(told),
+        }
+    })
 }
 
 #[cfg(unix)]

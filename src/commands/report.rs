@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::door::{Door, append_failed};
 use crate::outcome::{Done, Failure, Outcome};
 use crate::policies;
-use crate::reports::{Form, Issuer, Outside, Places, Wish};
+use crate::reports::{ALWAYS, Form, Issuer, Outside, Places, Wish};
 use crate::timestamp::Client;
 use crate::views::Views;
 use anyhow::Context;
@@ -89,6 +89,7 @@ fn issue(cli: &Cli, name: &'static str, month: Option<&str>, common: &ReportComm
                 config: &config.report,
                 client: client.as_ref(),
                 by: door.operator(),
+                wanted: ALWAYS,
             };
             let issued = issuer.issue(&wish, &wish.documents(), |_, _| door.new_id());
             views.save();

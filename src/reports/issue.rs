@@ -8,7 +8,7 @@
 //! `daicho report fetch` makes it again from the log; one without a record never leaves.
 
 use super::{Form, from_kept, issued, make, rules, sign};
-use crate::commands::verify::check_quietly;
+use crate::commands::verify::check_while;
 use crate::config;
 use crate::config::Config;
 use crate::door::{Door, append_failed};
@@ -182,7 +182,12 @@ pub struct Issuer<'a> {
     /// Who says when a signature existed.
     pub client: Option<&'a Client>,
     pub by: Actor,
+    /// A verification under way ends when this says so, and nothing is issued.
+    pub wanted: &'a (dyn Fn() -> bool + Sync),
 }
+
+/// Wanted to the end.
+pub const ALWAYS: &(dyn Fn() -> bool + Sync) = &|| true;
 
 /// How long a checkpoint may lag the entries that were verified.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -206,11 +211,15 @@ impl Issuer<'_> {
         self.adopt_rules()?;
         // An earlier head is of an earlier state.
         if wish.report == retention::NAME && wish.head.is_none() {
-            let read = protection::read(self.reader.layout())?;
+            let read = protection::read(self.reader.layout(), self.appender.now())?;
             self.append(vec![self.event(read)])?;
         }
         let checked = match wish.unverified {
-            false => Some(check_quietly(self.reader.layout().dir(), &trust)?),
+            false => Some(check_while(
+                self.reader.layout().dir(),
+                &trust,
+                self.wanted,
+            )?),
             true => None,
         };
         let newest = match &checked {
@@ -286,7 +295,7 @@ impl Issuer<'_> {
                 sha256: fact.report_sha256,
                 bytes,
                 proof,
-                token,
+                token: token.map(|token| STANDARD.encode(token)),
             });
         }
         Ok(issue)
@@ -294,7 +303,7 @@ impl Issuer<'_> {
 
     /// When a signature existed, if somebody is there to say so. Without it the report is issued
     /// and signed all the same, and that it has none is told.
-    fn stamp(&self, proof: &str, seq: u64, notes: &mut Vec<String>) -> Option<String> {
+    pub fn stamp(&self, proof: &str, seq: u64, notes: &mut Vec<String>) -> Option<Vec<u8>> {
         let client = self.client.filter(|client| client.has_url())?;
         let stamped = || {
             let (response, token) = client.ask(proof.as_bytes())?;
@@ -303,7 +312,7 @@ impl Issuer<'_> {
             anyhow::Ok(response)
         };
         match stamped() {
-            Ok(response) => Some(STANDARD.encode(response)),
+            Ok(response) => Some(response),
             Err(error) => {
                 let note = format!("no time stamp on the signature of {seq}: {error:#}");
                 tracing::warn!("{note}");

@@ -112,8 +112,8 @@ impl IssuedReports {
     }
 }
 
-/// An issued report as it was made, figures and positions and all.
-pub fn report(reader: &Reader, issued: &IssuedReport) -> Result<Report, Failure> {
+/// What an issued report was made from.
+pub fn basis(reader: &Reader, issued: &IssuedReport) -> Result<Basis, Failure> {
     let help = "it was issued by an older program, or its content has ended: make it anew";
     let entry = reader.entry(issued.seq)?;
     let reference = entry.content().iter().find(|c| c.name.as_str() == BASIS);
@@ -121,7 +121,7 @@ pub fn report(reader: &Reader, issued: &IssuedReport) -> Result<Report, Failure>
         Some(reference) => reader.content(reference).map_err(anyhow::Error::new),
         None => Err(anyhow!("the entry has no content `{BASIS}`")),
     };
-    let basis: Basis = basis
+    basis
         .and_then(|bytes| {
             serde_json::from_slice(&bytes)
                 .ok()
@@ -130,7 +130,12 @@ pub fn report(reader: &Reader, issued: &IssuedReport) -> Result<Report, Failure>
         .map_err(|error| {
             let fault = error.context(format!("what report {} was made from", issued.seq));
             Failure::new(fault, help)
-        })?;
+        })
+}
+
+/// An issued report as it was made, figures and positions and all.
+pub fn report(reader: &Reader, issued: &IssuedReport) -> Result<Report, Failure> {
+    let basis = basis(reader, issued)?;
     make(reader, issued.report.as_str(), basis)
 }
 

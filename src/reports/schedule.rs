@@ -165,6 +165,9 @@ pub struct Message<'m> {
     pub origin: &'m str,
     pub report: &'m str,
     pub month: Month,
+    /// Whether the log that they are of was found sound; absent where it was not verified.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sound: Option<bool>,
     pub documents: Vec<Attached>,
 }
 

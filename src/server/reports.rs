@@ -8,7 +8,9 @@ use crate::config;
 use crate::config::TimestampConfig;
 use crate::outcome::Failure;
 use crate::reports::schedule::{self, Attached, Due, Message, actor, done, due, name, once};
-use crate::reports::{Document, IssuedReport, IssuedReports, Issuer, Places, again, sign};
+use crate::reports::{
+    ALWAYS, Document, IssuedReport, IssuedReports, Issuer, Places, again, basis, sign,
+};
 use crate::timestamp::Client;
 use anyhow::Context;
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -102,7 +104,7 @@ impl Reports {
 
 impl Node {
     /// Who issues reports of this ledger.
-    pub fn issuer(&self, by: Actor) -> Issuer<'_> {
+    pub fn issuer<'n>(&'n self, by: Actor, wanted: &'n (dyn Fn() -> bool + Sync)) -> Issuer<'n> {
         Issuer {
             appender: &self.appender,
             reader: &self.reader,
@@ -110,6 +112,7 @@ impl Node {
             config: &self.reports.config,
             client: self.reports.client.as_ref(),
             by,
+            wanted,
         }
     }
 }
@@ -151,13 +154,13 @@ impl<'n> Desk<'n> {
     }
 
     /// Makes, records and writes what is due of one report. Gives whether the log was found sound.
-    fn issue(&self, due: &Due) -> Result<bool, Failure> {
+    fn issue(&self, due: &Due, wanted: &(dyn Fn() -> bool + Sync)) -> Result<bool, Failure> {
         let _writing = self.node.reports.write();
         std::fs::create_dir_all(&self.dir)
             .with_context(|| format!("{} cannot be made", self.dir.display()))?;
         let paths: Vec<PathBuf> = due.names().iter().map(|name| self.dir.join(name)).collect();
         let mut places = Places::take(&paths, false)?;
-        let issuer = self.node.issuer(actor());
+        let issuer = self.node.issuer(actor(), wanted);
         let issue = issuer.issue(&due.wish(), &due.documents, |form, language| {
             due.id(form, language)
         })?;
@@ -170,7 +173,7 @@ impl<'n> Desk<'n> {
     }
 
     /// What was recorded and could not be written, or was not when an earlier server died, is
-    /// written now, without a time stamp. One that fails keeps no other from being written.
+    /// written now, and stamped now. One that fails keeps no other from being written.
     fn complete(&self) -> Result<(), Failure> {
         let _writing = self.node.reports.write();
         let mut failed = None;
@@ -202,7 +205,10 @@ impl<'n> Desk<'n> {
             let bytes = again(&self.node.reader, &issued, &self.node.reports.config)?;
             let proof = sign::proof(&self.node.reader, issued.seq)?;
             let places = Places::take(std::slice::from_ref(&path), true)?;
-            places.fill(0, &bytes, &proof, None)?;
+            // The authority says when the signature existed: now at the latest.
+            let issuer = self.node.issuer(actor(), ALWAYS);
+            let token = issuer.stamp(&proof, issued.seq, &mut Vec::new());
+            places.fill(0, &bytes, &proof, token.as_deref())?;
             tracing::info!(name, "a report that was cut off is written");
         }
         std::fs::remove_file(part)?;
@@ -259,6 +265,10 @@ impl<'n> Desk<'n> {
             .views
             .issued
             .read(|issued| done(issued, report, month, offset).cloned().collect());
+        let sound = match issued.first() {
+            Some(one) => basis(&node.reader, one)?.verification.is_clean(),
+            None => None,
+        };
         let documents = issued.into_iter().filter_map(|one| {
             let of = one.form()?;
             Some((name(report, month, of), of, one))
@@ -297,6 +307,7 @@ impl<'n> Desk<'n> {
             origin: node.reader.origin(),
             report,
             month,
+            sound,
             documents: documents.collect::<Result<_, Failure>>()?,
         };
         Ok(serde_json::to_vec(&message)?)
@@ -370,7 +381,7 @@ fn look(desk: &Desk, begun: &mut bool, stop: &AtomicBool) -> Result<(), Failure>
         if stop.load(Ordering::Relaxed) {
             return Ok(());
         }
-        match desk.issue(&due) {
+        match desk.issue(&due, &|| !stop.load(Ordering::Relaxed)) {
             Ok(sound) => {
                 node.reports.count(|status| status.issued += 1);
                 tracing::info!(report = due.report, month = %due.month, "issued by the schedule");
@@ -379,6 +390,8 @@ fn look(desk: &Desk, begun: &mut bool, stop: &AtomicBool) -> Result<(), Failure>
                     desk.alarm(Severity::High);
                 }
             }
+            // What it was about to issue the next start finds due.
+            Err(_) if stop.load(Ordering::Relaxed) => return Ok(()),
             Err(failure) if was_issued_elsewhere(&failure) => {}
             Err(failure) => return Err(failure),
         }
@@ -471,5 +484,94 @@ fn pause(stop: &AtomicBool) {
     let until = Instant::now() + LOOK_AGAIN;
     while Instant::now() < until && !stop.load(Ordering::Relaxed) {
         std::thread::sleep(TICK);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, Schedule, write_default};
+    use ledger::Layout;
+    use ledger::clock::{Clock, SystemClock};
+    use tempfile::TempDir;
+
+    struct Then(Timestamp);
+
+    impl Clock for Then {
+        fn now(&self) -> Timestamp {
+            self.0
+        }
+    }
+
+    /// A ledger that is old enough for a month to be due.
+    fn node() -> (TempDir, Node) {
+        const DAYS: i64 = 100 * 24 * 3_600 * 1_000_000;
+        let dir = TempDir::new().unwrap();
+        let then = Timestamp::from_micros(SystemClock.now().micros() - DAYS);
+        ledger::create(dir.path(), "example.com/daicho", &Then(then)).unwrap();
+        write_default(&Layout::new(dir.path())).unwrap();
+        let mut config = Config::default();
+        config.report.schedule = Some(Schedule {
+            formats: vec![crate::reports::Form::Json],
+            ..Schedule::default()
+        });
+        let node = Node::open(dir.path(), config, Default::default()).unwrap();
+        (dir, node)
+    }
+
+    fn issued(node: &Node) -> usize {
+        node.views.catch_up().unwrap();
+        node.views.issued.read(|issued| issued.all().len())
+    }
+
+    #[test]
+    fn a_stop_ends_the_verification_under_way_and_nothing_is_issued() {
+        let (_dir, node) = node();
+        let desk = Desk::of(&node).unwrap();
+        node.views.catch_up().unwrap();
+        let due = node.views.issued.read(|issued| desk.due(issued)).remove(0);
+        let asked = std::sync::atomic::AtomicU64::new(0);
+        let stopped = desk.issue(&due, &|| {
+            asked.fetch_add(1, Ordering::Relaxed);
+            false
+        });
+        let fault = format!("{:#}", stopped.unwrap_err().fault);
+        assert!(fault.contains("stopped before its end"), "{fault}");
+        assert_eq!(asked.into_inner(), 1, "not asked again, once it is stopped");
+        assert_eq!(issued(&node), 0);
+        assert_eq!(std::fs::read_dir(&desk.dir).unwrap().count(), 0);
+        assert!(desk.issue(&due, crate::reports::ALWAYS).unwrap());
+        assert_eq!(issued(&node), 1);
+    }
+
+    #[test]
+    fn a_document_that_could_not_be_written_is_at_the_next_look() {
+        let (_dir, node) = node();
+        let desk = Desk::of(&node).unwrap();
+        node.views.catch_up().unwrap();
+        let due = node.views.issued.read(|issued| desk.due(issued)).remove(0);
+        let document = desk.dir.join(&due.names()[0]);
+        // Its signature cannot be written where a directory has the name that it is written under.
+        let in_the_way = crate::reports::beside(&document, ".tlog-proof.new");
+        std::fs::create_dir_all(&in_the_way).unwrap();
+        let (mut begun, stop) = (false, AtomicBool::new(false));
+        assert!(look(&desk, &mut begun, &stop).is_err());
+        assert_eq!((issued(&node), document.exists()), (1, false));
+        begun = false;
+        assert!(
+            look(&desk, &mut begun, &stop).is_err(),
+            "as long as it is there"
+        );
+        std::fs::remove_dir(&in_the_way).unwrap();
+        begun = false;
+        look(&desk, &mut begun, &stop).unwrap();
+        assert!(begun && document.exists());
+        let bytes = std::fs::read(&document).unwrap();
+        let of_it = Hash(Sha256::digest(&bytes).into());
+        let recorded = node.views.issued.read(|issued| issued.all()[0].sha256);
+        assert_eq!((issued(&node), of_it), (1, recorded));
+        let left = std::fs::read_dir(&desk.dir).unwrap().count();
+        assert_eq!(left, 2, "the document and its signature");
     }
 }

@@ -4,7 +4,7 @@ use super::events::authorize;
 use super::fault::Fault;
 use crate::door::Door;
 use crate::outcome::Failure;
-use crate::reports::{Issue, IssuedReport, Wish, again, issued_report, sign};
+use crate::reports::{ALWAYS, Issue, IssuedReport, Wish, again, issued_report, sign};
 use crate::server::Node;
 use axum::Json;
 use axum::body::Bytes;
@@ -40,7 +40,7 @@ pub async fn issue(
     }
     let issued = work(move || {
         let by = Door::Here(node.appender.clone()).operator();
-        let issuer = node.issuer(by);
+        let issuer = node.issuer(by, ALWAYS);
         issuer.issue(&wish, &wish.documents(), |_, _| node.appender.new_id())
     });
     let issued = issued.await?;

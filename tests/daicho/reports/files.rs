@@ -187,6 +187,8 @@ fn an_authority_says_when_a_report_was_signed_and_openssl_agrees() {
         );
         text.replace("[timestamp]", &settings)
     });
+    // As it was before anything was issued.
+    let rolled_back = ledger.copy();
     let write = |name: &str| {
         let file = ledger.beside(name);
         let path = file.to_str().unwrap();
@@ -201,6 +203,16 @@ fn an_authority_says_when_a_report_was_signed_and_openssl_agrees() {
     let token = ledger.beside("c.csv.tlog-proof.tsr");
     let told = verify(&ledger, &file, &[]).lines().remove(0);
     assert_eq!(told["time_stamp"], "holds", "{told}");
+    // A log that has lost the entry since: its time cannot be asked, and what was stamped stands.
+    let told = verify(&rolled_back, &file, &[]);
+    assert_eq!(told.code, 1, "{told:?}");
+    let told: Value = serde_json::from_str(&told.out).unwrap();
+    assert_eq!(
+        (&told["signature"], &told["time_stamp"]),
+        (&json!("holds"), &json!("holds"))
+    );
+    let findings = told["findings"].to_string();
+    assert!(findings.contains("entries were lost"), "{findings}");
     // The auditor has no daicho: the signature and the token are files, and OpenSSL knows them.
     let judged = Command::new("openssl")
         .args(["ts", "-verify", "-data"])

@@ -2,7 +2,11 @@
 
 use super::verify;
 use crate::bad_input::places::faketime;
-use crate::world::{Ledger, Server, cannot_run, daicho, drill, receiver, run, wait_for, walk};
+use crate::timestamp::tsa::{Door, HONEST, Tsa};
+use crate::world::{
+    Ledger, Server, cannot_run, daicho, drill, has, overwrite, receiver, run, wait_for, walk,
+    with_content,
+};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -58,6 +62,110 @@ impl Hosts {
         let name = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().to_owned();
         files.iter().map(name).collect()
     }
+}
+
+/// One bit of what is sealed: the log can be started, and does not verify.
+fn bend_a_pack(ledger: &Ledger) {
+    let pack = ledger.packs().remove(0);
+    let mut bytes = std::fs::read(&pack).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    overwrite(&pack, &bytes);
+}
+
+/// What is not sound is issued, says so, and is told to whoever is told anything.
+#[test]
+fn a_report_of_a_log_that_is_not_sound_says_so_to_everybody() {
+    let Some(hosts) = Hosts::since("2026-10-05 12:00:00") else {
+        return cannot_run("schedule", "no libfaketime (package faketime)");
+    };
+    let kept = hosts.ledger.beside("posted");
+    let Some((mut taking, port)) = receiver(&kept, 204) else {
+        return cannot_run("schedule", "python3 is not there");
+    };
+    hosts.configure(&format!(
+        "formats = ['json']\nwebhook = 'http://127.0.0.1:{port}/'"
+    ));
+    let mut command = hosts.at("2026-10-06 12:00:00");
+    command.arg("append");
+    let event = with_content(drill("restore"), "本文");
+    run(command, event.to_string().as_bytes()).ok();
+    bend_a_pack(&hosts.ledger);
+    let doctor = |time: &str| {
+        let mut command = hosts.at(time);
+        command.args(["--json", "doctor"]);
+        let told = run(command, b"").out;
+        let lines = told.lines().map(|line| serde_json::from_str(line).unwrap());
+        let mut lines: Vec<Value> = lines.collect();
+        lines.retain(|line| line["check"] == "reports");
+        lines.remove(0)
+    };
+    let young = doctor("2026-10-20 12:00:00");
+    assert_eq!(young["well"], true, "{young}");
+    let late = doctor("2026-11-04 12:00:00");
+    let told = late["text"].as_str().unwrap();
+    assert!(
+        late["well"] == false && told.contains("monthly of 2026-10 is due"),
+        "{late}"
+    );
+    let server = hosts.serve("2026-11-02 01:00:00");
+    wait_for("it is handed on", || {
+        hosts.entries("report.delivered").len() == 1
+    });
+    assert_eq!(server.stop(), 0);
+    let alerts = hosts.entries("alert.raised");
+    let alert = alerts
+        .iter()
+        .find(|a| a["data"]["detector"] == "report-schedule");
+    assert_eq!(alert.expect("one is raised")["data"]["severity"], "high");
+    let message = &posted(&kept)[0];
+    assert_eq!(message["sound"], false, "{message}");
+    let done = doctor("2026-11-04 12:00:00");
+    let told = done["text"].as_str().unwrap();
+    assert!(
+        done["well"] == true && told.contains("monthly of 2026-10") && told.contains("handed on"),
+        "{done}"
+    );
+    taking.kill().unwrap();
+    taking.wait().unwrap();
+}
+
+/// Whoever completes a report asks the authority then: without that it would have no time stamp for ever.
+#[test]
+fn a_completed_report_is_stamped() {
+    let Some(hosts) = Hosts::since("2026-10-05 12:00:00") else {
+        return cannot_run("schedule", "no libfaketime (package faketime)");
+    };
+    if !has("openssl", "version") || !has("faketime", "--version") {
+        return cannot_run("schedule", "no openssl, or no faketime");
+    }
+    let tsa = std::sync::Arc::new(Tsa::without_signer());
+    tsa.issue(HONEST, Some("2026-11-01 00:00:00"));
+    let answering = std::sync::Arc::clone(&tsa);
+    let door = Door::open(Box::new(move |query| {
+        let at = Some("2026-11-02 02:00:00");
+        (200, answering.reply(HONEST, query, at))
+    }));
+    hosts.configure("formats = ['json']");
+    let server = hosts.serve("2026-11-02 01:58:00");
+    let all = ["monthly-2026-10.json", "monthly-2026-10.json.tlog-proof"];
+    wait_for("the month is written", || hosts.names() == all);
+    server.kill();
+    let dir = hosts.ledger.dir.join("reports");
+    let document = dir.join("monthly-2026-10.json");
+    std::fs::remove_file(&document).unwrap();
+    std::fs::remove_file(dir.join("monthly-2026-10.json.tlog-proof")).unwrap();
+    std::fs::write(dir.join("monthly-2026-10.json.4711.part"), b"").unwrap();
+    hosts.configure(&format!(
+        "formats = ['json']\n[timestamp]\nurl = '{}'\nca_file = '{}'",
+        door.url,
+        tsa.ca().display()
+    ));
+    let server = hosts.serve("2026-11-02 02:00:00");
+    wait_for("it is completed", || document.exists());
+    assert_eq!(server.stop(), 0);
+    let told = verify(&hosts.ledger, &document, &[]).lines().remove(0);
+    assert_eq!(told["time_stamp"], "holds", "{told}");
 }
 
 fn posted(path: &Path) -> Vec<Value> {
@@ -142,6 +250,7 @@ fn a_month_is_issued_on_its_first_working_day_once_and_handed_on_when_somebody_t
     let messages = posted(&kept);
     assert_eq!(messages.len(), 1);
     let message = &messages[0];
+    assert_eq!(message["sound"], true);
     assert_eq!(
         (&message["event"], &message["report"], &message["month"]),
         (
