@@ -214,6 +214,9 @@ pub enum Ingest {
         /// Their [[ingest]] in daicho.toml
         #[arg(long, value_name = "NAME")]
         source: String,
+        /// Whose lines these are, so that they can be erased alone: a staff number or another handle
+        #[arg(long, value_name = "ID")]
+        person: Option<String>,
     },
     /// The provider's usage export: CSV or JSON
     Usage {
@@ -222,6 +225,9 @@ pub enum Ingest {
         /// Its [[ingest]] in daicho.toml; class `api` if there is none
         #[arg(long, value_name = "NAME", default_value = "usage")]
         source: String,
+        /// Whose lines these are, so that they can be erased alone: a staff number or another handle
+        #[arg(long, value_name = "ID")]
+        person: Option<String>,
     },
 }
 

@@ -4,16 +4,15 @@ use crate::cli::{Cli, Erasure, ErasureRequest};
 use crate::commands::{consent, read};
 use crate::desk::Desk;
 use crate::outcome::{Done, Failure, Outcome, say};
-use crate::retention::erasure::standing;
+use crate::retention::erasure::{Row, rows};
 use crate::retention::{decide_by, policy_digest};
 use crate::views::Views;
 use agents::retention::matter::{ErasureAct, ErasureTerms, Matter};
 use anyhow::Context;
 use ledger::Buckets;
-use ledger::buckets::{self, Spared};
-use schemas::kinds::acting::SubjectKind;
+use ledger::buckets;
 use schemas::kinds::records::{ErasureRequested, SubjectKey};
-use schemas::{Actor, EventId, Name};
+use schemas::{Actor, Name};
 use serde::Deserialize;
 use std::path::Path;
 
@@ -155,68 +154,26 @@ fn told_keys(file: &Path, buckets: &Buckets) -> Result<Vec<SubjectKey>, Failure>
 fn list(cli: &Cli, all: bool) -> Done {
     let reader = read(&cli.data)?;
     let views = Views::open(reader.clone())?;
-    let now = reader.head().at;
-    let buckets = views.buckets.read(Buckets::clone);
-    for (id, erasure) in buckets.erasures() {
-        let left = |key: &&SubjectKey| {
-            let may = buckets.may_erase(id, key);
-            matches!(may, Ok(()) | Err(Spared::Held { .. } | Spared::Duty { .. }))
-        };
-        if !all && !erasure.keys.iter().any(|key| left(&key)) {
-            continue;
-        }
-        print(cli, &views, &buckets, id, now)?;
-    }
-    views.save();
-    Ok(Outcome::Well)
-}
-
-fn print(
-    cli: &Cli,
-    views: &Views,
-    buckets: &Buckets,
-    id: EventId,
-    now: schemas::Timestamp,
-) -> Result<(), Failure> {
-    let Some(erasure) = buckets.erasure(id) else {
-        return Ok(());
-    };
-    let asked = views.approvals.read(|approvals| {
-        let of_it = approvals
-            .all()
-            .filter(|a| a.subject.kind == SubjectKind::Erasure && a.subject.id == id);
-        of_it.max_by_key(|asked| asked.requested).cloned()
-    });
-    let state = standing(asked.as_ref(), now);
-    if !cli.json {
-        let (case, basis, at) = (&erasure.case, &erasure.basis, erasure.requested.seq);
-        say!("{id}  case {case}, {basis}  {state}, requested at {at}");
-    }
-    for key in &erasure.keys {
-        let owned = buckets.owned(key);
-        let erased = owned.and_then(|owned| owned.erased);
-        let kept = match buckets.may_erase(id, key) {
-            Err(kept) => Some(kept.to_string()),
-            Ok(()) => None,
-        };
+    let mut told = None;
+    for row in rows(&views, reader.head().at, all) {
         if cli.json {
-            say!(
-                "{}",
-                serde_json::json!({ "erasure": id, "case": erasure.case, "basis": erasure.basis,
-                    "requested": erasure.requested, "state": state,
-                    "approval": asked.as_ref().map(|asked| asked.approval),
-                    "bucket": key.bucket, "subject": key.subject,
-                    "entries": owned.map_or(0, |owned| owned.entries),
-                    "erased": erased, "kept": kept.filter(|_| erased.is_none()) })
-            );
+            say!("{}", serde_json::to_string(&row)?);
             continue;
         }
-        let became = match (erased, kept) {
+        let Row {
+            case, basis, state, ..
+        } = &row;
+        if told.replace(row.erasure) != Some(row.erasure) {
+            let (id, at) = (row.erasure, row.requested.seq);
+            say!("{id}  case {case}, {basis}  {state}, requested at {at}");
+        }
+        let became = match (row.erased, row.kept) {
             (Some(seq), _) => format!("erased, certificate at {seq}"),
             (None, Some(kept)) => format!("not erased: {kept}"),
             (None, None) => "not erased yet".to_owned(),
         };
-        say!("    {:<22} {became}", key.bucket.to_string());
+        say!("    {:<22} {became}", row.bucket.to_string());
     }
-    Ok(())
+    views.save();
+    Ok(Outcome::Well)
 }

@@ -5,6 +5,7 @@ mod file;
 mod git;
 
 use crate::cli::{Cli, Ingest as Args};
+use crate::commands::consent;
 use crate::config;
 use crate::desk::Desk;
 use crate::door::append_failed;
@@ -13,7 +14,7 @@ use crate::outcome::{Done, Failure, Outcome, say};
 use agents::ingest::{Batch, Reached, Source};
 use ledger::ReadError;
 use schemas::kinds::records::LogIngested;
-use schemas::{Class, Data};
+use schemas::{Class, Data, Name};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -24,7 +25,13 @@ pub fn run(cli: &Cli, args: &Args) -> Done {
         Args::Usage { source, .. } => (source, Some(Class::api())),
         Args::File { source, .. } => (source, None),
     };
+    let person = match args {
+        Args::File { person, .. } | Args::Usage { person, .. } => person.as_deref(),
+        Args::Git { .. } => None,
+    };
+    let person = person.map(|person| consent::person(person, &desk.config));
     let mut taking = Taking {
+        person: person.transpose()?,
         guard: Guard::new(Arc::new(desk.masker()?)),
         source: config::ingest::source(&desk.config.ingest, name, class)?,
         desk,
@@ -55,6 +62,8 @@ struct Taking {
     desk: Desk,
     source: Source,
     guard: Guard,
+    /// Whose all of it is.
+    person: Option<Name>,
     told: Told,
 }
 
@@ -72,7 +81,8 @@ impl Taking {
     fn record(&mut self, batch: Batch, reached: Reached) -> Result<(), Failure> {
         let (lines, bytes) = (batch.lines(), batch.len_bytes());
         let is_private = |text: &str| self.guard.rule(text).is_some();
-        let part = batch.into_part(&self.source, reached, is_private);
+        let mut part = batch.into_part(&self.source, reached, is_private);
+        part.person = self.person.clone();
         let receipts = self.desk.door.append(vec![part]).map_err(|error| {
             let failure = append_failed(error);
             let before = format!("{} entries were recorded before", self.told.entries);

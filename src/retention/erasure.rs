@@ -4,13 +4,15 @@
 use super::{Act, Deed, Keeper, Records, service};
 use crate::door::append_failed;
 use crate::outcome::Failure;
+use crate::views::Views;
 use agents::approvals::view::{Approval, State};
 use agents::retention::matter::{ErasureTerms, Matter, approvers};
-use ledger::buckets::{Erasure, Spared};
-use ledger::{AppendError, EraseError, Erasing};
+use ledger::buckets::{Erasure, Moment, Spared};
+use ledger::{AppendError, Buckets, EraseError, Erasing};
 use schemas::kinds::acting::SubjectKind;
 use schemas::kinds::records::{ErasureRefused, Refusal, SubjectKey};
-use schemas::{Event, EventId, Timestamp};
+use schemas::{BucketId, DataSubject, Event, EventId, Name, Timestamp};
+use serde::Serialize;
 
 /// Which of the keys that may be destroyed are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -226,8 +228,70 @@ fn refusal(open: &Open, key: &SubjectKey, spared: &Spared) -> Option<ErasureRefu
     })
 }
 
+/// One key that a request names, and what became of it.
+#[derive(Debug, Serialize)]
+pub struct Row {
+    pub erasure: EventId,
+    pub case: Name,
+    pub basis: Name,
+    pub requested: Moment,
+    /// How far the decision has come.
+    pub state: &'static str,
+    pub approval: Option<EventId>,
+    pub bucket: BucketId,
+    pub subject: DataSubject,
+    /// With content under it.
+    pub entries: u64,
+    /// Where its certificate is.
+    pub erased: Option<u64>,
+    /// What keeps it.
+    pub kept: Option<String>,
+}
+
+/// Every request that is not done, key by key; with `all` the others too.
+pub fn rows(views: &Views, now: Timestamp, all: bool) -> Vec<Row> {
+    let buckets = views.buckets.read(Buckets::clone);
+    let mut rows = Vec::new();
+    for (erasure, request) in buckets.erasures() {
+        let left = |key: &SubjectKey| {
+            let may = buckets.may_erase(erasure, key);
+            matches!(may, Ok(()) | Err(Spared::Held { .. } | Spared::Duty { .. }))
+        };
+        if !all && !request.keys.iter().any(left) {
+            continue;
+        }
+        let asked = views.approvals.read(|approvals| {
+            let of_it = approvals.all().filter(|asked| {
+                asked.subject.kind == SubjectKind::Erasure && asked.subject.id == erasure
+            });
+            of_it.max_by_key(|asked| asked.requested).cloned()
+        });
+        for key in &request.keys {
+            let owned = buckets.owned(key);
+            let erased = owned.and_then(|owned| owned.erased);
+            let kept = buckets.may_erase(erasure, key).err();
+            rows.push(Row {
+                erasure,
+                case: request.case.clone(),
+                basis: request.basis.clone(),
+                requested: request.requested,
+                state: standing(asked.as_ref(), now),
+                approval: asked.as_ref().map(|asked| asked.approval),
+                bucket: key.bucket.clone(),
+                subject: key.subject,
+                entries: owned.map_or(0, |owned| owned.entries),
+                erased,
+                kept: kept
+                    .filter(|_| erased.is_none())
+                    .map(|kept| kept.to_string()),
+            });
+        }
+    }
+    rows
+}
+
 /// How far a request has come, for whoever asks.
-pub fn standing(asked: Option<&Approval>, now: Timestamp) -> &'static str {
+fn standing(asked: Option<&Approval>, now: Timestamp) -> &'static str {
     match asked.map(|asked| asked.state(now)) {
         None => "nobody was asked",
         Some(State::Requested) => "waits for a decision",

@@ -27,6 +27,7 @@ pub fn routes() -> Router<Node> {
         .route("/agents", get(lists::agents))
         .route("/retention", get(retention::plan))
         .route("/retention/run", post(retention::run))
+        .route("/erasures", get(retention::erasures))
         .route("/reports", get(reports::list).post(reports::issue))
         .route("/reports/{seq}", get(reports::one))
         .route("/reports/{seq}/proof", get(reports::proof))

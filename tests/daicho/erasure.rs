@@ -2,8 +2,13 @@
 
 use crate::format::second_verifier;
 use crate::world::{Ledger, Ran, cannot_run, drill, has, wait_for, walk, with_content};
+use agents::approvals::view::Approvals;
+use agents::retention::matter::{ErasureAct, ErasureTerms, Matter};
 use ledger::{Erasing, Options};
+use schemas::kinds::records::{ErasureRequested, SubjectKey};
+use schemas::{Actor, Data, Event, EventId, Hash, Name, Timestamp};
 use serde_json::{Value, json};
+use std::path::PathBuf;
 
 /// A handle that stands nowhere in the clear.
 const PERSON: &str = "c-4711";
@@ -331,6 +336,221 @@ fn an_erasure_that_two_people_had_not_signed_for_is_found() {
     sound(&ledger);
 }
 
+/// Approvers sign for keys; a request that names others carries their names, and not their will.
+#[test]
+fn keys_that_nobody_signed_for_are_found_and_shown_to_nobody_as_signed() {
+    if !there() {
+        return;
+    }
+    let (ledger, keys, _) = ledger();
+    let (wanted, _) = asked(&ledger, PERSON);
+    let theirs = ledger.events("erasure.requested")[0]["data"]["keys"].clone();
+    let (other, _) = asked(&ledger, "c-9999");
+    let others = ledger.events("erasure.requested")[1]["data"]["keys"].clone();
+    assert!(wanted != other && theirs != others);
+    let policies = ledger.events("policy.adopted");
+    let rules = policies
+        .iter()
+        .rev()
+        .find(|p| p["data"]["policy"] == "approvals");
+    let rules: Hash = rules.unwrap()["data"]["digest"]
+        .as_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+
+    // Whoever holds the log's key writes a request that names one person's keys, and has people decide
+    // on another's.
+    let keys_of = |value: &Value| serde_json::from_value::<Vec<SubjectKey>>(value.clone()).unwrap();
+    let forge = |erasure: EventId, show: &Value, bind: &Value, name: &Value| {
+        let (appender, reader) = ledger::open(&ledger.dir, Options::default()).unwrap();
+        let (case, basis): (Name, Name) = ("2026-18".parse().unwrap(), "appi-35".parse().unwrap());
+        let terms = |keys: &Value| ErasureTerms {
+            act: ErasureAct::Erase,
+            erasure,
+            case: case.clone(),
+            basis: basis.clone(),
+            person: None,
+            keys: keys_of(keys),
+            reason: "請求".to_owned(),
+        };
+        let requested = ErasureRequested {
+            erasure,
+            case: case.clone(),
+            basis: basis.clone(),
+            keys: keys_of(name),
+        };
+        let by: Actor = "service:operator".parse().unwrap();
+        let now = appender.now();
+        let deadline = Timestamp::from_micros(now.micros() + 3_600_000_000);
+        let ask = |terms: &ErasureTerms| {
+            let (approvals, id) = (Approvals::default(), appender.new_id());
+            let by = by.clone();
+            Matter::erasure(terms).ask(&approvals, id, by, rules, deadline, now)
+        };
+        let (mut shown, bound) = (ask(&terms(show)).unwrap(), ask(&terms(bind)).unwrap());
+        let (Data::ApprovalRequested(asked), Data::ApprovalRequested(other)) =
+            (&mut shown.event.data, bound.event.data)
+        else {
+            panic!("they are requests")
+        };
+        asked.base_sha256 = other.base_sha256;
+        let approval = asked.approval;
+        let requested = Event::new(appender.new_id(), by, requested);
+        appender.append(vec![requested.into(), shown]).unwrap();
+        drop((appender, reader));
+        approval.to_string()
+    };
+
+    // What is shown is not what verifiers would go by: nobody is led to sign it.
+    let trap = forge(EventId::derived(Hash([1; 32])), &theirs, &others, &others);
+    ledger
+        .run(&["approvals", "show", &trap])
+        .refused(&["is not what would be signed"]);
+
+    let erasure = EventId::derived(Hash([2; 32]));
+    let approval = forge(erasure, &theirs, &theirs, &others);
+    let told = approve(&ledger, &approval, &keys);
+    assert!(!told.contains("certificate"), "{told}");
+    sound(&ledger);
+    let (appender, _) = ledger::open(&ledger.dir, Options::default()).unwrap();
+    let done = appender.erase(&Erasing {
+        erasure,
+        key: keys_of(&others).remove(0),
+        actor: "service:retention".parse().unwrap(),
+        approvals: vec![approval.parse().unwrap()],
+        approvers: ["s002", "s003"]
+            .map(|u| format!("user:{u}").parse().unwrap())
+            .into(),
+    });
+    let seq = done.unwrap().seq;
+    drop(appender);
+    found_by_both(&ledger, "retention", seq);
+}
+
+/// Both verifiers find exactly this.
+#[track_caller]
+fn found_by_both(ledger: &Ledger, check: &str, seq: u64) {
+    let second = second_verifier(&ledger.dir, &[]);
+    for ran in [Some(ledger.run(&["verify", "--json"])), second]
+        .into_iter()
+        .flatten()
+    {
+        let report: Value = serde_json::from_str(&ran.out).unwrap();
+        let findings = report["findings"].as_array().unwrap();
+        assert_eq!((ran.code, findings.len()), (1, 1), "{report}");
+        let (found, at) = (&findings[0]["check"], &findings[0]["seq"]);
+        assert_eq!((found, at), (&json!(check), &json!(seq)), "{report}");
+    }
+}
+
+/// From an old copy of `keys/`, by hand: the log says that it is destroyed, and it opens nothing.
+#[test]
+fn a_key_that_is_put_back_opens_nothing_is_found_and_is_destroyed() {
+    if !there() {
+        return;
+    }
+    let (ledger, keys, seqs) = ledger();
+    let content_keys = ledger.dir.join("keys/content");
+    let before: Vec<(PathBuf, Vec<u8>)> = walk(&content_keys)
+        .into_iter()
+        .map(|path| (path.clone(), std::fs::read(&path).unwrap()))
+        .collect();
+    let (_, approval) = asked(&ledger, PERSON);
+    approve(&ledger, &approval, &keys);
+    let gone: Vec<_> = before.iter().filter(|(path, _)| !path.exists()).collect();
+    assert_eq!(gone.len(), 2, "a key in each of two buckets");
+    let completed = ledger.events("erasure.completed");
+    let kept = ledger.beside("kept.ndjson");
+    let lines: String = completed.iter().map(|entry| format!("{entry}\n")).collect();
+    std::fs::write(&kept, lines).unwrap();
+
+    let (path, bytes) = gone[0];
+    std::fs::write(path, bytes).unwrap();
+    let subject = path.file_stem().unwrap().to_str().unwrap();
+    let of_it = completed.iter().find(|c| c["data"]["subject"] == subject);
+    let seq = of_it.unwrap()["seq"].as_u64().unwrap();
+    for theirs in [seqs[0], seqs[3]] {
+        show(&ledger, theirs).refused(&["it was erased", "erasure list"]);
+    }
+    found_by_both(&ledger, "erasure", seq);
+    // It is no reason to have it erased again, by whatever names it.
+    request(&ledger, &["--person", PERSON]).refused(&["no content that is this person's alone"]);
+    let told = kept.to_str().unwrap();
+    request(&ledger, &["--keys", told]).refused(&["no content that is this person's alone"]);
+    // A backup does not take it along, and is sound.
+    let vault = ledger.beside("vault");
+    let backup = ["backup", vault.to_str().unwrap(), "--with-keys"];
+    let copied = ledger.run(&backup);
+    assert!(
+        copied.err.contains("is erased, and so is its key there"),
+        "{copied:?}"
+    );
+    copied.ok();
+    let name = path.strip_prefix(&ledger.dir).unwrap();
+    assert!(path.exists() && !vault.join(name).exists());
+    // A copy that was cut off has left it under another name; the next one clears that too.
+    let cut_off = vault.join(name).with_extension("key.new");
+    std::fs::write(&cut_off, bytes).unwrap();
+    std::fs::write(path.with_extension("key.new"), bytes).unwrap();
+    ledger.run(&backup).ok();
+    assert!(!cut_off.exists());
+
+    ledger.run(&["retention", "run"]).ok();
+    assert!(!path.exists() && !path.with_extension("key.new").exists());
+    sound(&ledger);
+    sound(&{
+        let restored = Ledger::none();
+        restored.run(&["restore", vault.to_str().unwrap()]).ok();
+        restored
+    });
+}
+
+/// One file of events: the agent that the first line registers is its person's from then on.
+#[test]
+fn an_agent_that_the_same_file_registers_writes_under_its_persons_key() {
+    if !there() {
+        return;
+    }
+    let ledger = Ledger::new();
+    let register = json!({ "kind": "agent.registered", "actor": "user:s001", "data": {
+        "agent": "desk", "role": "clerk", "data_class": "internal", "person": PERSON,
+        "token_sha256": "1".repeat(64) } });
+    let mut written = with_content(drill("x"), "本文");
+    written["kind"] = json!("tool.returned");
+    written["actor"] = json!("agent:desk");
+    written["data"] = json!({ "call": "018f0000-0000-7000-8000-000000000001", "tool_use": "t",
+        "result_sha256": "0".repeat(64), "is_error": false });
+    // More than one call to the ledger takes.
+    let many = std::iter::repeat_n(drill("restore"), 300);
+    let file: Vec<Value> = [register, written.clone()]
+        .into_iter()
+        .chain(many)
+        .chain([written.clone()])
+        .collect();
+    let appended = ledger.append(&file);
+    for at in [1, appended.len() - 1] {
+        let seq = appended[at]["seq"].to_string();
+        let entry = ledger.run(&["--json", "show", &seq]).ok();
+        assert!(entry.contains("\"subject\""), "{entry}");
+    }
+    let told = request(&ledger, &["--person", PERSON]).lines().remove(0);
+    assert_eq!(told["keys"].as_array().unwrap().len(), 1);
+
+    // Lines of a file that is somebody's.
+    let lines = ledger.beside("badge.log");
+    std::fs::write(&lines, "<13>Nov 22 09:00:00 host door: opened\n").unwrap();
+    let lines = lines.to_str().unwrap();
+    ledger.configure(|text| format!("{text}\n[[ingest]]\nsource = 'badge'\nclass = 'auth'\n"));
+    let take = ["ingest", "file", lines, "--source", "badge", "--person"];
+    ledger
+        .run(&[&take[..], &["Yamada"]].concat())
+        .refused(&["no staff number and no tag"]);
+    ledger.run(&[&take[..], &["c-12"]].concat()).ok();
+    let told = request(&ledger, &["--person", "c-12"]).lines().remove(0);
+    assert_eq!(told["keys"].as_array().unwrap().len(), 1);
+}
+
 /// An agent's traffic is of whom it was registered for; a running server erases it.
 #[test]
 fn a_running_server_erases_what_an_agent_did_for_a_person() {
@@ -361,6 +581,13 @@ fn a_running_server_erases_what_an_agent_did_for_a_person() {
     wait_for("the erasure", || {
         ledger.events("erasure.completed").len() == 1
     });
+    let listed = server.json("/api/v1/erasures");
+    let rows = listed.as_array().unwrap();
+    assert_eq!((rows.len(), &rows[0]["state"]), (1, &json!("granted")));
+    assert!(
+        rows[0]["erased"].is_u64() && rows[0]["approval"] == json!(approval),
+        "{listed}"
+    );
     show(&ledger, seqs[0]).refused(&["it was erased"]);
     assert!(show(&ledger, seqs[1]).ok().contains("all"));
     // The server has forgotten the key: what comes next is under another.

@@ -3,15 +3,16 @@
 use super::events::authorize;
 use super::fault::Fault;
 use crate::outcome::Failure;
+use crate::retention::erasure::{Row, rows};
 use crate::retention::{Deed, Records};
 use crate::server::{Node, retention};
-use agents::retention::plan::Row;
+use agents::retention::plan;
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 
 /// Every bucket: its rule, when it is due, what holds it, how far its end has come.
-pub async fn plan(State(node): State<Node>) -> Result<Json<Vec<Row>>, Fault> {
+pub async fn plan(State(node): State<Node>) -> Result<Json<Vec<plan::Row>>, Fault> {
     let plan = tokio::task::spawn_blocking(move || {
         let records = Records {
             reader: &node.reader,
@@ -22,6 +23,11 @@ pub async fn plan(State(node): State<Node>) -> Result<Json<Vec<Row>>, Fault> {
         records.plan()
     });
     told(plan.await)
+}
+
+/// Every request to erase somebody's content, key by key, and what became of it.
+pub async fn erasures(State(node): State<Node>) -> Json<Vec<Row>> {
+    Json(rows(&node.views, node.now(), true))
 }
 
 /// Does what may be done now.
