@@ -17,7 +17,7 @@ pub use withhold::{Withhold, WithholdError};
 use schemas::kinds::acting::NotifyOutcome;
 use schemas::kinds::defence::IncidentSeverity;
 use schemas::kinds::scanner;
-use schemas::{Data, Event, Hash, Timestamp};
+use schemas::{Data, Event, EventId, Hash, Timestamp};
 
 /// An entry as formats see it: its place, its event, and the bytes it was hashed from.
 ///
@@ -36,11 +36,30 @@ pub struct EntryView<'a> {
     pub leaf: Hash,
     pub prev: Hash,
     pub signature: &'a [u8; 64],
+    /// The event of the entry before, for a form that names it ([`Form::names_before`]).
+    pub before: Option<Before>,
+}
+
+/// By what a receiver finds the event before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Before {
+    pub id: EventId,
+    pub kind: &'static str,
+}
+
+impl Before {
+    pub fn of(entry: &ledger::Entry) -> Before {
+        Before {
+            id: entry.event().id,
+            kind: entry.event().data.kind(),
+        }
+    }
 }
 
 impl<'a> EntryView<'a> {
-    pub fn of(chain: &'a str, entry: &'a ledger::Entry) -> EntryView<'a> {
+    pub fn of(chain: &'a str, entry: &'a ledger::Entry, before: Option<Before>) -> EntryView<'a> {
         EntryView {
+            before,
             chain,
             seq: entry.seq(),
             at: entry.at(),

@@ -28,6 +28,7 @@
 mod backoff;
 mod cursor;
 mod destination;
+mod entries;
 mod replay;
 mod suspect;
 mod window;

@@ -5,8 +5,10 @@ mod common;
 
 use common::{Ledger, ORIGIN, wait_for, wait_for_error};
 use exporters::check::{self, Trust};
-use exporters::format::EntryView;
-use exporters::forward::{Destination, Forwarder};
+use exporters::format::{Before, EntryView};
+use exporters::forward::{self, Destination, Forwarder};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::PathBuf;
@@ -38,11 +40,10 @@ fn expected(ledger: &Ledger, destination: &Destination) -> Vec<u8> {
     let mut lines = Vec::new();
     for seq in 0..ledger.reader.size() {
         let entry = ledger.reader.entry(seq).unwrap();
-        lines.extend(
-            destination
-                .form()
-                .message(&EntryView::of(ORIGIN, &entry), 1),
-        );
+        let before = seq.checked_sub(1).map(|seq| ledger.reader.entry(seq));
+        let before = before.map(|entry| Before::of(&entry.unwrap()));
+        let view = EntryView::of(ORIGIN, &entry, before);
+        lines.extend(destination.form().message(&view, 1));
         lines.push(b'\n');
     }
     lines
@@ -56,9 +57,12 @@ fn wait_until_confirmed(ledger: &Ledger, forwarder: &Forwarder) {
 
 #[test]
 fn every_format_is_one_line_an_entry_in_order() {
-    for format in ["json", "rfc5424", "ocsf", "cef", "leef"] {
+    for format in ["json", "rfc5424", "ocsf", "ocsf-1.9", "cef", "leef"] {
         let ledger = Ledger::with(300);
-        let destination = files(&format!("format = '{format}'"));
+        let destination = files(&match format {
+            "ocsf-1.9" => "format = 'ocsf'\nocsf_version = '1.9'".to_owned(),
+            format => format!("format = '{format}'"),
+        });
         let forwarder = ledger.follow(destination.clone());
         ledger.append(30);
         wait_until_confirmed(&ledger, &forwarder);
@@ -73,6 +77,58 @@ fn every_format_is_one_line_an_entry_in_order() {
             assert_eq!((report.chains[ORIGIN].entries, report.other), (331, 0));
         }
     }
+}
+
+/// The chain of OCSF 1.9's record_integrity, by nothing but what was sent, over a restart.
+#[test]
+fn what_an_ocsf_1_9_event_attests_can_be_checked_where_it_is_stored() {
+    let ledger = Ledger::with(20);
+    let destination = files("format = 'ocsf'\nocsf_version = '1.9'");
+    for more in [0, 20] {
+        ledger.append(more);
+        let forwarder = ledger.follow(destination.clone());
+        wait_until_confirmed(&ledger, &forwarder);
+    }
+    let stored = bytes(&ledger);
+    let events: Vec<Value> = String::from_utf8(stored.clone())
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(events.len() as u64, ledger.reader.size());
+    let attested = |event: &Value| event["attestation_list"][0].clone();
+    for event in &events {
+        let leaf = Sha256::new_with_prefix([0]).chain_update(event["raw_data"].as_str().unwrap());
+        let value = attested(event)["fingerprint"]["value"].clone();
+        assert_eq!(value, hex::encode(leaf.finalize()));
+        assert_eq!(attested(event)["chain_uid"], ORIGIN);
+    }
+    assert_eq!(attested(&events[0]).get("prev_event"), None);
+    for pair in events.windows(2) {
+        let before = attested(&pair[1])["prev_event"].clone();
+        assert_eq!(before["uid"], pair[0]["metadata"]["uid"]);
+        assert_eq!(before["type_uid"], pair[0]["type_uid"]);
+        assert_eq!(before["fingerprint"], attested(&pair[0])["fingerprint"]);
+    }
+    // A part of it that is asked for again is the same.
+    let replayed = forward::replay(&destination, &ledger.reader, ledger.data_dir(), 5..9).unwrap();
+    assert_eq!(replayed.sent, 4);
+    let all = bytes(&ledger);
+    let again = all.len() - stored.len();
+    let lines: Vec<_> = stored.split_inclusive(|byte| *byte == b'\n').collect();
+    let part = lines[5..9].concat();
+    assert_eq!(again, part.len());
+    assert!(all.windows(again).filter(|window| *window == part).count() == 2);
+    // What is not told is no proof either.
+    let told_less = files("format = 'ocsf'\nocsf_version = '1.9'\nwithhold = ['data.model']");
+    let entry = ledger.reader.entry(7).unwrap();
+    let view = EntryView::of(ORIGIN, &entry, None);
+    let event: Value = serde_json::from_slice(&told_less.form().message(&view, 1)).unwrap();
+    assert_eq!(event.get("raw_data"), None);
+    assert_eq!(
+        attested(&event)["fingerprint"],
+        attested(&events[7])["fingerprint"]
+    );
 }
 
 #[test]

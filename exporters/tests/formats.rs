@@ -1,9 +1,11 @@
 //! Every kind of event in every format, judged by readers that others wrote: the schema of
-//! OCSF 1.8, two parsers of CEF, one of RFC 5424 (two more read it in `format/rfc5424/tests.rs`).
+//! OCSF 1.8 and what 1.9 adds, two parsers of CEF, one of LEEF, one of RFC 5424 (two more read it
+//! in `format/rfc5424/tests.rs`).
 #![allow(clippy::unwrap_used)]
 
+use exporters::format::ocsf::Version;
 use exporters::format::rfc5424::Header;
-use exporters::format::{EntryView, Form, Format, Withhold};
+use exporters::format::{Before, EntryView, Form, Format, Withhold};
 use schemas::{Data, Envelope, Event, EventId, Hash, Timestamp};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -118,6 +120,10 @@ fn told(event: Event, withhold: &[&str]) -> Value {
         prev: Hash([0xab; 32]),
     };
     let body = envelope.to_body().unwrap();
+    let before = Before {
+        id: EventId::derived(envelope.prev),
+        kind: "auth.failed",
+    };
     let view = EntryView {
         chain: "ledger.example/\"]\\=|台帳",
         seq: envelope.seq,
@@ -132,6 +138,7 @@ fn told(event: Event, withhold: &[&str]) -> Value {
         ),
         prev: envelope.prev,
         signature: &[0x5a; 64],
+        before: Some(before),
     };
     let withhold = Withhold::new(withhold.iter().map(|&path| path.to_owned()).collect()).unwrap();
     let text = |message: Vec<u8>| String::from_utf8(message).unwrap();
@@ -142,15 +149,20 @@ fn told(event: Event, withhold: &[&str]) -> Value {
         text(form.withholding(withhold.clone()).message(&view, 1))
     };
     let whole = |format| text(line(format).message(&view, 1));
+    let reduced = |format| text(line(format).reduced(&view, 1));
+    let [v1_8, v1_9] = [Version::V1_8, Version::V1_9].map(Format::Ocsf);
     json!({
         "chain": view.chain,
         "hash": view.leaf,
         "body": text(body.clone()),
         "json": whole(Format::Json),
-        "ocsf": [whole(Format::Ocsf), text(line(Format::Ocsf).reduced(&view, 1))],
+        "ocsf": [whole(v1_8), reduced(v1_8), whole(v1_9), reduced(v1_9)],
+        "before": before.id,
         "cef": whole(Format::Cef),
         "leef": whole(Format::Leef),
-        "syslog": [syslog(Format::Json), syslog(Format::Ocsf), syslog(Format::Cef), syslog(Format::Leef)],
+        // For a reader to which a quote holds a delimiter: the same of a log with a plainer name.
+        "plainer": text(line(Format::Leef).message(&EntryView { chain: "ledger.example/|=台帳", ..view }, 1)),
+        "syslog": [syslog(Format::Json), syslog(v1_8), syslog(Format::Cef), syslog(Format::Leef)],
         "withheld": withhold != Withhold::default(),
     })
 }
@@ -159,6 +171,7 @@ fn told(event: Event, withhold: &[&str]) -> Value {
 fn judged(lines: &[Value]) -> Option<(bool, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let venv = root.join("tests/.tools/venv/bin/python");
+    let tenzir = root.join("tests/.tools/venv-tenzir/bin/tenzir");
     let python = if venv.exists() {
         venv
     } else {
@@ -166,16 +179,11 @@ fn judged(lines: &[Value]) -> Option<(bool, String)> {
     };
     let imports = "import cefp, jsonschema, ocsf_json_schema, pycef, syslog_rfc5424_parser";
     let there = Command::new(&python).args(["-c", imports]).output();
-    if !there.is_ok_and(|ran| ran.status.success()) {
+    if !there.is_ok_and(|ran| ran.status.success()) || !tenzir.exists() {
+        let missing = "the parsers of tests/requirements.txt or tests/install-judges are not there";
         let required = std::env::var("CI").is_ok_and(|ci| !ci.is_empty());
-        assert!(
-            !required,
-            "the parsers of tests/requirements.txt are not there"
-        );
-        let _ = writeln!(
-            std::io::stderr(),
-            "skipped: formats: the parsers of tests/requirements.txt are not there"
-        );
+        assert!(!required, "{missing}");
+        let _ = writeln!(std::io::stderr(), "skipped: formats: {missing}");
         return None;
     }
     let file = tempfile::NamedTempFile::new().unwrap();
@@ -186,6 +194,7 @@ fn judged(lines: &[Value]) -> Option<(bool, String)> {
     let ran = Command::new(python)
         .arg(judge)
         .arg(file.path())
+        .arg(tenzir)
         .stdin(Stdio::null())
         .output()
         .unwrap();
@@ -224,27 +233,44 @@ fn the_judge_refuses_what_is_not_valid() {
     let event = events().swap_remove(0);
     let line = told(event, &[]);
     type Change = fn(&mut Value);
-    let changes: [(&str, Change); 6] = [
-        ("ocsf", |event| event["class_uid"] = json!(3002)),
-        ("ocsf", |event| event["odd"] = json!(1)),
-        ("ocsf", |event| event["severity_id"] = json!(7)),
-        ("ocsf", |event| event["type_uid"] = json!(300402)),
-        ("ocsf", |event| {
+    let (v1_8, v1_9) = (0, 2);
+    let changes: [(usize, Change); 12] = [
+        (v1_8, |event| event["class_uid"] = json!(3002)),
+        (v1_8, |event| event["odd"] = json!(1)),
+        (v1_8, |event| event["severity_id"] = json!(7)),
+        (v1_8, |event| event["type_uid"] = json!(300402)),
+        (v1_8, |event| {
             drop(event.as_object_mut().unwrap().remove("time"))
         }),
-        ("ocsf", |event| event["entity"] = json!({})),
+        (v1_8, |event| event["entity"] = json!({})),
+        (v1_8, |event| event["attestation_list"] = json!([])),
+        (v1_9, |event| {
+            event["attestation_list"][0]["fingerprint"]["algorithm_id"] = json!(21);
+        }),
+        (v1_9, |event| {
+            event["attestation_list"][0]["fingerprint"]["value"] = json!(HASH);
+        }),
+        (v1_9, |event| {
+            event["attestation_list"][0]["prev_event"]["uid"] = json!(HASH);
+        }),
+        (v1_9, |event| {
+            let attestation = event["attestation_list"][0].as_object_mut().unwrap();
+            attestation["signatures"][0]["value"] = json!("QUFBQQ==");
+        }),
+        (v1_9, |event| event["raw_data"] = json!("{}")),
     ];
-    for (format, change) in changes {
+    for (version, change) in changes {
         let mut line = line.clone();
-        let mut event: Value = serde_json::from_str(line[format][0].as_str().unwrap()).unwrap();
+        let mut event: Value =
+            serde_json::from_str(line["ocsf"][version].as_str().unwrap()).unwrap();
         change(&mut event);
-        line[format][0] = json!(event.to_string());
+        line["ocsf"][version] = json!(event.to_string());
         let Some((well, _)) = judged(&[line]) else {
             return;
         };
         assert!(!well, "{event}");
     }
-    for format in ["cef", "leef", "json"] {
+    for format in ["cef", "leef", "plainer", "json"] {
         let mut line = line.clone();
         line[format] = json!(line[format].as_str().unwrap().replacen(HASH, "0", 1));
         let Some((well, _)) = judged(&[line]) else {

@@ -68,7 +68,7 @@ fn line(reader: &Reader, seq: u64) -> String {
     let header = Header::new(None, 32_473).expect("sound");
     let form = Form::syslog(Format::Json, header, 8_000).expect("sound");
     let entry = reader.entry(seq).expect("reads");
-    let message = form.message(&EntryView::of(reader.origin(), &entry), 1);
+    let message = form.message(&EntryView::of(reader.origin(), &entry, None), 1);
     String::from_utf8(message).expect("ASCII")
 }
 

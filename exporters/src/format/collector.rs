@@ -21,7 +21,7 @@ impl Event {
             .as_ref()
             .map(|host| format!("\"host\":{},", text(host)));
         let event = match format {
-            Format::Json | Format::Ocsf => told.to_owned(),
+            Format::Json | Format::Ocsf(_) => told.to_owned(),
             Format::Cef | Format::Leef => text(told),
         };
         format!(

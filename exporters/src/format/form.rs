@@ -1,7 +1,7 @@
+use super::ocsf::{self, Version};
 use super::rfc5424::Header;
-use super::{EntryView, Withhold, collector, fields, json, ocsf};
+use super::{EntryView, Withhold, collector, fields, json};
 use schemas::Hash;
-use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
@@ -16,13 +16,12 @@ pub const MIN_MAX_OCTETS: usize = 2_048;
 pub const MAX_MAX_OCTETS: usize = 65_536;
 
 /// In which words an entry is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// The entry's own body.
     Json,
-    /// Open Cybersecurity Schema Framework 1.8.
-    Ocsf,
+    /// Open Cybersecurity Schema Framework.
+    Ocsf(Version),
     /// ArcSight's Common Event Format, version 0.
     Cef,
     /// QRadar's Log Event Extended Format, version 2.0.
@@ -33,9 +32,17 @@ impl Format {
     pub fn word(self) -> &'static str {
         match self {
             Format::Json => "json",
-            Format::Ocsf => "ocsf",
+            Format::Ocsf(_) => "ocsf",
             Format::Cef => "cef",
             Format::Leef => "leef",
+        }
+    }
+
+    /// The word, or another where the same word has other bytes.
+    fn shape(self) -> &'static str {
+        match self {
+            Format::Ocsf(Version::V1_9) => "ocsf-1.9",
+            other => other.word(),
         }
     }
 }
@@ -129,6 +136,11 @@ impl Form {
         self.header().map_or(Ok(()), |h| h.check_chain(chain))
     }
 
+    /// Whether an entry's message names the event before it.
+    pub fn names_before(&self) -> bool {
+        self.format == Format::Ocsf(Version::V1_9)
+    }
+
     /// A name for these bytes' shape: when it changes, so does the epoch.
     pub fn digest(&self) -> Hash {
         let mut digest = Sha256::new();
@@ -147,7 +159,7 @@ impl Form {
             }
         }
         if !syslog || self.format != Format::Json {
-            digest.update(format!("daicho/{}/v1\n", self.format.word()));
+            digest.update(format!("daicho/{}/v1\n", self.format.shape()));
         }
         for path in self.withhold.paths() {
             digest.update(format!("without {path}\n"));
@@ -206,8 +218,13 @@ impl Form {
         };
         let told = match self.format {
             Format::Json => self.as_json(entry, Cow::Owned(body.to_string()), reduced || withheld),
-            Format::Ocsf => {
-                let event = ocsf::event(entry, &body, (reduced, withheld)).to_string();
+            Format::Ocsf(version) => {
+                let told = ocsf::Told {
+                    version,
+                    reduced,
+                    withheld,
+                };
+                let event = ocsf::event(entry, &body, told).to_string();
                 Cow::Owned(json::ascii(&event).into_owned())
             }
             Format::Cef => Cow::Owned(fields::cef(entry, &body, reduced)),

@@ -1,4 +1,4 @@
-//! Open Cybersecurity Schema Framework 1.8: an entry as an event of the class that
+//! Open Cybersecurity Schema Framework, 1.8 or 1.9: an entry as an event of the class that
 //! `schemas/ocsf.json` gives its kind.
 //!
 //! A row of that table is `kind: [name, class_uid, activity_id, {attribute: value}]`. In values
@@ -13,6 +13,11 @@
 //!
 //! What every class has stands here: actor, time, severity, metadata, and in `unmapped.daicho`
 //! the entry's place in the chain and its data. The receiver drops copies by `metadata.uid`.
+//!
+//! 1.9 is 1.8 with the profile `record_integrity`: the chain stands in `attestation_list` (see
+//! `attestation`), and the entry's body in `raw_data`, so that the receiver can check it.
+
+mod attestation;
 
 use super::{EntryView, Severity};
 use base64::Engine;
@@ -23,7 +28,29 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 /// The version that events are valid against.
-const VERSION: &str = "1.8.0";
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    V1_8,
+    /// As it stood on 2026-07-23: not yet released.
+    V1_9,
+}
+
+impl Version {
+    fn text(self) -> &'static str {
+        match self {
+            Version::V1_8 => "1.8.0",
+            Version::V1_9 => "1.9.0-dev",
+        }
+    }
+}
+
+/// In which version an entry is told, and what of it is left out.
+#[derive(Clone, Copy)]
+pub(super) struct Told {
+    pub version: Version,
+    pub reduced: bool,
+    pub withheld: bool,
+}
 
 /// Classes that must say from where.
 const ENDPOINT_CLASSES: [u64; 2] = [6003, 6005];
@@ -34,10 +61,22 @@ const HOST_CLASSES: [u64; 5] = [2003, 2004, 2005, 6002, 6007];
 /// Other, where a list of OCSF's has no word for it.
 const OTHER: u64 = 99;
 
-type Table = HashMap<String, (String, u64, u64, Map<String, Value>)>;
+type Row = (String, u64, u64, Map<String, Value>);
 
-static TABLE: LazyLock<Table> =
+static TABLE: LazyLock<HashMap<String, Row>> =
     LazyLock::new(|| serde_json::from_str(schemas::OCSF).expect("the table is tested"));
+
+/// Every kind has a row, says a test; a kind without would be told as a log's event.
+fn row(kind: &str) -> &'static Row {
+    static OTHER_ROW: LazyLock<Row> =
+        LazyLock::new(|| ("Event".to_owned(), 1008, OTHER, Map::new()));
+    TABLE.get(kind).unwrap_or(&OTHER_ROW)
+}
+
+/// What OCSF calls an event of this kind: the class and what happened.
+fn type_uid(class: u64, activity: u64) -> u64 {
+    class * 100 + activity
+}
 
 /// What people call an event of this kind.
 pub(super) fn name(kind: &str) -> &str {
@@ -45,19 +84,17 @@ pub(super) fn name(kind: &str) -> &str {
 }
 
 /// The event. Of `body`, only what may be told is left.
-pub(super) fn event(entry: &EntryView, body: &Value, (reduced, withheld): (bool, bool)) -> Value {
+pub(super) fn event(entry: &EntryView, body: &Value, told: Told) -> Value {
     let kind = entry.event.data.kind();
     let source = Source { entry, body };
-    // Every kind has a row, says a test; a kind without would be told as a log's event.
-    let other = (kind.to_owned(), 1008, OTHER, Map::new());
-    let (name, class, activity, attributes) = TABLE.get(kind).unwrap_or(&other);
+    let (name, class, activity, attributes) = row(kind);
     let severity = Severity::of(&entry.event.data).ocsf();
     let mut out = Map::new();
     let mut put = |key: &str, value: Value| out.insert(key.to_owned(), value);
     put("activity_id", json!(activity));
     put("category_uid", json!(class / 1_000));
     put("class_uid", json!(class));
-    put("type_uid", json!(class * 100 + activity));
+    put("type_uid", json!(type_uid(*class, *activity)));
     put("severity_id", json!(severity));
     let occurred = entry
         .event
@@ -75,9 +112,17 @@ pub(super) fn event(entry: &EntryView, body: &Value, (reduced, withheld): (bool,
             put(key, value);
         }
     }
-    let metadata = metadata(entry, body, &out, reduced);
+    if told.version == Version::V1_9 {
+        let list = json!([attestation::of(entry)]);
+        out.insert("attestation_list".to_owned(), list);
+        if !told.reduced && !told.withheld {
+            let whole = String::from_utf8_lossy(entry.body);
+            out.insert("raw_data".to_owned(), json!(whole));
+        }
+    }
+    let metadata = metadata(entry, body, &out, told);
     out.insert("metadata".to_owned(), metadata);
-    let unmapped = json!({"daicho": unmapped(entry, body, (reduced, withheld))});
+    let unmapped = json!({"daicho": unmapped(entry, body, told)});
     out.insert("unmapped".to_owned(), unmapped);
     Value::Object(out)
 }
@@ -96,7 +141,7 @@ fn actor(actor: &Actor) -> Value {
     json!({"user": user})
 }
 
-fn metadata(entry: &EntryView, body: &Value, event: &Map<String, Value>, reduced: bool) -> Value {
+fn metadata(entry: &EntryView, body: &Value, event: &Map<String, Value>, told: Told) -> Value {
     let has = |names: &[&str]| names.iter().any(|name| event.contains_key(*name));
     let mut profiles = Vec::new();
     let class = event.get("class_uid").and_then(Value::as_u64);
@@ -109,9 +154,12 @@ fn metadata(entry: &EntryView, body: &Value, event: &Map<String, Value>, reduced
     if has(&["action_id", "disposition_id", "policy"]) {
         profiles.push("security_control");
     }
+    if has(&["attestation_list"]) {
+        profiles.push("record_integrity");
+    }
     // No version of the program: an upgrade must not change what was sent before.
     let mut metadata = json!({
-        "version": VERSION,
+        "version": told.version.text(),
         "product": {"name": "daicho", "vendor_name": "daicho"},
         "profiles": profiles,
         "uid": entry.event.id,
@@ -126,27 +174,27 @@ fn metadata(entry: &EntryView, body: &Value, event: &Map<String, Value>, reduced
     if let Some(uid) = together.into_iter().flatten().next() {
         metadata["correlation_uid"] = uid.clone();
     }
-    if reduced {
+    if told.reduced {
         metadata["is_truncated"] = json!(true);
         metadata["untruncated_size"] = json!(entry.body.len());
     }
     metadata
 }
 
-fn unmapped(entry: &EntryView, body: &Value, (reduced, withheld): (bool, bool)) -> Value {
-    let mut own = json!({
-        "seq": entry.seq,
-        "hash": entry.leaf,
-        "prev": entry.prev,
-        "sig": BASE64_STANDARD.encode(entry.signature),
-        "class": entry.event.class,
-    });
-    if withheld {
+fn unmapped(entry: &EntryView, body: &Value, told: Told) -> Value {
+    let mut own = json!({"seq": entry.seq});
+    if told.version == Version::V1_8 {
+        own["hash"] = json!(entry.leaf);
+        own["prev"] = json!(entry.prev);
+    }
+    own["sig"] = json!(BASE64_STANDARD.encode(entry.signature));
+    own["class"] = json!(entry.event.class);
+    if told.withheld {
         own["withheld"] = json!(true);
     }
     for part in ["session", "data", "content"] {
         let short = part == "session";
-        if let Some(value) = body.get(part).filter(|_| short || !reduced) {
+        if let Some(value) = body.get(part).filter(|_| short || !told.reduced) {
             own[part] = value.clone();
         }
     }

@@ -69,8 +69,12 @@ impl Header {
         })
     }
 
+    pub fn hostname(&self) -> Option<&str> {
+        self.hostname.as_deref()
+    }
+
     pub(super) fn host(&self) -> &str {
-        self.hostname.as_deref().unwrap_or("-")
+        self.hostname().unwrap_or("-")
     }
 
     pub fn enterprise_number(&self) -> u32 {

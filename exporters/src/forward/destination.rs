@@ -43,6 +43,7 @@ pub const MIN_FILE_BYTES: u64 = 1 << 20;
 /// client_certificate_file = "pki/ledger.pem"
 /// client_key_file = "pki/ledger.key"
 /// format = "json"                      # what MSG holds; or "ocsf", "cef", "leef"
+/// ocsf_version = "1.8"                 # or "1.9" as drafted, with record_integrity
 /// withhold = ["session", "data.tags"]  # what this receiver is not told
 /// hostname = "ledger.example.co.jp"    # HOSTNAME of the messages; absent: "-"
 /// enterprise_number = 32473            # for documentation only: set your own
@@ -103,6 +104,8 @@ pub enum DestinationError {
         "destination {0}: format must be \"json\", \"ocsf\", \"cef\" or \"leef\"; with transport = \"file\" also \"rfc5424\""
     )]
     Format(Name),
+    #[error("destination {0}: ocsf_version must be \"1.8\" or \"1.9\"")]
+    OcsfVersion(Name),
     #[error("destination {0}: window is {1}; it must be from 1 to {MAX_WINDOW}")]
     Window(Name, usize),
     #[error(
@@ -110,7 +113,7 @@ pub enum DestinationError {
     )]
     HalfAClient(Name),
     #[error(
-        "destination {0}: server_fingerprint must be sha-256: and 32 pairs of hex digits with colons between, as `openssl x509 -fingerprint -sha256` prints them"
+        "destination {0}: server_fingerprint must be sha-256: and 32 pairs of hex digits with colons between, as `openssl x509 -fingerprint -sha256` prints them (or sha-1: and 20, for a receiver that shows no other)"
     )]
     Fingerprint(Name),
     #[error("destination {0}: host must be a name or an address, and port not 0")]
@@ -259,6 +262,8 @@ mod tests {
             "transport = 'tls'\nport = 6514\nserver_fingerprint = 'sha-1:AB'",
             "transport = 'relp'\nport = 2514\nserver_fingerprint = 'sha-1:AB'",
             "transport = 'tcp'\nport = 514\nformat = 'xml'",
+            "transport = 'tcp'\nport = 514\nformat = 'ocsf'\nocsf_version = '2.0'",
+            "transport = 'tcp'\nport = 514\nocsf_version = '1.9'",
             "transport = 'tcp'\nport = 514\ndirectory = 'x'",
             "transport = 'tcp'\nport = 514\nsocket = '/dev/log'",
             "transport = 'local'\nport = 514",

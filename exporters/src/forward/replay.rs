@@ -3,6 +3,7 @@
 
 use super::Destination;
 use super::cursor::{CursorError, epoch_under};
+use super::entries::Entries;
 use crate::format::{EntryView, FormError};
 use crate::transport::TransportError;
 use ledger::{ReadError, Reader};
@@ -84,13 +85,14 @@ pub fn replay(
         .map_err(|fault| broken(fault, 0, None))?;
     let mut frames = Vec::new();
     let mut framed = 0;
-    for entry in reader.entries(range.clone()) {
-        let entry = entry?;
-        let message = form.message(&EntryView::of(chain, &entry), epoch);
+    let mut entries = Entries::of(reader, form);
+    for seq in range.clone() {
+        let (entry, before) = entries.entry(seq)?;
+        let message = form.message(&EntryView::of(chain, &entry, before), epoch);
         connection.frame(&message, &mut frames);
         framed += 1;
         let full = frames.len() >= connection.batch_bytes() || framed >= connection.batch();
-        if full || entry.seq() == last {
+        if full || seq == last {
             let handed = connection.send(&frames).and_then(|()| connection.listen());
             handed.map_err(|fault| broken(fault, sent, connection.answered()))?;
             sent += framed as u64;

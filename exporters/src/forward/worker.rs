@@ -2,6 +2,7 @@
 
 use super::backoff::Backoff;
 use super::cursor::Cursor;
+use super::entries::Entries;
 use super::suspect::{MOMENT, Suspects};
 use super::window::{Place, Window};
 use super::{Destination, Record, Shared};
@@ -154,8 +155,8 @@ impl Worker {
         if held.position > self.reader.size() {
             return Err(foreign());
         }
-        let entry = self.reader.entry(last)?;
-        let view = EntryView::of(&self.chain, &entry);
+        let (entry, before) = Entries::of(&self.reader, self.destination.form()).entry(last)?;
+        let view = EntryView::of(&self.chain, &entry, before);
         let (form, epoch) = (self.destination.form(), self.cursor.epoch());
         if ![form.message(&view, epoch), form.reduced(&view, epoch)].contains(&held.last) {
             return Err(foreign());
@@ -177,6 +178,7 @@ impl Worker {
     /// Sends from the cursor on, and then whatever the log grows by.
     fn follow(&mut self, connection: &mut dyn Connection, sent: &mut Sent) -> Result<(), Fault> {
         let reader = self.reader.clone();
+        let mut entries = Entries::of(&reader, self.destination.form());
         let mut batch = Batch::default();
         while !self.shared.stopped() {
             connection.listen()?;
@@ -187,9 +189,9 @@ impl Worker {
                 connection.listen()?;
                 self.suspects.at_peace();
             }
-            for entry in reader.entries(sent.next..size) {
-                let entry = entry?;
-                let view = EntryView::of(&self.chain, &entry);
+            for seq in sent.next..size {
+                let (entry, before) = entries.entry(seq)?;
+                let view = EntryView::of(&self.chain, &entry, before);
                 let (form, epoch) = (self.destination.form(), self.cursor.epoch());
                 let message = match self.suspects.is_reduced(entry.seq()) {
                     true => form.reduced(&view, epoch),

@@ -5,6 +5,10 @@ does not read back to what the entry's body holds. One JSON object a line; exit 
 import base64
 import hashlib
 import json
+import os
+import pathlib
+import re
+import subprocess
 import sys
 
 import cefp
@@ -13,26 +17,61 @@ import pycef
 from ocsf_json_schema import OcsfJsonSchemaEmbedded, get_ocsf_schema
 from syslog_rfc5424_parser import SyslogMessage
 
-SCHEMA = OcsfJsonSchemaEmbedded(get_ocsf_schema(version="1.8.0"))
 VALIDATORS = {}
 FAULTS = []
 
 
+def draft():
+    """OCSF 1.9.0-dev: the file that DAICHO_OCSF_1_9 names, which ocsf-schema-compiler made, or else 1.8.0 and what
+    record_integrity.json says that the profile adds to it.
+    """
+    if "DAICHO_OCSF_1_9" in os.environ:
+        return json.loads(pathlib.Path(os.environ["DAICHO_OCSF_1_9"]).read_text(encoding="utf-8"))
+    schema = get_ocsf_schema(version="1.8.0")
+    profile = json.loads(pathlib.Path(__file__).with_name("record_integrity.json").read_text(encoding="utf-8"))
+    schema["objects"] |= profile["objects"]
+    for name, attributes in profile["attributes"].items():
+        schema["objects"][name]["attributes"] |= attributes
+    for class_ in schema["classes"].values():
+        class_["attributes"] |= profile["event"]
+    return schema
+
+
+SCHEMAS = {
+    "1.8.0": OcsfJsonSchemaEmbedded(get_ocsf_schema(version="1.8.0")),
+    "1.9.0-dev": OcsfJsonSchemaEmbedded(draft()),
+}
+
+
 def ocsf(line, text, body):
     event = json.loads(text)
-    name = SCHEMA.lookup_class_name_from_uid(event["class_uid"])
+    version = event["metadata"]["version"]
+    schema = SCHEMAS[version]
+    name = schema.lookup_class_name_from_uid(event["class_uid"])
     profiles = event["metadata"]["profiles"]
-    key = (name, tuple(profiles))
+    key = (version, name, tuple(profiles))
     if key not in VALIDATORS:
-        VALIDATORS[key] = jsonschema.Draft202012Validator(SCHEMA.get_class_schema(name, profiles))
+        VALIDATORS[key] = jsonschema.Draft202012Validator(schema.get_class_schema(name, profiles))
     for fault in VALIDATORS[key].iter_errors(event):
         yield f"{event['metadata']['event_code']}: {'.'.join(map(str, fault.path))}: {fault.message[:300]}"
     if event["type_uid"] != event["class_uid"] * 100 + event["activity_id"]:
         yield "type_uid"
     told = event["unmapped"]["daicho"]
-    if event["metadata"]["uid"] != body["id"] or told["hash"] != line["hash"] or told["seq"] != body["seq"]:
-        yield "another entry"
     reduced = event["metadata"].get("is_truncated", False)
+    if version == "1.8.0":
+        hashes = told["hash"], told["prev"]
+    else:
+        (attestation,) = event["attestation_list"]
+        hashes = attestation["fingerprint"]["value"], attestation["prev_event"]["fingerprint"]["value"]
+        whole = None if reduced or told.get("withheld") else line["body"]
+        if event.get("raw_data") != whole:
+            yield "raw_data"
+        if whole and hashlib.sha256(b"\0" + event["raw_data"].encode()).hexdigest() != hashes[0]:
+            yield "another fingerprint"
+        if attestation["prev_event"]["uid"] != line["before"] or attestation["chain_uid"] != line["chain"]:
+            yield "another chain"
+    if event["metadata"]["uid"] != body["id"] or hashes != (line["hash"], body["prev"]) or told["seq"] != body["seq"]:
+        yield "another entry"
     if not reduced and not line["withheld"] and told["data"] != body["data"]:
         yield "other data"
     if reduced and "data" in told:
@@ -82,7 +121,7 @@ def cef(line, body):
 
 
 def leef(line, body):
-    """No parser of LEEF 2.0 could be had: by the letter of its specification."""
+    """By the letter of its specification. What tenzir reads has to be the same."""
     version, vendor, product, _, event, mark, rest = line["leef"].split("|", 6)
     if (version, vendor, product, event, mark) != ("LEEF:2.0", "daicho", "daicho", body["kind"], "^"):
         yield "leef: header"
@@ -90,6 +129,23 @@ def leef(line, body):
     for name, value in expected(line, body).items():
         if got.get(name) != value.replace("^", " "):
             yield f"leef: {name}={got.get(name)!r}, not {value!r}"
+    # This one undoes escapes that the format does not have, and to it a quote without its pair hides delimiters.
+    theirs = line["tenzir"]
+    header = [theirs[name] for name in ("leef_version", "vendor", "product_name", "product_version", "event_class_id")]
+    if header != ["2.0", "daicho", "daicho", "1", body["kind"]]:
+        yield f"tenzir: header {header}"
+    chain = line["plainer"].split("^daichoChain=", 1)[1].split("^", 1)[0]
+    want = {name: re.sub(r'\\(["\\=])', r"\1", value) for name, value in (got | {"daichoChain": chain}).items()}
+    if theirs["attributes"] != want:
+        yield f"tenzir: {sorted(theirs['attributes'].items() ^ want.items())}"
+
+
+def tenzir(lines):
+    """What another program's reader of LEEF makes of each line; `raw` leaves values the texts that they are."""
+    pipeline = "load_stdin\nread_leef raw=true\nwrite_ndjson"
+    sent = "".join(line["plainer"] + "\n" for line in lines)
+    ran = subprocess.run([sys.argv[2], pipeline], input=sent, capture_output=True, check=True, encoding="utf-8")
+    return [json.loads(event) for event in ran.stdout.splitlines()]
 
 
 def syslog(line, text, body):
@@ -122,8 +178,10 @@ def plain(line, body):
 
 def main():
     count = 0
-    with open(sys.argv[1], encoding="utf-8") as lines:
-        for line in map(json.loads, lines):
+    with open(sys.argv[1], encoding="utf-8") as file:
+        lines = [json.loads(line) for line in file]
+        for line, read in zip(lines, tenzir(lines), strict=True):
+            line["tenzir"] = read
             body = json.loads(line["body"])
             for text in line["ocsf"]:
                 FAULTS.extend(ocsf(line, text, body))

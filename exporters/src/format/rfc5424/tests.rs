@@ -1,5 +1,6 @@
 use super::*;
-use crate::format::{Form, MIN_MAX_OCTETS};
+use crate::format::ocsf::Version;
+use crate::format::{Before, Form, MIN_MAX_OCTETS};
 use proptest::prelude::*;
 use schemas::kinds::ledger::LedgerCreated;
 use schemas::kinds::people::AuthSucceeded;
@@ -48,6 +49,10 @@ impl Made {
             leaf: Hash(leaf.finalize().into()),
             prev: self.envelope.prev,
             signature: &[0x5a; 64],
+            before: Some(Before {
+                id: self.envelope.event.id,
+                kind: "prompt.submitted",
+            }),
         }
     }
 }
@@ -159,7 +164,13 @@ fn a_reduced_message_fits_the_smallest_receiver() {
     made.envelope.event.occurred = Some(made.envelope.at);
     made.body = made.envelope.to_body().expect("fits");
     made.chain = "x".repeat(MAX_CHAIN_OCTETS);
-    for format in [Format::Json, Format::Ocsf, Format::Cef, Format::Leef] {
+    for format in [
+        Format::Json,
+        Format::Ocsf(Version::V1_8),
+        Format::Ocsf(Version::V1_9),
+        Format::Cef,
+        Format::Leef,
+    ] {
         let host = "h".repeat(255);
         let form = told(format, Some(&host), u32::MAX, MIN_MAX_OCTETS).expect("sound");
         form.check_chain(&made.chain).expect("fits");

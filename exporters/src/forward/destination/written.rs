@@ -4,6 +4,7 @@ use super::{
     DEFAULT_FILE_BYTES, DEFAULT_REWIND_BYTES, DEFAULT_WINDOW, Destination, DestinationError,
     MAX_WINDOW, MIN_FILE_BYTES, MIN_REWIND_BYTES,
 };
+use crate::format::ocsf::Version;
 use crate::format::rfc5424::{DOCUMENTATION_ENTERPRISE_NUMBER, Header};
 use crate::format::{DEFAULT_MAX_OCTETS, Form, Format, Withhold};
 use crate::transport::{Collector, Endpoint, Files, Local, Peer, Protocol, Route, Tls, Url};
@@ -31,6 +32,7 @@ pub(super) struct Written {
     token_file: Option<PathBuf>,
     acks: Option<bool>,
     format: Option<String>,
+    ocsf_version: Option<String>,
     #[serde(default)]
     withhold: Vec<String>,
     hostname: Option<String>,
@@ -170,6 +172,12 @@ impl Written {
                 SYSLOG,
             ),
             (self.max_octets.is_some(), syslog, "max_octets", SYSLOG),
+            (
+                self.ocsf_version.is_some(),
+                self.format.as_deref() == Some("ocsf"),
+                "ocsf_version",
+                "format = \"ocsf\"",
+            ),
         ];
         let stray = fields
             .into_iter()
@@ -183,7 +191,7 @@ impl Written {
         let peer = matches!(transport, Transport::Peer { .. } | Transport::Local);
         let (format, syslog) = match self.format.as_deref() {
             None | Some("json") => (Format::Json, peer),
-            Some("ocsf") => (Format::Ocsf, peer),
+            Some("ocsf") => (Format::Ocsf(self.ocsf_version()?), peer),
             Some("cef") => (Format::Cef, peer),
             Some("leef") => (Format::Leef, peer),
             Some("rfc5424") if file => (Format::Json, true),
@@ -206,6 +214,14 @@ impl Written {
         let withhold = Withhold::new(self.withhold.clone())
             .map_err(|fault| DestinationError::Withhold(name(), fault))?;
         Ok(form.withholding(withhold))
+    }
+
+    fn ocsf_version(&self) -> Result<Version, DestinationError> {
+        match self.ocsf_version.as_deref() {
+            None | Some("1.8") => Ok(Version::V1_8),
+            Some("1.9") => Ok(Version::V1_9),
+            Some(_) => Err(DestinationError::OcsfVersion(self.name.clone())),
+        }
     }
 
     fn tls(&self) -> Result<Tls, DestinationError> {
