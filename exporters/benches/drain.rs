@@ -2,7 +2,8 @@
 //!
 //! `cargo bench -p daicho-exporters --bench drain`; `DRAIN_ENTRIES=1000000` for another length than 200,000.
 //! Prints entries a second until the receiver's file holds them all, the most memory that this
-//! process held meanwhile, and how long an append takes while it drains.
+//! process held meanwhile, and how long an append takes while it drains. HTTP goes to a server of
+//! this file that writes what comes and answers.
 #![allow(clippy::unwrap_used, reason = "a bench that cannot go on ends")]
 
 #[path = "../tests/common/mod.rs"]
@@ -13,9 +14,11 @@ use common::{Ledger, destination_named, wait_at_most};
 use schemas::kinds::scanner::{Coverage, FileCovered};
 use schemas::{Event, EventId, Hash, Label};
 use std::fs::File;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use tempfile::TempDir;
 
 /// Long enough for a million entries on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -33,29 +36,13 @@ fn main() {
                 return;
             };
             let peer = forwarded(&ours.stored, ours.lines, &omrelp(window), "imrelp").unwrap();
-            report(&format!("{size}, relp, window {window}"), &ours, peer);
+            report(&format!("{size}, relp, window {window}"), &ours, Some(peer));
         }
         let ours = drained(&ledger, "tcp", "tcp", "", all).unwrap();
         let peer = forwarded(&ours.stored, ours.lines, OMFWD, "imtcp").unwrap();
-        report(&format!("{size}, tcp"), &ours, peer);
-        let quiet = appends(&ledger, Duration::from_secs(4));
-        let rsyslog = Rsyslog::configured(&receiver("imrelp")).unwrap();
-        let forwarder = ledger.follow(to(&rsyslog, "again", "relp", ""));
-        let busy = appends(&ledger, Duration::from_secs(4));
-        let still = forwarder.status().lag_entries > 0;
-        drop(forwarder);
-        println!(
-            "  an append, p50 and p99: {} and {} µs alone, {} and {} µs while it drains{}",
-            quiet.0,
-            quiet.1,
-            busy.0,
-            busy.1,
-            if still {
-                ""
-            } else {
-                " (which was over before)"
-            }
-        );
+        report(&format!("{size}, tcp"), &ours, Some(peer));
+        report(&format!("{size}, http"), &posted(&ledger, all), None);
+        disturbed(&ledger);
     }
 }
 
@@ -66,8 +53,14 @@ struct Drained {
     bytes: u64,
     took: Duration,
     peak_kib: Option<u64>,
-    /// Keeps the receiver's directory.
-    _rsyslog: Rsyslog,
+    _receiver: Receiver,
+}
+
+/// Whose directory is kept with it.
+#[allow(dead_code, reason = "they are held, not asked")]
+enum Receiver {
+    Rsyslog(Rsyslog),
+    Http(TempDir),
 }
 
 fn backlog(entries: u64, path: usize) -> Ledger {
@@ -114,24 +107,81 @@ fn drained(
 ) -> Option<Drained> {
     let rsyslog = Rsyslog::configured(&receiver(&format!("im{transport}")))?;
     let stored = rsyslog.file("stored");
+    let destination = to(&rsyslog, name, transport, more);
+    Some(followed(
+        ledger,
+        destination,
+        stored,
+        entries,
+        Receiver::Rsyslog(rsyslog),
+    ))
+}
+
+/// Lines to an HTTP endpoint.
+fn posted(ledger: &Ledger, entries: u64) -> Drained {
+    let dir = TempDir::new().unwrap();
+    let stored = dir.path().join("stored");
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let toml = format!(
+        "transport = 'http'\nurl = 'http://127.0.0.1:{}/'",
+        listener.local_addr().unwrap().port()
+    );
+    let file = File::create(&stored).unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let _ = take(stream, &file);
+        }
+    });
+    // It takes no `hostname`.
+    let destination = toml::from_str(&format!("name = 'http'\n{toml}")).unwrap();
+    followed(ledger, destination, stored, entries, Receiver::Http(dir))
+}
+
+/// Requests of one connection: what is in them is written before the answer.
+fn take(stream: TcpStream, mut file: &File) -> std::io::Result<()> {
+    let mut answers = stream.try_clone()?;
+    let mut requests = BufReader::new(stream);
+    let (mut line, mut length, mut body) = (String::new(), 0, Vec::new());
+    while requests.read_line(&mut line)? > 0 {
+        if let Some(given) = line.to_lowercase().strip_prefix("content-length:") {
+            length = given.trim().parse().unwrap_or(0);
+        }
+        if line == "\r\n" {
+            body.resize(length, 0);
+            requests.read_exact(&mut body)?;
+            file.write_all(&body)?;
+            answers.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")?;
+        }
+        line.clear();
+    }
+    Ok(())
+}
+
+fn followed(
+    ledger: &Ledger,
+    destination: exporters::forward::Destination,
+    stored: PathBuf,
+    entries: u64,
+    receiver: Receiver,
+) -> Drained {
     // Linux: sets the peak back to what is held now (proc_pid_clear_refs(5)).
     let _ = std::fs::write("/proc/self/clear_refs", "5");
     let begin = Instant::now();
-    let forwarder = ledger.follow(to(&rsyslog, name, transport, more));
+    let forwarder = ledger.follow(destination);
     let mut lines = Lines::of(&stored);
     wait_at_most(PATIENCE, "the receiver's file", || {
         (lines.count() >= entries).then_some(())
     });
     let took = begin.elapsed();
     drop(forwarder);
-    Some(Drained {
+    Drained {
         lines: entries,
         bytes: std::fs::metadata(&stored).unwrap().len(),
         stored,
         took,
         peak_kib: peak_kib(),
-        _rsyslog: rsyslog,
-    })
+        _receiver: receiver,
+    }
 }
 
 /// The same messages from a file by rsyslog's own sender to a receiver of its own.
@@ -150,16 +200,66 @@ fn forwarded(messages: &Path, lines: u64, action: &str, input: &str) -> Option<D
     Some(begin.elapsed())
 }
 
-fn report(what: &str, ours: &Drained, peer: Duration) {
+fn report(what: &str, ours: &Drained, peer: Option<Duration>) {
     let rate = |took: Duration| ours.lines as f64 / took.as_secs_f64();
+    let beside = peer.map(|peer| {
+        let times = peer.as_secs_f64() / ours.took.as_secs_f64();
+        format!("; rsyslog's own {:.0}/s: {times:.2} times", rate(peer))
+    });
     println!(
-        "{what} ({} octets a line): {:.0} entries/s, peak RSS {} MB; rsyslog's own {:.0}/s: {:.2} times",
+        "{what} ({} octets a line): {:.0} entries/s, peak RSS {} MB{}",
         ours.bytes / ours.lines,
         rate(ours.took),
         ours.peak_kib.unwrap_or_default() >> 10,
-        rate(peer),
-        peer.as_secs_f64() / ours.took.as_secs_f64(),
+        beside.unwrap_or_default(),
     );
+}
+
+/// How long an append takes alone and while a backlog drains: into a receiver that takes no
+/// processor time from it, as one on another machine, and into one that wants all it can have.
+/// By turns, for a machine is not the same for long.
+fn disturbed(ledger: &Ledger) {
+    const ROUNDS: usize = 5;
+    let time = Duration::from_secs(2);
+    let mut cases: [(&str, Vec<(u128, u128)>); 3] = [
+        ("alone", Vec::new()),
+        ("while it drains", Vec::new()),
+        ("while it drains into a receiver that competes", Vec::new()),
+    ];
+    for round in 0..ROUNDS {
+        for (case, (_, seen)) in cases.iter_mut().enumerate() {
+            let whole = receiver("imrelp");
+            let rsyslog = match case {
+                0 => None,
+                1 => Rsyslog::configured_aside(&whole),
+                _ => Rsyslog::configured(&whole),
+            };
+            let forwarder = rsyslog.as_ref().map(|rsyslog| {
+                let forwarder =
+                    ledger.follow(to(rsyslog, &format!("again-{round}-{case}"), "relp", ""));
+                wait_at_most(PATIENCE, "the drain", || {
+                    (forwarder.status().confirmed > 0).then_some(())
+                });
+                forwarder
+            });
+            seen.push(appends(ledger, time));
+            if let Some(forwarder) = forwarder {
+                assert!(forwarder.status().lag_entries > 0, "it was over before");
+            }
+        }
+    }
+    for (what, seen) in cases {
+        let middle = |mut of: Vec<u128>| {
+            of.sort_unstable();
+            of[of.len() / 2]
+        };
+        let p50 = middle(seen.iter().map(|(p50, _)| *p50).collect());
+        let p99s: Vec<_> = seen.iter().map(|(_, p99)| *p99).collect();
+        println!(
+            "  an append {what}: p50 {p50} µs, p99 {} µs (of {ROUNDS} rounds: {p99s:?})",
+            middle(p99s.clone())
+        );
+    }
 }
 
 /// One producer, one event after the other: p50 and p99 in µs.

@@ -29,6 +29,7 @@ mod backoff;
 mod cursor;
 mod destination;
 mod entries;
+mod priority;
 mod replay;
 mod suspect;
 mod window;
@@ -213,7 +214,10 @@ impl Forwarder {
         };
         let thread = thread::Builder::new()
             .name(format!("export-{name}"))
-            .spawn(move || worker.run())
+            .spawn(move || {
+                priority::give_way();
+                worker.run();
+            })
             .map_err(|source| StartError::Thread {
                 destination: name,
                 source,

@@ -1,25 +1,31 @@
 //! How far a destination is known to have come: `export/<name>.cursor`, one JSON object.
 //!
 //! ```text
-//! {"v":1,"chain":"example.com/log","position":90210,"leaf":"<64 hex>","epoch":1,"form":"<64 hex>"}
+//! {"v":1,"position":               90210,"leaf":"<64 hex>","epoch":1,"form":"<64 hex>","chain":"example.com/log"}
 //! ```
 //! Lost, it costs duplicates: everything is sent again. So it may lag behind, and is never
 //! ahead. `leaf` is the hash of the entry before `position`: a log that has another one there
 //! is not the log that the receiver holds.
+//!
+//! What changes as it moves has a fixed place in the first sector, and is written over there: a
+//! write of one sector happens or does not. A file that is replaced instead costs the file system
+//! two commits of its journal, and while a backlog drains those are what an append waits for.
 
 use super::window::Place;
 use schemas::{Hash, Name};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Write};
+use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 const VERSION: u8 = 1;
 
-/// A crash sends at most this much again beyond the window.
+/// Beyond the window, a killed process sends at most so many again.
+const WRITE_ENTRIES: u64 = 1_000;
+
+/// And a machine without power what was sent since so long.
 const FLUSH_AFTER: Duration = Duration::from_secs(1);
-const FLUSH_ENTRIES: u64 = 1_000;
 
 #[derive(Debug, thiserror::Error)]
 pub enum CursorError {
@@ -55,15 +61,35 @@ struct State {
     form: Hash,
 }
 
+impl State {
+    /// Only the digits of `position` and `leaf` differ between two of the same epoch.
+    fn written(&self) -> io::Result<String> {
+        let State {
+            v,
+            position,
+            leaf,
+            epoch,
+            form,
+            chain,
+        } = self;
+        let chain = serde_json::to_string(chain)?;
+        Ok(format!(
+            "{{\"v\":{v},\"position\":{position:>20},\"leaf\":\"{leaf}\",\"epoch\":{epoch},\"form\":\"{form}\",\"chain\":{chain}}}\n"
+        ))
+    }
+}
+
 /// One destination's cursor, in memory and on disk.
 #[derive(Debug)]
 pub(super) struct Cursor {
     path: PathBuf,
+    file: File,
     state: State,
-    /// The position that is on disk.
+    /// The position that is in the file, and the one that is on disk.
+    written: u64,
     durable: u64,
     flushed: Instant,
-    /// Held while the cursor is. Beside it, because the cursor itself is replaced.
+    /// Held while the cursor is. Beside it, because opening replaces the cursor itself.
     _lock: File,
 }
 
@@ -91,16 +117,24 @@ impl Cursor {
             },
             Err(source) => return Err(CursorError::File { path, source }),
         };
-        let mut cursor = Cursor {
+        // The epoch is durable before a byte is sent under it.
+        let made = state
+            .written()
+            .and_then(|text| replace(&path, text.as_bytes()))
+            .and_then(|()| File::options().write(true).open(&path));
+        let file = match made {
+            Ok(file) => file,
+            Err(source) => return Err(CursorError::File { path, source }),
+        };
+        Ok(Cursor {
+            written: state.position,
             durable: state.position,
             state,
             path,
+            file,
             flushed: now,
             _lock: lock,
-        };
-        // The epoch is durable before a byte is sent under it.
-        cursor.flush(now)?;
-        Ok(cursor)
+        })
     }
 
     pub fn epoch(&self) -> u64 {
@@ -123,29 +157,37 @@ impl Cursor {
     }
 
     pub fn flush_if_due(&mut self, now: Instant) -> Result<(), CursorError> {
-        let ahead = self.state.position - self.durable;
-        let due = ahead >= FLUSH_ENTRIES
-            || (ahead > 0 && now.saturating_duration_since(self.flushed) >= FLUSH_AFTER);
-        match due {
-            true => self.flush(now),
+        let position = self.state.position;
+        let rested = now.saturating_duration_since(self.flushed) >= FLUSH_AFTER;
+        if rested && position > self.durable {
+            return self.flush(now);
+        }
+        match position - self.written >= WRITE_ENTRIES {
+            true => self.write().map_err(|source| self.fault(source)),
             false => Ok(()),
         }
     }
 
-    /// A whole new file takes the place of the old one, so that a crash leaves either.
+    /// What is in the file outlives this process; after this also the machine's power.
     pub fn flush(&mut self, now: Instant) -> Result<(), CursorError> {
         self.flushed = now;
-        let written = serde_json::to_vec(&self.state).map_err(io::Error::from);
-        match written.and_then(|bytes| replace(&self.path, &bytes)) {
-            Ok(()) => {
-                self.durable = self.state.position;
-                Ok(())
-            }
-            Err(source) => Err(CursorError::File {
-                path: self.path.clone(),
-                source,
-            }),
-        }
+        let flushed = self.write().and_then(|()| self.file.sync_data());
+        flushed.map_err(|source| self.fault(source))?;
+        self.durable = self.state.position;
+        Ok(())
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        // What fails is due again when as much has been added, not at the next entry.
+        self.written = self.state.position;
+        let text = self.state.written()?;
+        self.file.rewind()?;
+        self.file.write_all(text.as_bytes())
+    }
+
+    fn fault(&self, source: io::Error) -> CursorError {
+        let path = self.path.clone();
+        CursorError::File { path, source }
     }
 }
 
@@ -229,7 +271,6 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let new = path.with_extension("cursor.new");
     let mut file = File::create(&new)?;
     file.write_all(bytes)?;
-    file.write_all(b"\n")?;
     file.sync_all()?;
     drop(file);
     fs::rename(&new, path)?;
@@ -285,6 +326,26 @@ mod tests {
         drop(cursor);
         let cursor = open(dir.path(), "log", FORM).expect("opens");
         assert_eq!(cursor.place(), place(1_001));
+    }
+
+    #[test]
+    fn what_is_written_over_keeps_its_place_in_the_first_sector() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let chain = "log \"台帳\" ".repeat(100);
+        let mut cursor = open(dir.path(), &chain, FORM).expect("opens");
+        let file = cursor.path.clone();
+        let before = fs::read(&file).expect("reads");
+        cursor.advance(Place {
+            position: u64::MAX,
+            leaf: Hash([0xab; 32]),
+        });
+        cursor.flush(Instant::now()).expect("writes");
+        let after = fs::read(&file).expect("reads");
+        assert_eq!(before.len(), after.len());
+        let differ = before.iter().zip(&after).rposition(|(a, b)| a != b);
+        assert!(differ.expect("it has moved") < 512);
+        let state = resumed(&file, &after, &chain, FORM).expect("sound");
+        assert_eq!(state, cursor.state);
     }
 
     #[test]

@@ -1,0 +1,14 @@
+//! Who goes first where there are too few processors: whoever records, before whoever tells.
+
+/// Added to nice(2): a tenth of the share of a thread that is not nice, where both want all.
+/// More would have a busy machine starve its SIEM.
+#[cfg(target_os = "linux")]
+const NICE: i32 = 10;
+
+/// Of this thread and those that it starts. On Linux alone nice(2) means a thread, not the process.
+pub(super) fn give_way() {
+    #[cfg(target_os = "linux")]
+    if let Err(fault) = rustix::process::nice(NICE) {
+        tracing::debug!("exporters run at no lower priority: {fault}");
+    }
+}
