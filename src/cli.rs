@@ -747,12 +747,24 @@ pub enum Export {
     Replay(ExportReplay),
     /// Check what a receiver stored: gaps, copies, what was cut, altered or forged
     Check(ExportCheck),
+    /// Show the fingerprint of our certificate, for a receiver that pins it (RFC 5425)
+    Certificate(ExportCertificate),
 }
 
 #[derive(Args)]
 pub struct ExportTest {
     /// The receiver's name in daicho.toml
     pub destination: String,
+}
+
+#[derive(Args)]
+pub struct ExportCertificate {
+    /// The receiver's name in daicho.toml
+    pub destination: String,
+    /// Make a key and a certificate that nobody else vouches for, where client_key_file and
+    /// client_certificate_file will be
+    #[arg(long)]
+    pub create: bool,
 }
 
 #[derive(Args)]

@@ -24,7 +24,7 @@ mod tcp;
 mod tls;
 
 pub use http::{Collector, Endpoint, Url};
-pub use tls::Fingerprint;
+pub use tls::{Fingerprint, Names, SelfSigned, names, self_signed};
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -291,6 +291,15 @@ impl Route {
                 to: "this host".to_owned(),
                 reason: "this system has none".to_owned(),
             }),
+        }
+    }
+
+    /// How both ends are known, where that is asked.
+    pub fn tls(&self) -> Option<&Tls> {
+        match self {
+            Route::Peer(peer) => peer.tls.as_ref(),
+            Route::Endpoint(endpoint) => Some(&endpoint.tls),
+            Route::Files(_) | Route::Local(_) => None,
         }
     }
 

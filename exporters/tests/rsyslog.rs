@@ -8,6 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 use common::pki::{Authority, Identity};
 use common::rsyslog::{Received, Rsyslog, TlsSide};
 use common::{Ledger, ORIGIN, destination, wait_for, wait_for_error};
+use exporters::transport::{self, SelfSigned};
 use sha2::{Digest, Sha256};
 
 fn tcp(port: u16) -> exporters::forward::Destination {
@@ -286,5 +287,50 @@ fn a_pinned_certificate_needs_neither_authority_nor_name() {
     assert_eq!((status.sent, rsyslog.count()), (0, 0));
     drop(forwarder);
     let _forwarder = ledger.follow(pinned(&fingerprint));
+    rsyslog.all_up_to(10);
+}
+
+/// RFC 5425 §4.2.2, where neither side has an authority: each knows the other's certificate by the
+/// hash that receivers of its time know.
+#[test]
+fn each_side_knows_the_other_by_a_sha_1_fingerprint() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let made = |name: &str| {
+        let SelfSigned { certificate, key } = transport::self_signed(name).unwrap();
+        let identity = Identity {
+            certificate: dir.path().join(format!("{name}.pem")),
+            key: dir.path().join(format!("{name}.key")),
+        };
+        std::fs::write(&identity.certificate, certificate).unwrap();
+        std::fs::write(&identity.key, key).unwrap();
+        let names = transport::names(&identity.certificate).unwrap();
+        (identity, names.sha1.unwrap().to_string())
+    };
+    let (siem, siem_sha1) = made("siem.example");
+    let (ours, our_sha1) = made("ledger.example");
+    let (stranger, _) = made("stranger.example");
+    let Some(rsyslog) = Rsyslog::start(Some(TlsSide {
+        driver: "gtls",
+        ca: &siem.certificate,
+        certificate: &siem.certificate,
+        key: &siem.key,
+        permitted_peer: Some(&our_sha1.replace("sha-1", "SHA1")),
+    })) else {
+        return;
+    };
+    let shown_by = |who: &Identity| {
+        destination(&format!(
+            "transport = 'tls'\nhost = '127.0.0.1'\nport = {}\nserver_fingerprint = '{siem_sha1}'\nclient_certificate_file = '{}'\nclient_key_file = '{}'",
+            rsyslog.port,
+            who.certificate.display(),
+            who.key.display(),
+        ))
+    };
+    let ledger = Ledger::with(10);
+    let forwarder = ledger.follow(shown_by(&stranger));
+    let status = wait_for_error(&forwarder, "the receiver");
+    assert_eq!((status.sent, rsyslog.count()), (0, 0));
+    drop(forwarder);
+    let _forwarder = ledger.follow(shown_by(&ours));
     rsyslog.all_up_to(10);
 }

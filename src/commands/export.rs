@@ -1,3 +1,5 @@
+mod certificate;
+
 use crate::cli::{Cli, Export, ExportCheck};
 use crate::commands::open_failed;
 use crate::commands::verify;
@@ -6,7 +8,7 @@ use crate::door;
 use crate::outcome::{Done, Failure, Outcome, say};
 use anyhow::Context;
 use exporters::check::{self, Chain, Place, Report, Trust, Vouched};
-use exporters::forward::{self, ReplayError};
+use exporters::forward::{self, Destination, ReplayError};
 use ledger::clock::{Clock, SystemClock};
 use ledger::{Layout, Reader};
 use std::fs::File;
@@ -18,6 +20,7 @@ pub fn run(cli: &Cli, args: &Export) -> Done {
         Export::Test(args) => replay(cli, &args.destination, 0, 0),
         Export::Replay(args) => replay(cli, &args.destination, args.from, args.to),
         Export::Check(args) => check(cli, args),
+        Export::Certificate(args) => certificate::run(cli, args),
     }
 }
 
@@ -107,16 +110,22 @@ fn at_rest(cli: &Cli) -> Result<Vec<serde_json::Value>, Failure> {
     config.export.iter().map(row).collect()
 }
 
+fn destination<'a>(config: &'a Config, name: &str) -> Result<&'a Destination, Failure> {
+    let mut destinations = config.export.iter();
+    destinations
+        .find(|d| d.name().as_str() == name)
+        .ok_or_else(|| {
+            let names: Vec<_> = config.export.iter().map(|d| d.name().as_str()).collect();
+            Failure::msg(
+                "daicho.toml has no receiver of this name",
+                format!("it names: {}", names.join(", ")),
+            )
+        })
+}
+
 fn replay(cli: &Cli, name: &str, from: u64, to: u64) -> Done {
     let config = Config::load(&Layout::new(&cli.data))?;
-    let mut destinations = config.export.iter();
-    let Some(destination) = destinations.find(|d| d.name().as_str() == name) else {
-        let names: Vec<_> = config.export.iter().map(|d| d.name().as_str()).collect();
-        return Err(Failure::msg(
-            "daicho.toml has no receiver of this name",
-            format!("it names: {}", names.join(", ")),
-        ));
-    };
+    let destination = destination(&config, name)?;
     let reader = Reader::open(&cli.data).map_err(open_failed)?;
     let range = from..to.saturating_add(1);
     let replayed = forward::replay(destination, &reader, &cli.data, range);

@@ -205,6 +205,55 @@ fn the_siem_s_file_finds_a_ledger_that_was_rolled_back() {
 }
 
 #[test]
+fn our_certificate_is_made_and_named_for_a_receiver_that_pins_it() {
+    let ledger = Ledger::new();
+    let peer = "transport = 'tls'\nhost = '127.0.0.1'\nport = 9\n";
+    let client = "client_certificate_file = 'pki/us.pem'\nclient_key_file = 'pki/us.key'\n";
+    receiver(
+        &ledger,
+        &format!("name = 'hq'\nhostname = 'ledger.example'\n{peer}{client}"),
+    );
+    receiver(&ledger, &format!("name = 'plain'\n{peer}"));
+    files(&ledger, "shipper");
+    let certificate = |more: &[&str]| ledger.run(&[&["export", "certificate"], more].concat());
+    certificate(&["hq"]).refused(&["pki/us.pem", "--create"]);
+    for name in ["plain", "shipper"] {
+        certificate(&[name]).refused(&["client_certificate_file"]);
+    }
+    let told = certificate(&["hq", "--create"]).ok();
+    for hash in ["sha256", "sha1"] {
+        let mut openssl = std::process::Command::new("openssl");
+        openssl.args(["x509", "-noout", "-fingerprint", &format!("-{hash}"), "-in"]);
+        let shown = run(
+            {
+                openssl.arg(ledger.dir.join("pki/us.pem"));
+                openssl
+            },
+            b"",
+        )
+        .ok();
+        let fingerprint = shown.trim().split_once('=').unwrap().1.to_owned();
+        let label = hash.replace("sha", "sha-");
+        assert!(
+            told.contains(&format!("{label}:{fingerprint}")),
+            "{told} {shown}"
+        );
+    }
+    let key = ledger.dir.join("pki/us.key");
+    let before = std::fs::read(&key).unwrap();
+    certificate(&["hq", "--create"]).refused(&["is there already"]);
+    assert_eq!(std::fs::read(&key).unwrap(), before);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(&key).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+    let json = &certificate(&["hq", "--json"]).lines()[0];
+    assert!(told.contains(json["sha256"].as_str().unwrap()), "{json}");
+}
+
+#[test]
 fn a_receiver_can_be_tried_and_given_a_part_again() {
     let ledger = Ledger::new();
     ledger.append(&[drill("one"), drill("two")]);

@@ -42,7 +42,7 @@ pub struct TlsSide<'a> {
     pub ca: &'a Path,
     pub certificate: &'a Path,
     pub key: &'a Path,
-    /// `None` lets in everyone.
+    /// A name or a fingerprint; `None` lets in everyone.
     pub permitted_peer: Option<&'a str>,
 }
 
@@ -57,6 +57,8 @@ pub struct Rsyslog {
     starts: u32,
     /// A whole configuration, instead of one made of the parts above.
     whole: Option<String>,
+    /// It takes what processor time others leave.
+    aside: bool,
     child: Option<Child>,
 }
 
@@ -89,6 +91,15 @@ impl Rsyslog {
         Rsyslog::made(String::new(), "", Some(whole))
     }
 
+    /// The same, where it would be on another machine: it takes what processor time others leave.
+    pub fn configured_aside(whole: &str) -> Option<Rsyslog> {
+        let mut rsyslog = Rsyslog::configured(whole)?;
+        rsyslog.kill();
+        rsyslog.aside = true;
+        rsyslog.start_again();
+        Some(rsyslog)
+    }
+
     fn listening(settings: String, input: &str) -> Option<Rsyslog> {
         Rsyslog::made(settings, input, None)
     }
@@ -117,6 +128,7 @@ impl Rsyslog {
             ruleset: "",
             starts: 0,
             whole: whole.map(str::to_owned),
+            aside: false,
             child: None,
         };
         drop(free);
@@ -156,7 +168,12 @@ ruleset(name="in"{ruleset}) {{
         let file = dir.join("rsyslog.conf");
         std::fs::write(&file, config).unwrap();
         let log = std::fs::File::create(dir.join("rsyslog.log")).unwrap();
-        let child = Command::new(&self.program)
+        let mut command = Command::new(&self.program);
+        if self.aside {
+            command = Command::new("nice");
+            command.args(["-n", "19"]).arg(&self.program);
+        }
+        let child = command
             .arg("-n")
             .arg("-f")
             .arg(&file)
@@ -297,7 +314,14 @@ fn settings(tls: Option<TlsSide>) -> String {
         return format!("{common}\nmodule(load=\"imtcp\")\n");
     };
     let auth = match tls.permitted_peer {
-        Some(peer) => format!(r#"streamDriver.authMode="x509/name" permittedPeer=["{peer}"]"#),
+        Some(peer) => {
+            let by = if peer.starts_with("SHA1:") {
+                "fingerprint"
+            } else {
+                "name"
+            };
+            format!(r#"streamDriver.authMode="x509/{by}" permittedPeer=["{peer}"]"#)
+        }
         None => r#"streamDriver.authMode="anon""#.to_owned(),
     };
     format!(

@@ -7,9 +7,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
-/// Where tests/install-syslog-ng unpacks it.
+/// Where tests/install-syslog-ng unpacks it, seen from this crate or from the workspace.
 fn unpacked() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/.tools/syslog-ng")
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let of = |base: &Path| base.join("tests/.tools/syslog-ng");
+    match of(here).exists() {
+        true => of(here),
+        false => of(&here.join("..")),
+    }
 }
 
 pub struct SyslogNg {
@@ -93,6 +98,15 @@ impl SyslogNg {
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    /// SIGTERM, and the end that the receiver makes of it.
+    pub fn terminate(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let ended = Command::new("kill").arg(child.id().to_string()).status();
+            assert!(ended.unwrap().success());
             child.wait().unwrap();
         }
     }
