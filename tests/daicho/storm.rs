@@ -9,6 +9,7 @@ mod common;
 use crate::world::{Dice, Ledger, ORIGIN, Server, drill, overwrite, say};
 use common::pki::Authority;
 use common::rsyslog::{Rsyslog, TlsSide};
+use common::syslog_ng::SyslogNg;
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
@@ -30,6 +31,95 @@ enum Wire {
     Tls,
 }
 
+/// A receiver that writes what comes to one file.
+enum Receiver {
+    Rsyslog(Rsyslog),
+    SyslogNg(SyslogNg),
+}
+
+impl Receiver {
+    fn port(&self) -> u16 {
+        match self {
+            Receiver::Rsyslog(receiver) => receiver.port,
+            Receiver::SyslogNg(receiver) => receiver.port,
+        }
+    }
+
+    fn kill(&mut self) {
+        match self {
+            Receiver::Rsyslog(receiver) => receiver.kill(),
+            Receiver::SyslogNg(receiver) => receiver.kill(),
+        }
+    }
+
+    fn terminate(&mut self) {
+        match self {
+            Receiver::Rsyslog(receiver) => receiver.terminate(),
+            Receiver::SyslogNg(receiver) => receiver.terminate(),
+        }
+    }
+
+    fn start_again(&mut self) {
+        match self {
+            Receiver::Rsyslog(receiver) => receiver.start_again(),
+            Receiver::SyslogNg(receiver) => receiver.start_again(),
+        }
+    }
+
+    fn stored(&self) -> Vec<u8> {
+        match self {
+            Receiver::Rsyslog(receiver) => receiver.stored(),
+            Receiver::SyslogNg(receiver) => receiver.stored(),
+        }
+    }
+}
+
+fn rsyslog(wire: Wire, authority: &Authority) -> Option<Receiver> {
+    let started = match wire {
+        Wire::Relp => {
+            let mut rsyslog = Rsyslog::relp(None, "")?;
+            // An answer for what is in its memory would be one for what a kill takes.
+            rsyslog.answer_after_writing();
+            rsyslog
+        }
+        Wire::Tcp => Rsyslog::start(None)?,
+        Wire::Tls => {
+            let receiver = authority.issue("receiver.example");
+            Rsyslog::start(Some(TlsSide {
+                driver: "ossl",
+                ca: &authority.certificate(),
+                certificate: &receiver.certificate,
+                key: &receiver.key,
+                permitted_peer: None,
+            }))?
+        }
+    };
+    Some(Receiver::Rsyslog(started))
+}
+
+/// It does not speak RELP.
+fn syslog_ng(wire: Wire, authority: &Authority) -> Option<Receiver> {
+    let receiver = authority.issue("receiver.example");
+    let transport = match wire {
+        Wire::Tls => format!(
+            r#"transport("tls") tls(ca-file("{}") cert-file("{}") key-file("{}") peer-verify(optional-untrusted))"#,
+            authority.certificate().display(),
+            receiver.certificate.display(),
+            receiver.key.display(),
+        ),
+        _ => r#"transport("tcp")"#.to_owned(),
+    };
+    SyslogNg::start(&SYSLOG_NG.replace("{transport}", &transport)).map(Receiver::SyslogNg)
+}
+
+/// As exporters/receivers/syslog-ng.conf has it, but for the wire.
+const SYSLOG_NG: &str = r#"@version: 3.35
+options { keep-hostname(yes); use-dns(no); stats-freq(0); log-msg-size(131072); };
+source s { syslog(ip("127.0.0.1") port({port}) {transport} flags(store-raw-message) log-iw-size(10000)); };
+destination d { file("{dir}/stored" template("${RAWMSG}\n") log-fifo-size(20000)); };
+log { source(s); destination(d); flags(flow-control); };
+"#;
+
 /// What was struck down, until it is raised again.
 #[derive(Debug)]
 enum Down {
@@ -37,9 +127,11 @@ enum Down {
     Server,
 }
 
+type Started = fn(Wire, &Authority) -> Option<Receiver>;
+
 struct Storm {
     ledger: Ledger,
-    rsyslog: Rsyslog,
+    receiver: Receiver,
     /// Its files are read at each start.
     _authority: Authority,
     server: Option<Server>,
@@ -48,35 +140,19 @@ struct Storm {
 }
 
 impl Storm {
-    fn over(wire: Wire, name: &str) -> Option<Storm> {
+    fn over(wire: Wire, start: Started, name: &str) -> Option<Storm> {
         let dice = Dice::thrown(name);
         let (ledger, authority) = (Ledger::new(), Authority::new());
-        let (rsyslog, transport) = match wire {
-            Wire::Relp => {
-                let mut rsyslog = Rsyslog::relp(None, "")?;
-                // An answer for what is in its memory would be one for what a kill takes.
-                rsyslog.answer_after_writing();
-                (rsyslog, "transport = 'relp'".to_owned())
-            }
-            Wire::Tcp => (Rsyslog::start(None)?, "transport = 'tcp'".to_owned()),
-            Wire::Tls => {
-                let receiver = authority.issue("receiver.example");
-                let rsyslog = Rsyslog::start(Some(TlsSide {
-                    driver: "ossl",
-                    ca: &authority.certificate(),
-                    certificate: &receiver.certificate,
-                    key: &receiver.key,
-                    permitted_peer: None,
-                }))?;
-                let ca = ledger.dir.join("ca.pem");
-                std::fs::copy(authority.certificate(), ca).unwrap();
-                let tls = "transport = 'tls'\nca_file = 'ca.pem'\nserver_name = 'receiver.example'";
-                (rsyslog, tls.to_owned())
-            }
+        let receiver = start(wire, &authority)?;
+        std::fs::copy(authority.certificate(), ledger.dir.join("ca.pem")).unwrap();
+        let transport = match wire {
+            Wire::Relp => "transport = 'relp'",
+            Wire::Tcp => "transport = 'tcp'",
+            Wire::Tls => "transport = 'tls'\nca_file = 'ca.pem'\nserver_name = 'receiver.example'",
         };
         let config = ledger.dir.join("daicho.toml");
         let before = std::fs::read_to_string(&config).unwrap();
-        let port = rsyslog.port;
+        let port = receiver.port();
         let export = format!("[[export]]\nname = 'hq'\nhost = '127.0.0.1'\nport = {port}\n");
         overwrite(
             &config,
@@ -85,7 +161,7 @@ impl Storm {
         let server = Some(ledger.serve());
         Some(Storm {
             ledger,
-            rsyslog,
+            receiver,
             _authority: authority,
             server,
             dice,
@@ -108,8 +184,8 @@ impl Storm {
 
     fn strike(&mut self) -> Down {
         match self.dice.below(4) {
-            0 => self.rsyslog.kill(),
-            1 => self.rsyslog.terminate(),
+            0 => self.receiver.kill(),
+            1 => self.receiver.terminate(),
             way => {
                 if let Some(server) = self.server.take() {
                     match way {
@@ -138,7 +214,7 @@ impl Storm {
                         for _ in 0..self.dice.below(4) {
                             self.feed();
                         }
-                        self.rsyslog.start_again();
+                        self.receiver.start_again();
                     }
                 }
             }
@@ -168,7 +244,7 @@ impl Storm {
 
     fn judged(&self) -> Value {
         let stored = self.ledger.beside("stored");
-        std::fs::write(&stored, self.rsyslog.stored()).unwrap();
+        std::fs::write(&stored, self.receiver.stored()).unwrap();
         let stored = stored.display().to_string();
         let ran = self
             .ledger
@@ -177,10 +253,10 @@ impl Storm {
     }
 }
 
-fn storm(wire: Wire, name: &str) {
+fn storm(wire: Wire, start: Started, name: &str) {
     let asked = std::env::var("DAICHO_STORM").ok();
     let events = asked.map_or(EVENTS, |events| events.parse().expect("a number of events"));
-    let Some(mut storm) = Storm::over(wire, name) else {
+    let Some(mut storm) = Storm::over(wire, start, name) else {
         return;
     };
     let deaths = storm.rage(events);
@@ -205,15 +281,25 @@ fn storm(wire: Wire, name: &str) {
 
 #[test]
 fn nothing_is_lost_over_relp() {
-    storm(Wire::Relp, "storm over relp");
+    storm(Wire::Relp, rsyslog, "storm over relp");
 }
 
 #[test]
 fn nothing_is_lost_over_tcp() {
-    storm(Wire::Tcp, "storm over tcp");
+    storm(Wire::Tcp, rsyslog, "storm over tcp");
 }
 
 #[test]
 fn nothing_is_lost_over_tls() {
-    storm(Wire::Tls, "storm over tls");
+    storm(Wire::Tls, rsyslog, "storm over tls");
+}
+
+#[test]
+fn nothing_is_lost_over_tcp_into_syslog_ng() {
+    storm(Wire::Tcp, syslog_ng, "storm over tcp into syslog-ng");
+}
+
+#[test]
+fn nothing_is_lost_over_tls_into_syslog_ng() {
+    storm(Wire::Tls, syslog_ng, "storm over tls into syslog-ng");
 }

@@ -1,7 +1,7 @@
 //! How far a destination is known to have come: `export/<name>.cursor`, one JSON object.
 //!
 //! ```text
-//! {"v":1,"position":               90210,"leaf":"<64 hex>","epoch":1,"form":"<64 hex>","chain":"example.com/log"}
+//! {"v":1,"position":90210,               "leaf":"<64 hex>","epoch":1,"form":"<64 hex>","chain":"example.com/log"}
 //! ```
 //! Lost, it costs duplicates: everything is sent again. So it may lag behind, and is never
 //! ahead. `leaf` is the hash of the entry before `position`: a log that has another one there
@@ -73,8 +73,9 @@ impl State {
             chain,
         } = self;
         let chain = serde_json::to_string(chain)?;
+        let position = format!("{position},");
         Ok(format!(
-            "{{\"v\":{v},\"position\":{position:>20},\"leaf\":\"{leaf}\",\"epoch\":{epoch},\"form\":\"{form}\",\"chain\":{chain}}}\n"
+            "{{\"v\":{v},\"position\":{position:<21}\"leaf\":\"{leaf}\",\"epoch\":{epoch},\"form\":\"{form}\",\"chain\":{chain}}}\n"
         ))
     }
 }
