@@ -74,10 +74,8 @@ impl Views {
         let Door::Here(appender) = door else { return };
         let (agents, index) = (self.agents.clone(), Arc::clone(&self.index));
         appender.acting_for(move |actor| {
-            if let Err(error) = index.catch_up() {
-                tracing::error!(%error, "for whom agents act is not known to the end of the log");
-            }
-            agents.read(|agents| agents.agent(actor.id())?.person.clone())
+            index.catch_up().map_err(|error| error.to_string())?;
+            Ok(agents.read(|agents| agents.agent(actor.id())?.person.clone()))
         });
     }
 

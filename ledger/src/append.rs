@@ -138,8 +138,9 @@ impl Prepared {
     }
 }
 
-/// For whom somebody acts. `ledger` does not know it of agents; whoever opens it says.
-pub type ActsFor = dyn Fn(&Actor) -> Option<Name> + Send + Sync;
+/// For whom somebody acts, if for anybody. `ledger` does not know it of agents; whoever opens it says,
+/// or why that cannot be said now.
+pub type ActsFor = dyn Fn(&Actor) -> Result<Option<Name>, String> + Send + Sync;
 
 /// Persons that agents were given, by the agents' names.
 type Given = HashMap<Name, Name>;
@@ -285,15 +286,23 @@ impl Appender {
     }
 
     /// Says from here on for whom an agent acts; said once. A user acts for themselves.
-    pub fn acting_for(&self, acts_for: impl Fn(&Actor) -> Option<Name> + Send + Sync + 'static) {
+    pub fn acting_for(
+        &self,
+        acts_for: impl Fn(&Actor) -> Result<Option<Name>, String> + Send + Sync + 'static,
+    ) {
         let _ = self.inner.acts_for.set(Box::new(acts_for));
     }
 
-    fn person_of(&self, actor: &Actor) -> Option<Name> {
-        match actor {
-            Actor::User(user) => Some(user.clone()),
-            Actor::Agent(_) => self.inner.acts_for.get()?(actor),
-            Actor::Service(_) => None,
+    /// Content under another key than its person's could never be erased alone: where it cannot be
+    /// said whose it is, it is refused.
+    fn person_of(&self, actor: &Actor) -> Result<Option<Name>, AppendError> {
+        match (actor, self.inner.acts_for.get()) {
+            (Actor::User(user), _) => Ok(Some(user.clone())),
+            (Actor::Agent(_), Some(acts_for)) => acts_for(actor).map_err(|why| {
+                let fault = format!("for whom {actor} acts cannot be read from the log: {why}");
+                AppendError::refused(&fault, "run `daicho verify`")
+            }),
+            (Actor::Agent(_), None) | (Actor::Service(_), _) => Ok(None),
         }
     }
 
@@ -444,7 +453,7 @@ impl Appender {
         let person = match given.get(event.actor.id()) {
             _ if !is_its_actors => person,
             Some(given) if matches!(event.actor, Actor::Agent(_)) => Some(given.clone()),
-            _ => self.person_of(&event.actor),
+            _ => self.person_of(&event.actor)?,
         };
         if let Some((agent, person)) = person_given(&event.data) {
             given.insert(agent.clone(), person.clone());
@@ -487,7 +496,8 @@ impl Appender {
             class: class.clone(),
             month: self.now().month(),
         };
-        let person = self.person_of(actor);
+        // The batch will meet it again, and its producer is told.
+        let person = self.person_of(actor).ok()?;
         let content = &shared.content;
         match content.seal_ahead(&bucket, person.as_ref(), bytes, &self.reader()) {
             Ok(tag) => Some(Ahead::new(Arc::clone(shared), tag?)),
@@ -495,7 +505,6 @@ impl Appender {
                 shared.stop(stopped_with(&error));
                 None
             }
-            // The batch will meet it again, and its producer is told.
             Err(_) => None,
         }
     }

@@ -155,6 +155,8 @@ pub struct Index {
     store: Option<sled::Db>,
     kept: Vec<Box<dyn Kept>>,
     saved: Mutex<u64>,
+    /// Held by whoever folds: many who wait for the same entries read them once.
+    catching_up: Mutex<()>,
     notices: Vec<String>,
 }
 
@@ -167,6 +169,7 @@ impl Index {
             store: None,
             kept: Vec::new(),
             saved: Mutex::new(0),
+            catching_up: Mutex::default(),
             notices: Vec::new(),
         }
     }
@@ -286,6 +289,8 @@ impl Index {
 
     /// Folds in the entries before `size` and no more: for figures of exactly that head.
     pub fn catch_up_to(&self, size: u64) -> Result<u64, IndexError> {
+        let catching_up = &self.catching_up;
+        let _one = catching_up.lock().unwrap_or_else(PoisonError::into_inner);
         for entry in self.reader.entries(self.reached()..size) {
             let entry = entry?;
             for kept in &self.kept {
