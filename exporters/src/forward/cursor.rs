@@ -9,7 +9,7 @@
 //!
 //! What changes as it moves has a fixed place in the first sector, and is written over there: a
 //! write of one sector happens or does not. A file that is replaced instead costs the file system
-//! two commits of its journal, and while a backlog drains those are what an append waits for.
+//! two commits of its journal each time, which an append's own sync may have to wait for.
 
 use super::window::Place;
 use schemas::{Hash, Name};
