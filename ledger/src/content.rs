@@ -19,6 +19,7 @@ pub(crate) use pack::{pack_header, pack_number};
 pub(crate) use walk::Walk;
 
 use crate::append::Content;
+use crate::destroyed::Destroyed;
 use crate::disk::Disk;
 use crate::layout::Layout;
 use crate::reader::{ReadError, Reader};
@@ -59,6 +60,8 @@ pub enum ContentError {
         "the key of one person's content of bucket {bucket} is not at {path}: it was erased, or the key was lost"
     )]
     NoSubjectKey { bucket: BucketId, path: String },
+    #[error("bucket {bucket} has ended, and no key opens it, wherever that comes from")]
+    Ended { bucket: BucketId },
     #[error(
         "what this person has in bucket {bucket} is being erased: sealed anew it can be recorded"
     )]
@@ -154,7 +157,7 @@ pub(crate) trait Recorded {
     /// The first entry with content in a bucket: where there is one, its key is never made anew.
     fn first_in(&self, bucket: &BucketId) -> Result<Option<u64>, ReadError>;
     /// Under whose key contents of a bucket are, of the newest entries.
-    fn newest_in(&self, bucket: &BucketId) -> Result<Owners, ReadError>;
+    fn newest_in(&self, bucket: &BucketId) -> Owners;
 }
 
 pub(crate) type Owners = HashMap<Hash, Option<DataSubject>>;
@@ -164,7 +167,7 @@ impl Recorded for Reader {
         Reader::first_in(self, bucket)
     }
 
-    fn newest_in(&self, bucket: &BucketId) -> Result<Owners, ReadError> {
+    fn newest_in(&self, bucket: &BucketId) -> Owners {
         Reader::newest_in(self, bucket)
     }
 }
@@ -352,12 +355,7 @@ impl ContentStore {
         if leaves.is_empty() {
             return Ok(Arc::default());
         }
-        let owners = log
-            .newest_in(bucket)
-            .map_err(|source| ContentError::Unread {
-                bucket: bucket.clone(),
-                source: Box::new(source),
-            })?;
+        let owners = log.newest_in(bucket);
         let newest = leaves.into_iter().take(TRIED);
         let newest = newest.map(|(digest, place)| Newest {
             digest,
@@ -512,7 +510,7 @@ impl ContentStore {
         let is_theirs = |under: &Under| under.subject == Some(subject) && under.bucket == *bucket;
         // The key first: what is still being sealed under it asks before it is remembered.
         self.retire(bucket, subject);
-        self.are_erased(std::iter::once(subject));
+        self.are_destroyed(std::iter::once(Destroyed::of_person(subject)));
         lock(&self.recent).forget(is_theirs);
         lock(&self.ahead).retain(|_, (_, tip)| !is_theirs(&tip.under));
     }

@@ -12,17 +12,15 @@ use crate::buckets::{Buckets, Spared};
 use crate::content::ContentError;
 use crate::disk::{Disk, LocalDisk};
 use crate::expire::{ExpireError, destroy, entries, io_at};
-use crate::history::before_data;
 use crate::layout::Layout;
 use crate::marker;
 use crate::projection::Projection;
 use crate::reader::{ReadError, Reader};
-use memchr::memmem::Finder;
 use schemas::kinds::records::{ErasureCompleted, SubjectKey};
 use schemas::{Actor, Event, EventId, Name};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 #[derive(Debug, thiserror::Error)]
 pub enum EraseError {
@@ -162,10 +160,7 @@ impl Appender {
         // What is not recorded may be on the disk all the same, if the ledger has stopped: its
         // marker stays.
         let (buckets, _) = self.buckets()?;
-        let left = buckets.erased().filter(|key| {
-            layout.subject_key(&key.bucket, &key.subject).exists()
-                || marker_of(layout, key).exists()
-        });
+        let left = buckets.erased().filter(|key| is_left(layout, key));
         let mut finished = Vec::new();
         for key in left {
             self.shared()
@@ -187,19 +182,12 @@ pub fn clear_erased(reader: &Reader) -> Result<Vec<SubjectKey>, ExpireError> {
     }
     let mut cleared = Vec::new();
     for key in buckets.erased() {
-        let path = layout.subject_key(&key.bucket, &key.subject);
-        if path.exists() {
-            destroy(&LocalDisk, &path).map_err(io_at(&path))?;
+        if is_left(layout, &key) {
+            shred(layout, &LocalDisk, &key)?;
             cleared.push(key);
         }
     }
     Ok(cleared)
-}
-
-/// Whether a line may hold an `erasure.completed`, without parsing it. Never false for one.
-pub(crate) fn may_erase(line: &[u8]) -> bool {
-    static KIND: LazyLock<Finder> = LazyLock::new(|| Finder::new(br#""kind":"erasure.completed""#));
-    KIND.find(before_data(line)).is_some()
 }
 
 pub(crate) fn complete(
@@ -209,6 +197,10 @@ pub(crate) fn complete(
 ) -> Result<(), ExpireError> {
     let shred = |key: &SubjectKey| shred(layout, disk, key);
     marker::settle(disk, markers(layout)?, is_recorded, shred)
+}
+
+fn is_left(layout: &Layout, key: &SubjectKey) -> bool {
+    layout.subject_key(&key.bucket, &key.subject).exists() || marker_of(layout, key).exists()
 }
 
 fn marker_of(layout: &Layout, key: &SubjectKey) -> PathBuf {
@@ -242,4 +234,84 @@ fn markers(layout: &Layout) -> Result<Vec<(SubjectKey, PathBuf)>, ExpireError> {
         }
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::{Content, Options, Submission};
+    use schemas::kinds::people::AuthSucceeded;
+    use schemas::kinds::records::{RetentionExpired, TimeSource};
+    use schemas::{Data, Hash, Timestamp};
+
+    /// Everybody sees the certificate before the key is destroyed, and before whoever wrote it is told.
+    #[test]
+    fn from_its_certificate_on_nobody_opens_what_a_key_has_sealed() {
+        let dir = tempfile::TempDir::new().expect("a directory");
+        crate::create(dir.path(), "example.com/daicho", &SystemClock).expect("creates");
+        let (appender, reader) = crate::open(dir.path(), Options::default()).expect("opens");
+        let actor: Actor = "user:s001".parse().expect("an actor");
+        let content = |person: Option<&str>| {
+            let data = AuthSucceeded {
+                subject: "user:e1".parse().expect("a subject"),
+                method: "token".parse().expect("a method"),
+            };
+            let content = Content {
+                name: "note".parse().expect("a name"),
+                media: "text/plain".parse().expect("a type"),
+                bytes: b"one".to_vec(),
+            };
+            let submission = Submission {
+                event: Event::new(appender.new_id(), actor.clone(), data),
+                content: vec![content],
+                person: person.map(|person| person.parse().expect("a name")),
+            };
+            let receipt = appender.append(vec![submission]).expect("appends")[0];
+            let entry = reader.entry(receipt.seq).expect("reads");
+            entry.content()[0].clone()
+        };
+        let (theirs, nobodys) = (content(Some("s002")), content(None));
+        let append = |data: Data| {
+            let (buckets, reached) = appender.buckets().expect("reads");
+            let event = Event::new(appender.new_id(), actor.clone(), data);
+            let guard = Guard::new(buckets, reached, |_, _| Ok(()));
+            appender
+                .append_guarded(event.into(), guard)
+                .expect("appends");
+        };
+        let (bucket, method) = (&theirs.bucket, METHOD.parse().expect("a name"));
+        assert!(reader.content(&theirs).is_ok());
+        append(Data::ErasureCompleted(ErasureCompleted {
+            erasure: appender.new_id(),
+            bucket: bucket.clone(),
+            subject: theirs.subject.expect("a person's"),
+            entries: 1,
+            contents: 1,
+            sealed_bytes: theirs.sealed_bytes,
+            content_sha256: Hash::ZERO,
+            method,
+            approvals: Vec::new(),
+            approvers: Vec::new(),
+        }));
+        let read = reader.content(&theirs);
+        assert!(matches!(read, Err(ContentError::Erased { .. })), "{read:?}");
+        assert!(reader.content(&nobodys).is_ok());
+        append(Data::RetentionExpired(RetentionExpired {
+            bucket: bucket.clone(),
+            due: Timestamp::default(),
+            period: "P30D".parse().expect("a period"),
+            entries: 2,
+            contents: 2,
+            sealed_bytes: 0,
+            content_sha256: Hash::ZERO,
+            method: METHOD.parse().expect("a name"),
+            time: TimeSource::Log,
+            token: None,
+            approvals: Vec::new(),
+            approvers: Vec::new(),
+        }));
+        let read = reader.content(&nobodys);
+        assert!(matches!(read, Err(ContentError::Ended { .. })), "{read:?}");
+    }
 }

@@ -225,24 +225,19 @@ impl Appender {
 }
 
 impl Appender {
-    /// Completes what was recorded and could not be removed then: a key or a file that the system
-    /// held on to. Gives the buckets; the next start would do the same.
+    /// Destroys what is there of buckets whose end is recorded: a key or a file could not be removed
+    /// then, or came back with copies. Gives the buckets.
     pub fn finish_ends(&self) -> Result<Vec<BucketId>, ExpireError> {
         let _one_at_a_time = self.ending();
         let (layout, disk) = (self.layout(), self.disk());
         let mut finished = Vec::new();
-        let left = markers(layout)?;
-        if left.is_empty() {
-            return Ok(finished);
-        }
+        // What is not recorded may be on the disk all the same, if the ledger has stopped: its
+        // marker stays.
         let (buckets, _) = self.buckets()?;
-        for (bucket, _) in left {
-            // What is not recorded may be on the disk all the same, if the ledger has stopped.
-            if buckets.get(&bucket).is_some_and(|b| b.ended.is_some()) {
-                self.forget_content(&bucket);
-                shred(layout, disk, &bucket)?;
-                finished.push(bucket);
-            }
+        for bucket in ended(&buckets).filter(|bucket| is_left(layout, bucket)) {
+            self.forget_content(bucket);
+            shred(layout, disk, bucket)?;
+            finished.push(bucket.clone());
         }
         Ok(finished)
     }
@@ -256,17 +251,21 @@ pub fn clear_ended(reader: &Reader) -> Result<Vec<BucketId>, ExpireError> {
         buckets.fold(&entry?);
     }
     let mut cleared = Vec::new();
-    for (id, _) in buckets.all().filter(|(_, bucket)| bucket.ended.is_some()) {
-        let packs = std::fs::read_dir(layout.bucket(id)).map_or(0, Iterator::count);
-        if packs > 0 || layout.bucket_key(id).exists() {
-            disk::LocalDisk
-                .create_dir(parent(&layout.bucket_key(id)))
-                .map_err(io_at(&layout.bucket_key(id)))?;
-            shred(layout, &disk::LocalDisk, id)?;
-            cleared.push(id.clone());
-        }
+    for id in ended(&buckets).filter(|id| is_left(layout, id)) {
+        shred(layout, &disk::LocalDisk, id)?;
+        cleared.push(id.clone());
     }
     Ok(cleared)
+}
+
+fn ended(buckets: &Buckets) -> impl Iterator<Item = &BucketId> {
+    let ended = buckets.all().filter(|(_, bucket)| bucket.ended.is_some());
+    ended.map(|(id, _)| id)
+}
+
+fn is_left(layout: &Layout, bucket: &BucketId) -> bool {
+    let packs = std::fs::read_dir(layout.bucket(bucket)).map_or(0, Iterator::count);
+    packs > 0 || layout.bucket_key(bucket).exists() || layout.bucket_ending(bucket).exists()
 }
 
 pub(crate) fn complete(
@@ -281,6 +280,8 @@ pub(crate) fn complete(
 /// The key first: from then on nothing can be read, whatever is left of the packs.
 fn shred(layout: &Layout, disk: &dyn Disk, bucket: &BucketId) -> Result<(), ExpireError> {
     let key = layout.bucket_key(bucket);
+    // A copy of packs alone has none.
+    disk.create_dir(parent(&key)).map_err(io_at(&key))?;
     destroy(disk, &key).map_err(io_at(&key))?;
     // Single persons' keys lie wrapped under the one that is gone.
     for dir in [layout.subject_keys(bucket), layout.bucket(bucket)] {

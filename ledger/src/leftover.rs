@@ -7,9 +7,16 @@ use crate::layout::Layout;
 use std::io::ErrorKind;
 use std::path::Path;
 
-/// Destroys what is left of keys that were being written. Nobody may be writing keys there.
+/// Destroys what is left of keys that were being written. Nobody may be writing keys there. What else
+/// somebody keeps below `keys/` is theirs.
 pub(crate) fn clear(layout: &Layout, disk: &dyn Disk) -> Result<(), ExpireError> {
-    clear_below(&layout.keys(), disk)
+    for key in [layout.log_key(), layout.next_log_key()] {
+        let left = key.with_added_extension("new");
+        if left.symlink_metadata().is_ok_and(|left| left.is_file()) {
+            destroy(disk, &left).map_err(io_at(&left))?;
+        }
+    }
+    clear_below(&layout.content_keys(), disk)
 }
 
 /// The same in a copy.

@@ -10,6 +10,7 @@ pub mod checkpoint;
 pub mod clock;
 mod content;
 mod create;
+mod destroyed;
 pub mod disk;
 mod entry;
 mod erase;

@@ -17,6 +17,12 @@ pub fn put(disk: &dyn Disk, marker: &Path, id: EventId) -> Result<(), ExpireErro
     write().map_err(io_at(marker))
 }
 
+/// Is the destruction that this event records under way?
+pub fn names(marker: &Path, id: &EventId) -> bool {
+    let text = std::fs::read_to_string(marker);
+    text.is_ok_and(|text| text.trim_end().parse::<EventId>().as_ref() == Ok(id))
+}
+
 pub fn remove(disk: &dyn Disk, marker: &Path) -> Result<(), ExpireError> {
     let remove = || {
         remove_if_there(disk, marker)?;

@@ -282,7 +282,7 @@ impl Opened {
             files: walk.files,
             at: walk.at,
             keys: Arc::new(walk.keys),
-            erased: walk.erased,
+            destroyed: walk.destroyed,
             note: String::from_utf8_lossy(&note).into(),
         };
         Ok(Opened {
@@ -402,7 +402,7 @@ impl Opened {
     pub fn into_shared(self, disk: Arc<dyn Disk>) -> (Shared, Ids) {
         let size = self.state.tree.size();
         let content = ContentStore::new(self.layout.clone(), disk, self.origin());
-        content.are_erased(self.state.erased.iter().map(|(_, subject)| *subject));
+        content.are_destroyed(self.state.destroyed.iter().map(|(_, key)| *key));
         let shared = Shared {
             origin: self.origin().into(),
             layout: self.layout,

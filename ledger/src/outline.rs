@@ -1,8 +1,8 @@
 //! What a start needs to know of a full log file, so that it need not read the file.
 //!
 //! ```text
-//! outline = "daicho/outline/v2" LF ‖ head ‖ leaf[32] × count ‖ line bytes[4] × count ‖ filter
-//!           ‖ (erased subject[16] ‖ entry in the file[4]) × erasures
+//! outline = "daicho/outline/v3" LF ‖ head ‖ leaf[32] × count ‖ line bytes[4] × count ‖ filter
+//!           ‖ (destroyed key[16] ‖ entry in the file[4]) × certificates
 //!           ‖ SHA-256 of all this ‖ (id[16] ‖ entry in the file[4]) × count, sorted ‖ SHA-256 of the ids
 //! ```
 //! Numbers are little endian. Derived and disposable: one that is missing, damaged or not of the
@@ -10,19 +10,20 @@
 //! signed checkpoint as those of a file that is read are, so an outline can make a start fail
 //! and never make it sign.
 
+use crate::destroyed::Destroyed;
 use crate::ids::{Filter, Taken};
 use crate::layout::Layout;
-use schemas::{DataSubject, EventId, Hash, Timestamp};
+use schemas::{EventId, Hash, Timestamp};
 use sha2::{Digest, Sha256};
 use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-const MAGIC: &[u8; 18] = b"daicho/outline/v2\n";
+const MAGIC: &[u8; 18] = b"daicho/outline/v3\n";
 const HEAD_BYTES: usize = MAGIC.len() + 6 * 8 + 32 + 2 * 16;
 const ID_BYTES: usize = 16 + 4;
-const ERASED_BYTES: usize = 16 + 4;
+const DESTROYED_BYTES: usize = 16 + 4;
 
 /// A full log file as its outline has it.
 pub struct Outline {
@@ -33,8 +34,8 @@ pub struct Outline {
     pub leaves: Vec<Hash>,
     pub offsets: Vec<u64>,
     pub end: u64,
-    /// Whose keys its entries say are destroyed, with the position of each `erasure.completed`.
-    pub erased: Vec<(u64, DataSubject)>,
+    /// Keys that its entries say are destroyed, with the position of each certificate.
+    pub destroyed: Vec<(u64, Destroyed)>,
     pub ids: OutlinedIds,
 }
 
@@ -67,7 +68,7 @@ pub struct FullFile<'a> {
     pub leaves: &'a [Hash],
     pub offsets: &'a [u64],
     pub end: u64,
-    pub erased: &'a [(u64, DataSubject)],
+    pub destroyed: &'a [(u64, Destroyed)],
     pub ids: &'a Taken,
 }
 
@@ -92,8 +93,15 @@ pub fn write(layout: &Layout, file: &FullFile<'_>) -> io::Result<OutlinedIds> {
     let mut front = Vec::with_capacity(HEAD_BYTES + count * 36 + filter.bytes().len() + 32);
     front.extend(MAGIC);
     let times = [file.first_at, file.last_at].map(|at| at.micros() as u64);
-    let erasures = file.erased.len() as u64;
-    for number in [len, modified, count as u64, times[0], times[1], erasures] {
+    let certificates = file.destroyed.len() as u64;
+    for number in [
+        len,
+        modified,
+        count as u64,
+        times[0],
+        times[1],
+        certificates,
+    ] {
         front.extend(number.to_le_bytes());
     }
     front.extend(file.prev.0);
@@ -104,8 +112,8 @@ pub fn write(layout: &Layout, file: &FullFile<'_>) -> io::Result<OutlinedIds> {
         front.extend(((end - start) as u32).to_le_bytes());
     }
     front.extend(filter.bytes());
-    for (seq, subject) in file.erased {
-        front.extend(subject.0);
+    for (seq, key) in file.destroyed {
+        front.extend(key.0);
         front.extend((seq.wrapping_sub(file.first_seq) as u32).to_le_bytes());
     }
     front.extend(Sha256::digest(&front));
@@ -148,14 +156,14 @@ pub fn read(layout: &Layout, first_seq: u64, log_file: &Path) -> Option<Outline>
         u64::from_le_bytes(front[at..at + 8].try_into().expect("eight bytes"))
     };
     let count = usize::try_from(number(2)).ok()?;
-    let erasures = usize::try_from(number(5)).ok()?;
+    let certificates = usize::try_from(number(5)).ok()?;
     let of_this_file = number(0) == len && number(1) == modified;
     // Each entry has a line; so a number that is damaged asks for no memory.
     if !front.starts_with(MAGIC)
         || !of_this_file
         || count == 0
         || count as u64 > len
-        || erasures > count
+        || certificates > count
     {
         return None;
     }
@@ -163,7 +171,7 @@ pub fn read(layout: &Layout, first_seq: u64, log_file: &Path) -> Option<Outline>
     let (hashes, _) = front[HEAD_BYTES - 64..].as_chunks::<32>();
     let (prev, (range, _)) = (Hash(hashes[0]), hashes[1].as_chunks::<16>());
     let range = [range[0], range[1]];
-    let rest = count * 36 + Filter::bytes_for(count) + erasures * ERASED_BYTES + 32;
+    let rest = count * 36 + Filter::bytes_for(count) + certificates * DESTROYED_BYTES + 32;
     let whole = (HEAD_BYTES + rest + count * ID_BYTES + 32) as u64;
     if file.metadata().ok()?.len() != whole {
         return None;
@@ -176,14 +184,14 @@ pub fn read(layout: &Layout, first_seq: u64, log_file: &Path) -> Option<Outline>
     }
     let (leaves, rest) = front[HEAD_BYTES..].split_at(count * 32);
     let (lines, rest) = rest.split_at(count * 4);
-    let (filter, erased) = rest.split_at(Filter::bytes_for(count));
-    let erased = erased.as_chunks::<ERASED_BYTES>().0.iter();
-    let erased = erased.map(|row| {
+    let (filter, destroyed) = rest.split_at(Filter::bytes_for(count));
+    let destroyed = destroyed.as_chunks::<DESTROYED_BYTES>().0.iter();
+    let destroyed = destroyed.map(|row| {
         let local = u32::from_le_bytes(*row.last_chunk()?);
-        let subject = DataSubject(*row.first_chunk()?);
-        Some((first_seq + u64::from(local), subject))
+        let key = Destroyed(*row.first_chunk()?);
+        Some((first_seq + u64::from(local), key))
     });
-    let erased = erased.collect::<Option<Vec<_>>>()?;
+    let destroyed = destroyed.collect::<Option<Vec<_>>>()?;
     let (leaves, lines) = (leaves.as_chunks::<32>().0, lines.as_chunks::<4>().0);
     let mut end = 0;
     let offsets = lines
@@ -201,7 +209,7 @@ pub fn read(layout: &Layout, first_seq: u64, log_file: &Path) -> Option<Outline>
         leaves: leaves.iter().map(|leaf| Hash(*leaf)).collect(),
         offsets,
         end,
-        erased,
+        destroyed,
         ids: OutlinedIds {
             path,
             first_seq,

@@ -1,6 +1,7 @@
 use crate::append::AppendError;
 use crate::buckets::{Bucket, Buckets};
 use crate::content::{ContentError, ContentStore, Owners};
+use crate::destroyed::Destroyed;
 use crate::disk::{Disk, LocalDisk};
 use crate::entry::Entry;
 use crate::history::KeyHistory;
@@ -11,7 +12,7 @@ use crate::proof::Proof;
 use crate::tile::{self, Resource};
 use crate::tree::{BeyondTree, TILE_WIDTH, Tree, leaf_hash};
 use crate::{line, os};
-use schemas::{BucketId, ContentRef, DataSubject, EnvelopeError, Hash, Timestamp};
+use schemas::{BucketId, ContentRef, EnvelopeError, Hash, Timestamp};
 use std::fs::File;
 use std::io;
 use std::ops::Range;
@@ -75,8 +76,8 @@ pub(crate) struct State {
     pub at: Timestamp,
     /// Who signs what, up to the next entry.
     pub keys: Arc<KeyHistory>,
-    /// Whose keys the entries say are destroyed, by the position that says it.
-    pub erased: Vec<(u64, DataSubject)>,
+    /// Keys that the entries say are destroyed, by the position that says it.
+    pub destroyed: Vec<(u64, Destroyed)>,
     /// The newest signed checkpoint.
     pub note: Arc<str>,
 }
@@ -262,8 +263,8 @@ impl Reader {
     }
 
     /// Under whose key contents of a bucket are, by the newest entries that have any: of as many as
-    /// a moment is enough for. Of what it does not tell, nothing is known.
-    pub(crate) fn newest_in(&self, bucket: &BucketId) -> Result<Owners, ReadError> {
+    /// a moment is enough for, and that can be read. Of what it does not tell, nothing is known.
+    pub(crate) fn newest_in(&self, bucket: &BucketId) -> Owners {
         const ENTRIES: u64 = 16_384;
         const CONTENTS: usize = 1_024;
         let named = format!("\"bucket\":\"{bucket}\"");
@@ -273,15 +274,21 @@ impl Reader {
             if owners.len() >= CONTENTS {
                 break;
             }
-            if finder.find(&self.line(seq)?.0).is_none() {
+            // It only saves trying keys in vain: what is damaged there is for whoever reads it.
+            let Ok((line, _)) = self.line(seq) else {
+                break;
+            };
+            if finder.find(&line).is_none() {
                 continue;
             }
-            let entry = self.entry(seq)?;
+            let Ok(entry) = self.entry(seq) else {
+                break;
+            };
             for held in entry.content().iter().filter(|c| c.bucket == *bucket) {
                 owners.insert(held.sealed, held.subject);
             }
         }
-        Ok(owners)
+        owners
     }
 
     /// Buckets whose content has not ended, and whose key is not there all the same, or that of a

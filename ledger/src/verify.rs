@@ -71,7 +71,8 @@ pub enum Check {
     /// A bucket was ended before it was due or under a hold, one person's content was erased that had
     /// to be kept or that nobody requested, or the certificate is not of it.
     Retention,
-    /// A person's key that an `erasure.completed` says is destroyed is there.
+    /// A key is there that a certificate says is destroyed: a person's by an `erasure.completed`, a
+    /// bucket's by a `retention.expired`.
     Erasure,
     /// A time stamp is missing, unsound, or of something else.
     Token,

@@ -6,8 +6,8 @@ use ledger::buckets::Spared;
 use ledger::clock::Clock;
 use ledger::verify::{Check, Report, Trust, verify};
 use ledger::{
-    AppendError, Appender, Buckets, Content, ContentError, Disposal, EraseError, Erasing, Options,
-    Placement, Projection, Reader, Receipt, Submission, line,
+    AppendError, Appender, Buckets, Content, ContentError, Disposal, EraseError, Erasing,
+    OpenError, Options, Placement, Projection, Reader, Receipt, Submission, line,
 };
 use proptest::prelude::*;
 use schemas::kinds::agents::AgentRegistered;
@@ -18,6 +18,7 @@ use schemas::kinds::records::{
 use schemas::kinds::rules::PolicyAdopted;
 use schemas::kinds::traffic::ToolReturned;
 use schemas::{Actor, Class, Data, DataClass, Envelope, Event, EventId, Hash, Name, Timestamp};
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -611,8 +612,26 @@ fn a_copy_that_brings_a_key_back_is_cleared_by_its_own_log() {
         (Check::Erasure, Some(reader.size() - 1))
     );
     assert!(finding.file.ends_with(&format!("{}.key", key.subject)));
+    // Neither by a marker that is not of this certificate, nor where there is no key of the log.
+    let marker = path.with_extension("erasing");
+    let log_key = dir.path().join("keys/ledger.key");
+    let kept_away = dir.path().join("ledger.key");
+    let found = || {
+        let report = verify(dir.path(), &Trust::default(), |_| {}).unwrap();
+        report.findings.iter().map(|f| f.check).collect::<Vec<_>>()
+    };
+    for other in ["", "begun", &format!("{}\n", id(5))] {
+        std::fs::write(&marker, other).unwrap();
+        assert_eq!(found(), [Check::Erasure], "{other}");
+    }
+    std::fs::rename(&log_key, &kept_away).unwrap();
+    assert_eq!(found(), [Check::Erasure]);
+    std::fs::rename(&kept_away, &log_key).unwrap();
+    let certificate = reader.entry(reader.size() - 1).unwrap().id();
+    std::fs::write(&marker, format!("{certificate}\n")).unwrap();
+    assert_eq!(found(), []);
     assert_eq!(ledger::clear_erased(&reader).unwrap(), [key]);
-    assert!(!path.exists());
+    assert!(!path.exists() && !marker.exists());
     let reader = Reader::open(dir.path()).unwrap();
     assert!(reader.content(&reference).is_err());
 }
@@ -675,6 +694,53 @@ fn a_key_that_came_back_opens_nothing() {
     assert!(report.is_clean(), "{:#?}", report.findings);
 }
 
+/// Passed over, it would leave the key to open what the log says is gone.
+#[test]
+fn a_certificate_that_cannot_be_read_stops_whoever_opens_the_log() {
+    let world = World::new();
+    world.content("api", Some("s001"), "one");
+    let key = world.keys("s001").remove(0);
+    world.request(1, std::slice::from_ref(&key));
+    let certificate = world.erase(1, &key).unwrap();
+    let World {
+        dir,
+        appender,
+        reader,
+        ..
+    } = world;
+    drop((appender, reader));
+    change_in_log(dir.path(), "subject-key-destroyed", "subject key destroyed");
+    let Err(OpenError::Damaged { seq, .. }) = Reader::open(dir.path()) else {
+        panic!("it was passed over");
+    };
+    assert_eq!(seq, certificate.seq);
+}
+
+/// What an earlier run sealed is only looked for: one damaged line in between keeps nobody from
+/// recording.
+#[test]
+fn a_line_that_cannot_be_read_stops_no_sealing_after_a_start() {
+    let world = World::new();
+    world.content("api", Some("s001"), &text("one"));
+    let second = world.content("api", Some("s001"), &text("two"));
+    let world = world.again();
+    change_in_log(world.dir.path(), "\"token\"", "\"nekot\"");
+    assert!(world.reader.entry(second).is_err());
+    let next = world.content("api", Some("s001"), &text("three"));
+    assert_eq!(world.read(next).unwrap(), text("three").as_bytes());
+}
+
+/// Where it lies, so that whoever has the file open reads the change.
+fn change_in_log(dir: &Path, from: &str, to: &str) {
+    let path = std::fs::read_dir(dir.join("log")).unwrap().next().unwrap();
+    let path = path.unwrap().path();
+    let log = std::fs::read_to_string(&path).unwrap();
+    let changed = log.replace(from, to);
+    assert!(changed != log && changed.len() == log.len());
+    let mut file = std::fs::File::options().write(true).open(&path).unwrap();
+    file.write_all(changed.as_bytes()).unwrap();
+}
+
 /// A write that was cut off leaves the key under another name, and nothing else would destroy it.
 #[test]
 fn what_is_left_of_a_key_that_was_being_written_is_destroyed_at_the_next_start() {
@@ -689,11 +755,22 @@ fn what_is_left_of_a_key_that_was_being_written_is_destroyed_at_the_next_start()
     for left in &left {
         std::fs::copy(&path, left).unwrap();
     }
-    let other = world.dir.path().join("keys/of-others.new");
-    std::fs::write(&other, "another's").unwrap();
+    let others = [
+        "keys/of-others.new",
+        "keys/tls.key.new",
+        "keys/tls/web.key.new",
+    ];
+    let others = others.map(|name| world.dir.path().join(name));
+    std::fs::create_dir_all(others[2].parent().unwrap()).unwrap();
+    for other in &others {
+        std::fs::write(other, "another's").unwrap();
+    }
     let world = world.again();
     assert!(left.iter().all(|left| !left.exists()));
-    assert!(other.exists() && world.read(seq).is_ok());
+    for other in &others {
+        assert_eq!(std::fs::read(other).unwrap(), b"another's");
+    }
+    assert!(world.read(seq).is_ok());
     world.check();
 }
 

@@ -6,8 +6,8 @@ use ledger::buckets::Kept;
 use ledger::clock::Clock;
 use ledger::verify::{Check, Report, Trust, verify};
 use ledger::{
-    AppendError, Appender, Content, Disposal, ExpireError, HoldError, Options, Placement, Reader,
-    Submission, line,
+    AppendError, Appender, Content, ContentError, Disposal, ExpireError, HoldError, Options,
+    Placement, Reader, Submission, line,
 };
 use schemas::kinds::people::AuthSucceeded;
 use schemas::kinds::records::{HoldPlaced, HoldReleased, HoldScope, RetentionExpired, TimeSource};
@@ -230,6 +230,77 @@ fn a_bucket_ends_when_it_is_due_and_its_certificate_says_what_it_held() {
     assert!(world.reader.content(&content).is_err());
 }
 
+/// With an old copy of the data directory: no reader opens it, whoever verifies is told, and whoever
+/// ends buckets destroys it once more.
+#[test]
+fn a_bucket_that_came_back_opens_nothing_is_found_and_is_destroyed() {
+    let world = World::new();
+    let key = world.dir.path().join("keys/content/api/2026-01.key");
+    let pack = world.dir.path().join("content/api/2026-01/00000001.pack");
+    let kept = [&key, &pack].map(|path| std::fs::read(path).unwrap());
+    let put_back = || {
+        std::fs::write(&key, &kept[0]).unwrap();
+        std::fs::write(&pack, &kept[1]).unwrap();
+    };
+    let reference = world.reader.entry(2).unwrap().content()[0].clone();
+    assert!(world.reader.content(&reference).is_ok());
+    world.turn_to(LATE);
+    let certificate = world.end().unwrap();
+    put_back();
+    let asked = |reader: &Reader| {
+        let read = reader.content(&reference);
+        assert!(matches!(read, Err(ContentError::Ended { .. })), "{read:?}");
+    };
+    asked(&world.reader);
+
+    let World {
+        dir,
+        hands,
+        appender,
+        reader,
+    } = world;
+    drop((appender, reader));
+    let options = || Options {
+        clock: hands.clone(),
+        file_bytes: 2_000,
+        ..Options::default()
+    };
+    let (appender, reader) = ledger::open(dir.path(), options()).unwrap();
+    asked(&reader);
+    for _ in 0..8 {
+        appender.append(vec![appender.checkpoint_event()]).unwrap();
+    }
+    drop((appender, reader));
+    let outlines = dir.path().join("index/outlines");
+    assert!(std::fs::read_dir(&outlines).unwrap().count() > 0);
+    asked(&Reader::open(dir.path()).unwrap());
+    std::fs::remove_dir_all(&outlines).unwrap();
+    asked(&Reader::open(dir.path()).unwrap());
+
+    let report = || verify(dir.path(), &Trust::default(), |_| {}).unwrap();
+    let findings = report().findings;
+    let [finding] = &findings[..] else {
+        panic!("{findings:#?}");
+    };
+    assert_eq!(
+        (finding.check, finding.seq),
+        (Check::Erasure, Some(certificate.seq))
+    );
+    assert_eq!(finding.file, "keys/content/api/2026-01.key");
+    let marker = key.with_extension("ending");
+    std::fs::write(&marker, format!("{}\n", id(7))).unwrap();
+    assert!(!report().is_clean());
+    std::fs::write(&marker, format!("{}\n", certificate.id)).unwrap();
+    assert!(report().is_clean());
+    std::fs::remove_file(&marker).unwrap();
+
+    let (appender, _) = ledger::open(dir.path(), options()).unwrap();
+    assert_eq!(appender.finish_ends().unwrap(), [bucket()]);
+    assert!(!key.exists() && packs(dir.path()) == 0);
+    assert!(report().is_clean());
+    assert_eq!(appender.finish_ends().unwrap(), []);
+}
+
 #[test]
 fn nothing_under_hold_ends_by_any_path() {
     let world = World::new();
@@ -395,13 +466,19 @@ fn an_end_that_the_log_does_not_bear_out_is_a_finding() {
         world.content("s-4", "later");
         world
     };
-    let found = |report: Report| {
+    let checks = |report: Report| -> Vec<Check> {
         let checks = report.findings.iter().map(|finding| finding.check);
-        checks.collect::<Vec<_>>()
+        checks.collect()
     };
     let world = at(LATE);
     let sound = certificate(&world, |_| {});
-    assert_eq!(found(world.forge(sound)), []);
+    // The certificate is sound, and the key that nobody destroyed is there.
+    assert_eq!(checks(world.forge(sound)), [Check::Erasure]);
+    let found = |report: Report| {
+        let mut found = checks(report);
+        found.retain(|check| *check != Check::Erasure);
+        found
+    };
     let world = at(EARLY);
     let early = certificate(&world, |_| {});
     assert_eq!(found(world.forge(early)), [Check::Retention]);

@@ -148,7 +148,7 @@ class Buckets:
     def entry(self, seq, body, wrong):
         data, kind, references = body["data"], body["kind"], body.get("content", [])
         if kind == "retention.expired": self.expired(body, data, wrong)
-        if kind == "erasure.completed": self.erased(seq, data, wrong)
+        if kind == "erasure.completed": self.erased((seq, body["id"]), data, wrong)
         if kind == "erasure.requested": self.requests.setdefault(data["erasure"], [(key["bucket"], key["subject"]) for key in data["keys"]])
         if kind == "approval.requested": self.asked.setdefault(data["approval"], (data["subject"], data.get("base_sha256")))
         for ref in references:
@@ -197,7 +197,7 @@ class Buckets:
         named = "".join(f"{bucket} {key}\n" for bucket, key in self.requests.get(erasure, []))
         return subject.get("kind") == "erasure" and subject["id"] == erasure and keys == sha256(named.encode()).hex()
 
-    def erased(self, seq, data, wrong):
+    def erased(self, certificate, data, wrong):
         name, subject = data["bucket"], data["subject"]
         bucket, asked = self.buckets.get(name), (name, subject) in self.requests.get(data["erasure"], [])
         if not bucket: return wrong()
@@ -206,7 +206,7 @@ class Buckets:
         sound = self.tallies(data, owned["entries"], sealed)
         signed = any(self.signed(approval, data["erasure"]) for approval in data["approvals"])
         if not asked or not signed or bucket["ended"] or owned["erased"] or self.held(name) or name.split("/")[0] in self.duties or not sound: wrong()
-        owned["erased"] = owned["erased"] or seq
+        owned["erased"] = owned["erased"] or certificate
 
     def held(self, name): return any(name in hold[1] for hold in self.holds.values() if hold)
 
@@ -219,7 +219,7 @@ class Buckets:
 class Log:
     def __init__(self, data, vkey, checkpoints):
         self.data, self.found, self.leaves, self.promises = data, [], [], []
-        self.references, self.opened, self.ended, self.seen, self.contents = {}, {}, set(), {}, 0
+        self.references, self.opened, self.ended, self.seen, self.contents = {}, {}, {}, {}, 0
         self.buckets = Buckets()
         files = sorted((data / "log").iterdir())
         created = json.loads(files[0].read_bytes().split(b"\t", 1)[0])["data"]
@@ -325,7 +325,7 @@ class Log:
             path = self.data / "tokens" / f"{data['size']:020}.tsr"
             if not path.exists() or sha256(path.read_bytes()).hex() != data["token"]: self.wrong("token", seq, path)
         self.buckets.entry(seq, body, lambda: self.wrong("retention", seq))
-        if kind == "retention.expired": self.ended.add(data["bucket"])
+        if kind == "retention.expired": self.ended.setdefault(data["bucket"], (seq, body["id"]))
         for ref in body.get("content", []):
             self.opened.setdefault(ref["bucket"], seq)
             self.references.setdefault((ref["bucket"], ref["sealed"]), (ref["sealed_bytes"], seq))
@@ -370,13 +370,22 @@ class Log:
         for (bucket, _), (_, seq) in self.references.items():
             if bucket not in self.ended: self.wrong("content", seq)
         keys = self.data / "keys"
-        for bucket, seq in self.opened.items() if (keys / "ledger.key").exists() else []:
-            if bucket in self.ended: continue
-            if not (keys / "content" / f"{bucket}.key").exists(): self.wrong("content", seq)
+        has_keys = (keys / "ledger.key").exists()
+        for bucket, seq in self.opened.items():
+            key = keys / "content" / f"{bucket}.key"
+            if bucket in self.ended:
+                self.check_destroyed(key, ".ending", *self.ended[bucket])
+                continue
+            if has_keys and not key.exists(): self.wrong("content", seq)
             for subject, owned in self.buckets.buckets[bucket]["subjects"].items():
                 key = keys / "content" / bucket / f"{subject}.key"
-                if not owned["erased"] and not key.exists(): self.wrong("content", owned["first"])
-                if owned["erased"] and key.exists() and not key.with_suffix(".erasing").exists(): self.wrong("erasure", owned["erased"])
+                if owned["erased"]: self.check_destroyed(key, ".erasing", *owned["erased"])
+                elif has_keys and not key.exists(): self.wrong("content", owned["first"])
+
+    def check_destroyed(self, key, suffix, seq, certificate):
+        marker = key.with_suffix(suffix)
+        under_way = marker.exists() and marker.read_text(errors="replace").strip() == certificate
+        if key.exists() and not under_way: self.wrong("erasure", seq)
 
 
 def main():

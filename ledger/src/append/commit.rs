@@ -4,6 +4,7 @@ use super::outliner::Outliner;
 use super::write::{Batch, Drafted, Writer, WriterThread};
 use super::{AppendError, Receipt, Request, stopped};
 use crate::content::Sealed;
+use crate::destroyed::Destroyed;
 use crate::history::KeyHistory;
 use crate::ids::Ids;
 use crate::key_file::{HeldKey, KeyFiles};
@@ -11,7 +12,7 @@ use crate::open::Options;
 use crate::publish::Publisher;
 use crate::reader::Shared;
 use crate::signature;
-use schemas::{DataSubject, Hash, Name, Timestamp};
+use schemas::{Hash, Name, Timestamp};
 use std::collections::HashMap;
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -49,7 +50,7 @@ struct Plan {
     drafted: Vec<Drafted>,
     sealed: Vec<Sealed>,
     /// Keys that the entries say are destroyed.
-    erased: Vec<(u64, DataSubject)>,
+    destroyed: Vec<(u64, Destroyed)>,
     answers: Vec<(super::Done, Result<Vec<Receipt>, AppendError>)>,
     /// The key that the last entry puts in force: a rotation ends its commit, so that the
     /// commit's checkpoint is the first thing that the new key signs.
@@ -236,7 +237,7 @@ impl Committer {
             first,
             drafted: plan.drafted,
             sealed: plan.sealed,
-            erased: plan.erased,
+            destroyed: plan.destroyed,
             at: self.newest,
             signer: Arc::clone(&self.key.signer),
             successor: rotated.then(|| self.key.file.verifier().clone()),

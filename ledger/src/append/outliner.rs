@@ -80,7 +80,7 @@ impl Drop for Outliner {
 /// A file in which the key was rotated has no outline: every start reads such a line, and checks
 /// who signed it.
 fn outline(reader: &Reader, first_seq: u64, ids: &Taken) -> io::Result<OutlinedIds> {
-    let (path, offsets, end, prev, leaves, erased) = {
+    let (path, offsets, end, prev, leaves, destroyed) = {
         let state = reader
             .shared
             .state
@@ -95,14 +95,14 @@ fn outline(reader: &Reader, first_seq: u64, ids: &Taken) -> io::Result<OutlinedI
             .checked_sub(1)
             .and_then(|seq| state.tree.leaf(seq));
         let within = |(seq, _): &&(u64, _)| (first_seq..first_seq + count).contains(seq);
-        let erased: Vec<_> = state.erased.iter().filter(within).copied().collect();
+        let destroyed: Vec<_> = state.destroyed.iter().filter(within).copied().collect();
         (
             file.path.clone(),
             file.offsets.clone(),
             file.end,
             prev.unwrap_or_default(),
             leaves,
-            erased,
+            destroyed,
         )
     };
     let after = first_seq + leaves.len() as u64;
@@ -123,7 +123,7 @@ fn outline(reader: &Reader, first_seq: u64, ids: &Taken) -> io::Result<OutlinedI
         leaves: &leaves,
         offsets: &offsets,
         end,
-        erased: &erased,
+        destroyed: &destroyed,
         ids,
     };
     outline::write(reader.layout(), &full)

@@ -4,6 +4,7 @@ mod file;
 
 use super::{AppendError, Done, Receipt, stopped, stopped_by, stopped_with};
 use crate::content::Sealed;
+use crate::destroyed::Destroyed;
 use crate::disk::Disk;
 use crate::history::KeyHistory;
 use crate::key_file::KeyFiles;
@@ -14,7 +15,7 @@ use crate::reader::{LogFile, Shared};
 use crate::signer::Signer;
 use crate::{Checkpoint, line};
 use file::ActiveFile;
-use schemas::{DataSubject, Hash, Timestamp};
+use schemas::{Hash, Timestamp};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -34,7 +35,7 @@ pub struct Batch {
     pub drafted: Vec<Drafted>,
     pub sealed: Vec<Sealed>,
     /// Keys that the entries say are destroyed, by their places.
-    pub erased: Vec<(u64, DataSubject)>,
+    pub destroyed: Vec<(u64, Destroyed)>,
     /// When the newest entry was placed.
     pub at: Timestamp,
     /// Signs the checkpoint over them.
@@ -177,6 +178,9 @@ impl Writer {
         offsets: &[u64],
         len: u64,
     ) -> Result<(), AppendError> {
+        // First: nobody sees a certificate and opens what it says is gone.
+        let destroyed = batch.destroyed.iter().map(|(_, key)| *key);
+        self.shared.content.are_destroyed(destroyed);
         let mut state = self
             .shared
             .state
@@ -190,7 +194,7 @@ impl Writer {
         file.offsets
             .extend(offsets.iter().map(|offset| start + offset));
         file.end = start + len;
-        state.erased.extend(&batch.erased);
+        state.destroyed.extend(&batch.destroyed);
         state.at = batch.at;
         let checkpoint = Checkpoint {
             origin: self.shared.origin.to_string(),

@@ -2,6 +2,7 @@
 
 use super::seal::{ContentKey, Under, Wrapped};
 use super::{ContentError, ContentStore, Recorded, create_dirs, io_at, lock};
+use crate::destroyed::Destroyed;
 use schemas::{BucketId, ContentRef, DataSubject, Name};
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -16,12 +17,29 @@ pub struct Keys {
     persons: HashMap<BucketId, HashMap<Name, Arc<ContentKey>>>,
     /// Keys that seal nothing any more, because what they have sealed is being erased.
     retired: HashSet<DataSubject>,
-    /// Those of them that the log says are destroyed: they open nothing either, should they come
-    /// back.
-    erased: HashSet<DataSubject>,
+    /// Those that the log says are destroyed: they open nothing either, should they come back.
+    destroyed: HashSet<Destroyed>,
 }
 
 impl Keys {
+    /// A key, if it was read; never one that the log says is destroyed, nor one that lies wrapped
+    /// under such.
+    fn known(&self, under: &Under) -> Result<Option<Arc<ContentKey>>, ContentError> {
+        let bucket = || under.bucket.clone();
+        if self.destroyed.contains(&Destroyed::of(&under.bucket)) {
+            return Err(ContentError::Ended { bucket: bucket() });
+        }
+        let person = under.subject.map(Destroyed::of_person);
+        if person.is_some_and(|key| self.destroyed.contains(&key)) {
+            return Err(ContentError::Erased { bucket: bucket() });
+        }
+        Ok(self.keys.get(under).cloned())
+    }
+
+    fn is_retired(&self, subject: DataSubject) -> bool {
+        self.retired.contains(&subject) || self.destroyed.contains(&Destroyed::of_person(subject))
+    }
+
     pub fn forget(&mut self, bucket: &BucketId) {
         self.keys.retain(|under, _| under.bucket != *bucket);
         self.persons.remove(bucket);
@@ -44,18 +62,14 @@ impl ContentStore {
         lock(&self.keys).forget_subject(bucket, subject);
     }
 
-    /// The log says that what these have sealed is erased.
-    pub fn are_erased(&self, subjects: impl Iterator<Item = DataSubject>) {
-        let mut keys = lock(&self.keys);
-        for subject in subjects {
-            keys.retired.insert(subject);
-            keys.erased.insert(subject);
-        }
+    /// The log says that these are.
+    pub fn are_destroyed(&self, keys: impl Iterator<Item = Destroyed>) {
+        lock(&self.keys).destroyed.extend(keys);
     }
 
     pub(super) fn check_living(&self, under: &Under) -> Result<(), ContentError> {
         match under.subject {
-            Some(subject) if lock(&self.keys).retired.contains(&subject) => {
+            Some(subject) if lock(&self.keys).is_retired(subject) => {
                 let bucket = under.bucket.clone();
                 Err(ContentError::Erasing { bucket })
             }
@@ -67,7 +81,7 @@ impl ContentStore {
     pub fn is_retired(&self, reference: &ContentRef) -> bool {
         reference
             .subject
-            .is_some_and(|subject| lock(&self.keys).retired.contains(&subject))
+            .is_some_and(|subject| lock(&self.keys).is_retired(subject))
     }
 
     /// The key that a content is sealed under.
@@ -80,17 +94,8 @@ impl ContentStore {
             bucket: bucket.clone(),
             subject: Some(subject),
         };
-        let erased = || ContentError::Erased {
-            bucket: bucket.clone(),
-        };
-        {
-            let keys = lock(&self.keys);
-            if keys.erased.contains(&subject) {
-                return Err(erased());
-            }
-            if let Some(key) = keys.keys.get(&under) {
-                return Ok(Arc::clone(key));
-            }
+        if let Some(key) = lock(&self.keys).known(&under)? {
+            return Ok(key);
         }
         let path = self.layout.subject_key(bucket, &subject);
         let own = self.key(bucket, None)?;
@@ -102,11 +107,9 @@ impl ContentStore {
         };
         let key = Arc::new(read.key);
         let mut keys = lock(&self.keys);
-        if keys.erased.contains(&subject) {
-            return Err(erased());
-        }
+        keys.known(&under)?;
         // Being erased: it must not stay in the memory.
-        if !keys.retired.contains(&subject) {
+        if !keys.is_retired(subject) {
             keys.keys.insert(under, Arc::clone(&key));
         }
         Ok(key)
@@ -127,7 +130,7 @@ impl ContentStore {
         let mut keys = lock(&self.keys);
         let keys = &mut *keys;
         if !keys.persons.contains_key(bucket) {
-            let read = self.read_persons(&own, &keys.retired)?;
+            let read = self.read_persons(&own, keys)?;
             keys.persons.insert(bucket.clone(), read);
         }
         let persons = keys.persons.entry(bucket.clone()).or_default();
@@ -148,7 +151,7 @@ impl ContentStore {
     fn read_persons(
         &self,
         own: &ContentKey,
-        retired: &HashSet<DataSubject>,
+        keys: &Keys,
     ) -> Result<HashMap<Name, Arc<ContentKey>>, ContentError> {
         let bucket = &own.under.bucket;
         let dir = self.layout.subject_keys(bucket);
@@ -159,7 +162,7 @@ impl ContentStore {
             create_dirs(&*self.disk, self.layout.dir(), &dir)?;
         }
         for subject in subjects {
-            if retired.contains(&subject) {
+            if keys.is_retired(subject) {
                 continue;
             }
             if let Some(Wrapped { key, person }) = self.persons_key(own, &subject)? {
@@ -212,8 +215,8 @@ impl ContentStore {
         log: Option<&dyn Recorded>,
     ) -> Result<Arc<ContentKey>, ContentError> {
         let under = Under::own(bucket);
-        if let Some(key) = lock(&self.keys).keys.get(&under) {
-            return Ok(Arc::clone(key));
+        if let Some(key) = lock(&self.keys).known(&under)? {
+            return Ok(key);
         }
         let path = self.layout.bucket_key(bucket);
         let shown = || path.display().to_string();
@@ -249,8 +252,8 @@ impl ContentStore {
             }
         }
         let mut keys = lock(&self.keys);
-        if let Some(key) = keys.keys.get(&under) {
-            return Ok(Arc::clone(key));
+        if let Some(key) = keys.known(&under)? {
+            return Ok(key);
         }
         let key = match read {
             Some(key) => key,

@@ -1,6 +1,6 @@
 use super::OpenError;
+use crate::destroyed::{Destroyed, may_destroy};
 use crate::entry::Entry;
-use crate::erase::may_erase;
 use crate::history::{KeyHistory, may_rotate};
 use crate::ids::Ids;
 use crate::layout::Layout;
@@ -10,7 +10,7 @@ use crate::reader::LogFile;
 use crate::scan::{LogLines, Piece, skim};
 use crate::tree::{Tree, leaf_hash};
 use schemas::kinds::ledger::LedgerRecovered;
-use schemas::{Data, DataSubject, Hash, Label, Timestamp};
+use schemas::{Data, Hash, Label, Timestamp};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,7 +23,7 @@ pub(super) struct Walk {
     pub ids: Ids,
     pub at: Timestamp,
     /// Keys that entries say are destroyed.
-    pub erased: Vec<(u64, DataSubject)>,
+    pub destroyed: Vec<(u64, Destroyed)>,
     prev: Hash,
     pub torn: Option<LedgerRecovered>,
 }
@@ -43,7 +43,7 @@ impl Walk {
             files: Vec::new(),
             ids: Ids::new(layout.clone()),
             at: Timestamp::default(),
-            erased: Vec::new(),
+            destroyed: Vec::new(),
             prev: Hash::ZERO,
             torn: None,
         };
@@ -96,7 +96,7 @@ impl Walk {
         self.tree.extend(&outline.leaves);
         self.at = outline.last_at;
         self.prev = outline.leaves.last().copied().unwrap_or(self.prev);
-        self.erased.extend(outline.erased);
+        self.destroyed.extend(outline.destroyed);
         self.ids.push_outlined(outline.ids);
         Ok(())
     }
@@ -185,19 +185,19 @@ impl Walk {
                     ));
                 }
             }
+            let unread = |_| damaged(seq, offset, "the body is not one of this format");
             // Whoever could put in a key of their own could sign the checkpoint that all else
             // rests on, so this signature is always checked.
             if may_rotate(line) {
                 let unfit = |_| damaged(seq, offset, "it does not name the next key soundly");
-                let entry = Entry::from_durable(body, signature)
-                    .map_err(|_| damaged(seq, offset, "the body is not one of this format"))?;
+                let entry = Entry::from_durable(body, signature).map_err(unread)?;
                 self.keys.follow(&entry).map_err(unfit)?;
             }
-            if may_erase(line)
-                && let Ok(entry) = Entry::from_durable(body, signature)
-                && let Data::ErasureCompleted(done) = entry.data()
-            {
-                self.erased.push((seq, done.subject));
+            // One that is passed over would leave its key to open what it seals.
+            if may_destroy(line) {
+                let entry = Entry::from_durable(body, signature).map_err(unread)?;
+                let destroyed = Destroyed::by(entry.data());
+                self.destroyed.extend(destroyed.map(|key| (seq, key)));
             }
             if self.ids.find(&skimmed.id).map_err(io)?.is_some() {
                 return Err(damaged(seq, offset, "its id was used before"));

@@ -5,8 +5,9 @@ use crate::buckets::Buckets;
 use crate::content::{Walk, pack_header, pack_number};
 use crate::expire::Tally;
 use crate::layout::Layout;
+use crate::marker;
 use schemas::kinds::records::{ErasureCompleted, RetentionExpired, SubjectKey};
-use schemas::{BucketId, ContentRef, Data, DataSubject, Envelope, Hash};
+use schemas::{BucketId, ContentRef, Data, DataSubject, Envelope, EventId, Hash};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -20,8 +21,10 @@ pub struct Contents {
     promised: BTreeMap<BucketId, Promised>,
     /// Rules and holds, up to the entry before.
     buckets: Buckets,
-    /// Buckets whose end an entry states.
-    ended: HashSet<BucketId>,
+    /// Buckets whose end an entry states, and keys of persons that one says are destroyed; by the
+    /// first that does.
+    ended: HashMap<BucketId, (u64, EventId)>,
+    erased: HashMap<(BucketId, DataSubject), EventId>,
     /// Where people decided something, and where it was done.
     pub decisions: Vec<u64>,
     /// What is wrong with these statements: position, what was expected, what was found.
@@ -56,9 +59,16 @@ impl Contents {
         match &envelope.event.data {
             Data::RetentionExpired(expired) => {
                 self.certificate(envelope, expired);
-                self.ended.insert(expired.bucket.clone());
+                let certificate = (envelope.seq, envelope.event.id);
+                self.ended
+                    .entry(expired.bucket.clone())
+                    .or_insert(certificate);
             }
-            Data::ErasureCompleted(completed) => self.erasure(envelope, completed),
+            Data::ErasureCompleted(completed) => {
+                self.erasure(envelope, completed);
+                let key = (completed.bucket.clone(), completed.subject);
+                self.erased.entry(key).or_insert(envelope.event.id);
+            }
             _ => {}
         }
         let (seq, at) = (envelope.seq, envelope.at);
@@ -166,9 +176,9 @@ impl Contents {
         for (bucket, dir) in buckets(layout, found)? {
             let mut promised = self.promised.remove(&bucket).unwrap_or_default();
             let there = check_bucket(layout, &bucket, &dir, &mut promised, found, step)?;
-            if there > 0 && self.ended.contains(&bucket) {
+            if there > 0 && self.ended.contains_key(&bucket) {
                 found.notes.push(format!(
-                    "content/{bucket}: {there} contents are still there although the bucket has ended; the next start removes what an interrupted end left, a restored copy has to be cleared by hand"
+                    "content/{bucket}: {there} contents are still there although the bucket has ended; the next start removes what an interrupted end left, `daicho retention run` what came back, and a backup has to be cleared by hand"
                 ));
             }
             sound += there;
@@ -177,7 +187,9 @@ impl Contents {
         // A copy for others holds no keys at all; with the log's key all others belong there too.
         let has_keys = layout.log_key().exists();
         for (bucket, promised) in self.promised {
-            if self.ended.contains(&bucket) {
+            if let Some((seq, id)) = self.ended.get(&bucket) {
+                let (key, marker) = (layout.bucket_key(&bucket), layout.bucket_ending(&bucket));
+                destroyed(layout, &key, (*seq, Some(id)), &marker, found);
                 continue;
             }
             if has_keys && !layout.bucket_key(&bucket).exists() {
@@ -190,8 +202,25 @@ impl Contents {
                     found: "none, and no retention.expired: its content cannot be read".to_owned(),
                 });
             }
-            if has_keys {
-                subject_keys(layout, &bucket, &self.buckets, found);
+            let subjects = self.buckets.get(&bucket).map(|bucket| &bucket.subjects);
+            for (subject, owned) in subjects.into_iter().flatten() {
+                let path = layout.subject_key(&bucket, subject);
+                match owned.erased {
+                    Some(seq) => {
+                        let id = self.erased.get(&(bucket.clone(), *subject));
+                        let marker = layout.subject_erasing(&bucket, subject);
+                        destroyed(layout, &path, (seq, id), &marker, found);
+                    }
+                    None if has_keys && !path.exists() => found.push(Finding {
+                        check: Check::Content,
+                        seq: Some(owned.first),
+                        file: layout.shown(&path),
+                        offset: None,
+                        expected: format!("the key of one person's content of bucket {bucket}"),
+                        found: "none, and no erasure.completed: unauthorised loss".to_owned(),
+                    }),
+                    None => {}
+                }
             }
             let mut missing: Vec<_> = promised.into_iter().collect();
             missing.sort_by_key(|(_, (_, seq, _))| *seq);
@@ -211,38 +240,34 @@ impl Contents {
     }
 }
 
-/// Each person's key of a bucket is there until its erasure is recorded, and gone from then on.
-fn subject_keys(layout: &Layout, bucket: &BucketId, buckets: &Buckets, found: &mut Found) {
-    let subjects = buckets.get(bucket).map(|bucket| &bucket.subjects);
-    for (subject, owned) in subjects.into_iter().flatten() {
-        let path = layout.subject_key(bucket, subject);
-        match (path.exists(), owned.erased) {
-            (true, None) | (false, Some(_)) => {}
-            // Its marker goes after it, so one that is neither was destroyed meanwhile.
-            (true, Some(_)) if layout.subject_erasing(bucket, subject).exists() => {
-                found.notes.push(format!(
-                    "{} is still there although what it seals is erased: the next start completes what was interrupted",
-                    layout.shown(&path)
-                ));
-            }
-            (true, Some(_)) if !path.exists() => {}
-            (true, Some(seq)) => found.push(Finding {
-                check: Check::Erasure,
-                seq: Some(seq),
-                file: layout.shown(&path),
-                offset: None,
-                expected: "no key: what it seals is erased".to_owned(),
-                found: "a key that came back, with a copy of keys/ say; `daicho retention run` destroys it".to_owned(),
-            }),
-            (false, None) => found.push(Finding {
-                check: Check::Content,
-                seq: Some(owned.first),
-                file: layout.shown(&path),
-                offset: None,
-                expected: format!("the key of one person's content of bucket {bucket}"),
-                found: "none, and no erasure.completed: unauthorised loss".to_owned(),
-            }),
-        }
+/// A key is gone once its certificate is recorded, unless what was begun goes on.
+fn destroyed(
+    layout: &Layout,
+    key: &Path,
+    (seq, id): (u64, Option<&EventId>),
+    marker: &Path,
+    found: &mut Found,
+) {
+    if !key.exists() {
+        return;
+    }
+    let shown = layout.shown(key);
+    if id.is_some_and(|id| marker::names(marker, id)) {
+        found.notes.push(format!(
+            "{shown} is still there although entry {seq} says that it is destroyed: the next start completes what was interrupted"
+        ));
+    } else if key.exists() {
+        // The marker goes after the key, so one that has neither now was destroyed meanwhile.
+        found.push(Finding {
+            check: Check::Erasure,
+            seq: Some(seq),
+            file: shown,
+            offset: None,
+            expected: "no key: the entry says that it is destroyed".to_owned(),
+            found:
+                "a key that came back, with a copy of keys/ say; `daicho retention run` destroys it"
+                    .to_owned(),
+        });
     }
 }
 

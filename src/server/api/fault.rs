@@ -125,6 +125,7 @@ impl From<WholeError> for Fault {
                 let status = match error {
                     ContentError::NoKey { .. }
                     | ContentError::NoSubjectKey { .. }
+                    | ContentError::Ended { .. }
                     | ContentError::Erased { .. } => StatusCode::GONE,
                     _ => StatusCode::INTERNAL_SERVER_ERROR,
                 };

@@ -4,6 +4,7 @@ use super::{Committer, Drafted, Plan};
 use crate::append::{AppendError, Guard, Prepared, Receipt, person_given, stopped};
 use crate::checkpoint::CHECKPOINT_REACH;
 use crate::content::{ContentError, ContentStore, Sealed};
+use crate::destroyed::Destroyed;
 use crate::open::CLOCK_TOLERANCE_MICROS;
 use crate::projection::Projection;
 use crate::tree::leaf_hash;
@@ -148,13 +149,10 @@ impl Committer {
         let (id, seq) = (item.event.id, self.size + plan.drafted.len() as u64);
         let body = item.body.at(seq, at, self.prev);
         let leaf = leaf_hash(&body);
-        match &item.event.data {
-            Data::ErasureCompleted(done) => plan.erased.push((seq, done.subject)),
-            data => {
-                if let Some((agent, person)) = person_given(data) {
-                    self.assigned.insert(agent.clone(), (seq, person.clone()));
-                }
-            }
+        let destroyed = Destroyed::by(&item.event.data);
+        plan.destroyed.extend(destroyed.map(|key| (seq, key)));
+        if let Some((agent, person)) = person_given(&item.event.data) {
+            self.assigned.insert(agent.clone(), (seq, person.clone()));
         }
         plan.bytes += body.len() + item.sealed.iter().map(Sealed::len_bytes).sum::<usize>();
         plan.drafted.push(Drafted { body, leaf });
