@@ -71,7 +71,7 @@ fn a_grant_of_an_approval_that_nobody_asked_for_breaks_the_rule_of_decisions() {
         "origin": "ledger.example.co.jp/daicho", "approval": approval,
         "subject": { "kind": "action", "id": approval }, "arguments_sha256": HASH,
         "policy": HASH, "requester": "agent:cfo", "deadline": "2026-12-01T00:00:00.000000Z",
-        "approver": "user:s001", "approver_key": "ssh-ed25519 AAAA", "statement_sha256": HASH,
+        "approver": "user:s001", "approver_key": "ssh-ed25519 AAAA", "approvers_needed": 1, "statement_sha256": HASH,
         "signature": "AAAA",
     });
     is("R4.1", NotEvidenced, &[]);
