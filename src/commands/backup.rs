@@ -77,13 +77,18 @@ pub fn run(cli: &Cli, args: &Backup) -> Done {
     if !report.is_clean() {
         return tell_unsound(&report, "the copy");
     }
-    // A backup would bring back whoever was erased since the last one: by keys that it was given
-    // then, whatever it is given now.
+    // A backup would bring back what has ended and who was erased since the last one: by keys that
+    // it was given then, whatever it is given now.
     let copy = Reader::open(to.dir()).map_err(open_failed)?;
-    let erased = ledger::clear_erased(&copy).map_err(|error| {
-        let help = "see who owns the path; the copy still holds the key of somebody who was erased";
+    let not_cleared = |error| {
+        let help = "see who owns the path; the copy still holds what has ended or was erased";
         Failure::new(error, help)
-    })?;
+    };
+    let ended = ledger::clear_ended(&copy).map_err(not_cleared)?;
+    let erased = ledger::clear_erased(&copy).map_err(not_cleared)?;
+    for bucket in ended {
+        eprintln!("note: {bucket} has ended, and so has its content there");
+    }
     for key in erased {
         let bucket = key.bucket;
         eprintln!("note: content of one person in {bucket} is erased, and so is its key there");
@@ -153,7 +158,7 @@ pub fn restore(cli: &Cli, args: &Restore) -> Done {
         return tell_unsound(&report, "the copy");
     }
     copy::write_checkpoint(&part, &std::fs::read(from.checkpoint())?)?;
-    // Backups keep what has ended since; a restored ledger does not.
+    // What has ended since the backup was made is not brought back.
     let reader = Reader::open(&beside).map_err(open_failed)?;
     let not_cleared = |error| Failure::new(error, "free space, or see who owns the path");
     let cleared = ledger::clear_ended(&reader).map_err(not_cleared)?;

@@ -256,9 +256,23 @@ fn content_ends_when_two_people_have_signed_and_time_has_been_seen_to_pass() {
     at(&ledger, later, &["retention", "run"]).ok();
     assert_eq!(entries(&ledger, "retention.expired").len(), 1);
 
-    // A backup kept it; what is restored from it does not have it.
-    at(&ledger, later, &to_backup).ok();
-    assert_eq!(walk(&backup.join("content/api")).len(), 1);
+    // A backup has it until it is brought up again.
+    let kept = walk(&backup.join("content/api"));
+    let kept = [kept, walk(&backup.join("keys/content/api"))].concat();
+    let kept: Vec<_> = kept
+        .into_iter()
+        .map(|path| (std::fs::read(&path).unwrap(), path))
+        .collect();
+    assert_eq!(kept.len(), 2, "a pack and its key");
+    let copied = at(&ledger, later, &to_backup);
+    let note = "api/2026-01 has ended, and so has its content there";
+    assert!(copied.code == 0 && copied.err.contains(note), "{copied:?}");
+    assert!(kept.iter().all(|(_, path)| !path.exists()));
+    // Put back there, it does not come into what is restored.
+    for (bytes, path) in kept {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
     let restored = Ledger::none();
     let told = restored.run(&["restore", backup.to_str().unwrap()]);
     let note = "api/2026-01 has ended, and its content was not restored";
