@@ -344,7 +344,7 @@ impl Life {
                     "origin": "example.com/daicho", "approval": approval,
                     "subject": { "kind": subject, "id": approval }, "arguments_sha256": HASH,
                     "policy": HASH, "requester": agent, "deadline": deadline,
-                    "approver": "user:s001", "approver_key": "ssh-ed25519 AAAA",
+                    "approver": "user:s001", "approver_key": "ssh-ed25519 AAAA", "approvers_needed": 1,
                     "statement_sha256": HASH, "signature": NO_SIGNATURE,
                 }),
             );
