@@ -156,7 +156,7 @@ fn submit((appender, reader): &Opened, batches: Range<u64>) -> Result<(), Box<dy
                 let content = reader.entry(receipts[0].seq)?.content()[0].clone();
                 match reader.content(&content) {
                     Ok(plain) if plain == text(batch * 2) => {}
-                    Err(ContentError::NoKey { .. }) => {} // it has ended
+                    Err(ContentError::Ended { .. }) => {}
                     other => return Err(format!("another content came back: {other:?}").into()),
                 }
             }
