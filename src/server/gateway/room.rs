@@ -100,11 +100,8 @@ const PACE: Duration = Duration::from_secs(1);
 
 type Told = HashMap<(Name, LimitKind, bool), Instant>;
 
-#[derive(Default)]
-struct Taken {
-    together: Load,
-    by: BTreeMap<Name, Load>,
-}
+/// By the agents that have calls in flight.
+type Taken = BTreeMap<Name, Load>;
 
 #[derive(Default, Clone, Copy)]
 struct Load {
@@ -143,12 +140,12 @@ impl Room {
     pub fn enter(self: &Arc<Room>, agent: &Name) -> Result<Held, Full> {
         let (limit, most) = (LimitKind::CallsInFlight, self.capacity.calls);
         let mut taken = self.taken();
-        let own = taken.by.get(agent).copied().unwrap_or_default();
-        self.fits(limit, (own.calls, taken.together.calls), 1, most)?;
+        let own = taken.get(agent).copied().unwrap_or_default();
+        let together = taken.values().map(|load| load.calls).sum();
+        self.fits(limit, (own.calls, together), 1, most)?;
         let bytes = (own.bytes, self.shared(&taken));
         self.fits(LimitKind::HeldBytes, bytes, 0, self.capacity.bytes())?;
-        taken.together.calls += 1;
-        taken.by.entry(agent.clone()).or_default().calls += 1;
+        taken.entry(agent.clone()).or_default().calls += 1;
         Ok(Held {
             room: Arc::clone(self),
             agent: agent.clone(),
@@ -180,20 +177,21 @@ impl Room {
     /// Bytes held together, of each agent its share at most.
     fn shared(&self, taken: &Taken) -> u64 {
         let share = self.capacity.share(self.capacity.bytes());
-        taken.by.values().map(|load| load.bytes.min(share)).sum()
+        taken.values().map(|load| load.bytes.min(share)).sum()
     }
 
     /// Calls in flight, and the bytes that they hold.
     pub fn load(&self) -> (u64, u64) {
-        let together = self.taken().together;
-        (together.calls, together.bytes)
+        let taken = self.taken();
+        let of = |amount: fn(&Load) -> u64| taken.values().map(amount).sum();
+        (of(|load| load.calls), of(|load| load.bytes))
     }
 
     /// Waits until no call is in flight.
     pub async fn empty(&self) {
         loop {
             let emptied = self.emptied.notified();
-            if self.taken().together.calls == 0 {
+            if self.taken().is_empty() {
                 return;
             }
             emptied.await;
@@ -224,7 +222,7 @@ impl Held {
     pub(super) fn hold(&self, more: u64) -> Result<(), Full> {
         let (limit, most) = (LimitKind::HeldBytes, self.room.capacity.bytes());
         let mut taken = self.room.taken();
-        let own = taken.by.get(&self.agent).copied().unwrap_or_default();
+        let own = taken.get(&self.agent).copied().unwrap_or_default();
         let used = (own.bytes, self.room.shared(&taken));
         self.room.fits(limit, used, more, most)?;
         self.count(&mut taken, more);
@@ -237,8 +235,7 @@ impl Held {
     }
 
     fn count(&self, taken: &mut Taken, more: u64) {
-        taken.together.bytes += more;
-        taken.by.entry(self.agent.clone()).or_default().bytes += more;
+        taken.entry(self.agent.clone()).or_default().bytes += more;
         self.bytes.fetch_add(more, Ordering::Relaxed);
     }
 
@@ -249,8 +246,7 @@ impl Held {
 
     fn give_back(&self, taken: &mut Taken) {
         let bytes = self.bytes.swap(0, Ordering::Relaxed);
-        taken.together.bytes = taken.together.bytes.saturating_sub(bytes);
-        if let Some(own) = taken.by.get_mut(&self.agent) {
+        if let Some(own) = taken.get_mut(&self.agent) {
             own.bytes = own.bytes.saturating_sub(bytes);
         }
     }
@@ -260,14 +256,13 @@ impl Drop for Held {
     fn drop(&mut self) {
         let mut taken = self.room.taken();
         self.give_back(&mut taken);
-        taken.together.calls = taken.together.calls.saturating_sub(1);
-        if let Some(own) = taken.by.get_mut(&self.agent) {
+        if let Some(own) = taken.get_mut(&self.agent) {
             own.calls = own.calls.saturating_sub(1);
             if own.calls == 0 {
-                taken.by.remove(&self.agent);
+                taken.remove(&self.agent);
             }
         }
-        if taken.together.calls == 0 {
+        if taken.is_empty() {
             self.room.emptied.notify_waiters();
         }
     }
@@ -369,7 +364,7 @@ mod tests {
         drop(held);
         assert!(room.enter(&c).is_ok());
         drop(others);
-        assert!(room.taken().by.is_empty(), "nobody is remembered");
+        assert!(room.taken().is_empty(), "nobody is remembered");
     }
 
     #[test]
