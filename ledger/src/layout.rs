@@ -107,7 +107,8 @@ impl Layout {
             .join(bucket.month.to_string())
     }
 
-    pub(crate) fn content_keys(&self) -> PathBuf {
+    /// Where the keys of buckets lie, and of single persons' content in them.
+    pub fn content_keys(&self) -> PathBuf {
         self.keys().join("content")
     }
 

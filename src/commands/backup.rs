@@ -84,7 +84,11 @@ pub fn run(cli: &Cli, args: &Backup) -> Done {
         let help = "see who owns the path; the copy still holds what has ended or was erased";
         Failure::new(error, help)
     };
-    let ended = ledger::clear_ended(&copy).map_err(not_cleared)?;
+    // Without a key nobody can read what is there, and a place that nothing is removed from serves.
+    let ended = match to.content_keys().exists() {
+        true => ledger::clear_ended(&copy).map_err(not_cleared)?,
+        false => Vec::new(),
+    };
     let erased = ledger::clear_erased(&copy).map_err(not_cleared)?;
     for bucket in ended {
         eprintln!("note: {bucket} has ended, and so has its content there");

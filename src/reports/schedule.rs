@@ -165,7 +165,8 @@ pub struct Message<'m> {
     pub origin: &'m str,
     pub report: &'m str,
     pub month: Month,
-    /// Whether the log that they are of was found sound; absent where it was not verified.
+    /// Whether the log that they are of was found sound: false also where what says so cannot be read
+    /// any more, absent where it was not verified.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sound: Option<bool>,
     pub documents: Vec<Attached>,

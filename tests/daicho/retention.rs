@@ -228,6 +228,9 @@ fn content_ends_when_two_people_have_signed_and_time_has_been_seen_to_pass() {
     let backup = ledger.beside("backup");
     let to_backup = ["backup", "--with-keys", backup.to_str().unwrap()];
     at(&ledger, later, &to_backup).ok();
+    let without_keys = ledger.beside("without-keys");
+    let to_other = ["backup", without_keys.to_str().unwrap()];
+    at(&ledger, later, &to_other).ok();
     assert_eq!(stage(&ledger, later, "api/2026-01")["state"], "ready");
     let ended = at(&ledger, later, &["retention", "run"]).ok();
     assert!(
@@ -268,6 +271,9 @@ fn content_ends_when_two_people_have_signed_and_time_has_been_seen_to_pass() {
     let note = "api/2026-01 has ended, and so has its content there";
     assert!(copied.code == 0 && copied.err.contains(note), "{copied:?}");
     assert!(kept.iter().all(|(_, path)| !path.exists()));
+    // Where nobody can read it, nothing is removed.
+    at(&ledger, later, &to_other).ok();
+    assert_eq!(walk(&without_keys.join("content/api")).len(), 1);
     // Put back there, it does not come into what is restored.
     for (bytes, path) in kept {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
