@@ -191,8 +191,8 @@ impl Masker {
         let mut customers = CustomerList::default();
         let finds = hits
             .iter()
-            .map(|hit| (hit.kind, hit.start, hit.end, hit.value.as_str()));
-        customers.add(0, &chars, finds);
+            .map(|hit| (hit.kind, hit.start..hit.end, hit.value.as_str()));
+        customers.add(&chars, finds);
         let prohibited = hits.iter().filter(|hit| hit.kind.is_prohibited());
         let blocks = counts(prohibited.map(|hit| hit.rule).chain(self.listed(customers)));
         let verdict = if blocks.is_empty() {

@@ -173,7 +173,8 @@ impl Call {
         let (masked, summary) = if other && body.len_bytes() == 0 {
             (MaskedBody::empty(), Summary::default())
         } else {
-            let summary = Summary::of(body.raw(), self.dialect());
+            let summary = body.text().ok();
+            let summary = summary.and_then(|text| Summary::of(text, self.dialect()));
             (
                 masker.body(body, self.dialect())?,
                 summary.ok_or(AdmitError::NotAnObject)?,

@@ -35,8 +35,8 @@ const MOST_RESULTS: usize = 1_000;
 
 impl Summary {
     /// `None` when the body is not a JSON object.
-    pub fn of(body: &[u8], dialect: Dialect) -> Option<Summary> {
-        let object: Object = serde_json::from_slice(body).ok()?;
+    pub fn of(body: &str, dialect: Dialect) -> Option<Summary> {
+        let object: Object = serde_json::from_str(body).ok()?;
         Some(Summary {
             model: value(&object, "model"),
             streaming: value(&object, "stream").unwrap_or(false),

@@ -16,7 +16,7 @@ mod tests;
 
 pub use media::Media;
 
-use super::json::{self, Decoded, Fault, Kind};
+use super::json::{self, Fault, Kind};
 use super::memo::Noted;
 use super::policy::MediaRule;
 use super::rules::customer_list::CustomerList;
@@ -105,10 +105,9 @@ impl Masker {
     }
 
     fn json(&self, capture: &Capture, dialect: Option<Dialect>) -> Result<MaskedBody, BodyError> {
-        let bytes = capture.raw();
-        let text = std::str::from_utf8(bytes).map_err(|e| BodyError::NotUtf8 {
-            offset: e.valid_up_to(),
-        })?;
+        let text = capture.text();
+        let text = text.map_err(|offset| BodyError::NotUtf8 { offset })?;
+        let bytes = text.as_bytes();
         let nodes = json::read(bytes).map_err(|fault| match fault {
             Fault::At(offset) => BodyError::NotJson { offset },
             Fault::TooDeep => BodyError::TooDeep,
@@ -190,10 +189,10 @@ struct Work {
 }
 
 impl Work {
-    fn replace(&mut self, decoded: &Decoded, note: &Noted) {
-        let mut bytes = Vec::with_capacity(note.replacement.len());
-        json::encode(&note.replacement, decoded.escaped, &mut bytes);
-        let edit = (decoded.places[note.start], decoded.places[note.end], bytes);
+    /// A find in the string that begins at this byte.
+    fn replace(&mut self, string: usize, note: &Noted) {
+        let bytes = note.replacement.clone().into_bytes();
+        let edit = (string + note.bytes.start, string + note.bytes.end, bytes);
         if note.kind.is_prohibited() {
             self.blocks.push(note.rule);
             self.cut.push(edit);

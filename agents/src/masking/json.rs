@@ -171,31 +171,30 @@ impl Reader<'_> {
     fn string(&mut self) -> Result<(), Fault> {
         self.at += 1;
         loop {
-            match self.peek() {
-                Some(b'"') => {
-                    self.at += 1;
-                    return Ok(());
-                }
-                Some(b'\\') => {
-                    let escape = self.text.get(self.at + 1).copied();
-                    match escape {
-                        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => {
-                            self.at += 2
-                        }
-                        Some(b'u')
-                            if self
-                                .text
-                                .get(self.at + 2..self.at + 6)
-                                .is_some_and(|h| h.iter().all(u8::is_ascii_hexdigit)) =>
-                        {
-                            self.at += 6
-                        }
-                        _ => return Err(Fault::At(self.at)),
-                    }
-                }
-                Some(0x20..) => self.at += 1,
-                _ => return Err(Fault::At(self.at)),
+            let rest = &self.text[self.at..];
+            let run = memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
+            // All of them before it is asked which: that is done many at a time.
+            let is_control = |b: &u8| *b < 0x20;
+            if rest[..run].iter().fold(false, |any, b| any | is_control(b)) {
+                let control = rest.iter().position(is_control);
+                return Err(Fault::At(self.at + control.unwrap_or(run)));
             }
+            self.at += run;
+            if rest.get(run) == Some(&b'"') {
+                self.at += 1;
+                return Ok(());
+            }
+            self.at += match rest.get(run + 1) {
+                Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => 2,
+                Some(b'u')
+                    if rest
+                        .get(run + 2..run + 6)
+                        .is_some_and(|h| h.iter().all(u8::is_ascii_hexdigit)) =>
+                {
+                    6
+                }
+                _ => return Err(Fault::At(self.at)),
+            };
         }
     }
 

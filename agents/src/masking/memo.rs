@@ -9,6 +9,7 @@
 use super::{Media, SpanKind};
 use schemas::Label;
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Half of what the memo may hold, in bytes.
@@ -24,17 +25,22 @@ pub(super) struct Noted {
     /// Scalars of the string.
     pub start: usize,
     pub end: usize,
+    /// Bytes of the string as it is written, from its quotation mark on.
+    pub bytes: Range<usize>,
+    /// It stands in a line that names who gets a mail.
+    pub recipient: bool,
     pub kind: SpanKind,
     pub rule: &'static str,
+    /// As it is written there.
     pub replacement: String,
     pub tag: Option<Label>,
 }
 
-/// Where a string teaches a name: scalars of the document that the string makes with its label.
+/// Where a string teaches a name: bytes of the string as it is written, as those of a find. The
+/// parts each with their initial.
 pub(super) struct Taught {
-    pub start: usize,
-    pub end: usize,
-    pub parts: Vec<(usize, usize, char)>,
+    pub bytes: Range<usize>,
+    pub parts: Vec<(Range<usize>, char)>,
 }
 
 /// All that a look at one string gave.

@@ -275,7 +275,7 @@ fn results_after_the_models_last_word_are_new() {
         named(input, Dialect::OpenAiResponses),
         [of("one", "\"b\""), of("two", "\"c\"")]
     );
-    let one = Summary::of(br#"{"input":"text"}"#, Dialect::OpenAiResponses).unwrap();
+    let one = Summary::of(r#"{"input":"text"}"#, Dialect::OpenAiResponses).unwrap();
     assert_eq!((one.messages, one.background), (1, false));
 }
 

@@ -179,6 +179,8 @@ impl Seen {
             noted: vec![Noted {
                 start: 0,
                 end: 0,
+                bytes: 0..0,
+                recipient: false,
                 kind: SpanKind::Person,
                 rule: Media::Pdf.rule(),
                 tag: None,

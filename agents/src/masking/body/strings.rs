@@ -1,13 +1,15 @@
 //! One string of a body: looked at once, remembered, edited where it stands.
 
-use super::super::json::{self, Node};
+use super::super::json::{self, Decoded, Node};
 use super::super::memo::{Key, Noted, Seen, Taught};
 use super::super::resolve::Hit;
+use super::super::rules::customer_list::Recipients;
 use super::super::rules::person::{Known, Lesson};
 use super::super::rules::{cut, secret};
 use super::super::{Masker, SpanKind, normal};
 use super::Work;
 use super::fields::label;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// A value this long is prose: its key no longer labels it.
@@ -29,14 +31,33 @@ impl Masker {
         let label = label.filter(|_| node.end - node.start <= LONGEST_LABELLED * 12);
         let string = &text[node.start..node.end];
         let key = self.fingerprint("string", known, label.unwrap_or_default(), string);
-        let seen = self.memo.get(&key);
-        if seen
-            .as_ref()
-            .is_some_and(|s| s.noted.is_empty() && s.taught.is_empty())
-        {
-            return;
+        let seen = match self.memo.get(&key) {
+            Some(seen) => {
+                seen.taught.iter().for_each(|t| relearn(string, t, known));
+                seen
+            }
+            None => {
+                let (seen, again) = self.look_at(string, label, known);
+                let seen = Arc::new(seen);
+                if again {
+                    self.memo.put(key, seen.clone());
+                }
+                seen
+            }
+        };
+        for note in &seen.noted {
+            if let (Some(tag), false) = (&note.tag, note.recipient) {
+                work.customers
+                    .find(note.kind, node.start, note.start..note.end, tag.as_str());
+            }
+            work.replace(node.start, note);
         }
-        let decoded = json::decode(text, node.start, node.end);
+    }
+
+    /// What is in a string, and whether it can be remembered: what a name was read from cannot always
+    /// be read again by itself. Then the whole string is, next time.
+    fn look_at(&self, string: &str, label: Option<&str>, known: &mut Known) -> (Seen, bool) {
+        let decoded = json::decode(string, 0, string.len());
         // A key is a label, as it is in a JSON text: `"assignee": "…"`.
         let mut document: Vec<char> = Vec::new();
         if let Some(label) = label.filter(|_| decoded.chars.len() <= LONGEST_LABELLED) {
@@ -47,55 +68,49 @@ impl Masker {
         if lead > 0 {
             document.push('"');
         }
-        let seen = match seen {
-            Some(seen) => {
-                seen.taught
-                    .iter()
-                    .for_each(|t| relearn(&document, t, known));
-                seen
-            }
-            None => {
-                known.lessons();
-                let mut noted = Vec::new();
-                for hit in self.hits(&document, known) {
-                    let start = hit.start.max(lead) - lead;
-                    let end = hit.end.min(lead + decoded.chars.len()).max(lead) - lead;
-                    if start < end {
-                        noted.push(self.noted(hit, start, end));
-                    }
-                }
-                let lessons = known.lessons();
-                let taught: Option<Vec<Taught>> =
-                    lessons.into_iter().map(|l| taught(&document, l)).collect();
-                // What a name was read from cannot always be read again by itself: then the
-                // whole string is, next time.
-                let again = taught.is_some();
-                let taught = taught.unwrap_or_default();
-                let seen = Arc::new(Seen {
-                    noted,
-                    taught,
-                    media: None,
+        known.lessons();
+        let mut recipients = Recipients::default();
+        let mut noted = Vec::new();
+        for hit in self.hits(&document, known) {
+            let start = hit.start.max(lead) - lead;
+            let end = hit.end.min(lead + decoded.chars.len()).max(lead) - lead;
+            if start < end {
+                noted.push(Noted {
+                    recipient: recipients.names(&decoded.chars, start),
+                    ..self.noted_in(&decoded, hit, start, end)
                 });
-                if again {
-                    self.memo.put(key, seen.clone());
-                }
-                seen
             }
+        }
+        let lessons = known.lessons().into_iter();
+        let taught: Option<Vec<Taught>> = lessons
+            .map(|lesson| taught(&document, &decoded, lead, lesson))
+            .collect();
+        let again = taught.is_some();
+        let seen = Seen {
+            noted,
+            taught: taught.unwrap_or_default(),
+            media: None,
         };
-        let finds = seen.noted.iter().filter_map(|note| {
-            let tag = note.tag.as_ref()?.as_str();
-            Some((note.kind, note.start, note.end, tag))
-        });
-        work.customers.add(node.start, &decoded.chars, finds);
-        for note in &seen.noted {
-            work.replace(&decoded, note);
+        (seen, again)
+    }
+
+    /// A find at characters `start..end` of a string.
+    fn noted_in(&self, decoded: &Decoded, hit: Hit, start: usize, end: usize) -> Noted {
+        let noted = self.noted(hit, start, end);
+        Noted {
+            bytes: decoded.places[start]..decoded.places[end],
+            replacement: json::encode(&noted.replacement, decoded.escaped),
+            ..noted
         }
     }
 
+    /// The same of a text that is edited at other places than its own.
     pub(super) fn noted(&self, hit: Hit, start: usize, end: usize) -> Noted {
         Noted {
             start,
             end,
+            bytes: 0..0,
+            recipient: false,
             kind: hit.kind,
             rule: hit.rule,
             tag: (!hit.kind.is_prohibited()).then(|| self.key.tag(hit.rule, &hit.value)),
@@ -123,10 +138,10 @@ impl Masker {
         let string = &text[start..end];
         let key = self.fingerprint("guard", &Known::default(), "", string);
         let seen = self.memo.get(&key).unwrap_or_else(|| {
-            let decoded = json::decode(text, start, end);
+            let decoded = json::decode(string, 0, string.len());
             let noted = |hit: Hit| {
                 let (start, end) = (hit.start, hit.end);
-                self.noted(hit, start, end)
+                self.noted_in(&decoded, hit, start, end)
             };
             let noted = self
                 .prohibited(&decoded.chars)
@@ -140,12 +155,7 @@ impl Masker {
             self.memo.put(key, seen.clone());
             seen
         });
-        if !seen.noted.is_empty() {
-            let decoded = json::decode(text, start, end);
-            seen.noted
-                .iter()
-                .for_each(|note| work.replace(&decoded, note));
-        }
+        seen.noted.iter().for_each(|note| work.replace(start, note));
     }
 
     /// Ciphertext looks like a secret now and then: in what may be some, only a credential that
@@ -159,12 +169,13 @@ impl Masker {
         if inner.len() > LONGEST_CREDENTIAL {
             return;
         }
-        let decoded = json::decode(text, node.start, node.end);
+        let string = &text[node.start..node.end];
+        let decoded = json::decode(string, 0, string.len());
         let hits = self.prohibited(&decoded.chars);
         let all = |hit: &Hit| hit.start == 0 && hit.end == decoded.chars.len();
         if let Some(hit) = hits.into_iter().find(all) {
             let (start, end) = (hit.start, hit.end);
-            work.replace(&decoded, &self.noted(hit, start, end));
+            work.replace(node.start, &self.noted_in(&decoded, hit, start, end));
         }
     }
 
@@ -196,36 +207,36 @@ impl Work {
     }
 }
 
-/// A lesson without its text, if the text can be read from its place again.
-fn taught(document: &[char], lesson: Lesson) -> Option<Taught> {
-    let reads = |start: usize, end: usize, text: &str| {
-        start < end && normal::spelled(&document[start..end]) == text
+/// A lesson without its text, if the text can be read from its place again. `lead` characters of
+/// the document stand before the string.
+fn taught(document: &[char], decoded: &Decoded, lead: usize, lesson: Lesson) -> Option<Taught> {
+    let place = |start: usize, end: usize, text: &str| {
+        let sound = start < end && normal::spelled(&document[start..end]) == text;
+        let (start, end) = (start.checked_sub(lead)?, end.checked_sub(lead)?);
+        let inside = sound && end <= decoded.chars.len();
+        inside.then(|| decoded.places[start]..decoded.places[end])
     };
-    let sound = reads(lesson.start, lesson.end, &lesson.spelling)
-        && lesson
-            .words
-            .iter()
-            .all(|(start, end, word, _)| reads(*start, *end, word));
-    sound.then(|| Taught {
-        start: lesson.start,
-        end: lesson.end,
-        parts: lesson
-            .words
-            .into_iter()
-            .map(|(start, end, _, initial)| (start, end, initial))
-            .collect(),
+    let words = lesson.words.iter();
+    let part = |(start, end, word, initial): &(usize, usize, String, char)| {
+        Some((place(*start, *end, word)?, *initial))
+    };
+    Some(Taught {
+        bytes: place(lesson.start, lesson.end, &lesson.spelling)?,
+        parts: words.map(part).collect::<Option<_>>()?,
     })
 }
 
-fn relearn(document: &[char], taught: &Taught, known: &mut Known) {
+fn relearn(string: &str, taught: &Taught, known: &mut Known) {
+    // What is read is what stands between a quotation mark before and one behind.
+    let read = |bytes: &Range<usize>| {
+        let piece = json::decode(string, bytes.start - 1, bytes.end + 1);
+        normal::spelled(&piece.chars)
+    };
     let words: Vec<(String, char)> = taught
         .parts
         .iter()
-        .map(|&(start, end, initial)| (normal::spelled(&document[start..end]), initial))
+        .map(|(bytes, initial)| (read(bytes), *initial))
         .collect();
     let words: Vec<(&str, char)> = words.iter().map(|(word, c)| (word.as_str(), *c)).collect();
-    known.learn(
-        &normal::spelled(&document[taught.start..taught.end]),
-        &words,
-    );
+    known.learn(&read(&taught.bytes), &words);
 }

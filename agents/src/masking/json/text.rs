@@ -80,21 +80,23 @@ fn unicode(text: &str) -> (char, usize) {
     )
 }
 
-/// Writes text into a JSON string, in the style of its neighbours.
-pub(in crate::masking) fn encode(text: &str, escaped: bool, out: &mut Vec<u8>) {
+/// Text as it stands in a JSON string, in the style of its neighbours.
+pub(in crate::masking) fn encode(text: &str, escaped: bool) -> String {
+    let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
             // Masks never hold these; if one did, a string inside the string would break.
             '"' | '\\' => {}
-            c if (c as u32) < 0x20 => out.extend(format!("\\u{:04x}", c as u32).bytes()),
+            c if (c as u32) < 0x20 => out.push_str(&format!("\\u{:04x}", c as u32)),
             c if escaped && !c.is_ascii() => {
                 for unit in c.encode_utf16(&mut [0; 2]) {
-                    out.extend(format!("\\u{unit:04x}").bytes());
+                    out.push_str(&format!("\\u{unit:04x}"));
                 }
             }
-            c => out.extend(c.encode_utf8(&mut [0; 4]).bytes()),
+            c => out.push(c),
         }
     }
+    out
 }
 
 #[cfg(test)]
@@ -121,11 +123,8 @@ mod tests {
         fn strings_decode_as_serde_decodes_them(text in any::<String>(), escape in any::<bool>()) {
             let mut json = serde_json::to_string(&text).expect("a string");
             if escape {
-                let mut wide = Vec::new();
-                for c in json.chars() {
-                    if c.is_ascii() { wide.push(c as u8) } else { encode(&c.to_string(), true, &mut wide) }
-                }
-                json = String::from_utf8(wide).expect("ASCII");
+                let escaped = |c: char| if c.is_ascii() { c.to_string() } else { encode(&c.to_string(), true) };
+                json = json.chars().map(escaped).collect();
             }
             let decoded = decode(&json, 0, json.len());
             prop_assert_eq!(decoded.chars.iter().collect::<String>(), text);

@@ -10,6 +10,7 @@
 use crate::masking::SpanKind;
 use crate::masking::chars::is_latin;
 use std::collections::HashSet;
+use std::ops::Range;
 
 pub(in crate::masking) const NAME: &str = "customer-list";
 
@@ -56,28 +57,29 @@ struct Run {
 }
 
 impl CustomerList {
-    /// Takes in what was found in the document that begins at `base` of the payload: kinds,
-    /// characters `start..end` and values, in order.
+    /// Takes in what was found in one document: kinds, characters `start..end` and values, in order.
     pub fn add<'h>(
         &mut self,
-        base: usize,
         document: &[char],
-        finds: impl Iterator<Item = (SpanKind, usize, usize, &'h str)>,
+        finds: impl Iterator<Item = (SpanKind, Range<usize>, &'h str)>,
     ) {
-        let mut line = Line::default();
-        for (kind, start, end, value) in finds {
-            let contact = match kind {
-                SpanKind::Person => false,
-                SpanKind::Phone | SpanKind::Email | SpanKind::Address => true,
-                _ => continue,
-            };
-            if !line.names_recipients(document, start) {
-                self.find(contact, base + start, base + end, value);
+        let mut recipients = Recipients::default();
+        for (kind, at, value) in finds {
+            if !recipients.names(document, at.start) {
+                self.find(kind, 0, at, value);
             }
         }
     }
 
-    fn find(&mut self, contacts: bool, start: usize, end: usize, value: &str) {
+    /// Takes in one find, at these characters of the document that begins at `base` of the payload.
+    /// Who is only named as a recipient is not one.
+    pub fn find(&mut self, kind: SpanKind, base: usize, at: Range<usize>, value: &str) {
+        let contacts = match kind {
+            SpanKind::Person => false,
+            SpanKind::Phone | SpanKind::Email | SpanKind::Address => true,
+            _ => return,
+        };
+        let (start, end) = (base + at.start, base + at.end);
         let known = if contacts {
             &mut self.contacts
         } else {
@@ -118,17 +120,18 @@ impl CustomerList {
     }
 }
 
-/// The line that was read last, and whether it names recipients.
+/// The line of a document that was read last, and whether it names recipients.
 #[derive(Default)]
-struct Line {
+pub(in crate::masking) struct Recipients {
     read: usize,
     recipients: bool,
     begun: bool,
 }
 
-impl Line {
-    /// Reads on to `at`: each character of a document is read once.
-    fn names_recipients(&mut self, document: &[char], at: usize) -> bool {
+impl Recipients {
+    /// Whether the line that `at` stands in does. Reads on to there: each character of a document is
+    /// read once.
+    pub fn names(&mut self, document: &[char], at: usize) -> bool {
         for i in self.read..at.min(document.len()) {
             // A line that begins with white space goes on with the one before.
             let begins = i == 0 || document[i - 1] == '\n';
