@@ -27,11 +27,11 @@ const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// About the bytes that an edit takes.
 const EDIT_COST: usize = 8;
 
-/// Few bytes may take long each. What a turn adds shrinks by 4 % more at level 15, and so does all
-/// of a conversation; the price is up to 2 ms, for there the whole window is sorted first.
-fn level(len: usize, of_a_turn: bool) -> i32 {
+/// Few bytes may take long each. What a turn says first shrinks by 4 % more at level 15, and so does
+/// all of a conversation; the price is up to 2 ms, for there the whole window is sorted first.
+fn level(len: usize, never_said: bool) -> i32 {
     match len {
-        0..0x4000 if of_a_turn => 15,
+        0..0x4000 if never_said => 15,
         0..0x4000 => 10,
         0x4000..0x10_0000 => 9,
         _ => 3,
@@ -41,6 +41,22 @@ fn level(len: usize, of_a_turn: bool) -> i32 {
 /// So much of a window is worth it for so much that is new.
 const WINDOW_PER_BYTE: usize = 32;
 const LEAST_WINDOW: usize = 4 << 10;
+
+/// Of the marks of a text, those that another has too.
+struct Held {
+    marks: usize,
+    of: usize,
+}
+
+impl Held {
+    fn is_most(&self) -> bool {
+        self.marks * 2 > self.of
+    }
+
+    fn is_nearly_all(&self) -> bool {
+        self.marks * 8 > self.of * 7
+    }
+}
 
 /// Why packed bytes do not give a content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,23 +107,27 @@ impl<'a> Delta<'a> {
         (self.plain.len() - kept) as u64
     }
 
-    /// Compresses what is new with this text, if it holds most of it.
+    /// Compresses what is new with this text, if it holds most of it, and more than the base does:
+    /// that a conversation says something again is no reason.
     pub fn put_beside(&mut self, text: &'a [u8]) -> bool {
-        let Some(last) = self.edits.last() else {
-            return false;
-        };
-        let end = self.plain.len() - self.behind();
-        let inserted = &self.plain[end - last.insert..end];
-        let held: HashSet<u32> = marks(window(text, self.behind())).map(|(m, _)| m).collect();
-        let (mut all, mut alike) = (0, 0);
-        for (mark, _) in marks(inserted) {
-            all += 1;
-            alike += usize::from(held.contains(&mark));
-        }
-        if alike * 2 > all {
+        let held = self.held_by(text);
+        if held.is_most() && held.marks > self.held_by(self.base).marks {
             self.beside = Some(text);
         }
         self.beside.is_some()
+    }
+
+    /// How much of what is new at the end is in a text too, where it would be compressed with that.
+    fn held_by(&self, text: &[u8]) -> Held {
+        let end = self.plain.len() - self.behind();
+        let insert = self.edits.last().map_or(0, |last| last.insert);
+        let there: HashSet<u32> = marks(window(text, self.behind())).map(|(m, _)| m).collect();
+        let mut held = Held { marks: 0, of: 0 };
+        for (mark, _) in marks(&self.plain[end - insert..end]) {
+            held.of += 1;
+            held.marks += usize::from(there.contains(&mark));
+        }
+        held
     }
 
     /// How much of the base follows the last edit.
@@ -134,8 +154,9 @@ impl<'a> Delta<'a> {
             // Whoever reads takes the whole window: a match is known by how far back it lies.
             let most = (inserted.len() * WINDOW_PER_BYTE).max(LEAST_WINDOW);
             let window = &window[window.len().saturating_sub(most)..];
-            // Beside the text that holds it nothing is hard to find.
-            let level = level(inserted.len(), self.beside.is_none());
+            // With the text that holds it nothing is hard to find.
+            let new = self.beside.is_none() && !self.held_by(self.base).is_nearly_all();
+            let level = level(inserted.len(), new);
             packed.extend_from_slice(&compress(&inserted, window, level)?);
         }
         Ok(Zeroizing::new(packed))

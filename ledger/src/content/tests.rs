@@ -231,6 +231,33 @@ fn what_is_masked_is_packed_beside_what_it_was() {
     }
 }
 
+/// A tool that is asked again says the same. What is masked has its place beside the prompt all the
+/// same, unless its own conversation holds it as well.
+#[test]
+fn what_is_said_again_is_put_beside_nothing() {
+    let dir = tempfile::TempDir::new().expect("a directory");
+    let store = store(dir.path());
+    let said: String = turn(0, 0).lines().take(15).map(|l| format!("{l}\n")).collect();
+    let mut text = turn(0, 0);
+    for at in 0..10 {
+        text.push_str(&format!("again, {at}\n{said}"));
+        let prompt = sealed(&store, &text);
+        let payload = sealed(&store, &text.replace("a1", "**"));
+        for new in [&prompt, &payload] {
+            let frame = new.frame.as_ref().expect("new");
+            assert!(at == 0 || frame.against.base != Hash::ZERO);
+            assert!(at == 0 || frame.against.beside == Hash::ZERO);
+        }
+        store
+            .store([&prompt, &payload].into_iter())
+            .expect("stores");
+        assert_eq!(
+            store.read(&prompt.reference).expect("opens"),
+            text.as_bytes()
+        );
+    }
+}
+
 #[test]
 fn what_is_sealed_ahead_is_taken_by_its_batch_and_known_to_nobody_before() {
     let dir = tempfile::TempDir::new().expect("a directory");
