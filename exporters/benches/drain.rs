@@ -1,6 +1,7 @@
 //! A backlog drained into rsyslog, and rsyslog's own forwarding of the same messages beside it.
 //!
-//! `cargo bench -p daicho-exporters --bench drain`; `DRAIN_ENTRIES=1000000` for another length than 200,000.
+//! `cargo bench -p daicho-exporters --bench drain`; `DRAIN_ENTRIES=1000000` for another length than 200,000,
+//! `-- appends` for nothing but what an append takes meanwhile.
 //! Prints entries a second until the receiver's file holds them all, the most memory that this
 //! process held meanwhile, and how long an append takes while it drains. HTTP goes to a server of
 //! this file that writes what comes and answers.
@@ -27,9 +28,14 @@ const WINDOWS: [usize; 2] = [128, 1_024];
 
 fn main() {
     let entries = std::env::var("DRAIN_ENTRIES").map_or(200_000, |n| n.parse().unwrap());
+    let only_appends = std::env::args().any(|argument| argument == "appends");
     for (size, path) in [("shortest", 1), ("1.2 KiB", 240)] {
         let ledger = backlog(entries, path);
         let all = entries + 1;
+        if only_appends {
+            disturbed(&ledger);
+            continue;
+        }
         for window in WINDOWS {
             let (name, more) = (format!("relp{window}"), format!("window = {window}"));
             let Some(ours) = drained(&ledger, &name, "relp", &more, all) else {

@@ -19,6 +19,10 @@ use std::time::{Duration, Instant};
 /// How long an idle connection goes without a look at its read side and at the stop flag.
 const TICK: Duration = Duration::from_millis(200);
 
+/// After so many entries whoever waits for the processor gets it: a scheduler lets a thread that runs
+/// go on for milliseconds, and who appends would wait as long.
+const AT_ONCE: u64 = 8;
+
 /// A connection that lived this long was a good one: the next attempt comes soon.
 const STEADY: Duration = Duration::from_secs(10);
 
@@ -200,6 +204,9 @@ impl Worker {
                 connection.frame(&message, &mut batch.frames);
                 batch.entries += 1;
                 sent.next = entry.seq() + 1;
+                if batch.entries % AT_ONCE == 0 {
+                    thread::yield_now();
+                }
                 let full = batch.frames.len() >= connection.batch_bytes()
                     || batch.entries >= connection.batch() as u64
                     || self.suspects.parts(entry.seq());
