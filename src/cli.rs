@@ -642,8 +642,10 @@ pub enum Erasure {
     /// What is a person's is sealed under a key of its own in each bucket: prompts, payloads, answers,
     /// uses of tools, drafts and imported transcripts of a user, or of an agent that was registered
     /// with --person; and what was appended with "person". The keys are destroyed when both have
-    /// signed. Not where a hold is in force, as long as it is, nor of a class that [retention]
-    /// must_keep names: that is recorded, with the reason.
+    /// signed, with those that came until then: what comes later is new. Not where a hold is in force,
+    /// as long as it is, nor of a class that [retention] must_keep names: that is recorded, with the
+    /// reason. Where nobody can tell whose a key is, for its file is gone or does not open, nothing is
+    /// recorded unless --leave-unread says so.
     Request(ErasureRequest),
     /// List requests, and what became of each bucket
     List {
@@ -675,6 +677,9 @@ pub struct ErasureRequest {
     /// Who asks, as user:ID, and so cannot approve; else the operator of this host
     #[arg(long)]
     pub by: Option<String>,
+    /// Go on without keys of which nobody can tell whose they are; the request names them
+    #[arg(long, conflicts_with = "keys")]
+    pub leave_unread: bool,
 }
 
 #[derive(Subcommand)]

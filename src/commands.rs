@@ -5,7 +5,7 @@ mod append;
 mod approvals;
 mod backup;
 mod bundle;
-mod consent;
+pub mod consent;
 mod doctor;
 mod erasure;
 pub mod events;

@@ -70,7 +70,7 @@ pub struct Config {
 }
 
 /// How drafts and patches are decided on.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Approvals {
     /// After it an undecided request is over.

@@ -255,14 +255,6 @@ pub fn append_remedy(error: &AppendError) -> &'static str {
         AppendError::Content(error) if matches!(**error, ContentError::KeyLost { .. }) => {
             "put the key back from a backup that was made --with-keys; until then nothing is recorded there, and what is there cannot be read"
         }
-        AppendError::Content(error)
-            if matches!(
-                **error,
-                ContentError::Erasing { .. } | ContentError::Reassigned { .. }
-            ) =>
-        {
-            "send it once more"
-        }
         AppendError::Content(_) => "check that the data directory is writable and has space",
         AppendError::Stopped { .. } => {
             "free space, repair the disk or attach the token, then restart; what was acknowledged is safe"

@@ -116,6 +116,7 @@ pub fn read_event(
             | Data::RetentionExpired(_)
             | Data::HoldPlaced(_)
             | Data::HoldReleased(_)
+            | Data::ErasureExtended(_)
             | Data::ErasureCompleted(_)
             | Data::ErasureRefused(_)
             | Data::WitnessCosigned(_)

@@ -56,6 +56,8 @@ pub enum Act {
     Released,
     /// One person's content of the bucket is erased.
     Erased,
+    /// It reaches what came for the person after the request.
+    Extended,
     /// It is not, and the log says why.
     Refused,
 }

@@ -128,6 +128,7 @@ impl Severity {
             | Data::HoldReleased(_)
             | Data::RetentionExtended(_)
             | Data::ErasureRequested(_)
+            | Data::ErasureExtended(_)
             | Data::ErasureRefused(_)
             | Data::ContentRevealed(_)
             | Data::LedgerCreated(_) => Severity::Low,

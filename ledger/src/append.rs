@@ -5,11 +5,12 @@
 
 mod commit;
 mod outliner;
+mod prepare;
 mod write;
 
 use crate::buckets::Buckets;
 use crate::clock::Clock;
-use crate::content::{Ahead, ContentError, Kin, Sealed};
+use crate::content::{Ahead, ContentError};
 use crate::disk::Disk;
 use crate::fresh_id::fresh_id;
 use crate::ids::Ids;
@@ -22,10 +23,11 @@ use crate::publish::Publisher;
 use crate::reader::{ReadError, Reader, Shared};
 use commit::Committer;
 use outliner::Outliner;
+use prepare::{Prepared, Whose};
 use schemas::kinds::ledger::{KeyRotated, LedgerCheckpoint, RotationReason};
 use schemas::{
     Actor, BucketId, Class, Data, EnvelopeError, Event, EventId, Hash, Label, Month, Name,
-    Timestamp, Unplaced,
+    Timestamp,
 };
 use std::collections::HashMap;
 use std::io;
@@ -115,26 +117,6 @@ impl AppendError {
             AppendError::ClockBehind { .. } | AppendError::Stopped { .. } => true,
             _ => false,
         }
-    }
-}
-
-/// An event whose content is sealed and whose body is known to fit.
-pub(crate) struct Prepared {
-    event: Event,
-    sealed: Vec<Sealed>,
-    body: Unplaced,
-    /// Whose the content is; of its actor, by what the first `asked_at` entries say.
-    person: Option<Name>,
-    is_its_actors: bool,
-    asked_at: u64,
-}
-
-impl Prepared {
-    fn references(&self) -> Vec<schemas::ContentRef> {
-        self.sealed
-            .iter()
-            .map(|sealed| sealed.reference.clone())
-            .collect()
     }
 }
 
@@ -443,12 +425,7 @@ impl Appender {
             class: event.class.clone(),
             month,
         };
-        let kin = match event.data {
-            Data::LogIngested(_) => Kin::Nothing,
-            _ => Kin::Recent,
-        };
-        let reader = self.reader();
-        let asked_at = reader.size();
+        let asked_at = self.reader().size();
         let is_its_actors = person.is_none() && !content.is_empty() && event.data.is_its_actors();
         let person = match given.get(event.actor.id()) {
             _ if !is_its_actors => person,
@@ -458,33 +435,12 @@ impl Appender {
         if let Some((agent, person)) = person_given(&event.data) {
             given.insert(agent.clone(), person.clone());
         }
-        let sealed = content
-            .iter()
-            .map(|content| {
-                let store = &self.inner.shared.content;
-                store.seal(&bucket, person.as_ref(), content, kin, &reader)
-            })
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| match error {
-                // As every failed sync: trying again could succeed without having synced.
-                ContentError::Unsynced { .. } => self.inner.shared.stop(stopped_with(&error)),
-                error => AppendError::Content(Arc::new(error)),
-            })?;
-        let content: Vec<_> = sealed.iter().map(|s| s.reference.clone()).collect();
-        match Unplaced::of(&event, &content) {
-            Ok(body) => Ok(Prepared {
-                event,
-                sealed,
-                body,
-                person,
-                is_its_actors,
-                asked_at,
-            }),
-            Err(reason) => Err(AppendError::Unfit {
-                id: event.id,
-                reason: Arc::new(reason),
-            }),
-        }
+        let whose = Whose {
+            person,
+            is_its_actors,
+            asked_at,
+        };
+        Prepared::seal(&self.inner.shared, &bucket, event, content, whose)
     }
 
     /// Compresses and seals what a batch may hold soon as the content of an event of this class, of
@@ -580,7 +536,7 @@ fn not_by_its_own_door(submission: Submission) -> Result<Submission, AppendError
         Data::RetentionExpired(_) => "only the end of a bucket writes it",
         Data::HoldPlaced(_) => "only the placing of a hold writes it",
         Data::HoldReleased(_) => "only the release of a hold writes it",
-        Data::ErasureCompleted(_) => "only an erasure writes it",
+        Data::ErasureExtended(_) | Data::ErasureCompleted(_) => "only an erasure writes it",
         _ => return Ok(submission),
     };
     Err(AppendError::Unfit {

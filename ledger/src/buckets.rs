@@ -14,7 +14,8 @@
 use crate::entry::Entry;
 use crate::projection::Projection;
 use schemas::kinds::records::{
-    ErasureCompleted, ErasureRefused, ErasureRequested, HoldPlaced, HoldScope, SubjectKey,
+    ErasureCompleted, ErasureExtended, ErasureRefused, ErasureRequested, HoldPlaced, HoldScope,
+    SubjectKey,
 };
 use schemas::{
     Actor, BucketId, Class, ContentRef, Data, DataSubject, Event, EventId, Label, Name, Period,
@@ -94,7 +95,13 @@ pub struct Erasure {
     pub case: Name,
     pub basis: Name,
     pub requested: Moment,
+    /// Those that the request names.
     pub keys: BTreeSet<SubjectKey>,
+    /// Those that came after it, and before it was carried out; only where it asks for them.
+    pub extended: BTreeSet<SubjectKey>,
+    pub later: bool,
+    /// Keys of which nobody could tell whose they are: not reached.
+    pub unread: BTreeSet<SubjectKey>,
     pub completed: Vec<u64>,
     /// The newest refusal of each bucket, and of all of them at once; with its position.
     pub refused: Vec<(u64, ErasureRefused)>,
@@ -158,6 +165,10 @@ pub enum Spared {
     },
     #[error("class {} has to be kept: {duty}", bucket.class)]
     Duty { bucket: BucketId, duty: Label },
+    #[error(
+        "this content of bucket {bucket} did not come after the request and before it was carried out, or the request does not ask for what comes later"
+    )]
+    NotLater { bucket: BucketId },
 }
 
 fn list(holds: &[EventId]) -> String {
@@ -167,7 +178,7 @@ fn list(holds: &[EventId]) -> String {
 
 impl Projection for Buckets {
     const NAME: &'static str = "buckets";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
 
     fn fold(&mut self, entry: &Entry) {
         self.take(entry.seq(), entry.at(), entry.event(), entry.content());
@@ -203,6 +214,7 @@ impl Buckets {
                 }
             }
             Data::ErasureRequested(asked) => self.request(asked, Moment { seq, at }),
+            Data::ErasureExtended(more) => self.reach(more),
             Data::ErasureCompleted(done) => self.erase(done, seq),
             Data::ErasureRefused(refused) => {
                 if let Some(erasure) = self.erasures.get_mut(&refused.erasure) {
@@ -259,10 +271,23 @@ impl Buckets {
             basis: asked.basis.clone(),
             requested,
             keys: asked.keys.iter().cloned().collect(),
+            extended: BTreeSet::new(),
+            later: asked.later,
+            unread: asked.unread.iter().cloned().collect(),
             completed: Vec::new(),
             refused: Vec::new(),
         };
         self.erasures.entry(asked.erasure).or_insert(erasure);
+    }
+
+    /// One that does not hold adds nothing: `verify` names it.
+    fn reach(&mut self, more: &ErasureExtended) {
+        if self.may_extend(more).is_ok()
+            && let Some(erasure) = self.erasures.get_mut(&more.erasure)
+        {
+            erasure.extended.extend(more.keys.iter().cloned());
+            erasure.unread.extend(more.unread.iter().cloned());
+        }
     }
 
     fn erase(&mut self, done: &ErasureCompleted, seq: u64) {
@@ -449,7 +474,7 @@ impl Buckets {
     /// what is needed.
     pub fn may_erase(&self, erasure: EventId, key: &SubjectKey) -> Result<(), Spared> {
         let bucket = || key.bucket.clone();
-        let requested = self.erasure(erasure).is_some_and(|e| e.keys.contains(key));
+        let requested = self.erasure(erasure).is_some_and(|e| e.reaches(key));
         let found = self.get(&key.bucket).filter(|_| requested);
         let found = found.ok_or_else(|| Spared::NotRequested { bucket: bucket() })?;
         if let Some(seq) = found.ended {
@@ -473,6 +498,25 @@ impl Buckets {
         Ok(())
     }
 
+    /// What keeps a request from reaching keys that it does not name. It does if it asks for what comes
+    /// later, nothing was done on it yet, and nothing was under these keys before it.
+    pub fn may_extend(&self, more: &ErasureExtended) -> Result<(), Spared> {
+        let erasure = self.erasure(more.erasure).filter(|e| e.is_extendable());
+        let comes_later = |key: &&SubjectKey| {
+            erasure.is_some_and(|erasure| {
+                let owned = self.owned(key);
+                owned.is_some_and(|owned| owned.first > erasure.requested.seq)
+            })
+        };
+        match more.keys.iter().find(|key| !comes_later(key)) {
+            Some(SubjectKey { bucket, .. }) => {
+                let bucket = bucket.clone();
+                Err(Spared::NotLater { bucket })
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Puts a hold in force that no entry has placed: what it would cover can then be asked.
     pub(crate) fn watch(&mut self, hold: EventId, case: Name, scope: HoldScope) {
         let hold_placed = HoldPlaced {
@@ -490,6 +534,22 @@ impl Buckets {
                 at: Timestamp::default(),
             },
         );
+    }
+}
+
+impl Erasure {
+    /// Every key that it reaches, named or later.
+    pub fn all_keys(&self) -> impl Iterator<Item = &SubjectKey> {
+        self.keys.union(&self.extended)
+    }
+
+    fn reaches(&self, key: &SubjectKey) -> bool {
+        self.keys.contains(key) || self.extended.contains(key)
+    }
+
+    /// Can it still reach what came after it? What comes once something was done on it is new.
+    pub fn is_extendable(&self) -> bool {
+        self.later && self.completed.is_empty() && self.refused.is_empty()
     }
 }
 

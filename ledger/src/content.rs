@@ -70,10 +70,6 @@ pub enum ContentError {
         "content of one person in bucket {bucket}: it was erased, and no key opens it, wherever that comes from"
     )]
     Erased { bucket: BucketId },
-    #[error(
-        "for whom its agent acts was recorded while content of bucket {bucket} was sealed: sealed anew it can be recorded"
-    )]
-    Reassigned { bucket: BucketId },
     #[error("the key at {path}, of bucket {bucket}, is not whole or not of this place")]
     WrongKey { bucket: BucketId, path: String },
     #[error("content {digest} is not in bucket {bucket}")]
@@ -116,6 +112,9 @@ pub(crate) struct ContentStore {
     disk: Arc<dyn Disk>,
     origin: String,
     keys: Mutex<Keys>,
+    /// Held while a key is made: a bucket has one, and so has a person in it. Whoever needs none made
+    /// does not wait for the disk.
+    making: Mutex<()>,
     packs: Mutex<HashMap<BucketId, BucketPacks>>,
     /// Buckets that this run has settled, and the pack that it has begun in each.
     open: Mutex<HashMap<BucketId, Option<OpenPack>>>,
@@ -188,6 +187,7 @@ impl ContentStore {
             disk,
             origin: origin.to_owned(),
             keys: Mutex::default(),
+            making: Mutex::default(),
             packs: Mutex::default(),
             open: Mutex::default(),
             recent: Mutex::default(),

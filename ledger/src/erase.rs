@@ -16,8 +16,8 @@ use crate::layout::Layout;
 use crate::marker;
 use crate::projection::Projection;
 use crate::reader::{ReadError, Reader};
-use schemas::kinds::records::{ErasureCompleted, SubjectKey};
-use schemas::{Actor, Event, EventId, Name};
+use schemas::kinds::records::{ErasureCompleted, ErasureExtended, SubjectKey};
+use schemas::{Actor, BucketId, Event, EventId, Name};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,6 +32,8 @@ pub enum EraseError {
     Append(#[from] AppendError),
     #[error("the log could not be read for what the key seals")]
     Read(#[from] ReadError),
+    #[error("what is there of the key cannot be told")]
+    Key(#[source] ContentError),
     #[error(transparent)]
     Disk(#[from] ExpireError),
 }
@@ -46,37 +48,90 @@ pub struct Erasing {
     pub approvers: Vec<Actor>,
 }
 
-/// How one person's content ends: the key that seals it is overwritten and removed.
-const METHOD: &str = "subject-key-destroyed";
+/// The key that seals it is overwritten and removed.
+const DESTROYED: &str = "subject-key-destroyed";
+
+/// So is its file, which does not open: a whole copy elsewhere may.
+const UNOPENABLE: &str = "unopenable-key-destroyed";
+
+/// Nothing was there to destroy. From the certificate on nothing opens what was under the key,
+/// wherever that comes from.
+pub const NO_KEY: &str = "no-key-there";
 
 /// Content may come while it is counted.
 const TRIES: usize = 8;
 const STALE: &str = "the person's content has grown meanwhile";
 
+/// Keys of one person's content in buckets that have not ended.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PersonKeys {
+    pub theirs: Vec<SubjectKey>,
+    /// Those that may be theirs or another's.
+    pub unread: Vec<UnreadKey>,
+}
+
+/// A key of which nobody can tell whose it is: its file alone would.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnreadKey {
+    pub key: SubjectKey,
+    pub fault: KeyFault,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyFault {
+    /// Its file is not there.
+    Gone,
+    /// It does not open under its bucket's key, or that key is gone.
+    Unopenable,
+}
+
+impl std::fmt::Display for KeyFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            KeyFault::Gone => "is gone",
+            KeyFault::Unopenable => "does not open",
+        })
+    }
+}
+
 impl Reader {
-    /// The keys of a person's content in buckets that have not ended. Needs the buckets' keys:
-    /// nothing else says whose a key is.
-    pub fn keys_of(
+    /// The keys of a person's content, as far as their files tell. Needs the buckets' keys.
+    pub fn keys_of(&self, buckets: &Buckets, person: &Name) -> Result<PersonKeys, ContentError> {
+        let mut keys = PersonKeys::default();
+        self.each_owner(buckets, |key, owner| match owner {
+            Ok(owner) if owner == *person => keys.theirs.push(key),
+            Ok(_) => {}
+            Err(fault) => keys.unread.push(UnreadKey { key, fault }),
+        })?;
+        Ok(keys)
+    }
+
+    /// Keys of persons of which nobody can tell any more whose they are.
+    pub fn unread_keys(&self, buckets: &Buckets) -> Result<Vec<UnreadKey>, ContentError> {
+        let mut unread = Vec::new();
+        self.each_owner(buckets, |key, owner| {
+            unread.extend(owner.err().map(|fault| UnreadKey { key, fault }));
+        })?;
+        Ok(unread)
+    }
+
+    /// By the log, not by what lies in `keys/`: what is missing there is told, and a key that no entry
+    /// names has sealed nothing that anybody was told of.
+    fn each_owner(
         &self,
         buckets: &Buckets,
-        person: &Name,
-    ) -> Result<Vec<SubjectKey>, ContentError> {
-        let mut keys = Vec::new();
+        mut take: impl FnMut(SubjectKey, Result<Name, KeyFault>),
+    ) -> Result<(), ContentError> {
         let living = buckets.all().filter(|(_, bucket)| bucket.ended.is_none());
         for (id, bucket) in living {
-            for subject in self.shared.content.subjects_of(id, person)? {
-                // A key that no entry names has sealed nothing that anybody was told of.
-                if bucket
-                    .subjects
-                    .get(&subject)
-                    .is_some_and(|o| o.erased.is_none())
-                {
-                    let bucket = id.clone();
-                    keys.push(SubjectKey { bucket, subject });
-                }
+            let left = bucket.subjects.iter().filter(|(_, o)| o.erased.is_none());
+            for (subject, _) in left {
+                let owner = self.shared.content.whose(id, subject)?;
+                let (bucket, subject) = (BucketId::clone(id), *subject);
+                take(SubjectKey { bucket, subject }, owner);
             }
         }
-        Ok(keys)
+        Ok(())
     }
 }
 
@@ -99,11 +154,37 @@ impl Appender {
         Err(EraseError::Behind)
     }
 
+    /// Records that a request reaches keys which it does not name, for content came under them after it
+    /// and before anything was done on it; both are asked once more where places are given. Whose they
+    /// are is the caller's to know.
+    pub fn extend_erasure(
+        &self,
+        actor: Actor,
+        extended: ErasureExtended,
+    ) -> Result<Receipt, EraseError> {
+        let (buckets, reached) = self.buckets()?;
+        buckets.may_extend(&extended)?;
+        let asked = extended.clone();
+        let event = Event::new(self.new_id(), actor, extended);
+        let guard = Guard::new(buckets, reached, move |buckets, _| {
+            let help = "see `daicho erasure list`";
+            let may = buckets.may_extend(&asked);
+            may.map_err(|spared| AppendError::refused(&spared.to_string(), help))
+        });
+        Ok(self.append_guarded(event.into(), guard)?)
+    }
+
     fn try_to_erase(&self, erasing: &Erasing) -> Result<Receipt, EraseError> {
         let SubjectKey { bucket, subject } = &erasing.key;
         let (buckets, reached) = self.buckets()?;
         buckets.may_erase(erasing.erasure, &erasing.key)?;
         let tally = self.reader().tally_of(&buckets, &erasing.key)?;
+        let owner = self.shared().content.whose(bucket, subject);
+        let method = match owner.map_err(EraseError::Key)? {
+            Ok(_) => DESTROYED,
+            Err(KeyFault::Unopenable) => UNOPENABLE,
+            Err(KeyFault::Gone) => NO_KEY,
+        };
         let completed = ErasureCompleted {
             erasure: erasing.erasure,
             bucket: bucket.clone(),
@@ -112,7 +193,7 @@ impl Appender {
             contents: tally.contents,
             sealed_bytes: tally.sealed_bytes,
             content_sha256: tally.content_sha256,
-            method: METHOD.parse().expect("a literal name is sound"),
+            method: method.parse().expect("a literal name is sound"),
             approvals: erasing.approvals.clone(),
             approvers: erasing.approvers.clone(),
         };
@@ -280,7 +361,7 @@ mod tests {
                 .append_guarded(event.into(), guard)
                 .expect("appends");
         };
-        let (bucket, method) = (&theirs.bucket, METHOD.parse().expect("a name"));
+        let (bucket, method) = (&theirs.bucket, DESTROYED.parse().expect("a name"));
         assert!(reader.content(&theirs).is_ok());
         append(Data::ErasureCompleted(ErasureCompleted {
             erasure: appender.new_id(),
@@ -305,7 +386,7 @@ mod tests {
             contents: 2,
             sealed_bytes: 0,
             content_sha256: Hash::ZERO,
-            method: METHOD.parse().expect("a name"),
+            method: DESTROYED.parse().expect("a name"),
             time: TimeSource::Log,
             token: None,
             approvals: Vec::new(),

@@ -10,6 +10,7 @@
 use crate::append::{AppendError, Appender, Guard, Receipt};
 use crate::buckets::{Buckets, Kept};
 use crate::disk::{self, Disk, remove_if_there};
+use crate::erase::NO_KEY;
 use crate::layout::Layout;
 use crate::marker;
 use crate::projection::Projection;
@@ -175,6 +176,12 @@ impl Appender {
         let (buckets, reached) = self.buckets()?;
         let (period, due) = buckets.may_end(&bucket, self.now())?;
         let tally = self.reader().tally(&buckets, &bucket)?;
+        // What cannot be looked for is taken to be there: it is destroyed, or the end fails.
+        let is_there = self.layout().bucket_key(&bucket).try_exists();
+        let method = match is_there {
+            Ok(false) => NO_KEY,
+            _ => METHOD,
+        };
         let expired = RetentionExpired {
             bucket: bucket.clone(),
             due,
@@ -183,7 +190,7 @@ impl Appender {
             contents: tally.contents,
             sealed_bytes: tally.sealed_bytes,
             content_sha256: tally.content_sha256,
-            method: METHOD.parse().expect("a literal name is sound"),
+            method: method.parse().expect("a literal name is sound"),
             time: disposal.time,
             token: disposal.token,
             approvals: disposal.approvals,

@@ -53,7 +53,7 @@ pub use checkpoint::Checkpoint;
 pub use content::{Ahead, ContentError};
 pub use create::{CreateError, create, create_under};
 pub use entry::Entry;
-pub use erase::{EraseError, Erasing, clear_erased};
+pub use erase::{EraseError, Erasing, KeyFault, NO_KEY, PersonKeys, UnreadKey, clear_erased};
 pub use expire::{Disposal, ExpireError, Tally, clear_ended};
 pub use fresh_id::fresh_id;
 pub use history::{KeyHistory, RotationFault};

@@ -192,7 +192,7 @@ fn folded(reader: &Reader) -> Buckets {
 /// Erases what the person has, as long as they have something. False if the disk failed.
 fn erase(appender: &Appender, reader: &Reader, told: &mut Told) -> bool {
     let person = PERSON.parse().unwrap();
-    let keys: Vec<SubjectKey> = reader.keys_of(&folded(reader), &person).unwrap();
+    let keys: Vec<SubjectKey> = reader.keys_of(&folded(reader), &person).unwrap().theirs;
     if keys.is_empty() {
         return true;
     }
@@ -201,6 +201,8 @@ fn erase(appender: &Appender, reader: &Reader, told: &mut Told) -> bool {
         case: "c-1".parse().unwrap(),
         basis: "appi-35".parse().unwrap(),
         keys: keys.clone(),
+        unread: Vec::new(),
+        later: false,
     };
     let (erasure, actor) = (requested.erasure, "user:s001".parse().unwrap());
     let requested = Event::new(appender.new_id(), actor, requested);

@@ -176,6 +176,7 @@ kinds! {
         "retention.extended" records::RetentionExtended ledger,
         "retention.expired" records::RetentionExpired ledger,
         "erasure.requested" records::ErasureRequested ledger,
+        "erasure.extended" records::ErasureExtended ledger,
         "erasure.completed" records::ErasureCompleted ledger,
         "erasure.refused" records::ErasureRefused ledger,
         "content.revealed" records::ContentRevealed auth,

@@ -69,19 +69,19 @@ fn named(desk: &Desk, of: &ConsentOf) -> Result<(Name, Name, DataClass), Failure
 /// Someone by staff number or tag: what the log keeps for ever is nobody's name.
 pub fn person(text: &str, config: &Config) -> Result<Name, Failure> {
     let help = "give a staff number or a keyed tag as `events` shows it, never a name";
-    let handle = text
+    let handle: Name = text
         .parse()
         .map_err(|_| Failure::msg("the person is given by no staff number and no tag", help))?;
     let masker = masking::alone(config.masking.clone())?;
-    if !masker.text(&as_a_name(text)).spans.is_empty() {
+    if !masker.text(&as_a_name(&handle)).spans.is_empty() {
         return Err(Failure::msg("the person's handle reads like a name", help));
     }
     Ok(handle)
 }
 
 /// A handle as it would be written if it were a name: 担当: Yamada Taro.
-fn as_a_name(handle: &str) -> String {
-    let words = handle.split(['.', '_', '-']).map(|word| {
+pub fn as_a_name(handle: &Name) -> String {
+    let words = handle.as_str().split(['.', '_', '-']).map(|word| {
         let (first, rest) = word.split_at_checked(1).unwrap_or_default();
         format!("{}{rest}", first.to_ascii_uppercase())
     });

@@ -4,15 +4,12 @@ use crate::cli::{Cli, Erasure, ErasureRequest};
 use crate::commands::{consent, read};
 use crate::desk::Desk;
 use crate::outcome::{Done, Failure, Outcome, say};
-use crate::retention::erasure::{Row, rows};
-use crate::retention::{decide_by, policy_digest};
+use crate::retention::erasure::{Row, Wish, ask, rows};
+use crate::retention::{Records, decide_by};
 use crate::views::Views;
-use agents::retention::matter::{ErasureAct, ErasureTerms, Matter};
 use anyhow::Context;
 use ledger::Buckets;
-use ledger::buckets;
-use schemas::kinds::records::{ErasureRequested, SubjectKey};
-use schemas::{Actor, Name};
+use schemas::kinds::records::SubjectKey;
 use serde::Deserialize;
 use std::path::Path;
 
@@ -24,73 +21,45 @@ pub fn run(cli: &Cli, args: &Erasure) -> Done {
 }
 
 fn request(cli: &Cli, args: &ErasureRequest) -> Done {
-    if args.reason.trim().is_empty() {
-        let fault = "an erasure needs a reason";
-        return Err(Failure::msg(fault, "say why with --reason"));
-    }
-    let (case, basis): (Name, Name) = (
-        args.case.parse().context("--case")?,
-        args.basis.parse().context("--basis")?,
-    );
     let mut desk = Desk::open(&cli.data)?;
-    let buckets = desk.views.buckets.read(Buckets::clone);
     let person = args.person.as_deref();
     let person = person.map(|person| consent::person(person, &desk.config));
-    let person = person.transpose()?;
-    let keys = match (&person, &args.keys) {
-        (Some(person), _) => desk.reader.keys_of(&buckets, person).map_err(|error| {
-            let help = "restore keys/content from a backup: without a bucket's key nobody knows whose content is there";
-            Failure::new(error, help)
-        })?,
-        (None, Some(file)) => told_keys(file, &buckets)?,
-        (None, None) => return Err(Failure::msg("nobody is named", "give --person, or --keys")),
-    };
-    if keys.is_empty() {
-        let fault = "this log has no content that is this person's alone and is not erased";
-        return Err(Failure::msg(
-            fault,
-            "see the spelling; agents are a person's where `agents register --person` named them",
-        ));
-    }
-    let requester: Actor = match &args.by {
-        Some(by) => by.parse().context("--by")?,
-        None => desk.door.operator(),
-    };
-    let (erasure, approval, now) = (desk.door.new_id(), desk.door.new_id(), desk.now());
-    let terms = ErasureTerms {
-        act: ErasureAct::Erase,
-        erasure,
-        case: case.clone(),
-        basis: basis.clone(),
-        person,
-        keys: keys.clone(),
+    let wish = Wish {
+        erasure: None,
+        person: person.transpose()?,
+        keys: match &args.keys {
+            Some(file) => told_keys(file)?,
+            None => Vec::new(),
+        },
+        case: args.case.parse().context("--case")?,
+        basis: args.basis.parse().context("--basis")?,
         reason: args.reason.clone(),
+        by: args
+            .by
+            .as_deref()
+            .map(str::parse)
+            .transpose()
+            .context("--by")?,
+        leave_unread: args.leave_unread,
     };
-    let requested = ErasureRequested {
-        erasure,
-        case,
-        basis,
-        keys: keys.clone(),
+    let records = Records {
+        reader: &desk.reader,
+        views: &desk.views,
+        authority: None,
+        now: desk.now(),
     };
-    let requested = desk.door.event(requester.clone(), requested);
-    let (policy, deadline) = (
-        policy_digest(&desk.views),
-        decide_by(&desk.config.approvals, now),
-    );
-    let asked = desk.views.approvals.read(|approvals| {
-        Matter::erasure(&terms).ask(approvals, approval, requester, policy, deadline, now)
-    })?;
-    let seq = desk.append(vec![requested, asked])?[0].seq;
+    let by = wish.by.clone().unwrap_or_else(|| desk.door.operator());
+    let deadline = decide_by(&desk.config.approvals, records.now);
+    let (mut asked, batch) = ask(&records, &wish, by, desk.door.new_id(), deadline)?;
+    asked.seq = desk.append(batch)?[0].seq;
     if cli.json {
-        say!(
-            "{}",
-            serde_json::json!({ "erasure": erasure, "approval": approval, "keys": keys, "seq": seq })
-        );
+        say!("{}", serde_json::to_string(&asked)?);
         return Ok(Outcome::Well);
     }
-    say!("erasure   {erasure}, recorded at {seq}");
+    let erasure = asked.erasure;
+    say!("erasure   {erasure}, recorded at {}", asked.seq);
     let buckets = desk.views.buckets.read(Buckets::clone);
-    for key in &keys {
+    for key in &asked.keys {
         let entries = buckets.owned(key).map_or(0, |owned| owned.entries);
         say!(
             "          {:<22} {entries} entries{}",
@@ -101,13 +70,22 @@ fn request(cli: &Cli, args: &ErasureRequest) -> Done {
             }
         );
     }
-    say!("approval  {approval}");
-    say!("Two people decide until {deadline}: daicho approvals show {approval}");
+    for SubjectKey { bucket, subject } in &asked.unread {
+        say!("NOT REACHED {bucket} {subject}: nobody can tell whose it is");
+    }
+    if wish.person.is_some() {
+        say!("          and what comes for this person until it is carried out");
+    }
+    say!("approval  {}", asked.approval);
+    say!(
+        "Two people decide until {deadline}: daicho approvals show {}",
+        asked.approval
+    );
     Ok(Outcome::Well)
 }
 
-/// Keys as other systems were told of them: those that this log knows, and has not destroyed.
-fn told_keys(file: &Path, buckets: &Buckets) -> Result<Vec<SubjectKey>, Failure> {
+/// Keys as other systems were told of them.
+fn told_keys(file: &Path) -> Result<Vec<SubjectKey>, Failure> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Line {
@@ -142,11 +120,7 @@ fn told_keys(file: &Path, buckets: &Buckets) -> Result<Vec<SubjectKey>, Failure>
             return Err(Failure::msg(fault, help));
         };
         let Key { bucket, subject } = key;
-        let key = SubjectKey { bucket, subject };
-        let left = |owned: &buckets::Owned| owned.erased.is_none();
-        if buckets.owned(&key).is_some_and(left) && !keys.contains(&key) {
-            keys.push(key);
-        }
+        keys.push(SubjectKey { bucket, subject });
     }
     Ok(keys)
 }
@@ -155,7 +129,7 @@ fn list(cli: &Cli, all: bool) -> Done {
     let reader = read(&cli.data)?;
     let views = Views::open(reader.clone())?;
     let mut told = None;
-    for row in rows(&views, reader.head().at, all) {
+    for row in rows(&views, &reader, reader.head().at, all) {
         if cli.json {
             say!("{}", serde_json::to_string(&row)?);
             continue;
@@ -167,12 +141,7 @@ fn list(cli: &Cli, all: bool) -> Done {
             let (id, at) = (row.erasure, row.requested.seq);
             say!("{id}  case {case}, {basis}  {state}, requested at {at}");
         }
-        let became = match (row.erased, row.kept) {
-            (Some(seq), _) => format!("erased, certificate at {seq}"),
-            (None, Some(kept)) => format!("not erased: {kept}"),
-            (None, None) => "not erased yet".to_owned(),
-        };
-        say!("    {:<22} {became}", row.bucket.to_string());
+        say!("    {:<22} {}", row.bucket.to_string(), row.outcome());
     }
     views.save();
     Ok(Outcome::Well)

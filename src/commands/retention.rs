@@ -161,6 +161,9 @@ pub fn told(cli: &Cli, deeds: &[Deed]) -> Result<(), Failure> {
             Act::Ended => say!("{bucket} has ended, certificate at {seq}"),
             Act::Placed => say!("hold {hold} is in force, recorded at {seq}"),
             Act::Erased => say!("erasure {erasure}: erased in {bucket}, certificate at {seq}"),
+            Act::Extended => {
+                say!("erasure {erasure}: reaches what came after the request, recorded at {seq}");
+            }
             Act::Refused if bucket.is_empty() => {
                 say!("erasure {erasure} is refused, recorded at {seq}");
             }

@@ -1,18 +1,22 @@
 //! The erasure of one person's content on request: what two people have signed for, key by key, as far
 //! as no hold and no duty keeps it. What is kept is recorded as refused, with the reason.
 
+mod register;
+mod request;
+
+pub use register::{Row, rows};
+pub use request::{Asked, Wish, ask};
+
 use super::{Act, Deed, Keeper, Records, service};
 use crate::door::append_failed;
 use crate::outcome::Failure;
-use crate::views::Views;
 use agents::approvals::view::{Approval, State};
 use agents::retention::matter::{ErasureTerms, Matter, approvers};
-use ledger::buckets::{Erasure, Moment, Spared};
-use ledger::{AppendError, Buckets, EraseError, Erasing};
-use schemas::kinds::acting::SubjectKind;
-use schemas::kinds::records::{ErasureRefused, Refusal, SubjectKey};
-use schemas::{BucketId, DataSubject, Event, EventId, Name, Timestamp};
-use serde::Serialize;
+use ledger::buckets::{Erasure, Spared};
+use ledger::{AppendError, Buckets, ContentError, EraseError, Erasing};
+use register::asked_about;
+use schemas::kinds::records::{ErasureExtended, ErasureRefused, Refusal, SubjectKey};
+use schemas::{Event, EventId};
 
 /// Which of the keys that may be destroyed are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +43,7 @@ impl Records<'_> {
         views.buckets.read(|buckets| {
             for (erasure, request) in buckets.erasures() {
                 let mut left = Vec::new();
-                for key in &request.keys {
+                for key in request.all_keys() {
                     match buckets.may_erase(erasure, key) {
                         Ok(()) => left.push((key.clone(), None)),
                         Err(spared @ (Spared::Held { .. } | Spared::Duty { .. })) => {
@@ -49,12 +53,7 @@ impl Records<'_> {
                         Err(_) => {}
                     }
                 }
-                let asked = views.approvals.read(|approvals| {
-                    let of_it = approvals.all().filter(|asked| {
-                        asked.subject.kind == SubjectKind::Erasure && asked.subject.id == erasure
-                    });
-                    of_it.max_by_key(|asked| asked.requested).cloned()
-                });
+                let asked = asked_about(views, erasure);
                 if let Some(asked) = asked.filter(|_| !left.is_empty()) {
                     let request = request.clone();
                     open.push(Open {
@@ -99,7 +98,19 @@ impl Keeper<'_> {
         deeds: &mut Vec<Deed>,
     ) -> Result<(), Failure> {
         match open.asked.state(self.records.now) {
-            State::Granted => self.carry_out(open, when, deeds)?,
+            // What is held is said once, and from then on nothing more is reached.
+            State::Granted
+                if open.request.is_extendable() && self.records.hold_asked_for()?.is_some() => {}
+            State::Granted => match self.extend(open, deeds)? {
+                true => {
+                    let extended = self.records.open_erasures().into_iter();
+                    let extended = extended.filter(|other| other.erasure == open.erasure);
+                    for open in extended {
+                        self.carry_out(&open, when, deeds)?;
+                    }
+                }
+                false => self.carry_out(open, when, deeds)?,
+            },
             State::Denied => {
                 let refused = ErasureRefused {
                     erasure: open.erasure,
@@ -114,6 +125,48 @@ impl Keeper<'_> {
             State::Requested | State::Expired => {}
         }
         Ok(())
+    }
+
+    /// What has come for the person since the request goes with it, where two people have signed for
+    /// that. From the first that is done on it, what comes is new. True if there was any.
+    fn extend(&self, open: &Open, deeds: &mut Vec<Deed>) -> Result<bool, Failure> {
+        let (records, request) = (&self.records, &open.request);
+        if !request.is_extendable() {
+            return Ok(false);
+        }
+        let terms = records.terms::<ErasureTerms>(&open.asked)?;
+        let agreed = terms.later && Matter::erasure(&terms).is_carried_by(&open.asked, records.now);
+        let Some(person) = terms.person.filter(|_| agreed) else {
+            return Ok(false);
+        };
+        records.views.catch_up()?;
+        let buckets = records.views.buckets.read(Buckets::clone);
+        let came = records.reader.keys_of(&buckets, &person).map_err(unread)?;
+        let is_new = |key: &SubjectKey| {
+            let owned = buckets.owned(key);
+            let known = request.all_keys().chain(&request.unread).any(|k| k == key);
+            !known && owned.is_some_and(|owned| owned.first > request.requested.seq)
+        };
+        let unread = came.unread.into_iter().map(|unread| unread.key);
+        let extended = ErasureExtended {
+            erasure: open.erasure,
+            keys: came.theirs.into_iter().filter(is_new).collect(),
+            unread: unread.filter(is_new).collect(),
+        };
+        if extended.keys.is_empty() && extended.unread.is_empty() {
+            return Ok(false);
+        }
+        let receipt = match self.appender.extend_erasure(service(), extended) {
+            Ok(receipt) => receipt,
+            // Somebody else has begun to carry it out.
+            Err(EraseError::Spared(_) | EraseError::Append(AppendError::Refused { .. })) => {
+                return Ok(false);
+            }
+            Err(error) => return Err(failed(error)),
+        };
+        records.views.catch_up()?;
+        deeds.push(open.deed(Act::Extended, None, receipt.seq));
+        Ok(true)
     }
 
     fn carry_out(&self, open: &Open, when: When, deeds: &mut Vec<Deed>) -> Result<(), Failure> {
@@ -139,7 +192,8 @@ impl Keeper<'_> {
                         terms = Some(records.terms::<ErasureTerms>(&open.asked)?);
                     }
                     let agreed = terms.as_ref().is_some_and(|terms| {
-                        terms.keys.contains(key)
+                        let later = terms.later && open.request.extended.contains(key);
+                        (later || terms.keys.contains(key))
                             && Matter::erasure(terms).is_carried_by(&open.asked, records.now)
                     });
                     if agreed {
@@ -228,77 +282,10 @@ fn refusal(open: &Open, key: &SubjectKey, spared: &Spared) -> Option<ErasureRefu
     })
 }
 
-/// One key that a request names, and what became of it.
-#[derive(Debug, Serialize)]
-pub struct Row {
-    pub erasure: EventId,
-    pub case: Name,
-    pub basis: Name,
-    pub requested: Moment,
-    /// How far the decision has come.
-    pub state: &'static str,
-    pub approval: Option<EventId>,
-    pub bucket: BucketId,
-    pub subject: DataSubject,
-    /// With content under it.
-    pub entries: u64,
-    /// Where its certificate is.
-    pub erased: Option<u64>,
-    /// What keeps it.
-    pub kept: Option<String>,
-}
-
-/// Every request that is not done, key by key; with `all` the others too.
-pub fn rows(views: &Views, now: Timestamp, all: bool) -> Vec<Row> {
-    let buckets = views.buckets.read(Buckets::clone);
-    let mut rows = Vec::new();
-    for (erasure, request) in buckets.erasures() {
-        let left = |key: &SubjectKey| {
-            let may = buckets.may_erase(erasure, key);
-            matches!(may, Ok(()) | Err(Spared::Held { .. } | Spared::Duty { .. }))
-        };
-        if !all && !request.keys.iter().any(left) {
-            continue;
-        }
-        let asked = views.approvals.read(|approvals| {
-            let of_it = approvals.all().filter(|asked| {
-                asked.subject.kind == SubjectKind::Erasure && asked.subject.id == erasure
-            });
-            of_it.max_by_key(|asked| asked.requested).cloned()
-        });
-        for key in &request.keys {
-            let owned = buckets.owned(key);
-            let erased = owned.and_then(|owned| owned.erased);
-            let kept = buckets.may_erase(erasure, key).err();
-            rows.push(Row {
-                erasure,
-                case: request.case.clone(),
-                basis: request.basis.clone(),
-                requested: request.requested,
-                state: standing(asked.as_ref(), now),
-                approval: asked.as_ref().map(|asked| asked.approval),
-                bucket: key.bucket.clone(),
-                subject: key.subject,
-                entries: owned.map_or(0, |owned| owned.entries),
-                erased,
-                kept: kept
-                    .filter(|_| erased.is_none())
-                    .map(|kept| kept.to_string()),
-            });
-        }
-    }
-    rows
-}
-
-/// How far a request has come, for whoever asks.
-fn standing(asked: Option<&Approval>, now: Timestamp) -> &'static str {
-    match asked.map(|asked| asked.state(now)) {
-        None => "nobody was asked",
-        Some(State::Requested) => "waits for a decision",
-        Some(State::Granted) => "granted",
-        Some(State::Denied) => "denied",
-        Some(State::Expired) => "not decided in time: ask again",
-    }
+/// Nobody knows what is theirs as long as this is so.
+fn unread(error: ContentError) -> Failure {
+    let help = "make keys/content readable to this program; then run this again";
+    Failure::new(error, help)
 }
 
 fn failed(error: EraseError) -> Failure {

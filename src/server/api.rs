@@ -1,6 +1,7 @@
 //! The ledger API under `/api/v1`.
 
 mod approvals;
+mod erasures;
 mod events;
 mod fault;
 mod key;
@@ -27,7 +28,7 @@ pub fn routes() -> Router<Node> {
         .route("/agents", get(lists::agents))
         .route("/retention", get(retention::plan))
         .route("/retention/run", post(retention::run))
-        .route("/erasures", get(retention::erasures))
+        .route("/erasures", get(erasures::list).post(erasures::request))
         .route("/reports", get(reports::list).post(reports::issue))
         .route("/reports/{seq}", get(reports::one))
         .route("/reports/{seq}/proof", get(reports::proof))

@@ -54,6 +54,8 @@ pub struct Node {
     pub timestamps: Option<Arc<Timestamps>>,
     /// Whose time stamps say that content may end.
     pub authority: Option<Arc<Authority>>,
+    /// How long people have to decide.
+    pub approvals: config::Approvals,
     /// Held by whoever ends content or settles holds.
     pub keeping: Arc<Mutex<()>>,
 }
@@ -141,6 +143,7 @@ impl Node {
             witnesses,
             timestamps,
             authority,
+            approvals: config.approvals,
             keeping: Arc::default(),
         })
     }

@@ -1,5 +1,9 @@
 //! One person asks to be forgotten: two people sign, what is theirs goes, and nothing else does.
 
+mod api;
+mod later;
+mod unread;
+
 use crate::format::second_verifier;
 use crate::world::{Ledger, Ran, cannot_run, drill, has, wait_for, walk, with_content};
 use agents::approvals::view::Approvals;
@@ -372,6 +376,8 @@ fn keys_that_nobody_signed_for_are_found_and_shown_to_nobody_as_signed() {
             basis: basis.clone(),
             person: None,
             keys: keys_of(keys),
+            later: false,
+            unread: Vec::new(),
             reason: "請求".to_owned(),
         };
         let requested = ErasureRequested {
@@ -379,6 +385,8 @@ fn keys_that_nobody_signed_for_are_found_and_shown_to_nobody_as_signed() {
             case: case.clone(),
             basis: basis.clone(),
             keys: keys_of(name),
+            unread: Vec::new(),
+            later: false,
         };
         let by: Actor = "service:operator".parse().unwrap();
         let now = appender.now();

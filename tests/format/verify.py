@@ -139,6 +139,9 @@ def due(bucket, period):
     return f"{end:%Y-%m-%dT%H:%M:%S.%fZ}"
 
 
+def pairs(keys): return [(key["bucket"], key["subject"]) for key in keys]
+
+
 class Buckets:
     """What entries say of buckets, holds and erasures (§7)."""
 
@@ -149,7 +152,9 @@ class Buckets:
         data, kind, references = body["data"], body["kind"], body.get("content", [])
         if kind == "retention.expired": self.expired(body, data, wrong)
         if kind == "erasure.completed": self.erased((seq, body["id"]), data, wrong)
-        if kind == "erasure.requested": self.requests.setdefault(data["erasure"], [(key["bucket"], key["subject"]) for key in data["keys"]])
+        if kind == "erasure.requested": self.requests.setdefault(data["erasure"], {"keys": pairs(data["keys"]), "later": data.get("later", False), "seq": seq, "more": set(), "begun": False})
+        if kind == "erasure.extended": self.extended(data, wrong)
+        if kind in ("erasure.completed", "erasure.refused") and data["erasure"] in self.requests: self.requests[data["erasure"]]["begun"] = True
         if kind == "approval.requested": self.asked.setdefault(data["approval"], (data["subject"], data.get("base_sha256")))
         for ref in references:
             name = ref["bucket"]
@@ -191,15 +196,24 @@ class Buckets:
         if bucket["ended"] or self.held(name) or ends > body["at"] or data["due"] != ends or data["period"] != bucket["period"] or not sound: wrong()
         bucket["ended"] = True
 
+    def extended(self, data, wrong):
+        """What came after a request is reached where it asks for that, until something was done on it."""
+        request, keys = self.requests.get(data["erasure"]), pairs(data["keys"])
+        firsts = [self.buckets.get(name, {"subjects": {}})["subjects"].get(subject, {"first": -1})["first"] for name, subject in keys]
+        if request and request["later"] and not request["begun"] and all(request["seq"] < first for first in firsts): request["more"].update(keys)
+        elif keys: wrong()
+
     def signed(self, approval, erasure):
         """Is this what was asked to be decided on, for exactly the keys that the request names?"""
         subject, keys = self.asked.get(approval, ({}, None))
-        named = "".join(f"{bucket} {key}\n" for bucket, key in self.requests.get(erasure, []))
+        request = self.requests.get(erasure, {"keys": [], "later": False})
+        named = "".join(f"{bucket} {key}\n" for bucket, key in request["keys"]) + "later\n" * request["later"]
         return subject.get("kind") == "erasure" and subject["id"] == erasure and keys == sha256(named.encode()).hex()
 
     def erased(self, certificate, data, wrong):
         name, subject = data["bucket"], data["subject"]
-        bucket, asked = self.buckets.get(name), (name, subject) in self.requests.get(data["erasure"], [])
+        bucket, request = self.buckets.get(name), self.requests.get(data["erasure"], {"keys": [], "more": []})
+        asked = (name, subject) in [*request["keys"], *request["more"]]
         if not bucket: return wrong()
         owned = bucket["subjects"].setdefault(subject, {"first": None, "entries": set(), "erased": False})
         sealed = {digest: stated for digest, stated in bucket["sealed"].items() if stated[1] == subject}

@@ -31,7 +31,7 @@ impl Audit {
             self.rules = rules(adopted).or(self.rules.take());
         }
         if let Data::ErasureRequested(asked) = entry.data() {
-            let keys = keys_sha256(&asked.keys);
+            let keys = keys_sha256(&asked.keys, asked.later);
             self.erasures.entry(asked.erasure).or_insert(keys);
         }
         self.approvals.fold(entry);
@@ -64,8 +64,8 @@ impl Audit {
                 ("the release of a hold", signed)
             }
             Data::ErasureCompleted(completed) => {
-                // The keys that were requested are those that were signed for; the certificate's is
-                // one of them, as `ledger::verify` asks.
+                // The keys that were requested are those that were signed for, and whether later ones
+                // are; the certificate's is one of either, as `ledger::verify` asks.
                 let keys = self.erasures.get(&completed.erasure);
                 let of = |asked: &&Approval| {
                     asked.subject.kind == SubjectKind::Erasure

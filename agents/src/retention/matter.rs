@@ -62,6 +62,12 @@ pub struct ErasureTerms {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub person: Option<Name>,
     pub keys: Vec<SubjectKey>,
+    /// Also what comes for the person until this is carried out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub later: bool,
+    /// Keys of which nobody can tell whose they are: not reached.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unread: Vec<SubjectKey>,
     pub reason: String,
 }
 
@@ -130,7 +136,8 @@ impl Matter {
             terms.erasure,
             Some(terms.case.clone()),
         );
-        Matter::of(subject, json(terms), Some(keys_sha256(&terms.keys)))
+        let named = keys_sha256(&terms.keys, terms.later);
+        Matter::of(subject, json(terms), Some(named))
     }
 
     /// Whether a request asks for exactly these terms, as whoever decides is shown them: what stands
@@ -239,10 +246,20 @@ impl Matter {
 }
 
 /// What an approval of an erasure applies to, for verifiers who cannot open its terms: SHA-256 over
-/// a line `bucket SP subject LF` of each key, in their order in `erasure.requested`.
-pub(super) fn keys_sha256(keys: &[SubjectKey]) -> Hash {
+/// a line `bucket SP subject LF` of each key, in their order in `erasure.requested`, and a line `later`
+/// where it asks for what comes later.
+pub(super) fn keys_sha256(keys: &[SubjectKey], later: bool) -> Hash {
     let line = |key: &SubjectKey| format!("{} {}\n", key.bucket, key.subject);
-    sha256(keys.iter().map(line).collect::<String>().as_bytes())
+    let mut lines: String = keys.iter().map(line).collect();
+    if later {
+        lines.push_str("later\n");
+    }
+    sha256(lines.as_bytes())
+}
+
+/// The events by which an erasure is asked for, once: `erasure.requested`, and the request for approval.
+pub fn request_ids(erasure: EventId) -> [EventId; 2] {
+    ["erasure.requested", "erasure.approval"].map(|act| once(act, &[&erasure]))
 }
 
 /// What an approval to end a bucket is about.

@@ -9,7 +9,7 @@ use super::facts::Moment;
 use ledger::buckets::{self, Buckets};
 use roaring::RoaringTreemap;
 use schemas::kinds::records::ProtectionChecked;
-use schemas::{BucketId, Class, ContentRef, Data, Event, Hash, Month, Timestamp};
+use schemas::{BucketId, Class, ContentRef, Data, Event, Hash, Month, Name, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,10 +22,16 @@ pub struct Retention {
     classes: BTreeMap<Class, ClassTally>,
     /// Rules, holds and erasures.
     buckets: Buckets,
-    /// How many contents each certificate of an erasure is of, by its position.
-    erased: BTreeMap<u64, u64>,
+    /// The certificates of erasures, by position.
+    erased: BTreeMap<u64, Erased>,
     /// The newest look at how the files are protected.
     protection: Option<(Moment, ProtectionChecked)>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Erased {
+    contents: u64,
+    method: Name,
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -58,7 +64,7 @@ struct BucketTally {
 
 impl ledger::Projection for Retention {
     const NAME: &'static str = "retention";
-    const VERSION: u32 = 5;
+    const VERSION: u32 = 6;
 
     fn fold(&mut self, entry: &ledger::Entry) {
         self.take(entry.seq(), entry.at(), entry.event(), entry.content());
@@ -86,7 +92,8 @@ impl Retention {
         match &event.data {
             Data::RetentionExpired(expired) => self.bucket(&expired.bucket).expired = Some(now),
             Data::ErasureCompleted(completed) => {
-                self.erased.insert(seq, completed.contents);
+                let (contents, method) = (completed.contents, completed.method.clone());
+                self.erased.insert(seq, Erased { contents, method });
             }
             Data::ProtectionChecked(checked) => self.protection = Some((now, checked.clone())),
             _ => {}

@@ -3,18 +3,22 @@
 use super::seal::{ContentKey, Under, Wrapped};
 use super::{ContentError, ContentStore, Recorded, create_dirs, io_at, lock};
 use crate::destroyed::Destroyed;
+use crate::erase::KeyFault;
 use schemas::{BucketId, ContentRef, DataSubject, Name};
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+/// Keys by whose they are.
+type Persons = HashMap<Name, Arc<ContentKey>>;
+
 /// What is known of them.
 #[derive(Default)]
 pub struct Keys {
     keys: HashMap<Under, Arc<ContentKey>>,
     /// Whose keys a bucket has, by person; read whole before anything of a person is sealed there.
-    persons: HashMap<BucketId, HashMap<Name, Arc<ContentKey>>>,
+    persons: HashMap<BucketId, Persons>,
     /// Keys that seal nothing any more, because what they have sealed is being erased.
     retired: HashSet<DataSubject>,
     /// Those that the log says are destroyed: they open nothing either, should they come back.
@@ -34,6 +38,17 @@ impl Keys {
             return Err(ContentError::Erased { bucket: bucket() });
         }
         Ok(self.keys.get(under).cloned())
+    }
+
+    fn of_person(&self, bucket: &BucketId, person: &Name) -> Option<Arc<ContentKey>> {
+        self.persons.get(bucket)?.get(person).cloned()
+    }
+
+    /// What was read of a bucket's directory, but for what was retired meanwhile.
+    fn take_persons(&mut self, bucket: &BucketId, mut read: Persons) {
+        let is_retired = |key: &ContentKey| key.under.subject.is_some_and(|s| self.is_retired(s));
+        read.retain(|_, key| !is_retired(key));
+        self.persons.entry(bucket.clone()).or_insert(read);
     }
 
     fn is_retired(&self, subject: DataSubject) -> bool {
@@ -126,16 +141,18 @@ impl ContentStore {
         let Some(person) = person else {
             return Ok(own);
         };
-        // Held while a key is read or made: a person has one at a time.
-        let mut keys = lock(&self.keys);
-        let keys = &mut *keys;
-        if !keys.persons.contains_key(bucket) {
-            let read = self.read_persons(&own, keys)?;
-            keys.persons.insert(bucket.clone(), read);
+        let known = || lock(&self.keys).of_person(bucket, person);
+        if let Some(key) = known() {
+            return Ok(key);
         }
-        let persons = keys.persons.entry(bucket.clone()).or_default();
-        if let Some(key) = persons.get(person) {
-            return Ok(Arc::clone(key));
+        let _one_at_a_time = lock(&self.making);
+        let is_read = lock(&self.keys).persons.contains_key(bucket);
+        if !is_read {
+            let read = self.read_persons(&own)?;
+            lock(&self.keys).take_persons(bucket, read);
+        }
+        if let Some(key) = known() {
+            return Ok(key);
         }
         let dir = self.layout.subject_keys(bucket);
         create_dirs(&*self.disk, self.layout.dir(), &dir)?;
@@ -143,26 +160,26 @@ impl ContentStore {
             self.layout.subject_key(bucket, subject)
         })?;
         let key = Arc::new(key);
+        let mut keys = lock(&self.keys);
+        // Ended meanwhile: nothing is sealed there any more.
+        keys.known(&Under::own(bucket))?;
+        let persons = keys.persons.entry(bucket.clone()).or_default();
         persons.insert(person.clone(), Arc::clone(&key));
         keys.keys.insert(key.under.clone(), Arc::clone(&key));
         Ok(key)
     }
 
-    fn read_persons(
-        &self,
-        own: &ContentKey,
-        keys: &Keys,
-    ) -> Result<HashMap<Name, Arc<ContentKey>>, ContentError> {
+    fn read_persons(&self, own: &ContentKey) -> Result<Persons, ContentError> {
         let bucket = &own.under.bucket;
         let dir = self.layout.subject_keys(bucket);
-        let mut persons = HashMap::new();
+        let mut persons = Persons::new();
         let subjects = subjects(&dir)?;
         if !subjects.is_empty() {
             // A killed run may have left their names unsynced.
             create_dirs(&*self.disk, self.layout.dir(), &dir)?;
         }
         for subject in subjects {
-            if keys.is_retired(subject) {
+            if lock(&self.keys).is_retired(subject) {
                 continue;
             }
             if let Some(Wrapped { key, person }) = self.persons_key(own, &subject)? {
@@ -186,25 +203,29 @@ impl ContentStore {
         }
     }
 
-    /// The keys of a person in a bucket that are not destroyed.
-    pub fn subjects_of(
+    /// Whose a key is. Its file alone says so: of one that is gone or does not open nobody can tell.
+    pub fn whose(
         &self,
         bucket: &BucketId,
-        person: &Name,
-    ) -> Result<Vec<DataSubject>, ContentError> {
-        let subjects = subjects(&self.layout.subject_keys(bucket))?;
-        if subjects.is_empty() {
-            return Ok(Vec::new());
-        }
-        let own = self.key(bucket, None)?;
-        let mut found = Vec::new();
-        for subject in subjects {
-            let read = self.persons_key(&own, &subject)?;
-            if read.is_some_and(|read| read.person == *person) {
-                found.push(subject);
+        subject: &DataSubject,
+    ) -> Result<Result<Name, KeyFault>, ContentError> {
+        let path = self.layout.subject_key(bucket, subject);
+        let read = match self.key(bucket, None) {
+            Ok(own) => own.read_for(&self.origin, subject, &path),
+            Err(error) => Err(error),
+        };
+        match read {
+            Ok(Some(read)) => Ok(Ok(read.person)),
+            Ok(None) => Ok(Err(KeyFault::Gone)),
+            Err(ContentError::NoKey { .. } | ContentError::WrongKey { .. }) => {
+                let is_there = path.try_exists().map_err(io_at(&path))?;
+                Ok(Err(match is_there {
+                    true => KeyFault::Unopenable,
+                    false => KeyFault::Gone,
+                }))
             }
+            Err(error) => Err(error),
         }
-        Ok(found)
     }
 
     /// A bucket's key. Who seals may make it, where nothing was ever sealed under another: what
@@ -251,15 +272,17 @@ impl ContentStore {
                 });
             }
         }
-        let mut keys = lock(&self.keys);
-        if let Some(key) = keys.known(&under)? {
-            return Ok(key);
-        }
-        let key = match read {
-            Some(key) => key,
-            None => ContentKey::make(bucket, &path, &*self.disk)?,
+        // Also for one that is there: whoever makes it may not have made it durable yet.
+        let _one_at_a_time = lock(&self.making);
+        let known = lock(&self.keys).known(&under)?;
+        let key = match (known, read) {
+            (Some(key), _) => return Ok(key),
+            (None, Some(key)) => key,
+            (None, None) => ContentKey::make(bucket, &path, &*self.disk)?,
         };
-        let key = Arc::new(key);
+        let (key, mut keys) = (Arc::new(key), lock(&self.keys));
+        // Ended meanwhile.
+        keys.known(&under)?;
         keys.keys.insert(under, Arc::clone(&key));
         Ok(key)
     }

@@ -6,7 +6,7 @@ use crate::content::{Walk, pack_header, pack_number};
 use crate::expire::Tally;
 use crate::layout::Layout;
 use crate::marker;
-use schemas::kinds::records::{ErasureCompleted, RetentionExpired, SubjectKey};
+use schemas::kinds::records::{ErasureCompleted, ErasureExtended, RetentionExpired, SubjectKey};
 use schemas::{BucketId, ContentRef, Data, DataSubject, Envelope, EventId, Hash};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Read;
@@ -64,6 +64,7 @@ impl Contents {
                     .entry(expired.bucket.clone())
                     .or_insert(certificate);
             }
+            Data::ErasureExtended(extended) => self.extension(envelope.seq, extended),
             Data::ErasureCompleted(completed) => {
                 self.erasure(envelope, completed);
                 let key = (completed.bucket.clone(), completed.subject);
@@ -84,6 +85,20 @@ impl Contents {
         if self.unsound.len() < MAX_FINDINGS {
             let found = reference.sealed.to_string();
             let unsound = (seq, reference.bucket.clone(), expected.to_owned(), found);
+            self.unsound.push(unsound);
+        }
+    }
+
+    /// A request reaches what came after it only until it is carried out.
+    fn extension(&mut self, seq: u64, extended: &ErasureExtended) {
+        let Err(spared) = self.buckets.may_extend(extended) else {
+            return;
+        };
+        if let Some(SubjectKey { bucket, .. }) = extended.keys.first()
+            && self.unsound.len() < MAX_FINDINGS
+        {
+            let expected = "keys that this request may reach".to_owned();
+            let unsound = (seq, bucket.clone(), expected, spared.to_string());
             self.unsound.push(unsound);
         }
     }

@@ -47,6 +47,7 @@ facts! {
         sealed_bytes: u64,
         /// SHA-256 over the digests of all sealed contents (32 bytes each), in ascending order.
         content_sha256: Hash,
+        /// `key-destroyed`, or `no-key-there`: only the files were removed.
         method: Name,
         /// Who says that the time had come.
         time: TimeSource,
@@ -64,6 +65,23 @@ facts! {
         /// On what law or agreement the request rests, as `appi-35`.
         basis: Name,
         keys: Vec<SubjectKey>,
+        /// Keys of which nobody could tell whose they are: their files are gone, or do not open. What
+        /// they seal is not reached.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        unread: Vec<SubjectKey>,
+        /// What comes for the person until the request is carried out is asked for with it
+        /// (`erasure.extended`).
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        later: bool,
+    }
+    /// Keys of the same person that content came under after the request and before it was carried out:
+    /// it reaches them too.
+    ErasureExtended {
+        erasure: EventId,
+        keys: Vec<SubjectKey>,
+        /// As in the request.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        unread: Vec<SubjectKey>,
     }
     /// The key of one person's content in one bucket.
     #[derive(Hash, PartialOrd, Ord)]
@@ -80,6 +98,9 @@ facts! {
         sealed_bytes: u64,
         /// SHA-256 over the digests of these sealed contents (32 bytes each), in ascending order.
         content_sha256: Hash,
+        /// What became of the key: `subject-key-destroyed`, `unopenable-key-destroyed` (the file did not
+        /// open) or `no-key-there` (nothing was destroyed; from here on nothing opens it, wherever a key
+        /// comes from).
         method: Name,
         approvals: Vec<EventId>,
         approvers: Vec<Actor>,

@@ -3,7 +3,6 @@
 use super::events::authorize;
 use super::fault::Fault;
 use crate::outcome::Failure;
-use crate::retention::erasure::{Row, rows};
 use crate::retention::{Deed, Records};
 use crate::server::{Node, retention};
 use agents::retention::plan;
@@ -23,11 +22,6 @@ pub async fn plan(State(node): State<Node>) -> Result<Json<Vec<plan::Row>>, Faul
         records.plan()
     });
     told(plan.await)
-}
-
-/// Every request to erase somebody's content, key by key, and what became of it.
-pub async fn erasures(State(node): State<Node>) -> Json<Vec<Row>> {
-    Json(rows(&node.views, node.now(), true))
 }
 
 /// Does what may be done now.

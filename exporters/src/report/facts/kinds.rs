@@ -124,6 +124,7 @@ pub const LISTED: &[(&str, &[&str])] = &[
     ("hold.released", &["case"]),
     ("retention.expired", &["bucket"]),
     ("erasure.requested", &["case", "basis"]),
+    ("erasure.extended", &["erasure"]),
     ("erasure.completed", &["bucket"]),
     ("erasure.refused", &["bucket", "reason"]),
 ];

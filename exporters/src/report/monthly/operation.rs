@@ -111,6 +111,7 @@ pub(super) fn backups(facts: &Facts) -> Section {
             "hold.released",
             "retention.expired",
             "erasure.requested",
+            "erasure.extended",
             "erasure.completed",
             "erasure.refused",
             "ledger.recovered",

@@ -303,13 +303,24 @@ fn erasures(retention: &Retention) -> Section {
         "No erasure was requested.",
     ));
     for (id, erasure) in retention.buckets.erasures() {
-        for key in &erasure.keys {
+        let reached = erasure.all_keys().map(|key| (key, true));
+        for (key, reached) in reached.chain(erasure.unread.iter().map(|key| (key, false))) {
             let done = retention.buckets.owned(key).and_then(|owned| owned.erased);
-            let contents = done.and_then(|seq| retention.erased.get(&seq)).copied();
+            let erased = done.and_then(|seq| retention.erased.get(&seq));
+            let contents = erased.map(|erased| erased.contents);
+            let method = erased.map_or("", |erased| erased.method.as_str());
             let outcome = match (done, retention.buckets.may_erase(id, key)) {
+                (Some(seq), _) if method == ledger::NO_KEY => told(
+                    format!("記録済み：位置 {seq}。鍵は既になく、破棄したものはない"),
+                    format!("recorded at {seq}: no key was there, and none was destroyed"),
+                ),
                 (Some(seq), _) => {
                     told(format!("消去済み：位置 {seq}"), format!("erased, at {seq}"))
                 }
+                (None, _) if !reached => text(
+                    "対象外：鍵がないか開けず、誰のものか判らない",
+                    "not reached: its key is gone or does not open, and nobody knows whose it is",
+                ),
                 (None, Err(Spared::Held { .. })) => text("保全中のため保管", "kept: held"),
                 (None, Err(Spared::Duty { duty, .. })) => {
                     told(format!("保管義務：{duty}"), format!("kept by duty: {duty}"))

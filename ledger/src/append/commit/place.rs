@@ -1,9 +1,10 @@
 //! Places in the log, given in memory: all of a request's or none.
 
 use super::{Committer, Drafted, Plan};
-use crate::append::{AppendError, Guard, Prepared, Receipt, person_given, stopped};
+use crate::append::prepare::Prepared;
+use crate::append::{AppendError, Guard, Receipt, person_given, stopped};
 use crate::checkpoint::CHECKPOINT_REACH;
-use crate::content::{ContentError, ContentStore, Sealed};
+use crate::content::{ContentStore, Sealed};
 use crate::destroyed::Destroyed;
 use crate::open::CLOCK_TOLERANCE_MICROS;
 use crate::projection::Projection;
@@ -25,7 +26,7 @@ enum Place {
 impl Committer {
     pub(super) fn place(
         &mut self,
-        prepared: Vec<Prepared>,
+        mut prepared: Vec<Prepared>,
         plan: &mut Plan,
     ) -> Result<Vec<Receipt>, AppendError> {
         let now = self.options.clock.now();
@@ -45,24 +46,23 @@ impl Committer {
         let end = next + prepared.len() as u64;
         let mut first: HashMap<EventId, usize> = HashMap::with_capacity(prepared.len());
         let mut places = Vec::with_capacity(prepared.len());
-        for (index, item) in prepared.iter().enumerate() {
-            let id = item.event.id;
+        for index in 0..prepared.len() {
+            let id = prepared[index].event.id;
             let taken = self.ids.find(&id);
             // Unreadable now is not free: the producer may try again.
             if let Some(seq) = taken.map_err(|error| stopped(&error.to_string()))? {
-                places.push(Place::Taken(self.recorded(item, seq, plan)?));
+                places.push(Place::Taken(self.recorded(&prepared[index], seq, plan)?));
                 continue;
             }
-            check_reach(&item.event, next, end)?;
-            self.check_keys(item)?;
-            self.check_person(item)?;
+            check_reach(&prepared[index].event, next, end)?;
+            self.renew(&mut prepared[index])?;
             match first.entry(id) {
                 Vacant(entry) => {
                     entry.insert(index);
                     places.push(Place::Next);
                 }
                 Occupied(entry) => {
-                    let was = &prepared[*entry.get()];
+                    let (was, item) = (&prepared[*entry.get()], &prepared[index]);
                     if !same(&self.shared.content, &was.event, &was.references(), item) {
                         return Err(AppendError::ConflictInBatch { id });
                     }
@@ -88,39 +88,26 @@ impl Committer {
         Ok(receipts)
     }
 
-    /// What was sealed under a key that is destroyed meanwhile would be in the log, and nobody
-    /// could read it: its producer seals it again.
-    fn check_keys(&self, item: &Prepared) -> Result<(), AppendError> {
-        let content = &self.shared.content;
-        let retired = |sealed: &&Sealed| content.is_retired(&sealed.reference);
-        match item.sealed.iter().find(retired) {
-            None => Ok(()),
-            Some(sealed) => {
-                let bucket = sealed.reference.bucket.clone();
-                Err(AppendError::Content(Arc::new(ContentError::Erasing {
-                    bucket,
-                })))
-            }
-        }
-    }
-
-    /// Whose content it is was asked before it was sealed. An agent that was given a person since
-    /// then acts for them: what it wrote goes with them.
-    fn check_person(&self, item: &Prepared) -> Result<(), AppendError> {
-        let Actor::Agent(agent) = &item.event.actor else {
-            return Ok(());
+    /// What was sealed under a key that is destroyed meanwhile would be in the log, and nobody could
+    /// read it; what an agent wrote that was given a person meanwhile would not be that person's.
+    /// Either is sealed anew. Here that is the end of it: keys are retired, and agents given
+    /// persons, on this thread alone.
+    fn renew(&self, item: &mut Prepared) -> Result<(), AppendError> {
+        let given = match &item.event.actor {
+            Actor::Agent(agent) if item.whose.is_its_actors => self.assigned.get(agent),
+            _ => None,
         };
-        let changed = self.assigned.get(agent).is_some_and(|(seq, person)| {
-            *seq >= item.asked_at && item.person.as_ref() != Some(person)
+        let given = given.filter(|(seq, person)| {
+            *seq >= item.whose.asked_at && item.whose.person.as_ref() != Some(person)
         });
-        match item.sealed.first() {
-            Some(sealed) if changed && item.is_its_actors => {
-                let bucket = sealed.reference.bucket.clone();
-                let error = ContentError::Reassigned { bucket };
-                Err(AppendError::Content(Arc::new(error)))
-            }
-            _ => Ok(()),
-        }
+        let content = &self.shared.content;
+        let retired = |sealed: &Sealed| content.is_retired(&sealed.reference);
+        let person = match given {
+            Some((_, person)) => Some(person.clone()),
+            None if item.sealed.iter().any(retired) => item.whose.person.clone(),
+            None => return Ok(()),
+        };
+        item.seal_anew(&self.shared, person)
     }
 
     /// Asks a guard's question of all entries up to the next, those of this commit among them.
