@@ -1,6 +1,7 @@
 //! Evidence bundles, and their three verifiers: `verify-bundle`, verify.py and verify.html.
 //! Whatever is done to a bundle, none of them calls it proven.
 
+mod destroyed;
 mod forge;
 mod judges;
 mod tamper;

@@ -1,5 +1,6 @@
 //! What a bundle proves, to whoever brings nothing, a key, a checkpoint or witnesses.
 
+mod destroyed;
 mod others;
 
 use super::evidence::{Evidence, Signed};
@@ -55,6 +56,7 @@ fn examine(zip: &[u8], trust: &Trust, report: &mut Report) -> Result<(), String>
     keys(&evidence, trust, report);
     others::check(&evidence, &head, trust, report);
     contents(&evidence, report);
+    destroyed::check(&evidence, report);
     papers(&evidence, report);
     report.leaves_open(
         "that what the entries say is true",

@@ -59,7 +59,7 @@ def check(files, given):
     note = re.fullmatch("((.+)\n([1-9][0-9]*)\n(.+)\n)\n((?:— [^\0-\40]+ [^\0-\40]+\n)+)", head.decode())
     must(note, "checkpoint: it is not one")
     text, origin, size, top, signed = note.groups()
-    keys, runs, at, leaf = [], [[0, -1]], "", bytes(32)
+    keys, runs, at, leaf, gone, opened = [], [[0, -1]], "", bytes(32), {}, []
     *lines, rest = files.pop("entries").decode().split("\n")
     for line in lines:
         body, signature, *path = line.split("\t")
@@ -78,12 +78,21 @@ def check(files, given):
         if kind == "key.rotated": keys.append(entry["data"]["vkey"])
         for content in entry.get("content", []):
             name = f"{seq:020}/{content['name']}"
+            bucket, person = content["bucket"], content.get("subject")
+            ended = gone.get((bucket, person)) if person else None
+            must(ended is None, f"entry {seq}: content under a key that entry {ended} says is destroyed")
             if f"released/{name}" in files:
                 sealed, released = files.pop(f"sealed/{name}"), files.pop(f"released/{name}")
                 recorded = content["sealed"], content["sealed_bytes"], content["plain_bytes"]
                 must(recorded == (sha256(sealed).hex(), len(sealed), len(released)), f"{name}: other bytes")
                 yield f"sealed/{name} is what was recorded"
+                opened += [(name, (bucket, person)), (name, (bucket, None))]
+        if kind in ("erasure.completed", "retention.expired"):
+            gone.setdefault((entry["data"]["bucket"], entry["data"].get("subject")), seq)
     must(rest == "" and not files, f"a file that is cut off or belongs to nothing: {', '.join(files)}")
+    for name, key in opened: must(key not in gone, f"{name}: released, and entry {gone.get(key)} says its key is destroyed")
+    for (bucket, person), seq in gone.items():
+        yield f"entry {seq} says that the key of {'one person in ' * bool(person)}{bucket} is destroyed"
     for vkey in keys: must(vkey.startswith(f"{origin}+") and keys.count(vkey) == 1, f"no key of it: {vkey}")
     held = [holds(keys[-1], 1, text.encode(), signature) for signature in signatures(keys[-1], signed)]
     must(held and all(held), "checkpoint: the log's key did not sign it")
@@ -121,5 +130,6 @@ except (OSError, ImportError) as fault: code, said = 2, [f"NOT DONE     {fault}"
 except Exception as fault: code, said = 1, [f"WRONG        nothing proven: {type(fault).__name__}: {fault}"]
 for line in said: print(line.encode("unicode_escape").decode())  # nothing steers the terminal
 if code == 0: print("""NOT PROVEN   whose the log is (save by --vkey), that all see the same (--witness),
-             when (--tsa-ca); that released/ is what was sealed; that what the entries say is so""")
+             when (--tsa-ca); that released/ is what was sealed; that what the entries say is so;
+             that no copy is left of a key that was destroyed""")
 sys.exit(code)
