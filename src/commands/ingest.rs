@@ -12,9 +12,9 @@ use crate::door::append_failed;
 use crate::masking::Guard;
 use crate::outcome::{Done, Failure, Outcome, say};
 use agents::ingest::{Batch, Reached, Source};
-use ledger::ReadError;
-use schemas::kinds::records::LogIngested;
-use schemas::{Class, Data, Name};
+use ledger::{Buckets, ReadError};
+use schemas::kinds::records::{LogIngested, SubjectKey};
+use schemas::{Class, ContentRef, Data, Name};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -75,6 +75,8 @@ struct Told {
     bytes: u64,
     /// Bytes, or commits, that had been taken in before.
     known: u64,
+    /// Of these bytes that are not sealed as the person's whom `--person` names.
+    not_theirs: u64,
 }
 
 impl Taking {
@@ -100,15 +102,31 @@ impl Taking {
         Ok(())
     }
 
+    /// Under which keys content is the person's.
+    fn persons_keys(&self) -> Result<Vec<SubjectKey>, Failure> {
+        let Some(person) = &self.person else {
+            return Ok(Vec::new());
+        };
+        let buckets = self.desk.views.buckets.read(Buckets::clone);
+        let keys = self
+            .desk
+            .reader
+            .keys_of(&buckets, person)
+            .map_err(|error| Failure::new(error, "make keys/content readable to this program"))?;
+        Ok(keys.theirs)
+    }
+
     /// What was taken in of this source, the newest first.
-    fn before(&self) -> impl Iterator<Item = Result<LogIngested, ReadError>> + '_ {
+    fn before(
+        &self,
+    ) -> impl Iterator<Item = Result<(LogIngested, Vec<ContentRef>), ReadError>> + '_ {
         let positions = &self.desk.views.positions;
         let positions = positions.read(|positions| positions.of_kind("log.ingested"));
         let entries = positions.into_iter().rev();
         entries.filter_map(|seq| match self.desk.reader.entry(seq) {
             Ok(entry) => match entry.data() {
                 Data::LogIngested(data) if data.source == self.source.name => {
-                    Some(Ok(data.clone()))
+                    Some(Ok((data.clone(), entry.content().to_vec())))
                 }
                 _ => None,
             },
@@ -121,9 +139,11 @@ impl Taking {
         if cli.json {
             let told = json!({
                 "from": from, "source": source.name, "class": source.class, what: told.lines,
-                "bytes": told.bytes, "entries": told.entries, "known": told.known, "notes": notes,
+                "bytes": told.bytes, "entries": told.entries, "known": told.known,
+                "not_theirs": told.not_theirs, "notes": notes,
             });
             say!("{told}");
+            self.say_not_theirs(from);
             return;
         }
         let known = if what == "lines" { "bytes" } else { what };
@@ -137,6 +157,19 @@ impl Taking {
         );
         for note in notes {
             eprintln!("note: {note}");
+        }
+        self.say_not_theirs(from);
+    }
+
+    /// Whoever asks for the person's erasure would look for it in vain.
+    fn say_not_theirs(&self, from: &str) {
+        let (bytes, class) = (self.told.not_theirs, &self.source.class);
+        if bytes > 0 {
+            eprintln!(
+                "warning: {bytes} bytes of {from} were taken in before, and not as this person's: an erasure \
+                 does not reach them, they go when their bucket of class {class} ends (`daicho retention plan` \
+                 says when). What is new is the person's from here on"
+            );
         }
     }
 }

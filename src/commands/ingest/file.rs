@@ -8,9 +8,10 @@ use crate::outcome::Failure;
 use agents::ingest::{Batch, FULL_BYTES, Reached};
 use agents::masking::{StreamTag, TagKey};
 use anyhow::Context;
-use schemas::Label;
-use schemas::kinds::records::FileReached;
-use std::collections::{BTreeMap, BTreeSet};
+use ledger::Buckets;
+use schemas::kinds::records::{FileReached, SubjectKey};
+use schemas::{ContentRef, Label};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::path::Path;
@@ -18,44 +19,80 @@ use std::path::Path;
 /// Of an export, where its form can be told.
 const BEGINNING: u64 = 4_096;
 
-/// How far files of a source have been taken in: places, and the tags of all bytes before.
+/// How far files of a source have been taken in: places, the tags of all bytes before, and whether
+/// an erasure of the person for whom this run takes files in would reach what ends there.
 pub struct Known {
     key: TagKey,
-    places: BTreeMap<u64, BTreeSet<Label>>,
+    places: BTreeMap<u64, BTreeMap<Label, bool>>,
+}
+
+/// What of a file has been taken in.
+struct Before {
+    bytes: u64,
+    tag: StreamTag,
+    /// Of these the ones that are not sealed as the person's.
+    not_theirs: u64,
 }
 
 impl Known {
     pub fn of(taking: &Taking) -> Result<Known, Failure> {
-        let mut places = BTreeMap::<u64, BTreeSet<Label>>::new();
-        for ingested in taking.before() {
-            if let Some(file) = ingested?.file {
-                places.entry(file.bytes).or_default().insert(file.tag);
-            }
+        let theirs = taking.persons_keys()?;
+        let buckets = taking.desk.views.buckets.read(Buckets::clone);
+        let is_reached = |reference: &ContentRef| {
+            let bucket = reference.bucket.clone();
+            let key = reference
+                .subject
+                .map(|subject| SubjectKey { bucket, subject });
+            let ended = buckets
+                .get(&reference.bucket)
+                .is_some_and(|b| b.ended.is_some());
+            let erased = |key: &SubjectKey| buckets.owned(key).is_some_and(|o| o.erased.is_some());
+            ended || key.is_some_and(|key| erased(&key) || theirs.contains(&key))
+        };
+        let mut places = BTreeMap::<u64, BTreeMap<Label, bool>>::new();
+        for before in taking.before() {
+            let (ingested, content) = before?;
+            let Some(file) = ingested.file else { continue };
+            let is_theirs = content.iter().all(is_reached);
+            let tags = places.entry(file.bytes).or_default();
+            // Of two parts that end there one may be somebody else's.
+            let known = tags.entry(file.tag).or_insert(is_theirs);
+            *known &= is_theirs;
         }
         let key = masking::tag_key(taking.desk.reader.layout())?;
         Ok(Known { key, places })
     }
 
-    /// The furthest place of the file up to which it has been taken in, and its tag there.
-    fn reached(&self, file: &mut File) -> std::io::Result<(u64, StreamTag)> {
+    /// The furthest place of the file up to which it has been taken in.
+    fn before(&self, file: &mut File) -> std::io::Result<Before> {
         let (mut tag, mut at) = (self.key.stream(), 0);
-        let mut reached = (0, tag.clone());
+        let mut before = Before {
+            bytes: 0,
+            tag: tag.clone(),
+            not_theirs: 0,
+        };
         let mut buffer = vec![0; FULL_BYTES];
         for (place, tags) in &self.places {
             while at < *place {
                 let most = buffer.len().min((place - at) as usize);
                 let count = read(file, &mut buffer[..most])?;
                 if count == 0 {
-                    return Ok(reached);
+                    return Ok(before);
                 }
                 tag.update(&buffer[..count]);
                 at += count as u64;
             }
-            if tags.contains(&tag.tag()) {
-                reached = (at, tag.clone());
+            if let Some(is_theirs) = tags.get(&tag.tag()) {
+                let more = at - before.bytes;
+                let not_theirs = before.not_theirs + if *is_theirs { 0 } else { more };
+                before = Before {
+                    bytes: at,
+                    tag: tag.clone(),
+                    not_theirs,
+                };
             }
         }
-        Ok(reached)
+        Ok(before)
     }
 }
 
@@ -63,8 +100,12 @@ impl Known {
 pub fn take(taking: &mut Taking, path: &Path, known: &mut Known) -> Result<(), Failure> {
     let unread = || format!("{} cannot be read", path.display());
     let mut file = File::open(path).with_context(unread)?;
-    let (mut at, mut tag) = known.reached(&mut file).with_context(unread)?;
+    let before = known.before(&mut file).with_context(unread)?;
+    let (mut at, mut tag) = (before.bytes, before.tag);
     taking.told.known = at;
+    if taking.person.is_some() {
+        taking.told.not_theirs = before.not_theirs;
+    }
     file.seek(SeekFrom::Start(at)).with_context(unread)?;
     let (mut waiting, mut ended) = (Vec::with_capacity(FULL_BYTES), false);
     while !ended {
@@ -93,7 +134,7 @@ pub fn take(taking: &mut Taking, path: &Path, known: &mut Known) -> Result<(), F
             tag: tag.tag(),
         };
         let places = known.places.entry(at).or_default();
-        places.insert(reached.tag.clone());
+        places.insert(reached.tag.clone(), taking.person.is_some());
         taking.record(batch, Reached::File(reached))?;
         waiting.drain(..end);
     }

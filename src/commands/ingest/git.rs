@@ -37,7 +37,7 @@ pub fn take(taking: &mut Taking, repo: &Path, all: bool) -> Result<Vec<String>, 
     // tips are asked for too, for a history that is rewritten loses its newest commits.
     let (mut tips, mut before, mut known) = (BTreeSet::new(), BTreeSet::new(), 0);
     for ingested in taking.before() {
-        let ingested = ingested?;
+        let (ingested, _) = ingested?;
         let named = ingested.tips.iter().map(|tip| tip.as_str().to_owned());
         if known == 0 {
             tips.extend(named.clone());
