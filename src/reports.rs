@@ -10,6 +10,7 @@ mod places;
 pub mod rules;
 pub mod schedule;
 pub mod sign;
+mod soundness;
 
 pub use file::ReportFile;
 pub use form::Form;
@@ -18,4 +19,5 @@ pub use issued::{
     IssuedReport, IssuedReports, again, basis, report as issued_report, write as write_report,
 };
 pub use make::{from_kept, make};
-pub use places::{PART, PROOF, Places, TOKEN, beside};
+pub use places::{PROOF, Places, TOKEN, beside, taken};
+pub use soundness::Soundness;

@@ -8,7 +8,7 @@ use crate::door::address_file;
 use crate::outcome::{Done, Outcome};
 use crate::policies;
 use crate::protection;
-use crate::reports::schedule;
+use crate::reports::{schedule, taken};
 use crate::server::notify::webhook;
 use crate::server::{self, news};
 use crate::timestamp::Client;
@@ -22,6 +22,7 @@ use schemas::kinds::records::ProtectionLevel;
 use std::fs::TryLockError;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 /// Below this the next full day may not find its place.
 const LITTLE_SPACE_BYTES: u64 = 1 << 30;
@@ -194,12 +195,23 @@ fn signing_key(reader: &Reader, layout: &Layout) -> Seen {
 /// Can what is sealed be read?
 fn bucket_keys(reader: &Reader) -> Seen {
     let views = Views::open(reader.clone()).map_err(|failure| format!("{:#}", failure.fault))?;
-    let (lost, all) = views
-        .buckets
-        .read(|buckets| (reader.without_key(buckets), buckets.all().count()));
+    let (lost, unread, all) = views.buckets.read(|buckets| {
+        let lost = reader.without_key(buckets);
+        (lost, reader.unread_keys(buckets), buckets.all().count())
+    });
     let lost: Vec<String> = lost.iter().map(ToString::to_string).collect();
     if lost.is_empty() {
-        return Ok(format!("there for {all} buckets, but for those that ended"));
+        let unread = unread.map_err(|error| format!("keys/content: {error}"))?;
+        return match unread.first() {
+            None => Ok(format!("there for {all} buckets, but for those that ended")),
+            Some(first) => Err(format!(
+                "{} keys of persons do not open, of {} the first: what is sealed under them cannot be \
+                 read, and nobody knows whom an erasure of them would be of; put them back from a backup \
+                 that was made --with-keys",
+                unread.len(),
+                first.key.bucket
+            )),
+        };
     }
     Err(format!(
         "gone from keys/content for {}: what is sealed there cannot be read, and nothing more is \
@@ -289,29 +301,57 @@ fn scheduled(reader: &Reader, config: &Config) -> Seen {
     let (offset, now) = (config.report.utc_offset, SystemClock.now());
     views.issued.read(|issued| {
         let a_day_ago = Timestamp::from_micros(now.micros().saturating_sub(LATE_MICROS));
-        let late = schedule::due(schedule, offset, issued, (founded, a_day_ago));
-        if let Some(late) = late.first() {
-            return Err(format!(
-                "{} of {} is due since more than a day and not issued: see the server's log",
-                late.report, late.month
+        let standing = schedule::standing(schedule, offset, issued, (founded, a_day_ago));
+        let mut wrong = Vec::new();
+        for schedule::Due { report, month, .. } in &standing.late {
+            wrong.push(format!(
+                "{report} of {month} is due since more than a day and not issued: see the server's log"
             ));
         }
-        let mut by_schedule = issued.all().iter().rev();
-        let Some(newest) = by_schedule.find(|one| one.actor == schedule::actor()) else {
+        for (month, report) in &standing.given_up {
+            wrong.push(format!(
+                "{report} of {month} is issued, and nobody took it from the webhook: see [report.schedule] in daicho.toml"
+            ));
+        }
+        let dir = reader.layout().dir().join(&schedule.directory);
+        for name in unwritten(&dir) {
+            wrong.push(format!(
+                "{name} was cut off, and the server's next start completes it or gives its name back"
+            ));
+        }
+        if !wrong.is_empty() {
+            return Err(wrong.join("; "));
+        }
+        let Some(newest) = standing.newest else {
             return Ok("scheduled, and nothing was due yet".to_owned());
         };
         let month = schedule::month_of(newest, offset);
         let (report, at) = (&newest.report, newest.at);
         let told = format!("the newest is {report} of {month}, issued at {at}");
-        let outcome = issued.tried(report.as_str(), month).last();
-        match outcome {
-            Some(NotifyOutcome::GivenUp) => Err(format!(
-                "{told}; nobody took it from the webhook: see [report.schedule] in daicho.toml"
-            )),
-            Some(NotifyOutcome::Delivered) => Ok(format!("{told}, and handed on")),
-            None => Ok(told),
-        }
+        let mut tried = issued.tried(report.as_str(), month);
+        Ok(match tried.any(|outcome| outcome == NotifyOutcome::Delivered) {
+            true => format!("{told}, and handed on"),
+            false => told,
+        })
     })
+}
+
+/// Documents whose names were taken by somebody who is not at it any more.
+fn unwritten(dir: &Path) -> Vec<String> {
+    let a_day_ago = SystemTime::now().checked_sub(Duration::from_secs(24 * 3_600));
+    let items = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let old = items.filter(|item| {
+        let changed = item.metadata().and_then(|meta| meta.modified()).ok();
+        changed
+            .zip(a_day_ago)
+            .is_some_and(|(changed, then)| changed < then)
+    });
+    let names = old.filter_map(|item| {
+        let name = item.file_name();
+        let (of, _) = taken(name.to_str()?)?;
+        (!dir.join(of).exists()).then(|| of.to_owned())
+    });
+    names.collect()
 }
 
 #[cfg(unix)]

@@ -1,3 +1,4 @@
+mod complete;
 mod explain;
 mod fetch;
 mod verify;
@@ -7,7 +8,7 @@ use crate::cli::report::{PeriodReport, Report, ReportCommon, ReportLanguage};
 use crate::commands::verify::notes;
 use crate::config::Config;
 use crate::door::{Door, append_failed};
-use crate::outcome::{Done, Failure, Outcome};
+use crate::outcome::{Done, Failure};
 use crate::policies;
 use crate::reports::{ALWAYS, Form, Issuer, Outside, Places, Wish};
 use crate::timestamp::Client;
@@ -55,6 +56,7 @@ fn issue(cli: &Cli, name: &'static str, month: Option<&str>, common: &ReportComm
         vkey: common.vkey.clone(),
         unverified: common.unverified,
         checkpoints: outside(&common.checkpoint)?,
+        attempt: None,
     };
     // Before anything is recorded: what cannot be written is not issued.
     let mut paths: Vec<PathBuf> = common.output.iter().cloned().collect();
@@ -65,10 +67,16 @@ fn issue(cli: &Cli, name: &'static str, month: Option<&str>, common: &ReportComm
             paths.push(evidence);
         }
     }
-    let places = Places::take(&paths, common.force).map_err(|fault| {
+    if !common.force
+        && let Some(outcome) = complete::run(cli, &wish, &paths)?
+    {
+        return Ok(outcome);
+    }
+    let mut places = Places::take(&paths, common.force).map_err(|fault| {
         let help = "choose another -o; --force replaces what is there";
         Failure::new(fault, help)
     })?;
+    wish.attempt = (!paths.is_empty()).then(|| places.number());
     let config = Config::load(&Layout::new(&cli.data))?;
     let (door, reader) = Door::open(&cli.data)?;
     let issued = match &door {
@@ -91,12 +99,18 @@ fn issue(cli: &Cli, name: &'static str, month: Option<&str>, common: &ReportComm
                 by: door.operator(),
                 wanted: ALWAYS,
             };
-            let issued = issuer.issue(&wish, &wish.documents(), |_, _| door.new_id());
+            let id = |form, language| wish.id(form, language).unwrap_or_else(|| door.new_id());
+            let issued = issuer.issue(&wish, &wish.documents(), id);
             views.save();
-            issued?
+            issued
         }
-        Door::Server { .. } => door.issue_report(&wish).map_err(append_failed)?,
+        Door::Server { .. } => door.issue_report(&wish).map_err(append_failed),
     };
+    // Who failed may have recorded it: then the same command writes it the next time.
+    if issued.is_ok() || complete::is_recorded(cli, &wish) {
+        places.are_recorded();
+    }
+    let issued = issued?;
     let seqs: Vec<String> = issued.documents.iter().map(|d| d.seq.to_string()).collect();
     eprintln!("recorded as report.issued at {}", seqs.join(", "));
     for note in &issued.notes {
@@ -111,17 +125,13 @@ fn issue(cli: &Cli, name: &'static str, month: Option<&str>, common: &ReportComm
         let filled = places.fill(nth, &document.bytes, &document.proof, token.as_deref());
         filled.map_err(|fault| {
             let help = format!(
-                "it is issued: `daicho report fetch {} -o FILE`",
+                "it is issued: the same command writes it, or `daicho report fetch {} -o FILE`",
                 document.seq
             );
             Failure::new(fault, help)
         })?;
     }
-    Ok(match issued.sound {
-        // Nobody has looked, and the report says so.
-        Some(true) | None => Outcome::Well,
-        Some(false) => Outcome::Wrong,
-    })
+    Ok(issued.soundness.outcome())
 }
 
 /// Checkpoints that were kept elsewhere, as they travel to whoever verifies.

@@ -7,7 +7,7 @@
 //! The record comes before the document: one that nobody could write down was still issued, and
 //! `daicho report fetch` makes it again from the log; one without a record never leaves.
 
-use super::{Form, from_kept, issued, make, rules, sign};
+use super::{Form, Soundness, from_kept, issued, make, rules, schedule, sign};
 use crate::commands::verify::check_while;
 use crate::config;
 use crate::config::Config;
@@ -55,6 +55,9 @@ pub struct Wish {
     /// Checkpoints kept elsewhere, to verify against.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub checkpoints: Vec<Outside>,
+    /// What whoever asks knows it by: by this what was recorded is found again. Never used twice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u64>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -87,6 +90,15 @@ impl Wish {
             }
         }
         all
+    }
+
+    /// The id of a document's record, where it has one of its own.
+    pub fn id(&self, form: Form, language: Language) -> Option<EventId> {
+        let attempt = self.attempt?;
+        let (report, month) = (&self.report, self.month.as_deref().unwrap_or_default());
+        let (ending, language) = (form.ending(), language.tag());
+        let of = format!("{attempt}\n{report}\n{month}\n{ending}\n{language}");
+        Some(schedule::once("report.attempt", &of))
     }
 
     fn trust(&self) -> Result<Trust, Failure> {
@@ -149,9 +161,7 @@ pub struct Issue {
     pub report: String,
     /// Entries that it is of.
     pub head: u64,
-    /// Whether the log was found to be sound; absent where it was not verified.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sound: Option<bool>,
+    pub soundness: Soundness,
     pub documents: Vec<Document>,
     /// What is missing and was asked for.
     #[serde(default)]
@@ -275,11 +285,12 @@ impl Issuer<'_> {
             batch.push(submission);
             made.push((form, language, bytes, fact));
         }
+        let soundness = (&report.basis.verification).into();
         let receipts = self.append(batch)?;
         let mut issue = Issue {
             report: wish.report.clone(),
             head: head.size,
-            sound: checked.map(|checked| checked.is_clean()),
+            soundness,
             documents: Vec::new(),
             notes: Vec::new(),
         };

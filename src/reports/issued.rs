@@ -10,7 +10,7 @@ use exporters::report::{Basis, Language};
 use ledger::{Entry, Projection, Reader};
 use schemas::kinds::acting::{NotifyChannel, NotifyOutcome};
 use schemas::kinds::records::ReportDelivered;
-use schemas::{Actor, Data, Hash, Label, Month, Name, Timestamp};
+use schemas::{Actor, Data, EventId, Hash, Label, Month, Name, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -21,6 +21,7 @@ pub const BASIS: &str = "basis";
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IssuedReport {
     pub seq: u64,
+    pub id: EventId,
     pub at: Timestamp,
     pub actor: Actor,
     pub report: Name,
@@ -58,12 +59,13 @@ pub struct IssuedReports {
 
 impl Projection for IssuedReports {
     const NAME: &'static str = "issued";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
 
     fn fold(&mut self, entry: &Entry) {
         match entry.data() {
             Data::ReportIssued(fact) => self.all.push(IssuedReport {
                 seq: entry.seq(),
+                id: entry.id(),
                 at: entry.at(),
                 actor: entry.actor().clone(),
                 report: fact.report.clone(),
@@ -98,6 +100,10 @@ impl IssuedReports {
     pub fn at(&self, seq: u64) -> Option<&IssuedReport> {
         let found = self.all.binary_search_by_key(&seq, |one| one.seq).ok()?;
         self.all.get(found)
+    }
+
+    pub fn of_id(&self, id: EventId) -> Option<&IssuedReport> {
+        self.all.iter().rev().find(|one| one.id == id)
     }
 
     /// How often somebody tried to hand on a report of a month, each time until the end.

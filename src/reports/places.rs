@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 /// One report's documents, each with its signature's name.
 pub struct Places {
     places: Vec<Place>,
+    /// Of this attempt to fill them.
+    number: u64,
     replace: bool,
     /// The documents are in the log: what is not filled stays to be completed.
     recorded: bool,
@@ -27,8 +29,12 @@ struct Place {
 impl Places {
     /// Takes each of these names, and those of their signatures.
     pub fn take(paths: &[PathBuf], replace: bool) -> Result<Places> {
+        // Not the process's number: in a container that is the one of the process before.
+        let mut number = [0; 8];
+        getrandom::fill(&mut number).context("the system gives no randomness for a name")?;
         let mut taken = Places {
             places: Vec::new(),
+            number: u64::from_le_bytes(number),
             replace,
             recorded: false,
         };
@@ -38,11 +44,7 @@ impl Places {
                     bail!("{} is there already", path.display());
                 }
             }
-            // Not the process's number: in a container that is the one of the process before.
-            let mut number = [0; 8];
-            getrandom::fill(&mut number).context("the system gives no randomness for a name")?;
-            let number = u64::from_le_bytes(number);
-            let part = beside(path, &format!(".{number}{PART}"));
+            let part = part(path, taken.number);
             let made = File::options().write(true).create_new(true).open(&part);
             made.with_context(|| format!("{} cannot be written", path.display()))?;
             taken.places.push(Place {
@@ -53,6 +55,31 @@ impl Places {
             sync_dir_of(path).with_context(|| format!("{} cannot be written", path.display()))?;
         }
         Ok(taken)
+    }
+
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Attempts that took this name and have not filled it: they go on, or were cut off.
+    pub fn left(path: &Path) -> Vec<u64> {
+        let items = path.parent().map(|dir| match dir.as_os_str().is_empty() {
+            true => Path::new("."),
+            false => dir,
+        });
+        let items = items.and_then(|dir| std::fs::read_dir(dir).ok());
+        let names = items.into_iter().flatten().flatten();
+        let names = names.map(|item| item.file_name());
+        let number = |name: std::ffi::OsString| {
+            let (of, number) = taken(name.to_str()?)?;
+            (path.file_name()?.to_str()? == of).then_some(number)
+        };
+        names.filter_map(number).collect()
+    }
+
+    /// Gives a name back that an attempt had taken.
+    pub fn give_up(path: &Path, number: u64) -> std::io::Result<()> {
+        std::fs::remove_file(part(path, number))
     }
 
     /// From here on a name that cannot be filled stays taken, for whoever completes it.
@@ -132,7 +159,18 @@ pub const PROOF: &str = ".tlog-proof";
 /// Of the signature: when it existed, in an authority's words (RFC 3161).
 pub const TOKEN: &str = ".tlog-proof.tsr";
 
-pub const PART: &str = ".part";
+const PART: &str = ".part";
+
+fn part(path: &Path, number: u64) -> PathBuf {
+    beside(path, &format!(".{number}{PART}"))
+}
+
+/// The name that a file `NAME.<number>.part` was to have, and the attempt.
+pub fn taken(part: &str) -> Option<(&str, u64)> {
+    let (name, number) = part.strip_suffix(PART)?.rsplit_once('.')?;
+    let digits = number.bytes().all(|b| b.is_ascii_digit());
+    Some((name, number.parse().ok().filter(|_| digits)?))
+}
 
 /// FILE with something more at its end.
 pub fn beside(path: &Path, more: &str) -> PathBuf {

@@ -2,10 +2,11 @@
 //! month before. Days that were missed are made up for. What was done the log says, so that a
 //! restart, or another server, does nothing twice.
 
-use super::{Document, Form, IssuedReport, IssuedReports, Wish};
+use super::{Document, Form, IssuedReport, IssuedReports, Soundness, Wish};
 use crate::config::Schedule;
 use exporters::report::window::{Offset, Window};
 use exporters::report::{Language, retention};
+use schemas::kinds::acting::NotifyOutcome;
 use schemas::{Actor, EventId, Hash, Month, Timestamp};
 use sha2::{Digest, Sha256};
 use std::path::PathBuf;
@@ -38,6 +39,7 @@ impl Due {
             vkey: None,
             unverified: false,
             checkpoints: Vec::new(),
+            attempt: None,
         }
     }
 
@@ -120,6 +122,7 @@ pub fn due(
         vkey: None,
         unverified: false,
         checkpoints: Vec::new(),
+        attempt: None,
     };
     let mut all = Vec::new();
     for report in &schedule.reports {
@@ -156,6 +159,39 @@ pub fn due(
     all
 }
 
+/// How the schedule stands, of every month that it has to do with.
+pub struct Standing<'i> {
+    /// Due and not issued.
+    pub late: Vec<Due>,
+    /// Issued, and nobody took it from the webhook.
+    pub given_up: Vec<(Month, &'i str)>,
+    pub newest: Option<&'i IssuedReport>,
+}
+
+/// In a log that was founded then, at this time.
+pub fn standing<'i>(
+    schedule: &Schedule,
+    offset: Offset,
+    issued: &'i IssuedReports,
+    times: (Timestamp, Timestamp),
+) -> Standing<'i> {
+    let actor = actor();
+    let mine = || issued.all().iter().filter(|one| one.actor == actor);
+    let of = |one: &'i IssuedReport| (month_of(one, offset), one.report.as_str());
+    let mut given_up: Vec<_> = mine().map(of).collect();
+    given_up.sort_unstable();
+    given_up.dedup();
+    given_up.retain(|(month, report)| {
+        let tried: Vec<_> = issued.tried(report, *month).collect();
+        tried.contains(&NotifyOutcome::GivenUp) && !tried.contains(&NotifyOutcome::Delivered)
+    });
+    Standing {
+        late: due(schedule, offset, issued, times),
+        given_up,
+        newest: mine().next_back(),
+    }
+}
+
 /// What a receiver is given: one JSON object with the documents in it.
 #[derive(serde::Serialize)]
 pub struct Message<'m> {
@@ -165,10 +201,8 @@ pub struct Message<'m> {
     pub origin: &'m str,
     pub report: &'m str,
     pub month: Month,
-    /// Whether the log that they are of was found sound: false also where what says so cannot be read
-    /// any more, absent where it was not verified.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sound: Option<bool>,
+    /// Whether the log that they are of was found sound.
+    pub soundness: Soundness,
     pub documents: Vec<Attached>,
 }
 
@@ -185,7 +219,8 @@ mod tests {
     use super::*;
     use ledger::clock::Clock;
     use ledger::{Index, Options, View};
-    use schemas::kinds::records::ReportIssued;
+    use schemas::kinds::acting::NotifyChannel;
+    use schemas::kinds::records::{ReportDelivered, ReportIssued};
     use schemas::{Event, Label};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicI64, Ordering};
@@ -328,6 +363,54 @@ mod tests {
 
         let young = World::founded("2026-11-02 00:00:00");
         assert_eq!(months(&young.due("2026-11-20 00:00:00")), [""; 0]);
+    }
+
+    /// A later month that was taken hides none before it that was not.
+    #[test]
+    fn every_month_that_nobody_took_is_told() {
+        let world = World::founded("2026-06-20 00:00:00");
+        let told = |due: &Due, outcome: NotifyOutcome| {
+            let fact = ReportDelivered {
+                report: due.report.parse().unwrap(),
+                month: due.month,
+                channel: NotifyChannel::Webhook,
+                outcome,
+                attempts: 1,
+            };
+            let event = Event::new(world.appender.new_id(), actor(), fact);
+            world.appender.append(vec![event.into()]).unwrap();
+        };
+        for (day, outcome) in [
+            ("2026-08-03 12:00:00", NotifyOutcome::GivenUp),
+            ("2026-09-01 12:00:00", NotifyOutcome::GivenUp),
+            ("2026-10-01 12:00:00", NotifyOutcome::Delivered),
+        ] {
+            let due = world.due(day).remove(0);
+            world.issue(&due).unwrap();
+            told(&due, outcome);
+        }
+        let given_up = || {
+            assert!(world.due("2026-10-02 12:00:00").is_empty());
+            let now = world.hands.now();
+            world.issued.read(|issued| {
+                let times = (world.founded, now);
+                let tokyo = "+09:00".parse().unwrap();
+                let standing = standing(&world.schedule, tokyo, issued, times);
+                let newest = standing.newest.unwrap().month();
+                assert_eq!(newest, Some("2026-09".parse().unwrap()));
+                let months = standing.given_up.iter().map(|(month, _)| month.to_string());
+                months.collect::<Vec<_>>()
+            })
+        };
+        assert_eq!(given_up(), ["2026-07", "2026-08"]);
+        // The next start tried again, and somebody took it.
+        let july = Due {
+            report: "monthly".to_owned(),
+            month: "2026-07".parse().unwrap(),
+            documents: Vec::new(),
+        };
+        told(&july, NotifyOutcome::Delivered);
+        assert_eq!(given_up(), ["2026-08"]);
     }
 
     #[test]

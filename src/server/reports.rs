@@ -9,7 +9,8 @@ use crate::config::TimestampConfig;
 use crate::outcome::Failure;
 use crate::reports::schedule::{self, Attached, Due, Message, actor, done, due, name, once};
 use crate::reports::{
-    ALWAYS, Document, IssuedReport, IssuedReports, Issuer, Places, again, basis, sign,
+    ALWAYS, Document, Issue, IssuedReport, IssuedReports, Issuer, Places, Soundness, again, sign,
+    taken,
 };
 use crate::timestamp::Client;
 use anyhow::Context;
@@ -153,23 +154,44 @@ impl<'n> Desk<'n> {
         due(self.schedule, self.offset(), issued, times)
     }
 
-    /// Makes, records and writes what is due of one report. Gives whether the log was found sound.
-    fn issue(&self, due: &Due, wanted: &(dyn Fn() -> bool + Sync)) -> Result<bool, Failure> {
+    /// Makes, records and writes what is due of one report.
+    fn issue(&self, due: &Due, wanted: &(dyn Fn() -> bool + Sync)) -> Result<Soundness, Failure> {
+        let id = |form, language| due.id(form, language);
+        self.issue_by(due, wanted, |issuer| {
+            issuer.issue(&due.wish(), &due.documents, id)
+        })
+    }
+
+    /// Writes what is issued. Who fails may have recorded it: then the names stay taken, and the next
+    /// look writes what the log has.
+    fn issue_by(
+        &self,
+        due: &Due,
+        wanted: &(dyn Fn() -> bool + Sync),
+        issue: impl FnOnce(&Issuer) -> Result<Issue, Failure>,
+    ) -> Result<Soundness, Failure> {
         let _writing = self.node.reports.write();
         std::fs::create_dir_all(&self.dir)
             .with_context(|| format!("{} cannot be made", self.dir.display()))?;
         let paths: Vec<PathBuf> = due.names().iter().map(|name| self.dir.join(name)).collect();
         let mut places = Places::take(&paths, false)?;
-        let issuer = self.node.issuer(actor(), wanted);
-        let issue = issuer.issue(&due.wish(), &due.documents, |form, language| {
-            due.id(form, language)
-        })?;
-        places.are_recorded();
+        let issued = issue(&self.node.issuer(actor(), wanted));
+        if issued.is_ok() || self.may_be_recorded(due) {
+            places.are_recorded();
+        }
+        let issue = issued?;
         for (nth, document) in issue.documents.iter().enumerate() {
             let token = document.token();
             places.fill(nth, &document.bytes, &document.proof, token.as_deref())?;
         }
-        Ok(issue.sound != Some(false))
+        Ok(issue.soundness)
+    }
+
+    fn may_be_recorded(&self, due: &Due) -> bool {
+        let unknown = self.node.appender.stopped().is_some() || self.node.views.catch_up().is_err();
+        let names = due.names();
+        let mut names = names.iter().filter_map(|name| name.to_str());
+        unknown || names.any(|name| self.recorded(name).is_some())
     }
 
     /// What was recorded and could not be written, or was not when an earlier server died, is
@@ -184,7 +206,7 @@ impl<'n> Desk<'n> {
         for item in items {
             let part = item?.path();
             let name = part.file_name().and_then(|name| name.to_str());
-            let Some(name) = name.and_then(taken) else {
+            let Some((name, _)) = name.and_then(taken) else {
                 continue;
             };
             if let Err(failure) = self.complete_one(name, &part) {
@@ -265,13 +287,7 @@ impl<'n> Desk<'n> {
             .views
             .issued
             .read(|issued| done(issued, report, month, offset).cloned().collect());
-        let sound = match issued.first() {
-            // What it was made from cannot be read any more: the documents go out all the same.
-            Some(one) => {
-                basis(&node.reader, one).map_or(Some(false), |basis| basis.verification.is_clean())
-            }
-            None => None,
-        };
+        let soundness = Soundness::of(&node.reader, issued.iter());
         let documents = issued.into_iter().filter_map(|one| {
             let of = one.form()?;
             Some((name(report, month, of), of, one))
@@ -310,7 +326,7 @@ impl<'n> Desk<'n> {
             origin: node.reader.origin(),
             report,
             month,
-            sound,
+            soundness,
             documents: documents.collect::<Result<_, Failure>>()?,
         };
         Ok(serde_json::to_vec(&message)?)
@@ -332,13 +348,6 @@ impl<'n> Desk<'n> {
             tracing::error!(%error, "the alert could not be recorded");
         }
     }
-}
-
-/// The name that a file `NAME.<number>.part` was to have.
-fn taken(part: &str) -> Option<&str> {
-    let (name, number) = part.strip_suffix(crate::reports::PART)?.rsplit_once('.')?;
-    let digits = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
-    digits.then_some(name)
 }
 
 /// Whether somebody else has issued it: the log took theirs, and so refuses ours.
@@ -380,27 +389,29 @@ fn look(desk: &Desk, begun: &mut bool, stop: &AtomicBool) -> Result<(), Failure>
     node.views.catch_up()?;
     // What cannot be completed keeps nothing from being issued.
     let completed = if *begun { Ok(()) } else { desk.complete() };
+    let mut left = false;
     for due in node.views.issued.read(|issued| desk.due(issued)) {
         if stop.load(Ordering::Relaxed) {
             return Ok(());
         }
         match desk.issue(&due, &|| !stop.load(Ordering::Relaxed)) {
-            Ok(sound) => {
+            Ok(soundness) => {
                 node.reports.count(|status| status.issued += 1);
                 tracing::info!(report = due.report, month = %due.month, "issued by the schedule");
-                if !sound {
+                if soundness == Soundness::Unsound {
                     tracing::error!("the log did not verify; the report says so: daicho verify");
                     desk.alarm(Severity::High);
                 }
             }
             // What it was about to issue the next start finds due.
             Err(_) if stop.load(Ordering::Relaxed) => return Ok(()),
-            Err(failure) if was_issued_elsewhere(&failure) => {}
+            // Its documents may be nowhere: they are looked for.
+            Err(failure) if was_issued_elsewhere(&failure) => left = true,
             Err(failure) => return Err(failure),
         }
         node.views.catch_up()?;
     }
-    *begun = completed.is_ok();
+    *begun = completed.is_ok() && !left;
     completed
 }
 
@@ -544,8 +555,67 @@ mod tests {
         assert_eq!(asked.into_inner(), 1, "not asked again, once it is stopped");
         assert_eq!(issued(&node), 0);
         assert_eq!(std::fs::read_dir(&desk.dir).unwrap().count(), 0);
-        assert!(desk.issue(&due, crate::reports::ALWAYS).unwrap());
+        let soundness = desk.issue(&due, ALWAYS).unwrap();
+        assert_eq!(soundness, Soundness::Sound);
         assert_eq!(issued(&node), 1);
+    }
+
+    /// The signature, say, cannot be had when the report is recorded already.
+    #[test]
+    fn a_report_whose_issuer_failed_after_it_was_recorded_is_written_at_the_next_look() {
+        let (_dir, node) = node();
+        let desk = Desk::of(&node).unwrap();
+        node.views.catch_up().unwrap();
+        let due = node.views.issued.read(|issued| desk.due(issued)).remove(0);
+        let document = desk.dir.join(&due.names()[0]);
+        let failed = desk.issue_by(&due, ALWAYS, |issuer| {
+            let id = |form, language| due.id(form, language);
+            issuer.issue(&due.wish(), &due.documents, id)?;
+            Err(Failure::msg("no checkpoint covers it", "try again"))
+        });
+        assert!(failed.is_err() && !document.exists());
+        assert_eq!(issued(&node), 1);
+        let (mut begun, stop) = (false, AtomicBool::new(false));
+        look(&desk, &mut begun, &stop).unwrap();
+        let of_it = Hash(Sha256::digest(std::fs::read(&document).unwrap()).into());
+        let recorded = node.views.issued.read(|issued| issued.all()[0].sha256);
+        assert_eq!((issued(&node), of_it), (1, recorded));
+        assert_eq!(std::fs::read_dir(&desk.dir).unwrap().count(), 2);
+        // One that failed before leaves nothing.
+        std::fs::remove_file(&document).unwrap();
+        std::fs::remove_file(crate::reports::beside(&document, crate::reports::PROOF)).unwrap();
+        let other = Due {
+            month: "2001-01".parse().unwrap(),
+            ..due
+        };
+        let failed = desk.issue_by(&other, ALWAYS, |_| Err(Failure::msg("not now", "later")));
+        assert!(failed.is_err());
+        assert_eq!(std::fs::read_dir(&desk.dir).unwrap().count(), 0);
+    }
+
+    /// What says so has ended: nothing was found unsound, and nothing is called verified.
+    #[test]
+    fn a_receiver_is_told_sound_unsound_or_that_nobody_knows() {
+        let (_dir, node) = node();
+        let desk = Desk::of(&node).unwrap();
+        node.views.catch_up().unwrap();
+        let due = node.views.issued.read(|issued| desk.due(issued)).remove(0);
+        desk.issue(&due, ALWAYS).unwrap();
+        node.views.catch_up().unwrap();
+        let told = || {
+            let message = desk.message(&due.report, due.month).unwrap();
+            let message: serde_json::Value = serde_json::from_slice(&message).unwrap();
+            message["soundness"].clone()
+        };
+        assert_eq!(told(), serde_json::json!({ "state": "sound" }));
+        let unread = node.views.issued.read(|issued| issued.all()[0].clone());
+        // An entry that has no such content.
+        let unread = IssuedReport { seq: 0, ..unread };
+        let soundness = Soundness::of(&node.reader, std::iter::once(&unread));
+        let Soundness::Unknown { reason } = soundness else {
+            panic!("{soundness:?}");
+        };
+        assert!(reason.contains("cannot be read"), "{reason}");
     }
 
     #[test]

@@ -111,15 +111,6 @@ pub enum Verification {
 }
 
 impl Verification {
-    /// `None` where it did not run.
-    pub fn is_clean(&self) -> Option<bool> {
-        match self {
-            Verification::Clean { .. } => Some(true),
-            Verification::Faults { .. } => Some(false),
-            Verification::NotRun => None,
-        }
-    }
-
     /// What a verification found, which ran with this trust.
     pub fn of(checked: &verify::Report, trust: &verify::Trust) -> Verification {
         if checked.is_clean() {

@@ -237,7 +237,11 @@ fn what_is_masked_is_packed_beside_what_it_was() {
 fn what_is_said_again_is_put_beside_nothing() {
     let dir = tempfile::TempDir::new().expect("a directory");
     let store = store(dir.path());
-    let said: String = turn(0, 0).lines().take(15).map(|l| format!("{l}\n")).collect();
+    let said: String = turn(0, 0)
+        .lines()
+        .take(15)
+        .map(|l| format!("{l}\n"))
+        .collect();
     let mut text = turn(0, 0);
     for at in 0..10 {
         text.push_str(&format!("again, {at}\n{said}"));

@@ -9,7 +9,7 @@ use crate::reports::{IssuedReports, Places, again, sign};
 use ledger::{Layout, Projection, Reader};
 use std::io::Write;
 
-fn issued(reader: &Reader) -> Result<IssuedReports, Failure> {
+pub fn issued(reader: &Reader) -> Result<IssuedReports, Failure> {
     let mut all = IssuedReports::default();
     for entry in reader.entries(0..reader.size()) {
         all.fold(&entry.map_err(|error| Failure::new(error, "run `daicho verify`"))?);

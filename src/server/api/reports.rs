@@ -41,7 +41,11 @@ pub async fn issue(
     let issued = work(move || {
         let by = Door::Here(node.appender.clone()).operator();
         let issuer = node.issuer(by, ALWAYS);
-        issuer.issue(&wish, &wish.documents(), |_, _| node.appender.new_id())
+        let id = |form, language| {
+            wish.id(form, language)
+                .unwrap_or_else(|| node.appender.new_id())
+        };
+        issuer.issue(&wish, &wish.documents(), id)
     });
     let issued = issued.await?;
     Ok((StatusCode::CREATED, Json(issued)))

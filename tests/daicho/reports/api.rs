@@ -77,7 +77,7 @@ fn a_report_is_issued_listed_fetched_and_explained_over_http() {
     let answer = post(&server.token, wish);
     assert_eq!(answer.status(), 201);
     let issued: Value = serde_json::from_str(&answer.text().unwrap()).unwrap();
-    assert_eq!(issued["sound"], true);
+    assert_eq!(issued["soundness"]["state"], "sound");
     let documents = issued["documents"].as_array().unwrap();
     // JSON is in both languages.
     assert_eq!(documents.len(), 7);

@@ -66,6 +66,62 @@ fn a_file_that_is_there_is_not_written_over_and_then_nothing_is_issued() {
     assert_eq!(verify(&ledger, &page, &[]).code, 0);
 }
 
+/// Something goes wrong once the log has it, or the command is killed: the same command writes what was
+/// recorded, and issues nothing anew.
+#[test]
+fn a_report_that_was_recorded_and_not_written_is_written_by_the_same_command() {
+    let ledger = Ledger::new();
+    ledger.append(&[drill("restore")]);
+    let month = this_month(&ledger);
+    let page = ledger.beside("m.html");
+    let page_at = page.to_str().unwrap();
+    let report = ["report", "monthly", "--month", &month, "-o", page_at];
+    let parent = ledger.dir.parent().unwrap();
+    let parts = || {
+        let files = walk(parent).into_iter();
+        files
+            .filter(|path| path.to_str().unwrap().ends_with(".part"))
+            .count()
+    };
+    let in_the_way = ledger.beside("m.html.tlog-proof.new");
+    for served in [false, true] {
+        let issued = ledger.events("report.issued").len();
+        let server = served.then(|| ledger.serve());
+        std::fs::create_dir(&in_the_way).unwrap();
+        ledger
+            .run(&report)
+            .refused(&["m.html.tlog-proof", "the same command writes it"]);
+        assert_eq!(ledger.events("report.issued").len(), issued + 2);
+        assert!(!page.exists() && parts() == 2, "{}", parts());
+        std::fs::remove_dir(&in_the_way).unwrap();
+        // Another report of the same name is not what was recorded.
+        let other = ["report", "access", "--month", &month, "-o", page_at];
+        ledger.run(&other).ok();
+        assert_eq!(ledger.events("report.issued").len(), issued + 4);
+        for made in ["m.html", "m.json", "m.html.tlog-proof", "m.json.tlog-proof"] {
+            std::fs::remove_file(ledger.beside(made)).unwrap();
+        }
+        let ran = ledger.run(&report);
+        assert!(ran.err.contains("an earlier run had recorded"), "{ran:?}");
+        ran.ok();
+        assert_eq!(ledger.events("report.issued").len(), issued + 4);
+        assert_eq!(parts(), 0);
+        for made in ["m.html", "m.json"] {
+            let told = verify(&ledger, &ledger.beside(made), &[]).lines().remove(0);
+            assert_eq!(
+                (&told["signature"], &told["figures"]),
+                (&json!("holds"), &json!("same"))
+            );
+        }
+        for made in ["m.html", "m.json", "m.html.tlog-proof", "m.json.tlog-proof"] {
+            std::fs::remove_file(ledger.beside(made)).unwrap();
+        }
+        if let Some(server) = server {
+            assert_eq!(server.stop(), 0);
+        }
+    }
+}
+
 #[test]
 fn the_retention_report_shows_what_was_read_back_of_the_files() {
     let ledger = Ledger::new();

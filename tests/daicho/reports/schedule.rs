@@ -119,7 +119,7 @@ fn a_report_of_a_log_that_is_not_sound_says_so_to_everybody() {
         .find(|a| a["data"]["detector"] == "report-schedule");
     assert_eq!(alert.expect("one is raised")["data"]["severity"], "high");
     let message = &posted(&kept)[0];
-    assert_eq!(message["sound"], false, "{message}");
+    assert_eq!(message["soundness"], json!({ "state": "unsound" }));
     let done = doctor("2026-11-04 12:00:00");
     let told = done["text"].as_str().unwrap();
     assert!(
@@ -250,7 +250,7 @@ fn a_month_is_issued_on_its_first_working_day_once_and_handed_on_when_somebody_t
     let messages = posted(&kept);
     assert_eq!(messages.len(), 1);
     let message = &messages[0];
-    assert_eq!(message["sound"], true);
+    assert_eq!(message["soundness"], json!({ "state": "sound" }));
     assert_eq!(
         (&message["event"], &message["report"], &message["month"]),
         (
