@@ -40,7 +40,9 @@ impl Summary {
         Some(Summary {
             model: value(&object, "model"),
             streaming: value(&object, "stream").unwrap_or(false),
-            background: value(&object, "background").unwrap_or(false),
+            // Whatever a lenient reader may take for yes.
+            background: (object.get("background"))
+                .is_some_and(|said| !matches!(said.get(), "false" | "null")),
             messages: match dialect {
                 Dialect::Anthropic | Dialect::OpenAiChat => messages(&object).len(),
                 Dialect::OpenAiResponses if object.contains_key("input") => {

@@ -145,7 +145,8 @@ impl Exchange {
             .get("content-type")
             .and_then(|value| value.to_str().ok());
         recorder.head(answer.status().as_u16(), media);
-        if recorder.is_streaming() {
+        // A redirect is passed in no form: its client would follow it.
+        if recorder.is_streaming() && !answer.status().is_redirection() {
             self.pass_stream(answer, recorder, left).await;
         } else {
             self.pass_whole(answer, recorder, left).await;

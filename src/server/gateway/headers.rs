@@ -48,9 +48,13 @@ pub(super) fn outbound(headers: &HeaderMap, provider: Provider) -> HeaderMap {
                 .iter()
                 .any(|prefix| name.as_str().starts_with(prefix))
     };
+    // In another coding than that of the rules a name is none that they would know.
+    let readable = |value: &HeaderValue| std::str::from_utf8(value.as_bytes()).is_ok();
     let mut out = HeaderMap::with_capacity(headers.len());
     for (name, value) in headers.iter().filter(|(name, _)| passes(name)) {
-        out.append(name, value.clone());
+        if readable(value) {
+            out.append(name, value.clone());
+        }
     }
     // An answer must be readable to be recorded.
     out.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));

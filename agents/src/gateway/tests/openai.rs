@@ -277,6 +277,16 @@ fn results_after_the_models_last_word_are_new() {
     );
     let one = Summary::of(r#"{"input":"text"}"#, Dialect::OpenAiResponses).unwrap();
     assert_eq!((one.messages, one.background), (1, false));
+    for (said, background) in [
+        ("false", false),
+        ("null", false),
+        ("1", true),
+        ("\"on\"", true),
+    ] {
+        let body = format!(r#"{{"input":"text","background":{said}}}"#);
+        let one = Summary::of(&body, Dialect::OpenAiResponses).unwrap();
+        assert_eq!(one.background, background, "{said}");
+    }
 }
 
 proptest! {

@@ -137,6 +137,12 @@ async fn headers_and_addresses_pass_the_rules() {
     let received = world.upstream.received().pop().unwrap().headers;
     assert!(!received.contains_key("user-agent"));
     assert_eq!(received["x-stainless-lang"], "js");
+    // 山田太郎 in Shift_JIS, which the rules do not read.
+    let other = b"\x8e\x52\x93\x63\x91\xbe\x98\x59".as_slice();
+    let other = asked().header("x-stainless-os", other);
+    assert_eq!(other.send().await.unwrap().status(), 200);
+    let received = world.upstream.received().pop().unwrap().headers;
+    assert!(!received.contains_key("x-stainless-os"));
     // Something prohibited, in a header or in the address: nothing leaves.
     let hits = world.hits();
     for name in ["user-agent", "anthropic-beta", "x-claude-code-session-id"] {

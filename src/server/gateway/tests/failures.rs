@@ -163,17 +163,36 @@ async fn a_provider_that_is_not_there_is_said_to_be_not_there() {
     world.check();
 }
 
+/// A provider that leads elsewhere, and says that it does so in a stream.
+async fn leading_away() -> String {
+    let answer = || async {
+        let head = [
+            ("content-type", "text/event-stream"),
+            ("location", "https://example.com/"),
+        ];
+        (StatusCode::TEMPORARY_REDIRECT, head, "data: {}\n\n")
+    };
+    format!("http://{}", serve(Router::new().fallback(answer)).await)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redirect_is_never_followed_nor_passed() {
-    let world = world().await;
-    let answer = world.message(ask("redirect", false)).await;
-    assert!(!answer.headers().contains_key("location"));
-    assert_eq!(error_of(answer).await.0, 502);
-    assert_eq!(
-        outcome(&world.wait_for("model.failed", 1)),
-        FailedOutcome::UpstreamError
-    );
-    world.check();
+    let (dir, clock) = (tempfile::tempdir(), OffClock(AtomicI64::new(0)));
+    let clock = Arc::new(clock);
+    let streams = world_before(dir.unwrap(), clock, Arc::default(), leading_away().await).await;
+    for (world, asked) in [
+        (world().await, ask("redirect", false)),
+        (streams, ask("plain", true)),
+    ] {
+        let answer = world.message(asked).await;
+        assert!(!answer.headers().contains_key("location"));
+        assert_eq!(error_of(answer).await.0, 502);
+        assert_eq!(
+            outcome(&world.wait_for("model.failed", 1)),
+            FailedOutcome::UpstreamError
+        );
+        world.check();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
