@@ -23,7 +23,7 @@ mod open_calls;
 mod operation;
 mod recorder;
 mod request;
-mod sessions;
+pub(crate) mod sessions;
 mod sse;
 
 pub use beside::{Beside, Looked};

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A session that was silent for so long begins anew, under the policy in force.
-const SILENCE: Period = Period::Days(30);
+pub(crate) const SILENCE: Period = Period::Days(30);
 
 /// The masking policy that each session is on: the one it began with.
 #[derive(Default, Serialize, Deserialize)]

@@ -18,12 +18,13 @@
 //! the next one, and sessions without any are not held to it.
 
 use super::event::Client;
+use crate::gateway::sessions::SILENCE;
 use crate::once::{name, once};
 use ledger::{Entry, Projection, Submission};
 use schemas::kinds::defence::AlertRaised;
 use schemas::kinds::hooks::{HookEvent, HookReported, TelemetryReported};
 use schemas::kinds::scanner::Severity;
-use schemas::{Actor, Data, Event, Label};
+use schemas::{Actor, Data, Event, Label, Period, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -31,10 +32,15 @@ use std::collections::BTreeMap;
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Witnesses {
     sessions: BTreeMap<(Actor, Label), Session>,
+    /// Those that fell silent are looked for once a day: of a client that was killed nobody hears an
+    /// end.
+    next_look: Timestamp,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Session {
+    /// When anything was last told of it.
+    newest: Timestamp,
     uses: BTreeMap<Label, Seen>,
     /// Where each prompt was first told of.
     prompts: BTreeMap<Label, u64>,
@@ -123,7 +129,19 @@ impl Witnesses {
 
     fn session(&mut self, entry: &Entry) -> Option<&mut Session> {
         let key = (entry.actor().clone(), entry.session()?.clone());
-        self.sessions.get_mut(&key)
+        let held = self.sessions.get_mut(&key)?;
+        held.newest = entry.at();
+        Some(held)
+    }
+
+    fn forget_silent(&mut self, at: Timestamp) {
+        if at < self.next_look {
+            return;
+        }
+        self.next_look = at.after(Period::Days(1)).unwrap_or(at);
+        let ends = |held: &Session| held.newest.after(SILENCE);
+        self.sessions
+            .retain(|_, held| ends(held).is_none_or(|ends| ends > at));
     }
 
     fn hooked(&mut self, entry: &Entry, told: &HookReported) {
@@ -147,6 +165,7 @@ impl Witnesses {
             return;
         }
         let held = self.sessions.entry(key).or_default();
+        held.newest = entry.at();
         held.prompted(entry, told.prompt.as_ref());
         if told.event == HookEvent::SessionStart {
             let source = told.source.as_ref().map(Label::as_str);
@@ -294,9 +313,10 @@ fn is_of_the_provider(tool_use: &Label) -> bool {
 
 impl Projection for Witnesses {
     const NAME: &'static str = "witnesses-of-tools";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
 
     fn fold(&mut self, entry: &Entry) {
+        self.forget_silent(entry.at());
         match entry.data() {
             Data::ToolCalled(fact) if !is_of_the_provider(&fact.tool_use) => {
                 let session = self.session(entry);
@@ -319,5 +339,30 @@ impl Projection for Witnesses {
             Data::AlertRaised(raised) => self.raised(entry, raised),
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_that_fell_silent_is_forgotten_and_others_are_not() {
+        let day = |n: i64| Timestamp::from_micros(1_800_000_000_000_000 + n * 86_400_000_000);
+        let key = |session| ("agent:dev".parse().unwrap(), Label::lossy(session));
+        let mut witnesses = Witnesses::default();
+        for (session, newest) in [("old", day(0)), ("young", day(5))] {
+            let held = Session {
+                newest,
+                ..Session::default()
+            };
+            witnesses.sessions.insert(key(session), held);
+        }
+        for n in 6..=30 {
+            witnesses.forget_silent(day(n));
+        }
+        let left: Vec<_> = witnesses.sessions.keys().collect();
+        assert_eq!(left, [&key("young")]);
     }
 }
