@@ -21,7 +21,9 @@ mod fault;
 mod headers;
 mod hooks;
 mod limiter;
+mod pace;
 mod patience;
+mod places;
 mod room;
 mod telemetry;
 mod upstream;
@@ -49,7 +51,8 @@ use exchange::{Exchange, Outbound};
 use ledger::{AppendError, Appender, Submission};
 use limiter::{Coming, Within};
 use patience::{Patience, in_time};
-use room::Room;
+use places::Places;
+use room::{Room, answer};
 use schemas::kinds::people::AccessDenied;
 use schemas::kinds::rules::RuleViolated;
 use schemas::kinds::traffic::RuleCount;
@@ -68,8 +71,18 @@ pub struct Gateway {
     coming: Arc<Coming>,
     failures: Mutex<Failures>,
     room: Arc<Room>,
+    /// Where what clients tell is worked on: mostly it takes some milliseconds, so that the next ones
+    /// wait, and a stream of the gateway, or a body still on its way, keeps none of them waiting.
+    hooks: Arc<Places>,
+    telemetry: Arc<Places>,
     patience: Patience,
 }
+
+/// Each hook at work holds a body and what is made of it.
+const HOOKS: u64 = 64;
+
+/// Exports are larger, and no client waits for what becomes of one.
+const TELEMETRY: u64 = 8;
 
 /// The gateway as one provider: where its calls go, and in which shape it speaks.
 #[derive(Clone)]
@@ -97,6 +110,8 @@ impl Gateway {
             coming: Arc::default(),
             failures: Mutex::default(),
             room: Arc::new(Room::of(capacity)),
+            hooks: Places::of(HOOKS, &capacity),
+            telemetry: Places::of(TELEMETRY, &capacity),
             patience: Patience::USUAL,
         }
     }
@@ -188,10 +203,10 @@ impl Side {
             _ => call,
         };
         let call = call.of_models(models);
-        let (reply, answer) = oneshot::channel();
+        let (reply, replied) = oneshot::channel();
         let exchange = Exchange::new(self, id, outbound, reply, held);
         tokio::spawn(exchange.run(call, body, place));
-        answer.await.map_err(|_| Fault::internal())
+        replied.await.map_err(|_| Fault::internal())
     }
 }
 
@@ -325,17 +340,17 @@ impl Side {
             return Err(self.gateway.violated(&agent, blocks).await);
         }
         let headers = headers::without(headers, &withheld);
-        let answer = self.upstream.get(url, headers).await;
-        let mut answer = answer.map_err(|error| Fault::unreachable(&error, &self.upstream))?;
-        let (status, kept) = (answer.status(), headers::inbound(answer.headers()));
+        let list = self.upstream.get(url, headers).await;
+        let mut list = list.map_err(|error| Fault::unreachable(&error, &self.upstream))?;
+        let (status, kept) = (list.status(), headers::inbound(list.headers()));
         if status.is_redirection() {
             return Err(Fault::redirected(&self.upstream));
         }
         let mut body = Vec::new();
         loop {
-            let chunk = answer.chunk().await;
+            let chunk = list.chunk().await;
             match chunk.map_err(|_| Fault::broke(&self.upstream))? {
-                None => return Ok((status, kept, body).into_response()),
+                None => return Ok((status, kept, answer(body, held)).into_response()),
                 Some(chunk) if body.len() + chunk.len() > LIST_LIMIT => {
                     return Err(Fault::long_list(&self.upstream, LIST_LIMIT));
                 }
@@ -351,22 +366,26 @@ impl Side {
 impl Gateway {
     /// A request that is no call, and holds what may never be sent.
     async fn violated(&self, agent: &Name, blocks: Vec<RuleCount>) -> Fault {
-        let violated = |RuleCount { rule, count }| {
-            let violated = RuleViolated {
-                rule,
-                call: None,
-                position: None,
-                count,
-            };
-            let id = self.appender.new_id();
-            Event::new(id, Actor::Agent(agent.clone()), violated).into()
-        };
-        let batch: Vec<_> = blocks.into_iter().map(violated).collect();
+        let batch = violations(&self.appender, agent, blocks);
         match self.append(move || batch).await {
             Ok(()) => Fault::prohibited(),
             Err(error) => Fault::unrecorded(&error),
         }
     }
+}
+
+/// By a request that is no call.
+fn violations(appender: &Appender, agent: &Name, rules: Vec<RuleCount>) -> Vec<Submission> {
+    let violated = |RuleCount { rule, count }| {
+        let violated = RuleViolated {
+            rule,
+            call: None,
+            position: None,
+            count,
+        };
+        Event::new(appender.new_id(), Actor::Agent(agent.clone()), violated).into()
+    };
+    rules.into_iter().map(violated).collect()
 }
 
 #[cfg(test)]

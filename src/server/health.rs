@@ -72,7 +72,7 @@ async fn metrics(State(node): State<Node>) -> String {
     gauge("daicho_gateway_calls", "Calls in flight.", calls);
     gauge(
         "daicho_gateway_held_bytes",
-        "Bytes of bodies and answers that they hold in memory.",
+        "Bytes of bodies and answers that are held in memory.",
         held,
     );
     if let Some(witnesses) = &node.witnesses {

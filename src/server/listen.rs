@@ -35,6 +35,10 @@ use tokio::sync::{Semaphore, watch};
 /// A client that takes nothing of what it is sent for so long is no reader any more.
 pub const READER: Duration = Duration::from_secs(600);
 
+/// Connections open at once, idle ones too. What is in flight at the gateway has one each, so it has
+/// fewer places than this (`[gateway] calls`).
+pub const CONNECTIONS: usize = 2_048;
+
 /// How long clients are waited for, and how many of them at a time.
 #[derive(Clone, Copy)]
 struct Patience {
@@ -53,7 +57,7 @@ impl Patience {
             head: Duration::from_secs(75),
             reader: READER,
             grace,
-            most: 2_048,
+            most: CONNECTIONS,
         }
     }
 }

@@ -7,7 +7,6 @@ use axum::body::{Body, BodyDataStream};
 use axum::http::{HeaderMap, header};
 use futures_util::StreamExt;
 use std::time::Duration;
-use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout_at};
 use zeroize::Zeroizing;
 
@@ -31,49 +30,11 @@ pub(super) fn captured(mut bytes: Zeroizing<Vec<u8>>) -> Capture {
     Capture::new(std::mem::take(&mut *bytes))
 }
 
-/// Where many small bodies come and few large ones: what a client tells of its agent. Each is read
-/// before anybody does any work on it, so that one that drips holds up nothing but itself.
-pub(super) struct Intake {
-    /// Of those that are large.
-    places: Semaphore,
-}
-
-/// Any number of connections may hold so much.
-const SMALL: usize = 64 << 10;
-
-/// Such a body comes at once, or is not waited for.
+/// What a client tells of its agent comes at once, or is not waited for.
 const TOLD_WITHIN: Duration = Duration::from_secs(30);
 
-impl Intake {
-    /// For so many large bodies at a time.
-    pub const fn of(large: usize) -> Intake {
-        Intake {
-            places: Semaphore::const_new(large),
-        }
-    }
-
-    /// A body, and its place, to be kept as long as it is.
-    pub async fn read(
-        &'static self,
-        headers: &HeaderMap,
-        body: Body,
-    ) -> Result<(Capture, Option<SemaphorePermit<'static>>), Fault> {
-        let mut reading = Reading::new(headers, body, TOLD_WITHIN, TOLD_WITHIN);
-        let place = if reading.ends_within(SMALL).await? {
-            None
-        } else {
-            let place = timeout_at(reading.deadline, self.places.acquire()).await;
-            let place = place.map_err(|_| Fault::body_stalled())?;
-            Some(place.map_err(|_| Fault::internal())?)
-        };
-        match reading.whole().await {
-            Ok(bytes) => Ok((captured(bytes), place)),
-            Err(NotRead::Faulty(fault)) => Err(fault),
-            // It was not read into any room.
-            Err(NotRead::Full(_)) => Err(Fault::overloaded()),
-        }
-    }
-}
+/// So much of it takes no room: mostly that is all of it, and an agent without room goes on telling.
+const SMALL: usize = 64 << 10;
 
 /// Why there is no body.
 pub(super) enum NotRead {
@@ -94,7 +55,7 @@ pub(super) struct Reading<'h> {
     /// For all of them.
     deadline: Instant,
     room: Option<&'h Held>,
-    /// So much of the room is taken.
+    /// So much of the room is taken, or is not asked for.
     taken: usize,
     /// There was none: the rest is read on and thrown away, for the reason of a body too long.
     full: Option<Full>,
@@ -103,6 +64,14 @@ pub(super) struct Reading<'h> {
 impl<'h> Reading<'h> {
     pub fn usual(headers: &HeaderMap, body: Body) -> Reading<'h> {
         Reading::new(headers, body, BODY_PATIENCE, BODY_DEADLINE)
+    }
+
+    /// What a client tells of its agent.
+    pub fn told(headers: &HeaderMap, body: Body) -> Reading<'h> {
+        Reading {
+            taken: SMALL,
+            ..Reading::new(headers, body, TOLD_WITHIN, TOLD_WITHIN)
+        }
     }
 
     pub fn new(headers: &HeaderMap, body: Body, patience: Duration, all: Duration) -> Reading<'h> {
@@ -130,8 +99,7 @@ impl<'h> Reading<'h> {
     }
 
     pub async fn whole(mut self) -> Result<Zeroizing<Vec<u8>>, NotRead> {
-        let read = self.ends_within(DRAIN_LIMIT).await;
-        read.map_err(NotRead::Faulty)?;
+        self.read().await.map_err(NotRead::Faulty)?;
         if self.seen > BODY_LIMIT {
             return Err(NotRead::Faulty(Fault::too_large(BODY_LIMIT)));
         }
@@ -141,14 +109,14 @@ impl<'h> Reading<'h> {
         }
     }
 
-    /// Reads to the end, or until more than so many bytes have come.
-    async fn ends_within(&mut self, size: usize) -> Result<bool, Fault> {
-        while self.seen <= size {
+    /// To the end, or as far as anything is read.
+    async fn read(&mut self) -> Result<(), Fault> {
+        while self.seen <= DRAIN_LIMIT {
             let until = self.deadline.min(Instant::now() + self.patience);
             match timeout_at(until, self.pieces.next()).await {
                 Err(_) => return Err(Fault::body_stalled()),
                 Ok(Some(Err(_))) => return Err(Fault::body_broke()),
-                Ok(None) => return Ok(true),
+                Ok(None) => break,
                 Ok(Some(Ok(piece))) => {
                     self.seen += piece.len();
                     if self.seen.max(self.length) <= BODY_LIMIT && self.fits() {
@@ -157,7 +125,7 @@ impl<'h> Reading<'h> {
                 }
             }
         }
-        Ok(false)
+        Ok(())
     }
 
     /// Whether what has come so far fits in: more is taken as it comes, not as it is announced, for a

@@ -8,7 +8,7 @@
 use super::fault::Fault;
 use super::limiter::Place;
 use super::patience::{Late, in_time};
-use super::room::Held;
+use super::room::{self, Held};
 use super::{Gateway, Side, ended, headers};
 use crate::policies::Under;
 use agents::capture::Capture;
@@ -189,7 +189,8 @@ impl Exchange {
         match fault {
             Some(fault) => self.fail(fault),
             None => {
-                let response = self.response(&answer, Body::from(body));
+                let body = Body::from(room::answer(body, Arc::clone(&self.held)));
+                let response = self.response(&answer, body);
                 let _ = self.reply.send(response);
             }
         }

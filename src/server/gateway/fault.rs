@@ -216,11 +216,6 @@ impl Fault {
         Fault::invalid("the body broke off; nothing was sent: send it again")
     }
 
-    pub fn overloaded() -> Fault {
-        let message = "too much is at work here; nothing was recorded: try again in a moment";
-        Fault::new(overloaded(), "overloaded_error", message)
-    }
-
     /// The reason goes to the operator's log: it can hold paths.
     pub fn unrecorded(error: &AppendError) -> Fault {
         tracing::error!(%error, "a call was refused: the ledger cannot record it");

@@ -9,7 +9,7 @@
 //! `daicho hook install` stop at both.
 
 use super::Gateway;
-use super::body::{BODY_LIMIT, Intake};
+use super::body::BODY_LIMIT;
 use super::fault::Fault;
 use super::patience::{Late, Turn, in_time};
 use crate::commands::period_from;
@@ -28,7 +28,6 @@ use ledger::AppendError;
 use schemas::{Actor, EventId, Label, Name};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use tokio::sync::Semaphore;
 
 pub fn routes() -> Router<Node> {
     Router::new()
@@ -42,11 +41,8 @@ pub fn routes() -> Router<Node> {
 /// A fault is written as this provider writes it: Claude Code knows the form.
 const SHAPE: Provider = Provider::Anthropic;
 
-/// Hooks at work. Each holds a body and what is made of it; the next ones wait, and neither a
-/// stream of the gateway nor a hook that is still on its way keeps them waiting.
-static AT_WORK: Semaphore = Semaphore::const_new(64);
-
-static INTAKE: Intake = Intake::of(64);
+/// As a refusal names where it was.
+const DOOR: &str = "hooks";
 
 const NO_PLACE: &str = "daicho has more to do than it can do in time: try again later";
 
@@ -71,7 +67,9 @@ async fn told(node: Node, client: Client, request: Request) -> Response {
 /// none.
 pub async fn tell(node: Node, agent: Name, client: Client, told: Value) -> Result<Value, String> {
     let id = node.appender.new_id();
-    let place = node.gateway.patience.place(&AT_WORK).await;
+    let gateway = &node.gateway;
+    let asking = gateway.asking_to_tell(id, &agent, DOOR);
+    let place = gateway.at_work(&gateway.hooks, &asking).await;
     let place = place.map_err(|fault| fault.told().1)?;
     let body = Capture::new(told.to_string().into_bytes());
     if body.len_bytes() > BODY_LIMIT as u64 {
@@ -128,19 +126,35 @@ async fn answered(
 ) -> Result<Value, Fault> {
     let (parts, body) = request.into_parts();
     let agent = node.gateway.caller(&parts).await?;
-    let (body, kept) = INTAKE.read(&parts.headers, body).await?;
-    let place = match node.gateway.patience.place(&AT_WORK).await {
+    let gateway = &node.gateway;
+    let asking = gateway.asking_to_tell(id, &agent, DOOR);
+    let (body, held) = gateway.read_told(&asking, &parts.headers, body).await?;
+    let place = match gateway.at_work(&gateway.hooks, &asking).await {
         Ok(place) => place,
         Err(fault) => {
-            let call = HookCall::read(id, agent, client, &body);
-            let event = call.map_err(|error| Fault::no_call(&error))?.event;
-            return match event.is_decided() {
-                true => Ok(HookCall::unrecorded(event, client, id, NO_PLACE)),
+            let (call, _) = read(id, agent, client, body).await?;
+            return match call.event.is_decided() {
+                true => Ok(HookCall::unrecorded(call.event, client, id, NO_PLACE)),
                 false => Err(fault),
             };
         }
     };
-    decided(node, id, (agent, client), body, (place, kept)).await
+    decided(node, id, (agent, client), body, (place, held)).await
+}
+
+/// Off the runtime's own threads: a body may be 32 MB, and none of the rules is at work yet.
+async fn read(
+    id: EventId,
+    agent: Name,
+    client: Client,
+    body: Capture,
+) -> Result<(HookCall, Capture), Fault> {
+    let reading = tokio::task::spawn_blocking(move || {
+        let call = HookCall::read(id, agent, client, &body);
+        call.map(|call| (call, body))
+    });
+    let read = reading.await.map_err(|_| Fault::internal())?;
+    read.map_err(|error| Fault::no_call(&error))
 }
 
 /// What is `held` is kept as long as the rules are at work, which may be longer than they are
@@ -152,7 +166,7 @@ async fn decided(
     body: Capture,
     held: impl Send + 'static,
 ) -> Result<Value, Fault> {
-    let call = HookCall::read(id, agent, client, &body).map_err(|error| Fault::no_call(&error))?;
+    let (call, body) = read(id, agent, client, body).await?;
     if let Some(server) = call.tool_server() {
         node.gateway.may_use(&call.agent, server).await?;
     }

@@ -116,6 +116,12 @@ impl Gateway {
         self.asking(self.appender.new_id(), agent, to)
     }
 
+    /// What a client tells of its agent goes nowhere else: `what` says which door it came to.
+    pub(super) fn asking_to_tell(&self, call: EventId, agent: &Name, what: &str) -> Asking {
+        let door = what.parse().expect("a literal name is sound");
+        self.asking(call, agent, (door, Label::lossy("daicho")))
+    }
+
     fn take_place(
         &self,
         policy: &LimitPolicy,

@@ -1,12 +1,10 @@
 //! How long a call waits for whom, and what becomes of work that nobody waits for any more.
 
-use super::fault::Fault;
 use crate::server::listen;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::{timeout, timeout_at};
+use tokio::time::timeout_at;
 
 #[derive(Clone, Copy)]
 pub(super) struct Patience {
@@ -28,17 +26,6 @@ impl Patience {
         answers: Duration::from_secs(60),
         reader: listen::READER,
     };
-
-    /// A place among those whose rules are at work, which may be longer than they are waited for.
-    pub async fn place(
-        self,
-        places: &'static Semaphore,
-    ) -> Result<SemaphorePermit<'static>, Fault> {
-        let place = timeout(self.rules, places.acquire()).await;
-        place
-            .map_err(|_| Fault::overloaded())?
-            .map_err(|_| Fault::internal())
-    }
 }
 
 /// Whether work is still waited for. Of the two who ask, the work before it does what lasts and

@@ -1,25 +1,29 @@
-//! How many calls may be in flight, and how many bytes they may hold in memory, together and of one
-//! agent. Who finds no room is refused, not kept waiting: clients try again by themselves.
+//! How many calls may be in flight, and how many bytes they and what clients tell may hold in memory,
+//! together and of one agent. Who finds no room is refused, not kept waiting: clients try again by
+//! themselves.
 //!
 //! A body takes its room as it comes, and gives it back once the provider has it. What comes back
-//! takes room too; no answer is cut for want of room, for it has been paid for, and is bounded by
-//! itself. What an agent holds beyond its share by that keeps its own next call out, and nobody else's.
+//! takes room too, until it has gone out; no answer is cut for want of room, for it has been paid for,
+//! and is bounded by itself. What an agent holds beyond its share by that keeps its own next call out,
+//! and nobody else's.
 
 use super::Gateway;
-use super::body::{BODY_LIMIT, NotRead, Reading};
+use super::body::{BODY_LIMIT, NotRead, Reading, captured};
 use super::fault::Fault;
+use super::pace::Pace;
+use super::places::{Place, Places};
+use crate::server::listen::CONNECTIONS;
+use agents::capture::Capture;
 use agents::limits::Asking;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::http::HeaderMap;
 use schemas::kinds::traffic::{LimitKind, LimitReached};
 use schemas::{Actor, Hash, Name};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
-use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
 /// `[gateway]` in daicho.toml.
@@ -28,17 +32,24 @@ use zeroize::Zeroizing;
 pub struct Capacity {
     /// Calls in flight. Mostly one holds some KiB, and waits for a provider.
     pub calls: u64,
-    /// Of bodies and answers together, as they came. While the rules are at work a body is in memory
+    /// Of bodies, answers and what clients tell together, as they came. While the rules are at work a body is in memory
     /// about four times: as it came, as it is kept, as it leaves, and sealed.
     pub held_mib: u64,
-    /// What one agent may have of either.
+    /// What one agent may have of either, and of the places where hooks and telemetry are at work.
     pub agent_percent: u64,
 }
 
 #[derive(Debug, thiserror::Error)]
 pub enum CapacityError {
-    #[error("[gateway] calls must be 1 to 65536, agent_percent 1 to 100, held_mib at most 1048576")]
+    #[error("[gateway] calls must be at least 1, agent_percent 1 to 100, held_mib at most 1048576")]
     OutOfRange,
+    #[error(
+        "[gateway] calls is {calls}, and the server takes {CONNECTIONS} connections at a time: a \
+         call needs one, and so does whoever is told that there is no place; lower calls to {} or \
+         less",
+        CONNECTIONS - 1
+    )]
+    TooManyCalls { calls: u64 },
     #[error(
         "[gateway] lets one agent hold {share} MiB, and a body of {} MiB, which is allowed, would \
          never pass: raise held_mib or agent_percent",
@@ -59,11 +70,13 @@ impl Default for Capacity {
 
 impl Capacity {
     pub fn check(&self) -> Result<(), CapacityError> {
-        let sound = (1..=65_536).contains(&self.calls)
-            && (1..=100).contains(&self.agent_percent)
-            && self.held_mib <= 1 << 20;
+        let sound =
+            self.calls > 0 && (1..=100).contains(&self.agent_percent) && self.held_mib <= 1 << 20;
         if !sound {
             return Err(CapacityError::OutOfRange);
+        }
+        if self.calls >= CONNECTIONS as u64 {
+            return Err(CapacityError::TooManyCalls { calls: self.calls });
         }
         let share = self.share(self.bytes());
         if share < BODY_LIMIT as u64 {
@@ -76,7 +89,8 @@ impl Capacity {
         self.held_mib << 20
     }
 
-    fn share(&self, of: u64) -> u64 {
+    /// One agent's share of what there is so much of.
+    pub(super) fn share(&self, of: u64) -> u64 {
         (of * self.agent_percent / 100).max(1)
     }
 
@@ -89,82 +103,76 @@ impl Capacity {
 
 pub(super) struct Room {
     capacity: Capacity,
+    calls: Arc<Places>,
     taken: Mutex<Taken>,
-    /// When a refusal was last recorded, of whom, and for which limit.
-    told: Mutex<Told>,
-    emptied: Notify,
+    /// By whom, where and for which limit refusals are recorded, the agent's own or the whole.
+    told: Pace<(Name, Name, LimitKind, bool)>,
 }
 
-/// Refusals of one agent and limit are recorded this far apart.
-const PACE: Duration = Duration::from_secs(1);
+/// Bytes, by the agents that hold any.
+type Taken = BTreeMap<Name, u64>;
 
-type Told = HashMap<(Name, LimitKind, bool), Instant>;
-
-/// By the agents that have calls in flight.
-type Taken = BTreeMap<Name, Load>;
-
-#[derive(Default, Clone, Copy)]
-struct Load {
-    calls: u64,
-    bytes: u64,
-}
-
-/// One call's room, given back when it is dropped.
+/// What one call, or one thing that a client tells, holds; given back when it is dropped.
 pub(in crate::server) struct Held {
     room: Arc<Room>,
     agent: Name,
     bytes: AtomicU64,
+    /// Given back last: where no call is in flight, no call holds anything.
+    _place: Option<Place>,
 }
 
 /// There is no room.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Full {
-    limit: LimitKind,
+    pub limit: LimitKind,
     /// Whether the agent's own share is taken, or the whole.
-    own: bool,
-    allowed: u64,
-    used: u64,
+    pub own: bool,
+    pub allowed: u64,
+    pub used: u64,
 }
 
 impl Room {
     pub fn of(capacity: Capacity) -> Room {
         Room {
             capacity,
+            calls: Places::of(capacity.calls, &capacity),
             taken: Mutex::default(),
-            told: Mutex::default(),
-            emptied: Notify::new(),
+            told: Pace::default(),
         }
     }
 
     /// A place among the calls in flight.
     pub fn enter(self: &Arc<Room>, agent: &Name) -> Result<Held, Full> {
-        let (limit, most) = (LimitKind::CallsInFlight, self.capacity.calls);
-        let mut taken = self.taken();
-        let own = taken.get(agent).copied().unwrap_or_default();
-        let together = taken.values().map(|load| load.calls).sum();
-        self.fits(limit, (own.calls, together), 1, most)?;
-        let bytes = (own.bytes, self.shared(&taken));
-        self.fits(LimitKind::HeldBytes, bytes, 0, self.capacity.bytes())?;
-        taken.entry(agent.clone()).or_default().calls += 1;
-        Ok(Held {
+        let place = self.calls.take(agent)?;
+        self.fits(&self.taken(), agent, 0)?;
+        Ok(self.held(agent, Some(place)))
+    }
+
+    /// For what is no call: it takes room for bytes as calls do, and none of their places.
+    pub fn without_place(self: &Arc<Room>, agent: &Name) -> Held {
+        self.held(agent, None)
+    }
+
+    fn held(self: &Arc<Room>, agent: &Name, place: Option<Place>) -> Held {
+        Held {
             room: Arc::clone(self),
             agent: agent.clone(),
             bytes: AtomicU64::new(0),
-        })
+            _place: place,
+        }
     }
 
-    fn fits(
-        &self,
-        limit: LimitKind,
-        (own, together): (u64, u64),
-        more: u64,
-        most: u64,
-    ) -> Result<(), Full> {
+    /// Whether so many bytes more fit into an agent's share, and into the whole; of each agent its
+    /// share at most counts there.
+    fn fits(&self, taken: &Taken, agent: &Name, more: u64) -> Result<(), Full> {
+        let most = self.capacity.bytes();
         let share = self.capacity.share(most);
+        let own = taken.get(agent).copied().unwrap_or_default();
+        let together = taken.values().map(|bytes| bytes.min(&share)).sum();
         for (is_own, used, allowed) in [(true, own, share), (false, together, most)] {
             if used.saturating_add(more) > allowed {
                 return Err(Full {
-                    limit,
+                    limit: LimitKind::HeldBytes,
                     own: is_own,
                     allowed,
                     used,
@@ -174,42 +182,14 @@ impl Room {
         Ok(())
     }
 
-    /// Bytes held together, of each agent its share at most.
-    fn shared(&self, taken: &Taken) -> u64 {
-        let share = self.capacity.share(self.capacity.bytes());
-        taken.values().map(|load| load.bytes.min(share)).sum()
-    }
-
-    /// Calls in flight, and the bytes that they hold.
+    /// Calls in flight, and the bytes that are held.
     pub fn load(&self) -> (u64, u64) {
-        let taken = self.taken();
-        let of = |amount: fn(&Load) -> u64| taken.values().map(amount).sum();
-        (of(|load| load.calls), of(|load| load.bytes))
+        (self.calls.taken(), self.taken().values().sum())
     }
 
     /// Waits until no call is in flight.
     pub async fn empty(&self) {
-        loop {
-            let emptied = self.emptied.notified();
-            if self.taken().is_empty() {
-                return;
-            }
-            emptied.await;
-        }
-    }
-
-    /// Whether a refusal is to be recorded. Of those of one agent and limit one a second is: they cost
-    /// a client nothing, and an entry stays for ever.
-    fn is_due(&self, asking: &Asking, full: &Full) -> bool {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        told.retain(|_, at| now.duration_since(*at) < PACE);
-        let which = (asking.agent.clone(), full.limit, full.own);
-        let is_due = !told.contains_key(&which);
-        if is_due {
-            told.insert(which, now);
-        }
-        is_due
+        self.calls.empty().await;
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
@@ -220,11 +200,8 @@ impl Room {
 impl Held {
     /// Room for so many bytes more, if there is any.
     pub(super) fn hold(&self, more: u64) -> Result<(), Full> {
-        let (limit, most) = (LimitKind::HeldBytes, self.room.capacity.bytes());
         let mut taken = self.room.taken();
-        let own = taken.get(&self.agent).copied().unwrap_or_default();
-        let used = (own.bytes, self.room.shared(&taken));
-        self.room.fits(limit, used, more, most)?;
+        self.room.fits(&taken, &self.agent, more)?;
         self.count(&mut taken, more);
         Ok(())
     }
@@ -235,37 +212,42 @@ impl Held {
     }
 
     fn count(&self, taken: &mut Taken, more: u64) {
-        taken.entry(self.agent.clone()).or_default().bytes += more;
+        *taken.entry(self.agent.clone()).or_default() += more;
         self.bytes.fetch_add(more, Ordering::Relaxed);
     }
 
     /// Nothing is held any more; the place among the calls is kept.
     pub(super) fn let_go(&self) {
-        self.give_back(&mut self.room.taken());
-    }
-
-    fn give_back(&self, taken: &mut Taken) {
+        let mut taken = self.room.taken();
         let bytes = self.bytes.swap(0, Ordering::Relaxed);
         if let Some(own) = taken.get_mut(&self.agent) {
-            own.bytes = own.bytes.saturating_sub(bytes);
+            *own = own.saturating_sub(bytes);
+            if *own == 0 {
+                taken.remove(&self.agent);
+            }
         }
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let mut taken = self.room.taken();
-        self.give_back(&mut taken);
-        if let Some(own) = taken.get_mut(&self.agent) {
-            own.calls = own.calls.saturating_sub(1);
-            if own.calls == 0 {
-                taken.remove(&self.agent);
-            }
-        }
-        if taken.is_empty() {
-            self.room.emptied.notify_waiters();
+        self.let_go();
+    }
+}
+
+/// An answer in one piece. What it is `held` by is kept until nobody has any of its bytes any more:
+/// they have gone out, or their reader has gone.
+pub(super) fn answer(bytes: Vec<u8>, held: impl Send + 'static) -> Bytes {
+    struct Answer<H> {
+        bytes: Vec<u8>,
+        _held: H,
+    }
+    impl<H> AsRef<[u8]> for Answer<H> {
+        fn as_ref(&self) -> &[u8] {
+            &self.bytes
         }
     }
+    Bytes::from_owner(Answer { bytes, _held: held })
 }
 
 impl Gateway {
@@ -285,10 +267,45 @@ impl Gateway {
         headers: &HeaderMap,
         body: Body,
     ) -> Result<Zeroizing<Vec<u8>>, Fault> {
-        match Reading::usual(headers, body).into_room(held).whole().await {
+        self.whole(asking, Reading::usual(headers, body).into_room(held))
+            .await
+    }
+
+    /// What a client tells of its agent, with the room that it takes.
+    pub(super) async fn read_told(
+        &self,
+        asking: &Asking,
+        headers: &HeaderMap,
+        body: Body,
+    ) -> Result<(Capture, Held), Fault> {
+        let held = self.room.without_place(&asking.agent);
+        let reading = Reading::told(headers, body).into_room(&held);
+        let body = self.whole(asking, reading).await?;
+        Ok((captured(body), held))
+    }
+
+    async fn whole(
+        &self,
+        asking: &Asking,
+        reading: Reading<'_>,
+    ) -> Result<Zeroizing<Vec<u8>>, Fault> {
+        match reading.whole().await {
             Ok(bytes) => Ok(bytes),
             Err(NotRead::Faulty(fault)) => Err(fault),
             Err(NotRead::Full(full)) => Err(self.full(asking, full).await),
+        }
+    }
+
+    /// A place where what a client tells is worked on, once there is one. A refusal is recorded
+    /// first.
+    pub(super) async fn at_work(
+        &self,
+        places: &Arc<Places>,
+        asking: &Asking,
+    ) -> Result<Place, Fault> {
+        match places.wait(&asking.agent, self.patience.rules).await {
+            Ok(place) => Ok(place),
+            Err(full) => Err(self.full(asking, full).await),
         }
     }
 
@@ -311,7 +328,8 @@ impl Gateway {
             true => Actor::Agent(asking.agent.clone()),
             false => Actor::Service("gateway".parse().expect("a literal name is sound")),
         };
-        let is_due = self.room.is_due(asking, &full);
+        let (agent, at) = (asking.agent.clone(), asking.provider.clone());
+        let is_due = self.room.told.due((agent, at, full.limit, full.own));
         let reached = LimitReached {
             call: asking.call,
             provider: asking.provider.clone(),
@@ -325,8 +343,8 @@ impl Gateway {
             retry_after_seconds: Some(1),
         };
         match is_due {
-            true => self.limited(&asking.agent, reached).await,
-            false => Fault::limited(&reached),
+            Some(_) => self.limited(&asking.agent, reached).await,
+            None => Fault::limited(&reached),
         }
     }
 }
@@ -345,26 +363,6 @@ mod tests {
             held_mib: 1,
             agent_percent: 50,
         }))
-    }
-
-    #[test]
-    fn one_agent_has_its_share_of_the_places_and_all_together_have_the_whole() {
-        let room = room(4);
-        let (a, b, c) = (name("a"), name("b"), name("c"));
-        let held = [room.enter(&a), room.enter(&a)];
-        let full = |own, allowed| Full {
-            limit: LimitKind::CallsInFlight,
-            own,
-            allowed,
-            used: allowed,
-        };
-        assert_eq!(room.enter(&a).err(), Some(full(true, 2)));
-        let others = [room.enter(&b), room.enter(&b)];
-        assert_eq!(room.enter(&c).err(), Some(full(false, 4)));
-        drop(held);
-        assert!(room.enter(&c).is_ok());
-        drop(others);
-        assert!(room.taken().is_empty(), "nobody is remembered");
     }
 
     #[test]
@@ -403,6 +401,7 @@ mod tests {
         assert!(Capacity::default().check().is_ok());
         for (calls, held_mib, agent_percent) in [
             (0, 256, 50),
+            (2_048, 256, 50),
             (9, 256, 0),
             (9, 256, 101),
             (9, 63, 50),
@@ -415,5 +414,18 @@ mod tests {
             };
             assert!(capacity.check().is_err(), "{capacity:?}");
         }
+    }
+
+    #[test]
+    fn an_answer_is_held_as_long_as_anybody_has_a_piece_of_it() {
+        let room = room(8);
+        let held = room.enter(&name("a")).expect("there is a place");
+        held.hold_anyhow(9);
+        let answer = answer(b"an answer".to_vec(), Arc::new(held));
+        let piece = answer.slice(3..);
+        drop(answer);
+        assert_eq!((&piece[..], room.load()), (&b"answer"[..], (1, 9)));
+        drop(piece);
+        assert_eq!(room.load(), (0, 0));
     }
 }

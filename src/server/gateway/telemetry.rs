@@ -2,7 +2,6 @@
 //! Answered once it is durable; a client that is told 503 sends the same again, and what comes
 //! twice is recorded once.
 
-use super::body::Intake;
 use super::fault::Fault;
 use super::patience::in_time;
 use crate::server::Node;
@@ -15,7 +14,6 @@ use axum::{Json, Router};
 use ledger::{AppendError, Submission};
 use schemas::{Actor, EventId, Name};
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
 
 pub fn routes() -> Router<Node> {
     Router::new().route("/v1/logs", post(logs))
@@ -24,10 +22,8 @@ pub fn routes() -> Router<Node> {
 /// A fault is written as this provider writes it; a collector's client reads the status.
 const SHAPE: Provider = Provider::Anthropic;
 
-/// Exports at work, each with a body and what is made of it.
-static AT_WORK: Semaphore = Semaphore::const_new(8);
-
-static INTAKE: Intake = Intake::of(8);
+/// As a refusal names where it was.
+const DOOR: &str = "telemetry";
 
 /// Records that are appended at once.
 const BATCH: usize = 64;
@@ -43,8 +39,10 @@ async fn logs(State(node): State<Node>, request: Request) -> Response {
 async fn answered(node: Node, id: EventId, request: Request) -> Result<Value, Fault> {
     let (parts, body) = request.into_parts();
     let agent = node.gateway.caller(&parts).await?;
-    let (body, kept) = INTAKE.read(&parts.headers, body).await?;
-    let place = node.gateway.patience.place(&AT_WORK).await?;
+    let gateway = &node.gateway;
+    let asking = gateway.asking_to_tell(id, &agent, DOOR);
+    let (body, held) = gateway.read_told(&asking, &parts.headers, body).await?;
+    let place = gateway.at_work(&gateway.telemetry, &asking).await?;
     if let Some(why) = node.withheld() {
         return Err(Fault::untold(why));
     }
@@ -57,7 +55,7 @@ async fn answered(node: Node, id: EventId, request: Request) -> Result<Value, Fa
         }
         let rejected = export.rejected;
         record(&node, &agent, export).map_err(|e| Fault::unrecorded(&e))?;
-        drop((place, kept));
+        drop((place, held));
         Ok(rejected)
     });
     match work.await {

@@ -6,6 +6,7 @@ mod openai;
 mod pings;
 mod room;
 mod sdk;
+mod shares;
 mod slow_rules;
 
 use super::body::{BODY_LIMIT, NotRead, Reading};

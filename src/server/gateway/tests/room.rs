@@ -2,8 +2,8 @@
 
 use super::*;
 use schemas::kinds::traffic::LimitKind;
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
 
 async fn world_of_room(capacity: Capacity) -> World {
     let dir = tempfile::tempdir().unwrap();
@@ -126,4 +126,102 @@ async fn bodies_together_hold_no_more_than_there_is_room_for() {
     world.gateway.idle().await;
     assert_eq!(world.gateway.load(), (0, 0));
     world.check();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_is_held_until_the_provider_has_it_and_a_stream_as_far_as_it_has_come() {
+    let world = world_of_room(Capacity::default()).await;
+    let body = format!("{}{}", ask("hang", true), " ".repeat(20 << 20));
+    let mut answer = world.message(body).await;
+    let mut seen = 0;
+    while seen < 400 {
+        seen += answer.chunk().await.unwrap().unwrap().len();
+    }
+    world.until((1, 400)).await;
+    drop(answer);
+    world.gateway.idle().await;
+    assert_eq!(world.gateway.load(), (0, 0));
+    world.check();
+}
+
+/// More than a connection takes whose client reads none of it.
+const LONG_ANSWER: usize = 16 << 20;
+
+/// A provider that answers at length; what is long in it is nothing that rules look at.
+async fn verbose() -> String {
+    let answer = |length: usize| {
+        let message = r#"{"type":"message","content":[{"type":"text","text":"はい"}]}"#;
+        let body = format!("{message}{}", " ".repeat(length - message.len()));
+        ([("content-type", "application/json")], body)
+    };
+    let routes = Router::new()
+        .route(
+            "/v1/messages",
+            post(move || async move { answer(LONG_ANSWER) }),
+        )
+        .route("/v1/models", get(move || async move { answer(LIST_LIMIT) }));
+    format!("http://{}", serve(routes).await)
+}
+
+impl World {
+    /// A client that reads the head of an answer, and no more yet.
+    async fn idles(&self, body: &str) -> TcpStream {
+        let address = self.base.trim_start_matches("http://");
+        let address = address.trim_end_matches("/anthropic");
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(64 << 10).unwrap();
+        let mut stream = socket.connect(address.parse().unwrap()).await.unwrap();
+        let asked = format!(
+            "POST /anthropic/v1/messages HTTP/1.1\r\nhost: {address}\r\nx-api-key: {}\r\nconnection: close\r\n\
+             content-length: {}\r\n\r\n{body}",
+            self.token.reveal(),
+            body.len()
+        );
+        stream.write_all(asked.as_bytes()).await.unwrap();
+        let mut begin = [0; 12];
+        stream.read_exact(&mut begin).await.unwrap();
+        assert_eq!(&begin, b"HTTP/1.1 200");
+        // Whoever answered has long gone on to something else.
+        let hello = self.http.get(format!("{}/api/hello", self.base));
+        assert_eq!(hello.send().await.unwrap().status(), 200);
+        stream
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_in_one_piece_is_held_until_it_was_read_or_its_client_has_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Arc::new(OffClock(AtomicI64::new(0)));
+    let world = world_before(dir, clock, Arc::default(), verbose().await).await;
+    let length = LONG_ANSWER as u64;
+    let mut reader = world.idles(&ask("plain", false)).await;
+    assert_eq!(world.gateway.load(), (1, length));
+    let gone = world.idles(&ask("plain", false)).await;
+    assert_eq!(world.gateway.load(), (2, 2 * length));
+    let mut read = Vec::new();
+    reader.read_to_end(&mut read).await.unwrap();
+    assert!(read.len() > LONG_ANSWER);
+    world.until((1, length)).await;
+    drop(gone);
+    world.until((0, 0)).await;
+    world.check();
+}
+
+/// Without a connection, which would take all of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_is_held_as_long_as_its_answer_is_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Arc::new(OffClock(AtomicI64::new(0)));
+    let world = world_before(dir, clock, Arc::default(), verbose().await).await;
+    let key = ProviderKey::new(PROVIDER_KEY).unwrap();
+    let (provider, header) = (Provider::Anthropic, KeyHeader::XApiKey);
+    let upstream = Upstream::new(provider, &world.upstream_base, key, header).unwrap();
+    let side = Side::new(Arc::clone(&world.gateway), Arc::new(upstream));
+    let request = Request::get("/v1/models").header("x-api-key", world.token.reveal());
+    let request = request.body(Body::empty()).unwrap();
+    let answer = models(State(side), request).await;
+    assert_eq!(answer.status(), 200);
+    assert_eq!(world.gateway.load(), (1, LIST_LIMIT as u64));
+    drop(answer);
+    assert_eq!(world.gateway.load(), (0, 0));
 }
