@@ -25,6 +25,7 @@ mod recorder;
 mod request;
 pub(crate) mod sessions;
 mod sse;
+mod unscanned;
 
 pub use beside::{Beside, Looked};
 pub use call::{Admission, AdmitError, Call, Cleared, Recorded, Refusal};
@@ -32,6 +33,7 @@ pub use open_calls::{OpenCalls, close_open_calls};
 pub use operation::{Operation, Provider};
 pub use recorder::{End, Recorder, TooLong};
 pub use sessions::Sessions;
+pub use unscanned::{Unscanned, unscanned};
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

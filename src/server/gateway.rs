@@ -37,7 +37,7 @@ pub use upstream::{KeyHeader, ProviderKey, Upstream, UpstreamError, checked_addr
 
 use crate::policies::InForce;
 use crate::views::Views;
-use agents::gateway::{Beside, Call, Looked, Operation, Provider};
+use agents::gateway::{Beside, Call, Looked, Operation, Provider, unscanned};
 use agents::masking::Masker;
 use agents::registry::Failures;
 use axum::Router;
@@ -50,7 +50,8 @@ use body::captured;
 use exchange::{Exchange, Outbound};
 use ledger::{AppendError, Appender, Submission};
 use limiter::{Coming, Within};
-use patience::{Patience, in_time};
+use pace::Pace;
+use patience::{Late, Patience, in_time};
 use places::Places;
 use room::{Room, answer};
 use schemas::kinds::people::AccessDenied;
@@ -75,6 +76,8 @@ pub struct Gateway {
     /// wait, and a stream of the gateway, or a body still on its way, keeps none of them waiting.
     hooks: Arc<Places>,
     telemetry: Arc<Places>,
+    /// By whom, what could not be looked at is recorded.
+    unscanned: Pace<Name>,
     patience: Patience,
 }
 
@@ -112,6 +115,7 @@ impl Gateway {
             room: Arc::new(Room::of(capacity)),
             hooks: Places::of(HOOKS, &capacity),
             telemetry: Places::of(TELEMETRY, &capacity),
+            unscanned: Pace::default(),
             patience: Patience::USUAL,
         }
     }
@@ -335,7 +339,14 @@ impl Side {
         let looked = in_time(self.gateway.patience.rules, move |_| {
             beside.look(&rules.masker())
         });
-        let Looked { blocks, withheld } = looked.await.map_err(Fault::unlooked)?;
+        let Looked { blocks, withheld } = match looked.await {
+            Ok(looked) => looked,
+            Err(late) => {
+                let (appender, by) = (self.gateway.appender.clone(), agent.clone());
+                let record = move |count| violations(&appender, &by, vec![unscanned(count)]);
+                return Err(self.gateway.unlooked(&agent, late, record).await);
+            }
+        };
         if !blocks.is_empty() {
             return Err(self.gateway.violated(&agent, blocks).await);
         }
@@ -364,6 +375,23 @@ impl Side {
 }
 
 impl Gateway {
+    /// What the rules came to no end with is refused, and that is recorded: of one agent once a
+    /// second, for as many as there were.
+    async fn unlooked(
+        &self,
+        agent: &Name,
+        late: Late,
+        record: impl FnOnce(u64) -> Vec<Submission> + Send + 'static,
+    ) -> Fault {
+        let Some(count) = self.unscanned.due(agent.clone()) else {
+            return Fault::unlooked(late);
+        };
+        match self.append(move || record(count)).await {
+            Ok(()) => Fault::unlooked(late),
+            Err(error) => Fault::unrecorded(&error),
+        }
+    }
+
     /// A request that is no call, and holds what may never be sent.
     async fn violated(&self, agent: &Name, blocks: Vec<RuleCount>) -> Fault {
         let batch = violations(&self.appender, agent, blocks);

@@ -117,6 +117,14 @@ impl Call {
         self.operation.dialect()
     }
 
+    pub(super) fn operation(&self) -> Operation {
+        self.operation
+    }
+
+    pub(super) fn destination(&self) -> &Label {
+        &self.destination
+    }
+
     pub fn session(&self) -> Option<&Label> {
         self.session.as_ref()
     }

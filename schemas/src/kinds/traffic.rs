@@ -2,7 +2,8 @@ use crate::{Actor, DataClass, EventId, Hash, Label, Name};
 
 facts! {
     /// What an agent asked, before masking. Content `request`: the body with prohibited
-    /// values cut out, sealed.
+    /// values cut out, sealed. Of a call that was refused by `unscanned` no more is kept, or known,
+    /// than its provider, its operation and its length.
     PromptSubmitted {
         /// Ties the events of one call together; the id of its `prompt.submitted`.
         call: EventId,
@@ -37,7 +38,8 @@ facts! {
         /// Distinct values beyond those listed; all of them stand in content `tags`.
         tags_omitted: u64,
     }
-    /// What was refused, and by which rules. Never the text.
+    /// What was refused, and by which rules. Never the text. By `unscanned` where the rules failed or
+    /// came to no end in time: of one agent once a second, and its count is of all such calls since.
     PayloadBlocked {
         call: EventId,
         destination: Label,
@@ -154,6 +156,7 @@ words! {
         /// A cost is limited, and nobody has said what the model costs.
         Price,
         /// Calls in flight at the gateway: the agent's share of them, or all (`of` is `service:gateway`).
+        /// Hooks or telemetry at work, where `provider` is `hooks` or `telemetry`.
         CallsInFlight,
         /// Bytes of bodies that it holds in memory, the same way.
         HeldBytes,

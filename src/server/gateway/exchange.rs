@@ -68,7 +68,7 @@ impl Exchange {
 
     /// `place` is kept until the log knows of the call.
     pub async fn run(self, call: Call, body: Capture, place: Option<Place>) {
-        let agent = call.agent.clone();
+        let (agent, unscanned) = (call.agent.clone(), call.unscanned(&body));
         // Work that nobody waits for any more is work all the same, until it ends.
         let held = Arc::new((Arc::clone(&self.held), place));
         let gateway = &self.side.gateway;
@@ -83,7 +83,12 @@ impl Exchange {
             }
             Err(NotAdmitted::Unsound(error)) => self.fail(Fault::unsound(&error)),
             Err(NotAdmitted::Unrecorded(error)) => self.fail(Fault::unrecorded(&error)),
-            Err(NotAdmitted::Unlooked(late)) => self.fail(Fault::unlooked(late)),
+            Err(NotAdmitted::Unlooked(late)) => {
+                let rules = Arc::clone(&self.side.gateway.rules);
+                let record = move |count| unscanned.record(rules.masker().policy(), count);
+                let fault = self.side.gateway.unlooked(&agent, late, record).await;
+                self.fail(fault);
+            }
         }
     }
 
@@ -280,8 +285,8 @@ fn lost(not_closed: NotClosed) {
 enum NotAdmitted {
     Unsound(AdmitError),
     Unrecorded(AppendError),
-    /// The rules failed, or took longer than a call waits; nothing was recorded or sent, and nothing
-    /// will be.
+    /// The rules failed, or took longer than a call waits; nothing of it was recorded or sent, and
+    /// nothing will be.
     Unlooked(Late),
 }
 

@@ -39,12 +39,78 @@ async fn rules_that_do_not_end_in_time_let_nothing_leave() {
     while Arc::strong_count(&world.gateway.rules) > 1 {
         tokio::task::yield_now().await;
     }
-    assert_eq!((world.hits(), world.kinds().len()), (0, 0));
-    // Nor does the question for the models, in whose address anything could stand.
+    // That it was refused is on record, and nothing of what it said.
+    let refused = ["prompt.submitted", "payload.blocked"];
+    assert_eq!(world.kinds()[..2], refused);
+    let recorded = &world.entries()[2..];
+    assert!(recorded.iter().all(|entry| entry.content().is_empty()));
+    let Data::PromptSubmitted(prompt) = recorded[0].data() else {
+        panic!()
+    };
+    assert!(prompt.body_bytes > long.len() as u64 && prompt.model.is_none());
+    let blocked = blocks(recorded);
+    assert_eq!(blocked[0].call, prompt.call);
+    assert_eq!(blocked[0].reasons, [unscanned(1)]);
+    // The second stands there too, or is counted by the next.
+    assert!((1..=2).contains(&blocked.len()));
+
+    // Nor does the question for the models leave, in whose address anything could stand.
+    let token = issue_token().unwrap();
+    world.register("cto", &token);
     let models = world.http.get(format!("{}/v1/models", world.base));
-    let models = models.bearer_auth(world.token.reveal()).send().await;
+    let models = models.bearer_auth(token.reveal()).send().await;
     assert_eq!(error_of(models.unwrap()).await.0, 503);
     assert_eq!(world.hits(), 0);
+    let last = world.wait_for("rule.violated", 1);
+    assert_eq!(last.actor().to_string(), "agent:cto");
+    let Data::RuleViolated(violated) = last.data() else {
+        panic!()
+    };
+    assert_eq!((&violated.rule, violated.count), (&unscanned(1).rule, 1));
+    world.check();
+}
+
+fn blocks(entries: &[Entry]) -> Vec<PayloadBlocked> {
+    let blocked = entries.iter().filter_map(|entry| match entry.data() {
+        Data::PayloadBlocked(blocked) => Some(blocked.clone()),
+        _ => None,
+    });
+    blocked.collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_that_fail_are_on_record_as_those_that_are_late_and_once_for_many() {
+    let world = world().await;
+    let fail = async || {
+        let id = world.appender.new_id();
+        let call = Call::new(
+            id,
+            "cfo".parse().unwrap(),
+            None,
+            Operation::Messages,
+            Label::lossy("api.example.com:443"),
+        );
+        let unscanned = call.unscanned(&agents::capture::Capture::new(b"{}".to_vec()));
+        let policy = masker().policy();
+        let record = move |count| unscanned.record(policy, count);
+        let gateway = &world.gateway;
+        let fault = gateway.unlooked(&call.agent, Late::Panicked, record).await;
+        assert_eq!(fault.told().0, StatusCode::INTERNAL_SERVER_ERROR);
+    };
+    let mut asked = 0;
+    // Until there was more than one of them: the first by itself, and one that stands for the rest.
+    let blocked = loop {
+        fail().await;
+        asked += 1;
+        let blocked = blocks(&world.entries());
+        if blocked.len() > 1 {
+            break blocked;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
+    let counts = blocked.iter().map(|blocked| blocked.reasons[0].count);
+    assert_eq!(counts.sum::<u64>(), asked);
+    assert_eq!(blocked[0].reasons[0].count, 1);
     world.check();
 }
 
@@ -89,28 +155,49 @@ async fn an_answer_that_is_not_looked_at_in_time_is_sealed_as_it_came_and_never_
     world.check();
 }
 
-/// A server without a provider, whose rules end in no time, and an agent's token.
-fn node(dir: &Path) -> (Node, Token) {
+/// A server without a provider, whose rules are waited for so long, and agents' tokens.
+pub(super) fn node<const N: usize>(
+    dir: &Path,
+    rules: Duration,
+    agents: [&str; N],
+) -> (Node, [Token; N]) {
     ledger::create(dir, "example.com/daicho", &SystemClock).unwrap();
     write_default(&Layout::new(dir)).unwrap();
     let mut node = Node::open(dir, Config::default(), Default::default()).unwrap();
     let gateway = Arc::get_mut(&mut node.gateway).expect("nobody else holds it yet");
-    gateway.patience.rules = Duration::ZERO;
-    let token = issue_token().unwrap();
-    let registered = AgentRegistered {
-        agent: "dev".parse().unwrap(),
-        role: "dev".parse().unwrap(),
-        data_class: DataClass::Internal,
-        token_sha256: token.digest(),
-        token_until: None,
-        model: None,
-        person: None,
-    };
-    let by = "user:s001".parse().unwrap();
-    let event = Event::new(node.appender.new_id(), by, registered);
-    node.appender.append(vec![event.into()]).unwrap();
+    gateway.patience.rules = rules;
+    let tokens = agents.map(|agent| {
+        let token = issue_token().unwrap();
+        let registered = AgentRegistered {
+            agent: agent.parse().unwrap(),
+            role: "dev".parse().unwrap(),
+            data_class: DataClass::Internal,
+            token_sha256: token.digest(),
+            token_until: None,
+            model: None,
+            person: None,
+        };
+        let by = "user:s001".parse().unwrap();
+        let event = Event::new(node.appender.new_id(), by, registered);
+        node.appender.append(vec![event.into()]).unwrap();
+        token
+    });
     node.views.catch_up().unwrap();
-    (node, token)
+    (node, tokens)
+}
+
+/// Where a server of this process is to be asked.
+pub(super) async fn served(node: &Node) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let serving = listen::serve(
+        listener,
+        router(node.clone()),
+        std::future::pending(),
+        Duration::ZERO,
+    );
+    tokio::spawn(serving);
+    base
 }
 
 fn told_of(reader: &Reader) -> Vec<HookReported> {
@@ -128,7 +215,7 @@ fn told_of(reader: &Reader) -> Vec<HookReported> {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_client_tells_is_refused_and_its_refusal_recorded() {
     let dir = tempfile::tempdir().unwrap();
-    let (node, token) = node(dir.path());
+    let (node, [token]) = node(dir.path(), Duration::ZERO, ["dev"]);
     let hook = |event: &str| {
         json!({ "hook_event_name": event, "tool_name": "Bash", "tool_use_id": "toolu_1",
                 "prompt": "山田太郎", "tool_input": { "command": "ls" } })
@@ -159,15 +246,7 @@ async fn what_a_client_tells_is_refused_and_its_refusal_recorded() {
     };
     assert!(told.iter().all(|told| by(told) && told.tool.is_none()));
 
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/otlp/v1/logs", listener.local_addr().unwrap());
-    let serving = listen::serve(
-        listener,
-        router(node.clone()),
-        std::future::pending(),
-        Duration::ZERO,
-    );
-    tokio::spawn(serving);
+    let url = format!("{}/otlp/v1/logs", served(&node).await);
     let size = node.reader.size();
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let sent = client.post(url).bearer_auth(token.reveal());
