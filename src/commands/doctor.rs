@@ -1,8 +1,8 @@
 //! What an operator would look at by hand: says what is so, and what is wrong.
 
 use crate::cli::Cli;
-use crate::commands::hook::capture;
 use crate::commands::hook::settings::managed_dir;
+use crate::commands::hook::{capture, defeats};
 use crate::config::Config;
 use crate::door::address_file;
 use crate::outcome::{Done, Outcome};
@@ -73,7 +73,8 @@ pub fn run(cli: &Cli) -> Done {
         checks.push(("sources", sources(&layout, config)));
     }
     let version = capture::version();
-    let settings = capture::on_this_host(&managed_dir(), version.as_deref());
+    let own = defeats::own();
+    let settings = capture::on_this_host(&managed_dir(), version.as_deref(), &own);
     checks.push(("claude code", settings));
     if let Ok(reader) = &reader {
         checks.push(("capture", capture::in_the_log(reader)));

@@ -5,6 +5,7 @@
 //! tool is stopped, for nobody could say that it may go on; 1, anything else went unrecorded.
 
 pub mod capture;
+pub mod defeats;
 mod install;
 pub mod settings;
 

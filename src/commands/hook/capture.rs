@@ -1,6 +1,7 @@
 //! What defeats the capture of Claude Code: found in its settings on this host, and in the log.
 
-use super::settings::{FILE, OLDEST, WITHHELD, Wanted, settings};
+use super::defeats::{self, ANOTHER_PROVIDER, KEY_HELPER, Said};
+use super::settings::{FILE, OLDEST, SWITCHES, WITHHELD, Wanted, settings};
 use ledger::Reader;
 use schemas::kinds::hooks::HookEvent;
 use schemas::{Data, Label};
@@ -12,8 +13,9 @@ use std::process::Command;
 /// What `doctor` tells; `Err` is wrong.
 type Seen = Result<String, String>;
 
-/// The settings in a directory, and the program that reads them, if it is on this host.
-pub fn on_this_host(dir: &Path, version: Option<&str>) -> Seen {
+/// The settings in a directory, and the program that reads them, if it is on this host; and what its
+/// users' `own` say.
+pub fn on_this_host(dir: &Path, version: Option<&str>, own: &[Said]) -> Seen {
     let path = dir.join(FILE);
     let ours = match (std::fs::read_to_string(&path), version) {
         (Ok(text), _) => text,
@@ -31,10 +33,15 @@ pub fn on_this_host(dir: &Path, version: Option<&str>) -> Seen {
         let text = std::fs::read_to_string(&other).unwrap_or_default();
         match serde_json::from_str(&text) {
             Ok(value) => wrong.extend(
-                overridden(&ours, &value).map(|what| format!("{} sets {what}", other.display())),
+                (defeats::managed(&ours, &value).iter())
+                    .map(|what| format!("{} sets {what}", other.display())),
             ),
             Err(_) => wrong.push(format!("{} is no JSON, so it is ignored", other.display())),
         }
+    }
+    for (place, said) in own {
+        let found = defeats::by_user(&ours, said);
+        wrong.extend(found.iter().map(|what| format!("{place} sets {what}")));
     }
     if let Some(version) = version.filter(|version| older(version, OLDEST)) {
         wrong.push(format!(
@@ -77,6 +84,10 @@ fn missing(ours: &Value) -> Vec<String> {
             wrong.push(format!("{key} is not {}", wanted[key]));
         }
     }
+    let helper = ours["apiKeyHelper"].as_str().unwrap_or_default();
+    if !helper.contains(" hook token ") {
+        wrong.push(format!("apiKeyHelper is not daicho's ({KEY_HELPER})"));
+    }
     let allowed = ours["httpHookAllowedEnvVars"].as_array();
     for variable in allowed.into_iter().flatten().filter_map(Value::as_str) {
         if WITHHELD.contains(&variable) {
@@ -87,6 +98,13 @@ fn missing(ours: &Value) -> Vec<String> {
     }
     if !ours["env"]["ANTHROPIC_BASE_URL"].is_string() {
         wrong.push("no ANTHROPIC_BASE_URL".to_owned());
+    }
+    let open = SWITCHES.into_iter();
+    let mut open = open.filter(|switch| ours["env"][switch] != wanted["env"][switch]);
+    if let Some(switch) = open.next() {
+        wrong.push(format!(
+            "users may set {switch} ({ANOTHER_PROVIDER}): write the file anew by `daicho hook install`"
+        ));
     }
     wrong
 }
@@ -106,27 +124,6 @@ fn others(dir: &Path) -> Vec<PathBuf> {
         .collect();
     files.sort();
     files
-}
-
-/// What another file says that takes an agent out from behind daicho.
-fn overridden(ours: &Value, other: &Value) -> impl Iterator<Item = String> {
-    let base = &other["env"]["ANTHROPIC_BASE_URL"];
-    let differs = |key: &str| !other[key].is_null() && other[key] != ours[key];
-    let found = [
-        ("disableAllHooks", other["disableAllHooks"] == true),
-        (
-            "env.ANTHROPIC_BASE_URL",
-            !base.is_null() && *base != ours["env"]["ANTHROPIC_BASE_URL"],
-        ),
-        (
-            "env.CLAUDE_CODE_SIMPLE, which leaves hooks out",
-            !other["env"]["CLAUDE_CODE_SIMPLE"].is_null(),
-        ),
-        ("allowManagedHooksOnly", differs("allowManagedHooksOnly")),
-        ("requiredMinimumVersion", differs("requiredMinimumVersion")),
-    ];
-    let found = found.into_iter().filter(|(_, found)| *found);
-    found.map(|(what, _)| what.to_owned())
 }
 
 /// What `claude --version` says: `2.1.330 (Claude Code)`.
@@ -233,6 +230,7 @@ mod tests {
             (FILE, written()),
             ("managed-settings.json", json!({ "model": "x" })),
         ]);
+        let on_this_host = |dir: &Path, version| on_this_host(dir, version, &[]);
         let seen = on_this_host(well.path(), Some("2.1.330"));
         assert_eq!(
             seen.unwrap(),
@@ -244,6 +242,11 @@ mod tests {
                 .contains("2.1.295")
         );
         assert!(on_this_host(well.path(), Some("2.1.295")).is_ok());
+
+        let socket = json!({ "env": { "ANTHROPIC_UNIX_SOCKET": "/tmp/s" } });
+        let own = [("the environment".to_owned(), socket)];
+        let seen = super::on_this_host(well.path(), None, &own).unwrap_err();
+        assert!(seen.contains("the environment sets env.ANTHROPIC_UNIX_SOCKET"));
 
         let none = dir(&[]);
         assert!(on_this_host(none.path(), None).is_ok());
@@ -261,12 +264,16 @@ mod tests {
         lacking["hooks"]["Stop"][0]["hooks"][0]["onFailure"] = "continue".into();
         lacking["allowManagedHooksOnly"] = false.into();
         lacking["httpHookAllowedEnvVars"] = json!(["ANTHROPIC_AUTH_TOKEN"]);
+        lacking["apiKeyHelper"] = "make-a-key".into();
+        lacking["env"]["CLAUDE_CODE_USE_VERTEX"] = Value::Null;
         let seen = on_this_host(dir(&[(FILE, lacking)]).path(), None).unwrap_err();
         let all = [
             "PreToolUse",
             "Stop",
             "allowManagedHooksOnly",
             "ANTHROPIC_AUTH_TOKEN",
+            "apiKeyHelper",
+            "CLAUDE_CODE_USE_VERTEX",
         ];
         for what in all {
             assert!(seen.contains(what), "{seen}");

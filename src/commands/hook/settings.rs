@@ -35,6 +35,17 @@ pub fn hook_url(url: &str) -> String {
 /// Claude Code's own credentials: it leaves them empty in the headers of hooks (seen in 2.1.330).
 pub const WITHHELD: [&str; 2] = ["ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_API_KEY"];
 
+/// Switches that have the client ask another provider, and not `ANTHROPIC_BASE_URL` (all that 2.1.330
+/// has). What is managed counts before a user's environment: written as off, they stay off.
+pub const SWITCHES: [&str; 6] = [
+    "CLAUDE_CODE_USE_BEDROCK",
+    "CLAUDE_CODE_USE_VERTEX",
+    "CLAUDE_CODE_USE_FOUNDRY",
+    "CLAUDE_CODE_USE_MANTLE",
+    "CLAUDE_CODE_USE_ANTHROPIC_AWS",
+    "CLAUDE_CODE_USE_ANTHROPIC_GOOGLE_CLOUD",
+];
+
 /// How agents reach the server.
 pub struct Wanted<'a> {
     pub url: &'a str,
@@ -122,6 +133,9 @@ pub fn settings(wanted: &Wanted<'_>) -> Value {
         "OTEL_LOGS_EXPORTER": "otlp",
         "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json",
     });
+    for switch in SWITCHES {
+        env[switch] = "0".into();
+    }
     let mut settings = json!({
         "env": null,
         "hooks": hooks,
