@@ -1,6 +1,9 @@
 //! The real Claude Code, as `daicho hook install` sets it up: its hooks, its calls to the model and its
 //! telemetry come here, and a provider that follows a script stands behind. Nothing else is asked for.
 
+#[cfg(target_os = "linux")]
+mod private_etc;
+
 use crate::world::{Ran, World, cannot_run, provider, run, wait_for};
 use axum::Router;
 use axum::body::Bytes;
@@ -141,12 +144,26 @@ impl Host {
 
     /// `claude -p` with a prompt.
     fn prompted(&self, prompt: &str, settings: &Path) -> Ran {
+        let mut command = Command::new(&self.client);
+        command.args(["-p", prompt, "--settings"]).arg(settings);
+        self.ran(command)
+    }
+
+    /// The same, and what was installed stands where this system's administrator puts it.
+    #[cfg(target_os = "linux")]
+    fn prompted_as_managed(&self, prompt: &str, etc: &private_etc::Etc) -> Ran {
+        let mut command = etc.command(Path::new("env"));
+        // Whoever starts the client would have another provider asked.
+        command.arg("CLAUDE_CODE_USE_BEDROCK=1").arg(&self.client);
+        command.args(["-p", prompt]);
+        self.ran(command)
+    }
+
+    fn ran(&self, mut command: Command) -> Ran {
         let beside = |name: &str| self.world.ledger.beside(name);
         let outside = format!("http://{}", self.outside.local_addr().unwrap());
-        let mut command = Command::new(&self.client);
         command
-            .args(["-p", prompt, "--allowedTools", "Bash", "--settings"])
-            .arg(settings)
+            .args(["--allowedTools", "Bash"])
             .current_dir(beside("work"))
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
@@ -299,5 +316,80 @@ fn a_real_client_that_reaches_the_model_past_the_gateway_is_seen_by_its_hooks() 
     let hook = host.of("hook.reported", "event", "pre_tool_use");
     let positions = raised["data"]["positions"].as_array().unwrap();
     assert!(positions.contains(&hook[0]["seq"]), "{raised} {hook:?}");
+    host.world.ledger.verify();
+}
+
+/// Settings whose hooks leave a mark, and whose key comes from a program that leaves one.
+#[cfg(target_os = "linux")]
+fn marking(mark: &Path, base: &str) -> Value {
+    let touch = |what: &str| format!("touch '{}-{what}'", mark.display());
+    let hook = |event: &str| json!([{ "hooks": [{ "type": "command", "command": touch(event) }] }]);
+    json!({
+        "hooks": {
+            "SessionStart": hook("SessionStart"),
+            "UserPromptSubmit": hook("UserPromptSubmit"),
+            "PreToolUse": hook("PreToolUse"),
+        },
+        "apiKeyHelper": format!("{}; echo a-key-of-another", touch("apiKeyHelper")),
+        "env": { "ANTHROPIC_BASE_URL": base, "CLAUDE_CODE_ENABLE_TELEMETRY": "0" },
+    })
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn what_is_managed_counts_before_what_a_user_says_and_no_hook_but_daichos_runs() {
+    let Some(client) = client() else {
+        return cannot_run("managed settings", "tests/install-sdks was not run");
+    };
+    let host = Host::new(client);
+    let managed = host.world.ledger.beside("managed");
+    let etc = match private_etc::Etc::new(&host.world.ledger.beside("private"), &managed) {
+        Ok(etc) => etc,
+        Err(why) => return cannot_run("managed settings", &why),
+    };
+    let config = host.world.ledger.beside("config");
+    std::fs::create_dir_all(&config).unwrap();
+    let mark = host.world.ledger.beside("mark");
+    let user = marking(&mark, &host.provider).to_string();
+    std::fs::write(config.join("settings.json"), user).unwrap();
+    let marks = || -> Vec<String> {
+        let items = std::fs::read_dir(mark.parent().unwrap()).unwrap().flatten();
+        let names = items.map(|item| item.file_name().into_string().unwrap());
+        let mut marks: Vec<String> = names.filter(|name| name.starts_with("mark-")).collect();
+        marks.sort();
+        marks
+    };
+
+    let done = host.prompted_as_managed("What do the notes say?", &etc);
+    assert!(done.code == 0 && done.out.contains("All done."), "{done:?}");
+    assert_eq!(marks(), [""; 0], "{done:?}");
+    let tool_use = "toolu_01scripted0000";
+    host.told(tool_use);
+    let hooks = |event: &str| host.of("hook.reported", "event", event).len();
+    for event in ["session_start", "user_prompt_submit", "pre_tool_use"] {
+        assert_eq!(hooks(event), 1, "{event}");
+    }
+    assert_eq!(host.of("tool.called", "tool_use", tool_use).len(), 1);
+    assert_eq!(
+        host.bodies().len(),
+        host.world.events("prompt.submitted").len()
+    );
+    assert!(host.world.events("auth.failed").is_empty());
+
+    // Without that one word in it the same hooks run, beside daicho's.
+    let file = managed.join("managed-settings.d/daicho.json");
+    let mut settings: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    settings["allowManagedHooksOnly"] = false.into();
+    std::fs::write(&file, settings.to_string()).unwrap();
+    let done = host.prompted_as_managed("What do the notes say?", &etc);
+    assert!(done.code == 0 && done.out.contains("All done."), "{done:?}");
+    let ran = [
+        "mark-PreToolUse",
+        "mark-SessionStart",
+        "mark-UserPromptSubmit",
+    ];
+    assert_eq!(marks(), ran, "{done:?}");
+    assert_eq!(hooks("pre_tool_use"), 2);
+    assert_eq!(host.world.server.stop(), 0);
     host.world.ledger.verify();
 }
