@@ -5,8 +5,8 @@
 //! | a prompt, a use of a tool | 200, and the answer says no: of another status an older client thinks nothing |
 //! | any other | 503: it has happened already |
 //!
-//! A caller without a token gets 401, and what is no hook's call 400. Clients that are set up by
-//! `daicho hook install` stop at both.
+//! A caller without a token gets 401, what is no hook's call 400, and a long body that finds no room
+//! 429 or 529. Clients that are set up by `daicho hook install` stop at all of them.
 
 use super::Gateway;
 use super::body::BODY_LIMIT;
