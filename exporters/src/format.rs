@@ -11,7 +11,9 @@ pub mod ocsf;
 pub mod rfc5424;
 mod withhold;
 
-pub use form::{DEFAULT_MAX_OCTETS, Form, FormError, Format, MIN_MAX_OCTETS};
+pub use form::{
+    DEFAULT_MAX_OCTETS, Form, FormError, Format, MIN_MAX_OCTETS, UNSET_RECEIVER_OCTETS,
+};
 pub use withhold::{Withhold, WithholdError};
 
 use schemas::kinds::acting::NotifyOutcome;

@@ -45,6 +45,7 @@ use ledger::Reader;
 use schemas::kinds::ledger::ExportDegraded;
 use schemas::{Name, Timestamp};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -95,11 +96,28 @@ pub struct Status {
     /// Ledger time of the oldest of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lag_since: Option<Timestamp>,
+    /// Entries handed over that the receiver has not answered for; absent where it never answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unanswered: Option<u64>,
+    /// For how long it has answered for none of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unanswered_seconds: Option<u64>,
+    #[serde(skip)]
+    unanswered_since: Option<Instant>,
     /// Entries handed over since the start, and how many of them once more.
     pub sent: u64,
     pub resent: u64,
+    /// Of those handed over: reduced, because they are longer than `max_octets` or the receiver
+    /// broke at them. What is withheld from this receiver anyway is not counted.
+    pub reduced: u64,
+    /// Of those handed over as syslog: longer than a receiver takes whose size nobody has set. It
+    /// may cut them and answer for them all the same, which only `export check` finds.
+    pub over_8096: u64,
     /// Connections made since the start.
     pub connections: u64,
+    /// What ended a connection, or kept one from being made, since the start: how often, by a word.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub faults: BTreeMap<&'static str, u64>,
     /// The newest fault, until the connection after it has sent something.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
@@ -107,17 +125,23 @@ pub struct Status {
 
 impl Status {
     /// Nothing was done yet from here on.
-    fn at(destination: Name, position: u64) -> Status {
+    fn at(destination: &Destination, position: u64) -> Status {
         Status {
-            destination,
+            destination: destination.name().clone(),
             connected: false,
             position,
             confirmed: position,
             lag_entries: 0,
             lag_since: None,
+            unanswered: destination.is_answered().then_some(0),
+            unanswered_seconds: None,
+            unanswered_since: None,
             sent: 0,
             resent: 0,
+            reduced: 0,
+            over_8096: 0,
             connections: 0,
+            faults: BTreeMap::new(),
             last_error: None,
         }
     }
@@ -128,6 +152,8 @@ impl Status {
         if self.lag_entries > 0 {
             self.lag_since = reader.entry(self.position).ok().map(|e| e.at());
         }
+        let since = self.unanswered_since.take();
+        self.unanswered_seconds = since.map(|since| since.elapsed().as_secs());
         self
     }
 
@@ -144,9 +170,8 @@ pub fn at_rest(
     reader: &Reader,
     data_dir: &Path,
 ) -> Result<Status, CursorError> {
-    let name = destination.name().clone();
-    let position = cursor::position(data_dir, &name)?;
-    Ok(Status::at(name, position).behind(reader))
+    let position = cursor::position(data_dir, destination.name())?;
+    Ok(Status::at(destination, position).behind(reader))
 }
 
 /// Records what a destination could not be given as it is. Called before that is sent.
@@ -198,7 +223,7 @@ impl Forwarder {
         }
         let shared = Arc::new(Shared {
             stop: Arc::default(),
-            status: Mutex::new(Status::at(name.clone(), start.position)),
+            status: Mutex::new(Status::at(&destination, start.position)),
         });
         let worker = Worker {
             route: destination.route(data_dir),
@@ -230,7 +255,12 @@ impl Forwarder {
     }
 
     pub fn status(&self) -> Status {
-        self.shared.status().clone().behind(&self.reader)
+        let mut status = self.shared.status().clone().behind(&self.reader);
+        if self.thread.as_ref().is_none_or(JoinHandle::is_finished) {
+            status.connected = false;
+            status.last_error = Some("its thread has ended: restart daicho".to_owned());
+        }
+        status
     }
 
     /// Stops after what is being written; waits for the cursor to be durable.

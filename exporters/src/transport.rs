@@ -226,6 +226,8 @@ pub enum TransportError {
         path: PathBuf,
         source: std::io::Error,
     },
+    #[error("{path}: was taken away while it was written; what was not on the disk before is written again", path = path.display())]
+    Taken { path: PathBuf },
     #[error("{to}: the receiver takes this entry never ({answer}); its own log says why")]
     Unfit {
         to: String,
@@ -250,6 +252,34 @@ pub enum TransportError {
 }
 
 impl TransportError {
+    /// One word for what went wrong, to count by.
+    pub fn word(&self) -> &'static str {
+        match self {
+            TransportError::Unresolved { .. } => "unresolved",
+            TransportError::Unreachable { .. } => "unreachable",
+            TransportError::Broken { .. } => "broken",
+            TransportError::Closed { .. } => "closed",
+            TransportError::Spoke { .. } => "spoke",
+            TransportError::File { .. } => "file",
+            TransportError::ServerName(_) => "server_name",
+            TransportError::Untrusted { .. } => "untrusted",
+            TransportError::Refused { .. } => "refused",
+            TransportError::Handshake { .. } => "handshake",
+            TransportError::Silent { .. } => "silent",
+            TransportError::NotRelp { .. } => "not_relp",
+            TransportError::Rejected { .. } => "rejected",
+            TransportError::Unanswered { .. } => "unanswered",
+            TransportError::Disk { .. } => "disk",
+            TransportError::Taken { .. } => "taken",
+            TransportError::Unfit { .. } => "unfit",
+            TransportError::Forbidden { .. } => "forbidden",
+            TransportError::Busy { .. } => "busy",
+            TransportError::NotHttp { .. } => "not_http",
+            TransportError::NoSyslog { .. } => "no_syslog",
+            TransportError::Stopped => "stopped",
+        }
+    }
+
     /// Whether what was being sent may have arrived before this.
     pub fn comes_late(&self) -> bool {
         matches!(
@@ -258,6 +288,7 @@ impl TransportError {
                 | TransportError::Closed { .. }
                 | TransportError::Unanswered { .. }
                 | TransportError::NotHttp { .. }
+                | TransportError::Taken { .. }
         )
     }
 }
@@ -306,7 +337,9 @@ impl Route {
     /// The same for a second sender: files that are being written get others beside them.
     pub fn aside(mut self) -> Route {
         if let Route::Files(files) = &mut self {
-            files.prefix = format!("{}.again-{}", files.prefix, std::process::id());
+            // Not the process alone: in a container each run has the same number.
+            let run = getrandom::u32().unwrap_or_default();
+            files.prefix = format!("{}.again-{}-{run:08x}", files.prefix, std::process::id());
         }
         self
     }

@@ -10,7 +10,7 @@ use exporters::forward::{self, Destination, Forwarder};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::PathBuf;
 
 fn files(more: &str) -> Destination {
@@ -205,6 +205,55 @@ fn a_shipper_may_take_files_away() {
     wait_until_confirmed(&ledger, &forwarder);
     let all = [taken, bytes(&ledger)].concat();
     assert_eq!(all, expected(&ledger, &destination));
+}
+
+/// The one that is being written to as well, renamed or removed.
+#[test]
+fn what_is_taken_away_while_it_is_written_loses_nothing() {
+    let ledger = Ledger::with(0);
+    let destination = files("");
+    let forwarder = ledger.follow(destination.clone());
+    let taken = tempfile::tempdir().unwrap();
+    let mut shipped: Vec<Vec<u8>> = Vec::new();
+    for round in 0..40 {
+        ledger.append(20);
+        // Now with everything on the disk, now in the middle of it.
+        if round % 4 == 0 {
+            wait_until_confirmed(&ledger, &forwarder);
+        }
+        for path in there(&ledger) {
+            let away = taken.path().join(format!("{round}"));
+            let mut file = fs::File::open(&path).unwrap();
+            match round % 2 {
+                0 => fs::rename(&path, &away).unwrap(),
+                _ => fs::remove_file(&path).unwrap(),
+            }
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes).unwrap();
+            shipped.push(bytes);
+        }
+    }
+    ledger.append(1);
+    wait_until_confirmed(&ledger, &forwarder);
+    shipped.push(bytes(&ledger));
+    let whole = expected(&ledger, &destination);
+    let mut lines: Vec<&[u8]> = Vec::new();
+    for line in shipped
+        .iter()
+        .flat_map(|file| file.split_inclusive(|byte| *byte == b'\n'))
+    {
+        // What was taken in the middle of a write ends in a part of a line, which comes again whole.
+        if line.ends_with(b"\n") && !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    let lacks = whole
+        .split_inclusive(|byte| *byte == b'\n')
+        .filter(|line| !lines.contains(line))
+        .count();
+    assert_eq!(lacks, 0, "of {} lines", ledger.reader.size());
+    let faults = forwarder.status().faults;
+    assert!(faults.keys().all(|fault| *fault == "taken"), "{faults:?}");
 }
 
 #[test]

@@ -56,14 +56,27 @@ fn status(cli: &Cli) -> Done {
             "lag_entries",
             "lag_seconds",
             "lag_since",
+            "unanswered",
+            "unanswered_seconds",
             "sent",
             "resent",
+            "reduced",
+            "over_8096",
             "connections",
-            "last_error",
         ] {
             if !row[key].is_null() {
-                say!("  {key:<12} {}", text(key));
+                say!("  {key:<18} {}", text(key));
             }
+        }
+        if let Some(faults) = row["faults"].as_object() {
+            let told: Vec<_> = faults
+                .iter()
+                .map(|(word, n)| format!("{word} {n}"))
+                .collect();
+            say!("  {:<18} {}", "faults", told.join(", "));
+        }
+        if !row["last_error"].is_null() {
+            say!("  {:<18} {}", "last_error", text("last_error"));
         }
     }
     Ok(Outcome::Well)

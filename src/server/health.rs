@@ -111,7 +111,17 @@ async fn metrics(State(node): State<Node>) -> String {
     text += &scheduled(&node);
     text += &ingested(&node);
     type Figure = fn(&Status, Timestamp) -> u64;
-    let rows: [(&str, &str, Figure); 5] = [
+    let rows: [(&str, &str, Figure); 11] = [
+        (
+            "daicho_export_position",
+            "The next entry for the receiver.",
+            |s, _| s.position,
+        ),
+        (
+            "daicho_export_confirmed",
+            "Entries below are answered for, or have left the rewind window.",
+            |s, _| s.confirmed,
+        ),
         (
             "daicho_export_lag_entries",
             "Entries not handed to the receiver yet.",
@@ -137,17 +147,43 @@ async fn metrics(State(node): State<Node>) -> String {
             "Entries sent again after a break.",
             |s, _| s.resent,
         ),
+        (
+            "daicho_export_reduced",
+            "Entries that went out without their data, for want of room or because the receiver broke at them.",
+            |s, _| s.reduced,
+        ),
+        (
+            "daicho_export_over_8096",
+            "Messages of syslog that a receiver whose size nobody has set cuts, although it may answer for them.",
+            |s, _| s.over_8096,
+        ),
+        (
+            "daicho_export_unanswered",
+            "Entries handed over that the receiver has not answered for; 0 where it never answers.",
+            |s, _| s.unanswered.unwrap_or_default(),
+        ),
+        (
+            "daicho_export_unanswered_seconds",
+            "For how long it has answered for none of them.",
+            |s, _| s.unanswered_seconds.unwrap_or_default(),
+        ),
     ];
     let now = node.appender.now();
+    let statuses: Vec<_> = node.forwarders.iter().map(|f| f.status()).collect();
     for (name, help, value) in rows {
         let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n");
-        for status in node.forwarders.iter().map(|forwarder| forwarder.status()) {
-            let _ = writeln!(
-                text,
-                "{name}{{destination=\"{}\"}} {}",
-                status.destination,
-                value(&status, now)
-            );
+        for status in &statuses {
+            let (destination, value) = (&status.destination, value(status, now));
+            let _ = writeln!(text, "{name}{{destination=\"{destination}\"}} {value}");
+        }
+    }
+    text += "# HELP daicho_export_faults What ended a connection or kept one from being made.\n";
+    text += "# TYPE daicho_export_faults gauge\n";
+    for status in &statuses {
+        let destination = &status.destination;
+        for (fault, count) in &status.faults {
+            let labels = format!("destination=\"{destination}\",fault=\"{fault}\"");
+            let _ = writeln!(text, "daicho_export_faults{{{labels}}} {count}");
         }
     }
     let _ = write!(

@@ -15,6 +15,10 @@ pub const MIN_MAX_OCTETS: usize = 2_048;
 /// As much as the largest receivers take.
 pub const MAX_MAX_OCTETS: usize = 65_536;
 
+/// What rsyslog takes of a message where nobody has set `maxMessageSize`: the rest is cut, and over
+/// RELP answered for all the same.
+pub const UNSET_RECEIVER_OCTETS: usize = 8_096;
+
 /// In which words an entry is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
@@ -169,17 +173,20 @@ impl Form {
 
     /// One message, without framing. Never longer than `max_octets`; for no entry nothing.
     pub fn message(&self, entry: &EntryView, epoch: u64) -> Vec<u8> {
+        let whole = self.whole(entry, epoch);
+        whole.unwrap_or_else(|| self.reduced(entry, epoch))
+    }
+
+    /// The message with all that may be told here; `None` if that is longer than `max_octets`.
+    pub fn whole(&self, entry: &EntryView, epoch: u64) -> Option<Vec<u8>> {
         let (told, withheld) = self.told(entry, false);
         let (header, max_octets) = match &self.around {
-            Around::Line => return told.into_owned().into_bytes(),
-            Around::Collector(event) => return event.around(entry, self.format, &told),
+            Around::Line => return Some(told.into_owned().into_bytes()),
+            Around::Collector(event) => return Some(event.around(entry, self.format, &told)),
             Around::Syslog(header, max_octets) => (header, max_octets),
         };
         let message = header.message(entry, epoch, (self.format, &told, withheld));
-        match message.len() <= *max_octets {
-            true => message,
-            false => self.reduced(entry, epoch),
-        }
+        (message.len() <= *max_octets).then_some(message)
     }
 
     /// The message without `data` and `content`, for a receiver that cannot take them.

@@ -8,8 +8,10 @@
 //! ```text
 //!  Whole ──3 breaks, none at peace──▶ Batches ──a break after a batch──▶ Entries ──3 breaks at one──▶ reduced
 //!    ▲                                    │                                 │
-//!    └────────────── the log's end in peace, or the batch is past ──────────┘
+//!    └──────── the log's end in peace, or all places of the breaks past ────┘
 //! ```
+//! What a receiver cannot take stands before the place of the break that it causes. So a receiver
+//! that only restarts, while it is told a long backlog, is told in steps no further than that.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -33,6 +35,8 @@ pub(super) struct Suspects {
     pace: Pace,
     /// Breaks one after another, none of whose connections was ever at peace.
     breaks: u32,
+    /// Behind all of their places.
+    until: u64,
     /// The entry at which connections break, and how many did one after another.
     at: (u64, u32),
     /// Entries that go reduced.
@@ -44,6 +48,7 @@ impl Suspects {
         Suspects {
             pace: Pace::Whole,
             breaks: 0,
+            until: 0,
             at: (0, 0),
             reduced: BTreeSet::new(),
         }
@@ -86,6 +91,15 @@ impl Suspects {
     pub fn at_peace(&mut self) {
         self.pace = Pace::Whole;
         self.breaks = 0;
+        self.until = 0;
+    }
+
+    /// The receiver had its moment behind everything before `next`, and is still there. One that
+    /// takes longer to hang up has the batch behind the places too.
+    pub fn passed(&mut self, next: u64) {
+        if self.waits(next) && next > self.until {
+            self.at_peace();
+        }
     }
 
     /// The receiver cannot take this entry, it seems; true if that is certain from now on.
@@ -102,6 +116,7 @@ impl Suspects {
     /// cause, if one is from now on.
     pub fn broke_behind(&mut self, batch: Range<u64>) -> Option<u64> {
         self.breaks = self.breaks.saturating_add(1);
+        self.until = self.until.max(batch.end);
         match &self.pace {
             Pace::Whole => {
                 if self.breaks >= BREAKS {
@@ -131,6 +146,24 @@ impl Suspects {
 mod tests {
     use super::*;
 
+    #[test]
+    fn a_receiver_that_restarts_during_a_backlog_is_told_in_steps_no_further_than_that() {
+        let mut suspects = Suspects::new();
+        for end in [40, 90, 60] {
+            assert_eq!(suspects.broke_behind(end - 10..end), None);
+        }
+        for next in [10, 50, 80, 90] {
+            assert!(suspects.waits(next));
+            suspects.passed(next);
+            assert!(suspects.are_sought(), "{next}");
+        }
+        suspects.passed(100);
+        assert!(!suspects.are_sought() && !suspects.waits(110));
+        // Three more are three again, not one.
+        assert_eq!(suspects.broke_behind(100..110), None);
+        assert!(!suspects.are_sought());
+    }
+
     /// A receiver that hangs up at these entries, told in batches of ten: which go reduced?
     fn found(unfit: &[u64], connections: u32) -> Vec<u64> {
         let mut suspects = Suspects::new();
@@ -149,6 +182,7 @@ mod tests {
                     suspects.broke_behind(first..next);
                     continue 'connections;
                 }
+                suspects.passed(next);
                 first = next;
             }
             suspects.at_peace();

@@ -6,7 +6,7 @@ use super::entries::Entries;
 use super::suspect::{MOMENT, Suspects};
 use super::window::{Place, Window};
 use super::{Destination, Record, Shared};
-use crate::format::EntryView;
+use crate::format::{EntryView, UNSET_RECEIVER_OCTETS};
 use crate::transport::{Connection, Route, TransportError};
 use ledger::{ReadError, Reader};
 use schemas::kinds::ledger::{DegradedReason, ExportDegraded};
@@ -26,6 +26,9 @@ const AT_ONCE: u64 = 8;
 /// A connection that lived this long was a good one: the next attempt comes soon.
 const STEADY: Duration = Duration::from_secs(10);
 
+/// The word for a cursor that cannot be written.
+const CURSOR: &str = "cursor";
+
 /// A receiver that is busy may ask for so much patience, and no more.
 const LONGEST_ASKED: Duration = Duration::from_secs(300);
 
@@ -40,6 +43,17 @@ enum Fault {
         "what is there ends at position {0} with another message than this log's; move it away, or name another destination"
     )]
     Foreign(u64),
+}
+
+impl Fault {
+    /// One word for it, to count by.
+    fn word(&self) -> &'static str {
+        match self {
+            Fault::Transport(fault) => fault.word(),
+            Fault::Read(_) => "read",
+            Fault::Foreign(_) => "foreign",
+        }
+    }
 }
 
 /// What a destination's thread owns.
@@ -64,6 +78,8 @@ struct Sent {
     next: u64,
     /// The newest batch.
     batch: Range<u64>,
+    /// Entries that the receiver had answered for when that was last looked at.
+    answered: u64,
     window: Window,
 }
 
@@ -76,19 +92,20 @@ impl Worker {
             let Err(fault) = self.connect_and_follow() else {
                 break;
             };
-            self.note(&fault);
+            self.note(fault.word(), &fault);
             self.rewind();
             // One that takes something between its breaks is worth another attempt soon; so is
             // one that is only tried out.
             let steady = self.connected_at.is_some_and(|at| at.elapsed() >= STEADY);
-            if steady || self.cursor.place() != before || self.suspects.are_sought() {
+            let tried = self.connected_at.is_some() && self.suspects.are_sought();
+            if steady || self.cursor.place() != before || tried {
                 backoff.reset();
             }
             self.sleep(backoff.delay().max(asked_for(&fault)));
         }
         self.shared.status().connected = false;
         if let Err(fault) = self.cursor.flush(Instant::now()) {
-            self.note(&fault);
+            self.note(CURSOR, &fault);
         }
     }
 
@@ -111,6 +128,7 @@ impl Worker {
             first,
             next: first,
             batch: first..first,
+            answered: 0,
             window: Window::new(self.destination.rewind_bytes()),
         };
         let ended = self.follow(connection.as_mut(), &mut sent);
@@ -130,7 +148,9 @@ impl Worker {
         let Err(Fault::Transport(fault)) = &ended else {
             return ended;
         };
-        if connection.blames(fault) {
+        if let TransportError::Unanswered { .. } = fault {
+            // A receiver that is stuck breaks at nothing: any entry would be the wrong one.
+        } else if connection.blames(fault) {
             let reason = match fault {
                 TransportError::Unfit {
                     too_large: true, ..
@@ -197,10 +217,14 @@ impl Worker {
                 let (entry, before) = entries.entry(seq)?;
                 let view = EntryView::of(&self.chain, &entry, before);
                 let (form, epoch) = (self.destination.form(), self.cursor.epoch());
-                let message = match self.suspects.is_reduced(entry.seq()) {
-                    true => form.reduced(&view, epoch),
-                    false => form.message(&view, epoch),
+                let whole = match self.suspects.is_reduced(entry.seq()) {
+                    true => None,
+                    false => form.whole(&view, epoch),
                 };
+                batch.reduced += u64::from(whole.is_none());
+                let message = whole.unwrap_or_else(|| form.reduced(&view, epoch));
+                let long = form.header().is_some() && message.len() > UNSET_RECEIVER_OCTETS;
+                batch.long += u64::from(long);
                 connection.frame(&message, &mut batch.frames);
                 batch.entries += 1;
                 sent.next = entry.seq() + 1;
@@ -227,6 +251,7 @@ impl Worker {
                     self.count(&batch, end);
                     if self.suspects.waits(sent.next) {
                         connection.linger(MOMENT)?;
+                        self.suspects.passed(sent.next);
                     }
                     self.confirm(connection, sent);
                     batch.clear();
@@ -249,6 +274,8 @@ impl Worker {
         status.position = end.position;
         status.sent += batch.entries;
         status.resent += batch.entries - new;
+        status.reduced += batch.reduced;
+        status.over_8096 += batch.long;
         status.last_error = None;
     }
 
@@ -269,9 +296,24 @@ impl Worker {
         if let Some(place) = confirmed {
             self.advance(place);
         }
+        self.watch(connection.answered(), sent, now);
         if let Err(fault) = self.cursor.flush_if_due(now) {
-            self.note(&fault);
+            self.note(CURSOR, &fault);
         }
+    }
+
+    /// A receiver that answers and does not: that it is connected says nothing then.
+    fn watch(&self, answered: Option<u64>, sent: &mut Sent, now: Instant) {
+        let Some(answered) = answered else { return };
+        let more = answered > std::mem::replace(&mut sent.answered, answered);
+        let unanswered = sent.batch.end.saturating_sub(sent.first + answered);
+        let mut status = self.shared.status();
+        status.unanswered = Some(unanswered);
+        status.unanswered_since = match status.unanswered_since {
+            _ if unanswered == 0 => None,
+            Some(since) if !more => Some(since),
+            _ => Some(now),
+        };
     }
 
     /// A receiver that answers shows at which entry it breaks. When it does so again and
@@ -298,13 +340,18 @@ impl Worker {
 
     /// Nothing of the window is known to have arrived: it is sent again.
     fn rewind(&self) {
-        self.shared.status().position = self.cursor.place().position;
+        let mut status = self.shared.status();
+        status.position = self.cursor.place().position;
+        status.unanswered = status.unanswered.map(|_| 0);
+        status.unanswered_since = None;
     }
 
-    fn note(&self, fault: &dyn Error) {
+    fn note(&self, word: &'static str, fault: &dyn Error) {
         let text = with_causes(fault);
         tracing::warn!(destination = %self.destination.name(), "{text}");
-        self.shared.status().last_error = Some(text);
+        let mut status = self.shared.status();
+        *status.faults.entry(word).or_default() += 1;
+        status.last_error = Some(text);
     }
 
     /// Woken by [`Forwarder::drop`].
@@ -324,12 +371,15 @@ impl Worker {
 struct Batch {
     frames: Vec<u8>,
     entries: u64,
+    /// Of these, those that leave something out, and those that not every receiver takes.
+    reduced: u64,
+    long: u64,
 }
 
 impl Batch {
     fn clear(&mut self) {
         self.frames.clear();
-        self.entries = 0;
+        (self.entries, self.reduced, self.long) = (0, 0, 0);
     }
 }
 

@@ -6,7 +6,8 @@
 //! The files themselves say how far they have come: a start cuts a line that a crash left torn,
 //! counts the lines, and goes on behind the last. So nothing is written twice, unless someone
 //! took the files away before the cursor knew of them. A line is never changed: what is cut and
-//! written again is the same bytes at the same place. Who reads the files removes them.
+//! written again is the same bytes at the same place. Who reads the files removes them, the one
+//! that is written to as well: the next line is in a new one.
 
 use super::{Connection, Files, Held, TransportError};
 use memchr::{memchr_iter, memrchr};
@@ -105,9 +106,21 @@ impl Writer {
         Ok(())
     }
 
+    /// Whether the file that is written to is still the one that its name leads to. One that
+    /// somebody took away, renamed or cut takes lines as before, and nobody reads them there.
+    fn is_there(&self) -> bool {
+        self.open
+            .as_ref()
+            .is_none_or(|(path, _, len)| fs::metadata(path).is_ok_and(|there| there.len() == *len))
+    }
+
+    /// What is on the disk is answered for, if whoever reads the files can find it.
     fn sync(&mut self) -> Result<(), TransportError> {
         if let Some((path, file, _)) = &self.open {
             file.sync_data().map_err(|e| disk(path, e))?;
+            if self.synced < self.written && !self.is_there() {
+                return Err(TransportError::Taken { path: path.clone() });
+            }
         }
         self.synced = self.written;
         self.unsynced_bytes = 0;
@@ -142,6 +155,11 @@ impl Connection for Writer {
 
     fn send(&mut self, frames: &[u8]) -> Result<(), TransportError> {
         let bytes = frames.len() as u64;
+        if !self.is_there() {
+            // Fails where that took lines along which are not answered for.
+            self.sync()?;
+            self.open = None;
+        }
         let full = |len: u64| len > 0 && len.saturating_add(bytes) > self.files.max_bytes;
         if self.open.as_ref().is_none_or(|(_, _, len)| full(*len)) {
             self.sync()?;

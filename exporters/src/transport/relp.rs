@@ -53,6 +53,8 @@ pub(super) struct Relp {
     leaving: Option<u32>,
     /// What the receiver said to the first message.
     said: String,
+    /// The newest answer, or when there began to be something to answer.
+    since: Instant,
 }
 
 impl Relp {
@@ -70,6 +72,7 @@ impl Relp {
             answered: 0,
             leaving: None,
             said: String::new(),
+            since: Instant::now(),
         };
         let offers = concat!(
             "relp_version=0\nrelp_software=daicho,",
@@ -185,6 +188,7 @@ impl Relp {
         while self.waiting.front() == Some(&true) {
             self.waiting.pop_front();
             self.answered += 1;
+            self.since = Instant::now();
         }
         Ok(())
     }
@@ -218,18 +222,17 @@ impl Relp {
 impl Connection for Relp {
     fn frame(&mut self, message: &[u8], out: &mut Vec<u8>) {
         self.put("syslog", message, out);
+        if self.waiting.is_empty() {
+            self.since = Instant::now();
+        }
         self.waiting.push_back(false);
     }
 
     fn send(&mut self, frames: &[u8]) -> Result<(), TransportError> {
         self.hear(None)?;
-        let (mut since, mut answered) = (Instant::now(), self.answered);
         while self.waiting.len() > self.window {
             self.hear(Some(TICK))?;
-            if self.answered > answered {
-                (since, answered) = (Instant::now(), self.answered);
-            }
-            self.check_patience(since, ANSWER_TIMEOUT)?;
+            self.check_patience(self.since, ANSWER_TIMEOUT)?;
         }
         self.wire.write(frames).map_err(|fault| {
             // What the receiver said before it broke says more, and each answer counts.
@@ -237,8 +240,13 @@ impl Connection for Relp {
         })
     }
 
+    /// A receiver that is stuck shows here too, however little it was sent.
     fn listen(&mut self) -> Result<(), TransportError> {
-        self.hear(None)
+        self.hear(None)?;
+        match self.waiting.is_empty() {
+            true => Ok(()),
+            false => self.check_patience(self.since, ANSWER_TIMEOUT),
+        }
     }
 
     /// Half of the window is written while the receiver works on the other. Where it cannot

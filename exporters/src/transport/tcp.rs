@@ -70,6 +70,11 @@ impl Socket {
         let to = self.to.clone();
         match source.kind() {
             ErrorKind::UnexpectedEof => TransportError::Closed { to },
+            // It has taken nothing for so long, or is gone without a word.
+            ErrorKind::TimedOut => TransportError::Unanswered {
+                to,
+                seconds: PEER_TIMEOUT.as_secs(),
+            },
             _ => TransportError::Broken { to, source },
         }
     }
@@ -134,12 +139,14 @@ impl Socket {
     }
 }
 
-/// Whether a call came back for want of something to do, not for a fault.
+/// Whether a call came back for want of something to do, not for a fault. What Windows says of a
+/// call that waited in vain says on Unix that the connection is given up.
 pub(super) fn is_pause(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
-    )
+    match error.kind() {
+        ErrorKind::WouldBlock | ErrorKind::Interrupted => true,
+        ErrorKind::TimedOut => cfg!(windows),
+        _ => false,
+    }
 }
 
 fn prepared(stream: TcpStream) -> io::Result<TcpStream> {

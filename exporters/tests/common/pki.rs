@@ -2,7 +2,7 @@
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair,
+    KeyPair, date_time_ymd,
 };
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -42,7 +42,22 @@ impl Authority {
     }
 
     pub fn issue_to(&self, name: &str, dir: &Path) -> Identity {
+        self.made(
+            name,
+            dir,
+            CertificateParams::new(vec![name.to_owned()]).unwrap(),
+        )
+    }
+
+    /// One whose time is over.
+    pub fn issue_expired_to(&self, name: &str, dir: &Path) -> Identity {
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.not_before = date_time_ymd(2020, 1, 1);
+        params.not_after = date_time_ymd(2021, 1, 1);
+        self.made(name, dir, params)
+    }
+
+    fn made(&self, name: &str, dir: &Path, mut params: CertificateParams) -> Identity {
         params.distinguished_name.push(DnType::CommonName, name);
         params.extended_key_usages = vec![
             ExtendedKeyUsagePurpose::ServerAuth,

@@ -43,6 +43,7 @@ fn session(first: u32, messages: usize, heard: &str) -> Relp {
         answered: 0,
         leaving: None,
         said: String::new(),
+        since: Instant::now(),
     };
     let mut frames = Vec::new();
     for _ in 0..messages {
