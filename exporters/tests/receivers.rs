@@ -211,14 +211,38 @@ fn syslog_ng_that_hangs_up_at_long_messages_gets_them_reduced() {
     });
 }
 
-/// pySigma reads the shipped rules and finds nothing wrong with them.
+/// What pySigma finds wrong with rules: all that it cannot read, and all that its validators see.
+const SIGMA: &str = r#"
+import sys
+from sigma.collection import SigmaCollection
+from sigma.validation import SigmaValidator
+from sigma.validators.core import validators
+
+def judged(text):
+    rules = SigmaCollection.from_yaml(text, collect_errors=True)
+    issues = SigmaValidator(validators.values()).validate_rules(rules.rules)
+    return rules.rules, [*rules.errors, *(error for rule in rules.rules for error in rule.errors), *issues]
+
+shipped = open(sys.argv[1]).read()
+rules, faults = judged(shipped)
+assert len(rules) == 3 and not faults, faults
+for right, wrong in [("level: high", "level: loud"), ("    lt: 1", "    fewer: 1"), ("condition: selection", "condition: choice"),
+                     ("id: 2c7d1c33-0f7d-4d7c-8d0f-3f7c1f5f4a03", "id: 8f0b7a52-7f0e-4c57-8f34-5b7a6f9b9d02")]:
+    assert right in shipped
+    try:
+        faults = judged(shipped.replace(right, wrong))[1]
+    except Exception as fault:
+        faults = [fault]
+    assert faults, wrong
+"#;
+
+/// pySigma reads the shipped rules and its validators find nothing wrong with them, as they do with worse ones.
 #[test]
 fn the_sigma_rules_are_rules() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let python = root.join("../tests/.tools/venv/bin/python");
-    let script = "import sys\nfrom sigma.collection import SigmaCollection\nrules = SigmaCollection.from_yaml(open(sys.argv[1]).read())\nassert len(rules.rules) == 3 and not rules.errors, rules.errors\n";
     let ran = std::process::Command::new(&python)
-        .args(["-c", script])
+        .args(["-c", SIGMA])
         .arg(root.join("receivers/sigma.yml"))
         .output();
     match ran {

@@ -28,6 +28,7 @@
 //! | `bundle` | a tampered evidence bundle that one of its three verifiers calls proven |
 //! | `doctor` | a fault of the surroundings that an operator is not told of |
 //! | `export` | a receiver that lacks an entry, or one whose loss is not found in what it stored |
+//! | `receivers` | a fault of a receiver that `export status` or the metrics do not show, or that loses an entry |
 //! | `storm` | an entry that a receiver lacks after both sides died at random |
 //! | `policy` | rules in force that nobody adopted, or data that leaves against its class |
 //! | `tidy` | an import, a clock or a status code in the wrong room |
@@ -48,6 +49,9 @@ mod bundle;
 mod chaos;
 mod claude_code;
 mod cli;
+/// Real receivers and their certificates, as the exporters' own tests have them.
+#[path = "../../exporters/tests/common/mod.rs"]
+mod common;
 #[cfg(unix)]
 mod disk;
 mod doctor;
@@ -66,6 +70,8 @@ mod mcp;
 mod oracle;
 mod policy;
 mod privacy;
+#[cfg(unix)]
+mod receivers;
 mod reports;
 mod retention;
 mod review;

@@ -3,13 +3,10 @@
 //!
 //! `DAICHO_STORM=600000` runs it at length, by hand.
 
-#[path = "../../exporters/tests/common/mod.rs"]
-mod common;
-
+use crate::common::pki::Authority;
+use crate::common::rsyslog::{Rsyslog, TlsSide};
+use crate::common::syslog_ng::SyslogNg;
 use crate::world::{Dice, Ledger, ORIGIN, Server, drill, overwrite, say};
-use common::pki::Authority;
-use common::rsyslog::{Rsyslog, TlsSide};
-use common::syslog_ng::SyslogNg;
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
