@@ -12,7 +12,7 @@
 mod stored;
 
 use ledger::note::VerifierKey;
-use ledger::{Checkpoint, Reader, signature};
+use ledger::{Checkpoint, ReadError, Reader, signature};
 use roaring::RoaringTreemap;
 use schemas::{Data, Event, Hash};
 use serde::Serialize;
@@ -338,9 +338,10 @@ fn vouch(trust: &Trust, chain: &mut Chain, stored: &Stored) -> Result<(), &'stat
     let of_chain = |name: &str| name == stored.chain;
     if let Some(ledger) = trust.ledger.as_ref().filter(|l| of_chain(l.origin())) {
         return match ledger.leaf(stored.seq) {
-            None => Err("the ledger has no such entry"),
-            Some(leaf) if leaf != stored.hash => Err("the ledger has another entry there"),
-            Some(_) => {
+            Err(ReadError::Beyond { .. }) => Err("the ledger has no such entry"),
+            Err(_) => Err("the ledger cannot be read there"),
+            Ok(leaf) if leaf != stored.hash => Err("the ledger has another entry there"),
+            Ok(_) => {
                 let keys = ledger.keys();
                 match signature::holds(keys.at(stored.seq), &stored.hash, &stored.sig) {
                     true => Ok(()),

@@ -41,7 +41,7 @@ pub use replay::{ReplayError, Replayed, replay};
 
 use crate::format::FormError;
 use cursor::Cursor;
-use ledger::Reader;
+use ledger::{ReadError, Reader};
 use schemas::kinds::ledger::ExportDegraded;
 use schemas::{Name, Timestamp};
 use serde::Serialize;
@@ -75,6 +75,11 @@ pub enum StartError {
         "destination {destination} was sent another entry at position {position} than this ledger holds; run `daicho verify` and find out which is right before sending anything"
     )]
     LedgerDiffers { destination: Name, position: u64 },
+    #[error("the last entry that destination {destination} has confirmed cannot be read")]
+    Unreadable {
+        destination: Name,
+        source: ReadError,
+    },
     #[error("no thread for destination {destination}")]
     Thread {
         destination: Name,
@@ -292,7 +297,11 @@ fn check_history(name: &Name, start: Place, reader: &Reader) -> Result<(), Start
     let Some(last) = position.checked_sub(1) else {
         return Ok(());
     };
-    match reader.leaf(last) == Some(start.leaf) {
+    let leaf = reader.leaf(last).map_err(|source| StartError::Unreadable {
+        destination: name.clone(),
+        source,
+    })?;
+    match leaf == start.leaf {
         true => Ok(()),
         false => Err(StartError::LedgerDiffers {
             destination: name.clone(),

@@ -504,12 +504,7 @@ impl Appender {
 
     /// The newest checkpoint as an event, so that every receiver of the log holds one.
     pub fn checkpoint_event(&self) -> Submission {
-        let state = self
-            .inner
-            .shared
-            .state
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
+        let state = self.inner.shared.state();
         let signature = state.note.trim_end().rsplit(' ').next().unwrap_or_default();
         let data = LedgerCheckpoint {
             size: state.tree.size(),

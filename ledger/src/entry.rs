@@ -15,10 +15,19 @@ pub struct Entry {
 impl Entry {
     /// From the bytes of a body that was read from the log.
     pub(crate) fn from_durable(body: &[u8], signature: [u8; 64]) -> Result<Entry, EnvelopeError> {
+        Entry::hashed(body, leaf_hash(body), signature)
+    }
+
+    /// The same where its leaf hash is at hand.
+    pub(crate) fn hashed(
+        body: &[u8],
+        leaf: Hash,
+        signature: [u8; 64],
+    ) -> Result<Entry, EnvelopeError> {
         Ok(Entry {
             envelope: Envelope::from_body(body)?,
             body: body.into(),
-            leaf: leaf_hash(body),
+            leaf,
             signature,
         })
     }

@@ -2,7 +2,6 @@ mod walk;
 
 use crate::append::{self, Appender};
 use crate::clock::{Clock, SystemClock};
-use crate::content::ContentStore;
 use crate::disk::{Disk, LocalDisk};
 use crate::entry::Entry;
 use crate::history::KeyHistory;
@@ -11,15 +10,15 @@ use crate::key_file::{HeldKey, KeyFile, KeyFileError, KeyFiles, NoSecrets, Unloc
 use crate::layout::{Layout, LogFiles};
 use crate::lock::{LockError, WriterLock};
 use crate::note::{Note, VerifierKey};
-use crate::reader::{Reader, Shared, State};
+use crate::reader::{Head, ReadError, Reader, State};
 use crate::scan::{LogLines, Piece};
 use crate::signer::SignError;
 use crate::{Checkpoint, erase, expire, leftover, signature};
 use schemas::kinds::ledger::LedgerRecovered;
-use schemas::{Data, Timestamp};
+use schemas::{Data, EventId, Timestamp};
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex, RwLock};
+use std::sync::Arc;
 use walk::Walk;
 
 /// Why a ledger cannot be opened. Nothing was changed on disk.
@@ -148,42 +147,37 @@ pub fn open(dir: &Path, options: Options) -> Result<(Appender, Reader), OpenErro
         });
     }
     let lock = WriterLock::take(&layout)?;
-    let mut opened = Opened::scan(layout)?;
+    let opened = Opened::scan(layout, Arc::clone(&options.disk))?;
     let found = opened.find_key()?;
     opened.check_promise()?;
     let now = options.clock.now();
-    if now.micros() < opened.state.at.micros() - CLOCK_TOLERANCE_MICROS {
-        return Err(OpenError::ClockBehind {
-            now,
-            newest: opened.state.at,
-        });
+    let newest = opened.reader.head().at;
+    if now.micros() < newest.micros() - CLOCK_TOLERANCE_MICROS {
+        return Err(OpenError::ClockBehind { now, newest });
     }
     let key = opened.unlock(found.file, &*options.unlock)?;
     // Sign only what is durable: the bytes were read from the files, and a crash may have
     // left them in the cache only.
     opened.sync(&*options.disk)?;
     opened.settle_keys(found.is_next, &*options.disk)?;
-    leftover::clear(&opened.layout, &*options.disk)?;
-    expire::complete(&opened.layout, &*options.disk, |id| {
-        Ok(opened.ids.find(id)?.is_some())
-    })?;
-    erase::complete(&opened.layout, &*options.disk, |id| {
-        Ok(opened.ids.find(id)?.is_some())
-    })?;
-    let checkpoint = Checkpoint {
-        origin: opened.origin().to_owned(),
-        size: opened.state.tree.size(),
-        root: opened.state.tree.root(),
-    };
-    opened.state.note = checkpoint.signed_by(&*key.signer)?.into();
-    let torn = opened.torn.take();
-    let covered = opened.promised.as_ref().map_or(0, |promised| promised.size);
-    let (shared, ids) = opened.into_shared(Arc::clone(&options.disk));
-    let shared = Arc::new(shared);
-    let reader = Reader {
-        shared: Arc::clone(&shared),
-    };
+    let covered = opened.covered();
+    let Opened {
+        reader,
+        mut ids,
+        torn,
+        ..
+    } = opened;
+    leftover::clear(reader.layout(), &*options.disk)?;
+    let mut is_recorded = |id: &EventId| io::Result::Ok(ids.find(id)?.is_some());
+    expire::complete(reader.layout(), &*options.disk, &mut is_recorded)?;
+    erase::complete(reader.layout(), &*options.disk, &mut is_recorded)?;
+    let Head { size, root, .. } = reader.head();
+    let origin = reader.origin().to_owned();
+    let checkpoint = Checkpoint { origin, size, root };
+    let note = checkpoint.signed_by(&*key.signer)?;
+    reader.shared.state_mut().note = note.into();
     check_newest(&reader, covered)?;
+    let shared = Arc::clone(&reader.shared);
     shared.content.close_before(now.month());
     let appender = Appender::start(shared, key, ids, lock, options, torn.is_some())?;
     if let Some(torn) = torn {
@@ -237,8 +231,7 @@ struct FoundKey {
 
 /// A log as a scan found it: chain and positions checked, signatures only at its end.
 pub(crate) struct Opened {
-    layout: Layout,
-    state: State,
+    pub reader: Reader,
     ids: Ids,
     /// A tail that no entry is in, not yet acknowledged by an entry of its own.
     torn: Option<LedgerRecovered>,
@@ -247,7 +240,7 @@ pub(crate) struct Opened {
 }
 
 impl Opened {
-    pub fn scan(layout: Layout) -> Result<Opened, OpenError> {
+    pub fn scan(layout: Layout, disk: Arc<dyn Disk>) -> Result<Opened, OpenError> {
         let io_at = |path: &Path| {
             let path = path.display().to_string();
             move |source| OpenError::Io { path, source }
@@ -280,38 +273,39 @@ impl Opened {
         let state = State {
             tree: walk.tree,
             files: walk.files,
+            leaf: walk.prev,
             at: walk.at,
             keys: Arc::new(walk.keys),
             destroyed: walk.destroyed,
             note: String::from_utf8_lossy(&note).into(),
         };
         Ok(Opened {
-            layout,
-            state,
+            reader: Reader::of(layout, disk, state),
             ids: walk.ids,
             torn: walk.torn,
             promised,
         })
     }
 
-    fn origin(&self) -> &str {
-        self.state.keys.founding().name()
+    /// How many entries the checkpoint on disk covers.
+    fn covered(&self) -> u64 {
+        self.promised.as_ref().map_or(0, |promised| promised.size)
     }
 
     /// Which of the key files holds the key in force: the log says it.
     fn find_key(&self) -> Result<FoundKey, OpenError> {
-        let in_force = self.state.keys.newest();
+        let (in_force, layout) = (&self.reader.key_in_force(), self.reader.layout());
         let is_it = |file: &KeyFile| file.verifier() == in_force;
-        let own = read_key(&self.layout.log_key());
+        let own = read_key(&layout.log_key());
         if !matches!(&own, Ok(Some(file)) if is_it(file))
-            && let Some(file) = read_key(&self.layout.next_log_key())?.filter(is_it)
+            && let Some(file) = read_key(&layout.next_log_key())?.filter(is_it)
         {
             return Ok(FoundKey {
                 file,
                 is_next: true,
             });
         }
-        let path = self.layout.log_key().display().to_string();
+        let path = layout.log_key().display().to_string();
         match own? {
             None => Err(OpenError::NoKey { path }),
             Some(file) if is_it(&file) => Ok(FoundKey {
@@ -327,7 +321,7 @@ impl Opened {
     }
 
     fn unlock(&self, file: KeyFile, unlock: &dyn Unlock) -> Result<HeldKey, OpenError> {
-        let path = self.layout.log_key().display().to_string();
+        let path = self.reader.layout().log_key().display().to_string();
         let locked = |source| OpenError::LockedKey { path, source };
         let signer = unlock.unlock(&file).and_then(|signer| {
             if signer.verifier() == file.verifier() {
@@ -343,14 +337,15 @@ impl Opened {
 
     /// Ends a rotation that a crash cut off: its entry is durable now, or there is none.
     fn settle_keys(&self, is_next: bool, disk: &dyn Disk) -> Result<(), OpenError> {
-        let files = KeyFiles(&self.layout, disk);
+        let layout = self.reader.layout();
+        let files = KeyFiles(layout, disk);
         let settled = if is_next {
             files.promote_next()
         } else {
             files.drop_next()
         };
         settled.map_err(|source| OpenError::Io {
-            path: self.layout.next_log_key().display().to_string(),
+            path: layout.next_log_key().display().to_string(),
             source,
         })
     }
@@ -358,21 +353,25 @@ impl Opened {
     /// The checkpoint on disk must be a promise that this log keeps.
     fn check_promise(&self) -> Result<(), OpenError> {
         let Some(promised) = &self.promised else {
-            let path = self.layout.checkpoint().display().to_string();
+            let path = self.reader.layout().checkpoint();
+            let path = path.display().to_string();
             return Err(OpenError::WrongCheckpoint {
                 path,
                 reason: "it is missing".to_owned(),
             });
         };
-        match self.state.tree.root_at(promised.size) {
-            Err(_) => Err(OpenError::Lost {
-                promised: promised.size,
-                found: self.state.tree.size(),
+        let (size, reader) = (promised.size, &self.reader);
+        let io = |path, source| OpenError::Io { path, source };
+        match reader.root_at(size) {
+            Ok(root) if root == promised.root => Ok(()),
+            Ok(_) => Err(OpenError::OtherRoot { size }),
+            Err(ReadError::Io { path, source, .. }) => Err(io(path, source)),
+            Err(ReadError::Beyond { .. }) => Err(OpenError::Lost {
+                promised: size,
+                found: reader.size(),
             }),
-            Ok(root) if root != promised.root => Err(OpenError::OtherRoot {
-                size: promised.size,
-            }),
-            Ok(_) => Ok(()),
+            // The leaves that its last tile is of are not those that the tree has.
+            Err(_) => Err(OpenError::OtherRoot { size }),
         }
     }
 
@@ -380,39 +379,23 @@ impl Opened {
     /// have left its last lines, or the name of a file that it had just begun, in the cache
     /// only. What the checkpoint on disk covers was durable before it was signed.
     fn sync(&self, disk: &dyn Disk) -> Result<(), OpenError> {
-        let Some(last) = self.state.files.last() else {
+        let state = self.reader.state();
+        let Some(last) = state.files.last() else {
             return Ok(());
         };
         let sync = || {
             // Sealed files are read-only and were synced when they were sealed.
             if !last.path.metadata()?.permissions().readonly() {
-                let promised = self.promised.as_ref().map_or(0, |promised| promised.size);
-                let covered = promised.saturating_sub(last.first_seq) as usize;
-                let doubtful = last.offsets.get(covered).copied().unwrap_or(last.end);
+                let doubtful = last.row(self.covered().max(last.first_seq));
+                let doubtful = doubtful.map_or(last.end, |(_, line)| line.start);
                 disk.rewrite(&last.path, doubtful)?;
             }
-            disk.sync_dir(&self.layout.log())
+            disk.sync_dir(&self.reader.layout().log())
         };
         sync().map_err(|source| OpenError::Io {
             path: last.path.display().to_string(),
             source,
         })
-    }
-
-    pub fn into_shared(self, disk: Arc<dyn Disk>) -> (Shared, Ids) {
-        let size = self.state.tree.size();
-        let content = ContentStore::new(self.layout.clone(), disk, self.origin());
-        content.are_destroyed(self.state.destroyed.iter().map(|(_, key)| *key));
-        let shared = Shared {
-            origin: self.origin().into(),
-            layout: self.layout,
-            state: RwLock::new(self.state),
-            content,
-            size: Mutex::new(size),
-            grown: Condvar::new(),
-            stopped: Mutex::default(),
-        };
-        (shared, self.ids)
     }
 }
 

@@ -87,14 +87,23 @@ impl<P: Projection> Kept for View<P> {
 
     fn snapshot(&self) -> Result<(u32, u64, Vec<u8>), IndexError> {
         let folded = self.folded.read().unwrap_or_else(PoisonError::into_inner);
-        let mut bytes = Vec::new();
-        let unfit = |e: ciborium::ser::Error<_>| IndexError::Snapshot {
-            name: P::NAME,
-            reason: e.to_string(),
-        };
-        ciborium::into_writer(&folded.state, &mut bytes).map_err(unfit)?;
-        Ok((P::VERSION, folded.cursor, bytes))
+        Ok((P::VERSION, folded.cursor, written(&folded.state)?))
     }
+}
+
+fn written<P: Projection>(state: &P) -> Result<Vec<u8>, IndexError> {
+    let mut bytes = Vec::new();
+    let unfit = |e: ciborium::ser::Error<_>| IndexError::Snapshot {
+        name: P::NAME,
+        reason: e.to_string(),
+    };
+    ciborium::into_writer(state, &mut bytes).map_err(unfit)?;
+    Ok(bytes)
+}
+
+/// What tells a state from any other: equal for whoever folds the same entries.
+pub fn digest_of<P: Projection>(state: &P) -> Result<Hash, IndexError> {
+    Ok(Hash(Sha256::digest(written(state)?).into()))
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -222,23 +231,28 @@ impl Index {
 
     /// Adds a projection: from its snapshot if that is sound, else from the beginning.
     pub fn add<P: Projection>(&mut self) -> View<P> {
-        let folded = match self.load::<P>() {
-            Ok(Some(folded)) => folded,
-            Ok(None) => Folded {
-                state: P::default(),
-                cursor: 0,
-            },
+        match self.load::<P>() {
+            Ok(Some(folded)) => self.keep(folded),
+            Ok(None) => self.add_anew(),
             Err(reason) => {
                 self.notices.push(format!(
                     "the snapshot of {} {reason}; it is built again from the log",
                     P::NAME
                 ));
-                Folded {
-                    state: P::default(),
-                    cursor: 0,
-                }
+                self.add_anew()
             }
-        };
+        }
+    }
+
+    /// Adds a projection from the beginning, whatever is kept of it.
+    pub fn add_anew<P: Projection>(&mut self) -> View<P> {
+        self.keep(Folded {
+            state: P::default(),
+            cursor: 0,
+        })
+    }
+
+    fn keep<P: Projection>(&mut self, folded: Folded<P>) -> View<P> {
         let view = View {
             folded: Arc::new(RwLock::new(folded)),
         };
@@ -262,11 +276,7 @@ impl Index {
         if Hash(Sha256::digest(&snapshot.state).into()) != snapshot.sha256 {
             return Err("is damaged");
         }
-        let last = snapshot
-            .cursor
-            .checked_sub(1)
-            .and_then(|seq| self.reader.leaf(seq));
-        if last.unwrap_or(Hash::ZERO) != snapshot.leaf {
+        if self.last_leaf(snapshot.cursor).ok() != Some(snapshot.leaf) {
             return Err("is of another log");
         }
         let state = from_cbor(&snapshot.state).map_err(|_| "is damaged")?;
@@ -274,6 +284,12 @@ impl Index {
             state,
             cursor: snapshot.cursor,
         }))
+    }
+
+    /// Of the last entry before a cursor.
+    fn last_leaf(&self, cursor: u64) -> Result<Hash, ReadError> {
+        let last = cursor.checked_sub(1);
+        last.map_or(Ok(Hash::ZERO), |last| self.reader.leaf(last))
     }
 
     /// How many entries every projection has folded in: the log's size less this is the lag.
@@ -318,10 +334,7 @@ impl Index {
         };
         for kept in &self.kept {
             let (version, cursor, state) = kept.snapshot()?;
-            let leaf = cursor
-                .checked_sub(1)
-                .and_then(|seq| self.reader.leaf(seq))
-                .unwrap_or(Hash::ZERO);
+            let leaf = self.last_leaf(cursor)?;
             let sha256 = Hash(Sha256::digest(&state).into());
             let snapshot = Snapshot {
                 version,

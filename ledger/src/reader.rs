@@ -1,3 +1,6 @@
+mod entries;
+mod tiles;
+
 use crate::append::AppendError;
 use crate::buckets::{Bucket, Buckets};
 use crate::content::{ContentError, ContentStore, Owners};
@@ -6,19 +9,21 @@ use crate::disk::{Disk, LocalDisk};
 use crate::entry::Entry;
 use crate::history::KeyHistory;
 use crate::layout::Layout;
+use crate::line;
+use crate::log_file::LogFile;
 use crate::note::VerifierKey;
 use crate::open::{OpenError, Opened};
 use crate::proof::Proof;
 use crate::tile::{self, Resource};
-use crate::tree::{BeyondTree, TILE_WIDTH, Tree, leaf_hash};
-use crate::{line, os};
+use crate::tree::{BeyondTree, Subtrees, TILE_WIDTH, Tiles};
+pub use entries::Entries;
 use schemas::{BucketId, ContentRef, EnvelopeError, Hash, Timestamp};
-use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
+use tiles::Recent;
 
 /// What the log is at one moment: all of it is durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +46,10 @@ pub enum ReadError {
         #[source]
         source: Option<EnvelopeError>,
     },
+    #[error(
+        "one of the entries {first} to {last} is not what was hashed when it was written, so none of them can be shown; run `daicho verify`"
+    )]
+    DamagedTile { first: u64, last: u64 },
     #[error("entry {seq} cannot be read from {path}")]
     Io {
         seq: u64,
@@ -59,20 +68,12 @@ impl From<BeyondTree> for ReadError {
     }
 }
 
-/// One log file and where its entries begin.
-pub(crate) struct LogFile {
-    pub first_seq: u64,
-    pub path: std::path::PathBuf,
-    pub file: Arc<File>,
-    /// Offset of each entry's line; the last line ends at `end`.
-    pub offsets: Vec<u64>,
-    pub end: u64,
-}
-
 /// The log as readers see it; the appender extends it after every commit.
 pub(crate) struct State {
-    pub tree: Tree,
+    pub tree: Tiles,
     pub files: Vec<LogFile>,
+    /// Leaf hash and time of the newest entry.
+    pub leaf: Hash,
     pub at: Timestamp,
     /// Who signs what, up to the next entry.
     pub keys: Arc<KeyHistory>,
@@ -82,10 +83,24 @@ pub(crate) struct State {
     pub note: Arc<str>,
 }
 
+impl State {
+    pub fn file_of(&self, seq: u64) -> Option<&LogFile> {
+        let at = self.files.partition_point(|file| file.first_seq <= seq);
+        self.files.get(at.checked_sub(1)?)
+    }
+
+    /// The file that begins there.
+    pub fn file_mut(&mut self, first_seq: u64) -> Option<&mut LogFile> {
+        let at = self.files.binary_search_by_key(&first_seq, |f| f.first_seq);
+        self.files.get_mut(at.ok()?)
+    }
+}
+
 pub(crate) struct Shared {
     pub layout: Layout,
     pub origin: Box<str>,
     pub state: RwLock<State>,
+    pub recent: Recent,
     pub content: ContentStore,
     pub size: Mutex<u64>,
     pub grown: Condvar,
@@ -95,6 +110,14 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    pub fn state(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn state_mut(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Ends the writing; the first cause stays.
     pub fn stop(&self, cause: AppendError) -> AppendError {
         tracing::error!(error = %cause, "the ledger stops writing");
@@ -118,18 +141,29 @@ impl Reader {
     /// Opens a log for reading only: no lock, no write, no secret. Sees what was whole when
     /// it was opened.
     pub fn open(dir: &Path) -> Result<Reader, OpenError> {
-        let opened = Opened::scan(Layout::new(dir))?;
-        let (shared, _) = opened.into_shared(Arc::new(LocalDisk));
-        Ok(Reader {
-            shared: Arc::new(shared),
-        })
+        Ok(Opened::scan(Layout::new(dir), Arc::new(LocalDisk))?.reader)
     }
 
-    fn state(&self) -> RwLockReadGuard<'_, State> {
-        self.shared
-            .state
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn of(layout: Layout, disk: Arc<dyn Disk>, state: State) -> Reader {
+        let origin = state.keys.founding().name();
+        let content = ContentStore::new(layout.clone(), disk, origin);
+        content.are_destroyed(state.destroyed.iter().map(|(_, key)| *key));
+        Reader {
+            shared: Arc::new(Shared {
+                origin: origin.into(),
+                layout,
+                content,
+                recent: Recent::new(),
+                size: Mutex::new(state.tree.size()),
+                state: RwLock::new(state),
+                grown: Condvar::new(),
+                stopped: Mutex::default(),
+            }),
+        }
+    }
+
+    pub(crate) fn state(&self) -> RwLockReadGuard<'_, State> {
+        self.shared.state()
     }
 
     pub fn layout(&self) -> &Layout {
@@ -174,17 +208,20 @@ impl Reader {
         Arc::clone(&self.state().note)
     }
 
-    /// Leaf hash of an entry.
-    pub fn leaf(&self, seq: u64) -> Option<Hash> {
-        self.state().tree.leaf(seq)
-    }
-
     pub fn root_at(&self, size: u64) -> Result<Hash, ReadError> {
-        Ok(self.state().tree.root_at(size)?)
+        self.subtrees().root_at(size)
     }
 
     pub fn consistency_proof(&self, old: u64, size: u64) -> Result<Vec<Hash>, ReadError> {
-        Ok(self.state().tree.consistency_proof(old, size)?)
+        self.subtrees().consistency_proof(old, size)
+    }
+
+    /// Subtrees never change once they are complete: nothing is locked while a proof is made.
+    fn subtrees(&self) -> Subtrees<impl FnMut(u64, u64) -> Result<Hash, ReadError>> {
+        Subtrees {
+            size: self.size(),
+            complete: |start, count| self.complete(start, count),
+        }
     }
 
     /// How many entries the newest checkpoint covers. Another process reads it from its
@@ -195,23 +232,22 @@ impl Reader {
 
     /// The path from the entry at `seq` to the root of the first `size` entries.
     pub fn inclusion_proof(&self, seq: u64, size: u64) -> Result<Vec<Hash>, ReadError> {
-        Ok(self.state().tree.inclusion_proof(seq, size)?)
+        self.subtrees().inclusion_proof(seq, size)
     }
 
     /// Proves entry `seq` under the newest checkpoint.
     pub fn prove(&self, seq: u64) -> Result<Proof, ReadError> {
-        let state = self.state();
+        let note = self.checkpoint();
         // Another process reads the checkpoint from its file, a moment behind the log.
-        let size = checkpoint_size(&state.note).unwrap_or(0);
-        if (size..state.tree.size()).contains(&seq) {
+        let size = checkpoint_size(&note).unwrap_or(0);
+        if (size..self.size()).contains(&seq) {
             return Err(ReadError::NotCovered { seq, size });
         }
-        let path = state.tree.inclusion_proof(seq, size)?;
         Ok(Proof {
             seq,
             extra: None,
-            path,
-            checkpoint: state.note.to_string(),
+            path: self.inclusion_proof(seq, size)?,
+            checkpoint: note.to_string(),
         })
     }
 
@@ -219,20 +255,16 @@ impl Reader {
         let (bytes, leaf) = self.line(seq)?;
         let damaged = |source| ReadError::Damaged { seq, source };
         let (body, signature) = line::split(&bytes).map_err(|_| damaged(None))?;
-        let entry = Entry::from_durable(body, signature).map_err(|e| damaged(Some(e)))?;
-        if entry.leaf() != leaf || entry.seq() != seq {
+        let entry = Entry::hashed(body, leaf, signature).map_err(|e| damaged(Some(e)))?;
+        if entry.seq() != seq {
             return Err(damaged(None));
         }
         Ok(entry)
     }
 
     /// The entries at these positions, in order; ends where the log ends.
-    pub fn entries(
-        &self,
-        range: Range<u64>,
-    ) -> impl Iterator<Item = Result<Entry, ReadError>> + '_ {
-        let end = range.end.min(self.size());
-        (range.start..end).map(|seq| self.entry(seq))
+    pub fn entries(&self, range: Range<u64>) -> Entries<'_> {
+        Entries::of(self, range)
     }
 
     /// The first entry with content in a bucket. Looks at the entries of its month and after:
@@ -352,8 +384,14 @@ impl Reader {
                 index,
                 width,
             } => {
-                let state = self.state();
-                let hashes = state.tree.tile(level, index, width);
+                let hashes = match level {
+                    0 => self.leaves(index, width)?,
+                    _ => self
+                        .state()
+                        .tree
+                        .tile(level, index, width)
+                        .map(<[_]>::to_vec),
+                };
                 Ok(hashes.map(|hashes| hashes.iter().flat_map(|h| h.0).collect()))
             }
             Resource::Entries { index, width } => {
@@ -368,13 +406,10 @@ impl Reader {
                 };
                 let mut bodies = Vec::new();
                 for seq in first..end {
-                    let (bytes, leaf) = self.line(seq)?;
-                    let damaged = || ReadError::Damaged { seq, source: None };
-                    let (body, _) = line::split(&bytes).map_err(|_| damaged())?;
                     // Caches keep a bundle for ever: a wrong one must not leave the house.
-                    if leaf_hash(body) != leaf {
-                        return Err(damaged());
-                    }
+                    let (bytes, _) = self.line(seq)?;
+                    let damaged = |_| ReadError::Damaged { seq, source: None };
+                    let (body, _) = line::split(&bytes).map_err(damaged)?;
                     bodies.push(body.to_vec());
                 }
                 Ok(Some(tile::bundle(bodies.iter().map(Vec::as_slice))))
@@ -382,50 +417,23 @@ impl Reader {
         }
     }
 
-    /// The file and the byte at which an entry's line begins.
-    pub fn place_of(&self, seq: u64) -> Option<(String, u64)> {
-        let state = self.state();
-        let at = state.files.partition_point(|f| f.first_seq <= seq);
-        let file = &state.files[at.checked_sub(1)?];
-        let offset = *file.offsets.get((seq - file.first_seq) as usize)?;
-        Some((self.shared.layout.shown(&file.path), offset))
+    /// The first `width` leaves of a tile, if the log has them.
+    fn leaves(&self, index: u64, width: u16) -> Result<Option<Vec<Hash>>, ReadError> {
+        let end = index.checked_mul(TILE_WIDTH);
+        let end = end.and_then(|first| first.checked_add(u64::from(width)));
+        match end.is_some_and(|end| width > 0 && end <= self.size()) {
+            true => {
+                let tile = self.tile(index)?;
+                Ok(tile.leaves.get(..usize::from(width)).map(<[_]>::to_vec))
+            }
+            false => Ok(None),
+        }
     }
 
-    /// The bytes of a line without its LF, and the leaf hash that the tree has for it.
-    pub(crate) fn line(&self, seq: u64) -> Result<(Vec<u8>, Hash), ReadError> {
-        let (file, path, offset, len, leaf) = {
-            let state = self.state();
-            let beyond = ReadError::Beyond {
-                seq,
-                size: state.tree.size(),
-            };
-            let Some(leaf) = state.tree.leaf(seq) else {
-                return Err(beyond);
-            };
-            let at = state.files.partition_point(|f| f.first_seq <= seq);
-            let Some(file) = at.checked_sub(1).map(|i| &state.files[i]) else {
-                return Err(beyond);
-            };
-            let local = (seq - file.first_seq) as usize;
-            let Some(&offset) = file.offsets.get(local) else {
-                return Err(beyond);
-            };
-            let end = file.offsets.get(local + 1).copied().unwrap_or(file.end);
-            (
-                Arc::clone(&file.file),
-                file.path.clone(),
-                offset,
-                end - offset - 1,
-                leaf,
-            )
-        };
-        let mut bytes = vec![0; len as usize];
-        os::read_exact_at(&file, &mut bytes, offset).map_err(|source| ReadError::Io {
-            seq,
-            path: path.display().to_string(),
-            source,
-        })?;
-        Ok((bytes, leaf))
+    /// The file and the byte at which an entry's line begins.
+    pub fn place_of(&self, seq: u64) -> Option<(String, u64)> {
+        let line = self.find(seq).ok()?;
+        Some((self.shared.layout.shown(&line.path), line.range.start))
     }
 }
 

@@ -1,6 +1,11 @@
 //! The RFC 6962 Merkle tree over the leaves: hashes, roots, proofs.
 
-use rayon::prelude::*;
+mod path;
+mod tiles;
+
+pub(crate) use path::Subtrees;
+pub(crate) use tiles::Tiles;
+
 use schemas::Hash;
 use sha2::{Digest, Sha256};
 
@@ -79,12 +84,12 @@ impl Frontier {
     }
 }
 
-/// The whole tree, kept as the hashes that tiles are made of: level `l` holds the roots of
-/// the complete subtrees of 256^l leaves (32.1 bytes per leaf in all).
+/// The whole tree with all its leaves, for whoever has a log in memory. Readers of a log keep
+/// [`Tiles`], and ask its files for leaves.
 #[derive(Debug, Clone, Default)]
 pub struct Tree {
-    levels: Vec<Vec<Hash>>,
-    frontier: Frontier,
+    leaves: Vec<Hash>,
+    tiles: Tiles,
 }
 
 /// The tree is smaller than what was asked of it.
@@ -97,153 +102,70 @@ pub struct BeyondTree {
 
 impl Tree {
     pub fn size(&self) -> u64 {
-        self.frontier.size
+        self.tiles.size()
     }
 
     pub fn root(&self) -> Hash {
-        self.frontier.root()
+        self.tiles.root()
     }
 
     pub fn leaf(&self, seq: u64) -> Option<Hash> {
-        self.levels
-            .first()?
-            .get(usize::try_from(seq).ok()?)
-            .copied()
+        self.leaves.get(usize::try_from(seq).ok()?).copied()
     }
 
     pub fn push(&mut self, leaf: Hash) {
-        self.frontier.push(leaf);
-        self.push_node(leaf, 0);
-    }
-
-    /// The same for many leaves, on every core.
-    pub fn extend(&mut self, leaves: &[Hash]) {
-        let to_a_whole_tile = self.size().next_multiple_of(TILE_WIDTH) - self.size();
-        let (first, rest) = leaves.split_at(leaves.len().min(to_a_whole_tile as usize));
-        first.iter().for_each(|leaf| self.push(*leaf));
-        let (tiles, last) = rest.as_chunks::<{ TILE_WIDTH as usize }>();
-        let roots: Vec<Hash> = tiles.par_iter().map(|tile| fold(tile)).collect();
-        if !roots.is_empty() {
-            self.levels.resize_with(self.levels.len().max(1), Vec::new);
-            self.levels[0].extend_from_slice(tiles.as_flattened());
-        }
-        for root in roots {
-            self.frontier.push_complete(root, TILE_HEIGHT);
-            self.push_node(root, 1);
-        }
-        last.iter().for_each(|leaf| self.push(*leaf));
-    }
-
-    fn push_node(&mut self, mut node: Hash, from_level: usize) {
-        for level in from_level.. {
-            if self.levels.len() == level {
-                self.levels.push(Vec::new());
-            }
-            let nodes = &mut self.levels[level];
-            nodes.push(node);
-            if !(nodes.len() as u64).is_multiple_of(TILE_WIDTH) {
-                break;
-            }
-            node = fold(&nodes[nodes.len() - TILE_WIDTH as usize..]);
-        }
+        self.leaves.push(leaf);
+        self.tiles.push(leaf);
     }
 
     /// The root as it was at `size` leaves.
     pub fn root_at(&self, size: u64) -> Result<Hash, BeyondTree> {
-        self.check(size, self.size())?;
-        Ok(if size == 0 {
-            empty_root()
-        } else {
-            self.range(0, size)
-        })
+        self.subtrees().root_at(size)
     }
 
     /// RFC 6962 §2.1.1: the audit path of leaf `seq` in the tree of `size` leaves, leaf
     /// sibling first.
     pub fn inclusion_proof(&self, seq: u64, size: u64) -> Result<Vec<Hash>, BeyondTree> {
-        self.check(size, self.size())?;
-        if seq >= size {
-            return Err(BeyondTree { asked: seq, size });
-        }
-        let mut path = Vec::new();
-        let (mut start, mut end) = (0, size);
-        while end - start > 1 {
-            let split = start + largest_power_below(end - start);
-            if seq < split {
-                path.push(self.range(split, end));
-                end = split;
-            } else {
-                path.push(self.range(start, split));
-                start = split;
-            }
-        }
-        path.reverse();
-        Ok(path)
+        self.subtrees().inclusion_proof(seq, size)
     }
 
     /// RFC 6962 §2.1.2: proves that the tree of `old` leaves is a prefix of the tree of `size`.
     pub fn consistency_proof(&self, old: u64, size: u64) -> Result<Vec<Hash>, BeyondTree> {
-        self.check(size, self.size())?;
-        self.check(old, size)?;
-        let mut proof = Vec::new();
-        if old == 0 || old == size {
-            return Ok(proof);
-        }
-        let (mut start, mut end) = (0, size);
-        let mut whole = true; // the old tree is a complete subtree whose root the verifier has
-        while old != end {
-            let split = start + largest_power_below(end - start);
-            if old <= split {
-                proof.push(self.range(split, end));
-                end = split;
-            } else {
-                proof.push(self.range(start, split));
-                start = split;
-                whole = false;
-            }
-        }
-        if !whole {
-            proof.push(self.range(start, end));
-        }
-        proof.reverse();
-        Ok(proof)
+        self.subtrees().consistency_proof(old, size)
     }
 
     /// The `width` hashes of tile `(level, index)`, if the tree has them.
     pub fn tile(&self, level: u8, index: u64, width: u16) -> Option<&[Hash]> {
-        let nodes = self.levels.get(usize::from(level))?;
-        let start = usize::try_from(index.checked_mul(TILE_WIDTH)?).ok()?;
-        nodes.get(start..start.checked_add(usize::from(width))?)
-    }
-
-    /// MTH of leaves `start..end`, where `start` is a multiple of the subtree's width.
-    fn range(&self, start: u64, end: u64) -> Hash {
-        let count = end - start;
-        if count.is_power_of_two() {
-            return self.complete(start, count);
+        if level > 0 {
+            return self.tiles.tile(level, index, width);
         }
-        let split = start + largest_power_below(count);
-        node_hash(&self.range(start, split), &self.range(split, end))
+        let start = usize::try_from(index.checked_mul(TILE_WIDTH)?).ok()?;
+        self.leaves
+            .get(start..start.checked_add(usize::from(width))?)
     }
 
-    fn complete(&self, start: u64, count: u64) -> Hash {
-        let level = count.trailing_zeros() / TILE_HEIGHT;
-        let unit = 1 << (level * TILE_HEIGHT);
-        let first = (start / unit) as usize;
-        fold(&self.levels[level as usize][first..first + (count / unit) as usize])
-    }
-
-    fn check(&self, asked: u64, size: u64) -> Result<(), BeyondTree> {
-        if asked > size {
-            Err(BeyondTree { asked, size })
-        } else {
-            Ok(())
+    fn subtrees(&self) -> Subtrees<impl FnMut(u64, u64) -> Result<Hash, BeyondTree>> {
+        let complete = |start: u64, count: u64| {
+            let end = start.saturating_add(count);
+            let beyond = BeyondTree {
+                asked: end,
+                size: self.size(),
+            };
+            if count >= TILE_WIDTH {
+                return self.tiles.complete(start, count).ok_or(beyond);
+            }
+            let leaves = self.leaves.get(start as usize..end as usize);
+            leaves.map(fold).ok_or(beyond)
+        };
+        Subtrees {
+            size: self.size(),
+            complete,
         }
     }
 }
 
-/// The root over a power of two of sibling nodes.
-fn fold(nodes: &[Hash]) -> Hash {
+/// The root over a power of two of sibling nodes, at least one.
+pub(crate) fn fold(nodes: &[Hash]) -> Hash {
     match nodes {
         [node] => *node,
         _ => {
@@ -251,11 +173,6 @@ fn fold(nodes: &[Hash]) -> Hash {
             node_hash(&fold(left), &fold(right))
         }
     }
-}
-
-/// The largest power of two smaller than `count`, for `count` of at least 2 (RFC 6962 §2.1).
-fn largest_power_below(count: u64) -> u64 {
-    1 << (63 - (count - 1).leading_zeros())
 }
 
 /// RFC 9162 §2.1.3.2: does the path lead from the leaf to the root?
@@ -337,6 +254,7 @@ pub fn check_consistency(
 
 #[cfg(test)]
 mod tests {
+    use super::path::largest_power_below;
     use super::*;
     use base64::{Engine, engine::general_purpose::STANDARD};
     use proptest::prelude::*;
@@ -397,7 +315,7 @@ mod tests {
             0, 1, 2, 255, 256, 257, 511, 512, 513, 65_535, 65_536, 65_537,
         ];
         let whole = tree(65_537);
-        let leaves = &whole.levels[0];
+        let leaves = &whole.leaves;
         let mut grown = Tree::default();
         for (size, leaf) in (0_u64..).zip(leaves.iter().chain([&Hash::ZERO])) {
             if edges.contains(&size) {
@@ -466,6 +384,32 @@ mod tests {
         }
         assert!(tree.inclusion_proof(size, size).is_err());
         assert!(tree.consistency_proof(1, size + 1).is_err());
+    }
+
+    /// What a start does with outlines of files of any lengths.
+    #[test]
+    fn a_tree_that_goes_on_with_whole_tiles_is_the_one_that_grew_by_leaves() {
+        let whole = tree(3_000);
+        for lengths in [vec![3_000], vec![7, 249, 1, 700, 2_043], vec![10; 300]] {
+            let (mut tiles, mut size) = (Tiles::default(), 0);
+            for length in lengths {
+                let after: u64 = size + length;
+                let roots = size / TILE_WIDTH..after / TILE_WIDTH;
+                let roots = roots.map(|tile| whole.tiles.complete(tile * TILE_WIDTH, TILE_WIDTH));
+                let roots: Vec<Hash> = roots.map(|root| root.expect("whole")).collect();
+                let tail = (after / TILE_WIDTH * TILE_WIDTH) as usize..after as usize;
+                tiles.go_on(&roots, &whole.leaves[tail]);
+                size = after;
+                assert_eq!(Ok(tiles.root()), whole.root_at(size), "{size}");
+                assert_eq!(tiles.size(), size);
+            }
+            tiles.push(Hash::ZERO);
+            let mut more = whole.clone();
+            more.push(Hash::ZERO);
+            assert_eq!(tiles.root(), more.root());
+            assert_eq!(tiles.complete(0, 2_048), more.tiles.complete(0, 2_048));
+            assert_eq!(tiles.complete(0, 1), None);
+        }
     }
 
     proptest! {

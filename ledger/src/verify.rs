@@ -8,6 +8,7 @@ mod contents;
 mod entries;
 mod keys;
 mod lines;
+mod stretch;
 mod tokens;
 
 pub use again::entries_at;
@@ -25,6 +26,7 @@ use schemas::{Hash, Timestamp};
 use serde::Serialize;
 use std::io;
 use std::path::Path;
+pub use stretch::{Unsound, faults};
 use tokens::Tokens;
 
 /// What the auditor brings: everything else is taken from the log and checked.

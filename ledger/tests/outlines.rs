@@ -4,8 +4,12 @@
 
 use ledger::clock::SystemClock;
 use ledger::note::SignerKey;
+use ledger::tile::Resource;
+use ledger::tree::{Tree, check_inclusion, leaf_hash};
 use ledger::verify::{Check, Trust, verify};
-use ledger::{AppendError, Appender, Head, HeldKey, OpenError, Options, Reader, Submission};
+use ledger::{
+    AppendError, Appender, Head, HeldKey, OpenError, Options, ReadError, Reader, Submission,
+};
 use schemas::kinds::agents::{AgentReason, AgentRetired};
 use schemas::kinds::ledger::RotationReason;
 use schemas::{Event, EventId, Timestamp};
@@ -25,7 +29,7 @@ fn open(dir: &Path) -> Result<(Appender, Reader), OpenError> {
 /// Ids of both versions, the same in every call.
 fn id(number: u64) -> EventId {
     if number.is_multiple_of(3) {
-        return EventId::derived(ledger::tree::leaf_hash(&number.to_be_bytes()));
+        return EventId::derived(leaf_hash(&number.to_be_bytes()));
     }
     let mut random = [7; 10];
     random[..8].copy_from_slice(&number.to_be_bytes());
@@ -131,25 +135,256 @@ fn a_damaged_outline_is_passed_over_wherever_the_damage_is() {
     }
 }
 
-/// What follows has the digest that it should have: not an accident, a forger.
-#[test]
-fn a_forged_outline_stops_the_start_and_signs_nothing() {
-    let dir = sample();
-    let path = &files(dir.path(), "index/outlines")[2];
+/// Numbers of an outline's head, by their place.
+fn number(outline: &[u8], at: usize) -> u64 {
+    let at = 18 + at * 8;
+    u64::from_le_bytes(outline[at..at + 8].try_into().unwrap())
+}
+
+/// Where an outline's head ends, and where its front does.
+fn parts(outline: &[u8]) -> [usize; 2] {
+    let head = 18 + 7 * 8 + 2 * 32 + 2 * 16;
+    let (first, count) = (number(outline, 2), number(outline, 3));
+    let after = first + count;
+    let tiles = after / 256 - first / 256 + after % 256;
+    let stretches = after.div_ceil(256) - first / 256;
+    let front = tiles * 32 + stretches * 8 + count.div_ceil(4) * 8;
+    [head, head + front as usize]
+}
+
+/// With the digest that it should have: not an accident, a forger.
+fn forge(path: &Path, change: impl FnOnce(&mut [u8])) {
     let mut bytes = std::fs::read(path).unwrap();
-    let head = 18 + 6 * 8 + 32 + 2 * 16;
-    let count = u64::from_le_bytes(bytes[34..42].try_into().unwrap()) as usize;
-    bytes[head + 40] ^= 1;
-    let front = head + count * 36 + count.div_ceil(4) * 8;
+    let [head, front] = parts(&bytes);
+    change(&mut bytes[head..front]);
     let digest = Sha256::digest(&bytes[..front]);
     bytes[front..front + 32].copy_from_slice(&digest);
     std::fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn a_forged_outline_stops_the_start_and_signs_nothing() {
+    let dir = sample();
+    let outlines = files(dir.path(), "index/outlines");
+    // The leaves that fill no tile yet: those of the last outline are what the tree goes on from.
+    forge(outlines.last().unwrap(), |front| front[40] ^= 1);
     let checkpoint = std::fs::read(dir.path().join("checkpoint")).unwrap();
     assert!(matches!(open(dir.path()), Err(OpenError::OtherRoot { .. })));
     assert_eq!(
         std::fs::read(dir.path().join("checkpoint")).unwrap(),
         checkpoint
     );
+}
+
+const MANY: u64 = 720;
+
+/// A closed log of some forty files, over three tiles of the tree.
+fn wide() -> TempDir {
+    let dir = TempDir::new().unwrap();
+    ledger::create(dir.path(), "example.com/daicho", &SystemClock).unwrap();
+    let (appender, _) = open(dir.path()).unwrap();
+    for batch in 0..MANY / 18 {
+        let events = (batch * 18..(batch + 1) * 18).map(|number| event(number, "cfo"));
+        appender.append(events.collect()).unwrap();
+    }
+    drop(appender);
+    assert!(files(dir.path(), "index/outlines").len() > 30);
+    dir
+}
+
+/// The tree over the lines as they lie on disk, all of it in memory.
+fn in_memory(dir: &Path) -> Tree {
+    let mut tree = Tree::default();
+    for path in files(dir, "log") {
+        let text = std::fs::read_to_string(path).unwrap();
+        for line in text.lines() {
+            tree.push(leaf_hash(line.split('\t').next().unwrap().as_bytes()));
+        }
+    }
+    tree
+}
+
+/// Whatever a reader says of the tree is what the leaves in memory say, byte for byte.
+fn agrees(reader: &Reader, tree: &Tree) {
+    let size = tree.size();
+    assert_eq!((reader.size(), reader.head().root), (size, tree.root()));
+    let edges = [
+        0,
+        1,
+        18,
+        19,
+        255,
+        256,
+        257,
+        300,
+        511,
+        512,
+        513,
+        700,
+        size - 1,
+    ];
+    for of in edges.into_iter().chain([size]) {
+        assert_eq!(reader.root_at(of).unwrap(), tree.root_at(of).unwrap());
+        for at in edges.iter().filter(|at| **at < of) {
+            let (ours, theirs) = (
+                reader.inclusion_proof(*at, of),
+                tree.inclusion_proof(*at, of),
+            );
+            assert_eq!(ours.unwrap(), theirs.unwrap(), "{at} in {of}");
+            let ours = reader.consistency_proof(*at, of).unwrap();
+            assert_eq!(
+                ours,
+                tree.consistency_proof(*at, of).unwrap(),
+                "{at} in {of}"
+            );
+        }
+    }
+    for (level, index, width) in [(0, 0, 256), (0, 1, 256), (0, 2, 209), (0, 2, 1), (1, 0, 2)] {
+        let tile = Resource::Tile {
+            level,
+            index,
+            width,
+        };
+        let hashes = tree.tile(level, index, width).unwrap();
+        let hashes: Vec<u8> = hashes.iter().flat_map(|hash| hash.0).collect();
+        assert_eq!(reader.resource(tile).unwrap(), Some(hashes));
+    }
+    for seq in 0..size {
+        assert_eq!(reader.leaf(seq).ok(), tree.leaf(seq), "{seq}");
+        assert_eq!(Some(reader.entry(seq).unwrap().leaf()), tree.leaf(seq));
+    }
+    let all = reader.entries(0..u64::MAX).map(|entry| entry.unwrap());
+    let all: Vec<_> = all.map(|entry| (entry.seq(), Some(entry.leaf()))).collect();
+    let expected: Vec<_> = (0..size).map(|seq| (seq, tree.leaf(seq))).collect();
+    assert_eq!(all, expected);
+}
+
+#[test]
+fn proofs_tiles_and_entries_are_those_of_the_leaves_in_memory_wherever_they_are_read_from() {
+    let dir = wide();
+    let tree = in_memory(dir.path());
+    agrees(&Reader::open(dir.path()).unwrap(), &tree);
+    // Gone while they are in use, and from the beginning.
+    let (reader, index) = (Reader::open(dir.path()).unwrap(), dir.path().join("index"));
+    std::fs::remove_dir_all(index).unwrap();
+    agrees(&reader, &tree);
+    agrees(&Reader::open(dir.path()).unwrap(), &tree);
+    // Of a log that grows, while its files are outlined, and after.
+    let (appender, reader) = open(dir.path()).unwrap();
+    agrees(&reader, &tree);
+    for number in MANY..MANY + 60 {
+        appender.append(vec![event(number, "cfo")]).unwrap();
+        let (leaf, tree) = (reader.leaf(number), in_memory(dir.path()));
+        assert_eq!(
+            (reader.head().root, leaf.ok()),
+            (tree.root(), tree.leaf(number))
+        );
+    }
+    agrees(&reader, &in_memory(dir.path()));
+    drop(appender);
+    agrees(&reader, &in_memory(dir.path()));
+    agrees(&Reader::open(dir.path()).unwrap(), &in_memory(dir.path()));
+}
+
+#[test]
+fn rows_that_are_not_those_of_the_log_are_made_again_from_its_lines() {
+    let dir = wide();
+    let tree = in_memory(dir.path());
+    for path in files(dir.path(), "index/outlines").iter().step_by(13) {
+        let sound = std::fs::read(path).unwrap();
+        let (rows, count) = (parts(&sound)[1] + 32, number(&sound, 3) as usize);
+        let with = |change: &dyn Fn(&mut Vec<u8>)| {
+            let mut bytes = sound.clone();
+            change(&mut bytes);
+            bytes
+        };
+        let wrong = [
+            // A leaf, a length, two lengths that still add up, two rows in each other's place.
+            with(&|bytes| bytes[rows + 3] ^= 4),
+            with(&|bytes| bytes[rows + 36 + 33] ^= 1),
+            with(&|bytes| {
+                bytes[rows + 32] = bytes[rows + 32].wrapping_add(1);
+                bytes[rows + 36 + 32] = bytes[rows + 36 + 32].wrapping_sub(1);
+            }),
+            with(&|bytes| {
+                let (first, second) = bytes[rows..rows + 72].split_at_mut(36);
+                first.swap_with_slice(second);
+            }),
+            with(&|bytes| bytes[rows..rows + count * 36].fill(0)),
+        ];
+        for bytes in wrong {
+            std::fs::write(path, bytes).unwrap();
+            agrees(&Reader::open(dir.path()).unwrap(), &tree);
+        }
+        // Cut off under a reader that has begun with it.
+        std::fs::write(path, &sound).unwrap();
+        let reader = Reader::open(dir.path()).unwrap();
+        std::fs::write(path, &sound[..rows + 50]).unwrap();
+        agrees(&reader, &tree);
+        std::fs::write(path, &sound).unwrap();
+    }
+}
+
+/// Rows and roots as a forger would write them, over a line that the forger has changed: the tree
+/// that was signed is another.
+#[test]
+fn a_changed_entry_with_a_forged_outline_stops_the_start_or_is_not_shown_and_is_never_proven() {
+    for forge_root in [false, true] {
+        let dir = wide();
+        let log = &files(dir.path(), "log")[4];
+        let modified = log.metadata().unwrap().modified().unwrap();
+        let text = std::fs::read_to_string(log).unwrap();
+        let changed = text.replacen("user:s001", "user:s002", 1);
+        make_writable(log);
+        std::fs::write(log, &changed).unwrap();
+        let file = File::options().append(true).open(log).unwrap();
+        file.set_modified(modified).unwrap();
+
+        let mut lines = changed.lines().zip(text.lines());
+        let at = lines.position(|(is, was)| is != was).unwrap();
+        let body = changed.lines().nth(at).unwrap().split('\t').next();
+        let leaf = leaf_hash(body.unwrap().as_bytes());
+        let outline = &files(dir.path(), "index/outlines")[4];
+        let mut bytes = std::fs::read(outline).unwrap();
+        let (rows, first) = (parts(&bytes)[1] + 32, number(&bytes, 2));
+        bytes[rows + at * 36..rows + at * 36 + 32].copy_from_slice(&leaf.0);
+        std::fs::write(outline, bytes).unwrap();
+        if forge_root {
+            // The outline of the file in which the first tile ends has its root.
+            let root = in_memory(dir.path()).tile(1, 0, 1).unwrap()[0];
+            let ends = |path: &PathBuf| {
+                let bytes = std::fs::read(path).unwrap();
+                number(&bytes, 2) + number(&bytes, 3) >= 256
+            };
+            let outlines = files(dir.path(), "index/outlines");
+            let path = outlines.into_iter().find(ends).unwrap();
+            forge(&path, |front| front[..32].copy_from_slice(&root.0));
+            assert!(matches!(open(dir.path()), Err(OpenError::OtherRoot { .. })));
+        }
+        let seq = first + at as u64;
+        let reader = Reader::open(dir.path()).unwrap();
+        let promised = reader.keys().open(reader.checkpoint().as_bytes()).unwrap();
+        assert_eq!(reader.head().root == promised.root, !forge_root);
+        match (forge_root, reader.prove(seq)) {
+            (true, Ok(proof)) => {
+                let (size, root) = (promised.size, &promised.root);
+                assert!(!check_inclusion(leaf, seq, size, &proof.path, root));
+            }
+            (
+                false,
+                Err(ReadError::DamagedTile {
+                    first: 0,
+                    last: 255,
+                }),
+            ) => {
+                assert!(reader.entry(seq).is_err());
+                assert!(reader.entry(300).is_ok());
+            }
+            (_, other) => panic!("{forge_root}: {other:?}"),
+        }
+        let report = verify(dir.path(), &Trust::default(), |_| {}).unwrap();
+        assert!(!report.is_clean());
+    }
 }
 
 #[test]

@@ -289,7 +289,7 @@ impl Worker {
             Some(0) => None,
             Some(answered) => {
                 let position = sent.first + answered;
-                let leaf = self.reader.leaf(position - 1);
+                let leaf = self.reader.leaf(position - 1).ok();
                 leaf.map(|leaf| Place { position, leaf })
             }
         };

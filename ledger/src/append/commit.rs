@@ -73,13 +73,8 @@ impl Committer {
         (publisher, outliner): (Publisher, Outliner),
         new_file: bool,
     ) -> Result<Committer, crate::OpenError> {
-        let state = shared.state.read().unwrap_or_else(PoisonError::into_inner);
-        let size = state.tree.size();
-        let prev = size
-            .checked_sub(1)
-            .and_then(|seq| state.tree.leaf(seq))
-            .unwrap_or(Hash::ZERO);
-        let newest = state.at;
+        let state = shared.state();
+        let (size, prev, newest) = (state.tree.size(), state.leaf, state.at);
         publisher.publish(Arc::clone(&state.note));
         let last = state.files.last().map(|file| file.first_seq);
         drop(state);
@@ -218,8 +213,7 @@ impl Committer {
     }
 
     fn keys(&self) -> Arc<KeyHistory> {
-        let state = self.shared.state.read();
-        Arc::clone(&state.unwrap_or_else(PoisonError::into_inner).keys)
+        Arc::clone(&self.shared.state().keys)
     }
 
     /// Signs what was planned and has it written. A full commit is written while the next one is

@@ -3,10 +3,13 @@
 use crate::ids::Taken;
 use crate::outline::{self, FullFile, OutlinedIds};
 use crate::reader::{Reader, Shared};
+use crate::rows::Rows;
+use crate::tree::TILE_WIDTH;
+use schemas::Hash;
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 
 /// Files that are outlined after the appending has ended. The others are the next start's.
@@ -40,8 +43,13 @@ impl Outliner {
                     }
                     match outline(&reader, first_seq, &ids) {
                         Ok(outlined) => drop(finished.send(outlined)),
-                        // The next start reads the file then.
-                        Err(error) => tracing::debug!(first_seq, %error, "no outline was written"),
+                        // The next start reads the file then, and so does who looks up an entry.
+                        Err(error) => {
+                            tracing::debug!(first_seq, %error, "no outline was written");
+                            if let Some(file) = reader.shared.state_mut().file_mut(first_seq) {
+                                file.forget_rows();
+                            }
+                        }
                     }
                 }
             })?;
@@ -80,51 +88,63 @@ impl Drop for Outliner {
 /// A file in which the key was rotated has no outline: every start reads such a line, and checks
 /// who signed it.
 fn outline(reader: &Reader, first_seq: u64, ids: &Taken) -> io::Result<OutlinedIds> {
-    let (path, offsets, end, prev, leaves, destroyed) = {
-        let state = reader
-            .shared
-            .state
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
-        let file = state.files.iter().find(|file| file.first_seq == first_seq);
+    let (path, starts, after, held) = {
+        let state = reader.state();
+        let file = state.file_of(first_seq);
+        let file = file.filter(|file| file.first_seq == first_seq);
         let file = file.ok_or(io::ErrorKind::NotFound)?;
-        let count = file.offsets.len() as u64;
-        let leaves = (first_seq..first_seq + count).map_while(|seq| state.tree.leaf(seq));
-        let leaves: Vec<_> = leaves.collect();
-        let prev = first_seq
-            .checked_sub(1)
-            .and_then(|seq| state.tree.leaf(seq));
-        let within = |(seq, _): &&(u64, _)| (first_seq..first_seq + count).contains(seq);
-        let destroyed: Vec<_> = state.destroyed.iter().filter(within).copied().collect();
+        let starts = file.starts().to_vec();
         (
             file.path.clone(),
-            file.offsets.clone(),
-            file.end,
-            prev.unwrap_or_default(),
-            leaves,
-            destroyed,
+            starts,
+            file.after(),
+            file.rows().cloned(),
         )
     };
-    let after = first_seq + leaves.len() as u64;
-    if reader
-        .keys()
-        .iter()
-        .any(|(first, _)| first > first_seq && first <= after)
-    {
+    let rotated = |(first, _)| first > first_seq && first <= after;
+    if reader.keys().iter().any(rotated) {
         return Err(io::Error::other("the key was rotated in it"));
     }
+    let (begun, ended) = (first_seq / TILE_WIDTH, after / TILE_WIDTH);
+    let rows = match held {
+        Some(rows) => rows,
+        None => {
+            let mut rows = Rows::begun(0);
+            for tile in begun..after.div_ceil(TILE_WIDTH) {
+                let tile = reader.tile(tile).map_err(io::Error::other)?;
+                let part = tile.of_file(&path).ok_or(io::ErrorKind::NotFound)?;
+                rows.append(part.clone());
+            }
+            rows
+        }
+    };
+    let leaf = |seq| reader.leaf(seq).map_err(io::Error::other);
     let at = |seq| reader.entry(seq).map(|e| e.at()).map_err(io::Error::other);
+    let prev = first_seq.checked_sub(1).map(leaf).transpose()?;
+    let tail = (ended * TILE_WIDTH..after).map(leaf);
+    let tail: Vec<Hash> = tail.collect::<io::Result<_>>()?;
+    let state = reader.state();
+    let roots = (begun..ended).map(|tile| state.tree.complete(tile * TILE_WIDTH, TILE_WIDTH));
+    let roots: Option<Vec<Hash>> = roots.collect();
+    let within = |(seq, _): &&(u64, _)| (first_seq..after).contains(seq);
+    let destroyed: Vec<_> = state.destroyed.iter().filter(within).copied().collect();
+    drop(state);
     let full = FullFile {
         path: &path,
         first_seq,
-        prev,
+        prev: prev.unwrap_or_default(),
         first_at: at(first_seq)?,
-        last_at: at(first_seq + leaves.len() as u64 - 1)?,
-        leaves: &leaves,
-        offsets: &offsets,
-        end,
+        last_at: at(after - 1)?,
+        rows: &rows,
+        roots: &roots.ok_or(io::ErrorKind::NotFound)?,
+        tail: &tail,
+        starts: &starts,
         destroyed: &destroyed,
         ids,
     };
-    outline::write(reader.layout(), &full)
+    let (ids, rows_at) = outline::write(reader.layout(), &full)?;
+    if let Some(file) = reader.shared.state_mut().file_mut(first_seq) {
+        file.has_outline(&ids.path, rows_at);
+    }
+    Ok(ids)
 }

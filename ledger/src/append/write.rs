@@ -8,10 +8,11 @@ use crate::destroyed::Destroyed;
 use crate::disk::Disk;
 use crate::history::KeyHistory;
 use crate::key_file::KeyFiles;
+use crate::log_file::LogFile;
 use crate::note::VerifierKey;
 use crate::open::Options;
 use crate::publish::Publisher;
-use crate::reader::{LogFile, Shared};
+use crate::reader::Shared;
 use crate::signer::Signer;
 use crate::{Checkpoint, line};
 use file::ActiveFile;
@@ -81,15 +82,13 @@ impl Writer {
             path: path.display().to_string(),
             source,
         };
-        let state = shared.state.read().unwrap_or_else(PoisonError::into_inner);
-        let file = match state.files.last() {
+        let file = match shared.state().files.last() {
             Some(last) => {
                 let reopened = ActiveFile::reopen(last, &*disk);
                 reopened.map_err(|source| no_file(&last.path, source))?
             }
             None => None,
         };
-        drop(state);
         // Left by a commit that nobody was told about, before its file had a name.
         let unnamed = shared.layout.log().join("new");
         crate::disk::remove_if_there(&*disk, &unnamed)
@@ -158,11 +157,7 @@ impl Writer {
         KeyFiles(layout, &*self.disk)
             .promote_next()
             .map_err(|error| stopped_by("renaming", &layout.next_log_key(), &error))?;
-        let mut state = self
-            .shared
-            .state
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.shared.state_mut();
         let mut keys = KeyHistory::clone(&state.keys);
         keys.rotate(seq, successor.clone());
         state.keys = Arc::new(keys);
@@ -181,19 +176,17 @@ impl Writer {
         // First: nobody sees a certificate and opens what it says is gone.
         let destroyed = batch.destroyed.iter().map(|(_, key)| *key);
         self.shared.content.are_destroyed(destroyed);
-        let mut state = self
-            .shared
-            .state
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.shared.state_mut();
         state.files.extend(begun);
         for drafted in &batch.drafted {
             state.tree.push(drafted.leaf);
         }
         let file = state.files.last_mut().expect("a commit has a file");
-        file.offsets
-            .extend(offsets.iter().map(|offset| start + offset));
-        file.end = start + len;
+        let ends = offsets.iter().skip(1).chain([&len]);
+        for (drafted, end) in batch.drafted.iter().zip(ends) {
+            file.push(drafted.leaf, start + end);
+        }
+        state.leaf = batch.drafted.last().map_or(state.leaf, |last| last.leaf);
         state.destroyed.extend(&batch.destroyed);
         state.at = batch.at;
         let checkpoint = Checkpoint {

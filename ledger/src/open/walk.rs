@@ -4,27 +4,27 @@ use crate::entry::Entry;
 use crate::history::{KeyHistory, may_rotate};
 use crate::ids::Ids;
 use crate::layout::Layout;
+use crate::log_file::LogFile;
 use crate::ordered::Ordered;
 use crate::outline::{self, Outline};
-use crate::reader::LogFile;
 use crate::scan::{LogLines, Piece, skim};
-use crate::tree::{Tree, leaf_hash};
+use crate::tree::{Tiles, leaf_hash};
 use schemas::kinds::ledger::LedgerRecovered;
 use schemas::{Data, Hash, Label, Timestamp};
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// Walks the files in order and follows the chain.
 pub(super) struct Walk {
     pub keys: KeyHistory,
-    pub tree: Tree,
+    pub tree: Tiles,
     pub files: Vec<LogFile>,
     pub ids: Ids,
     pub at: Timestamp,
     /// Keys that entries say are destroyed.
     pub destroyed: Vec<(u64, Destroyed)>,
-    prev: Hash,
+    /// Leaf hash of the newest entry.
+    pub prev: Hash,
     pub torn: Option<LedgerRecovered>,
 }
 
@@ -39,7 +39,7 @@ impl Walk {
     ) -> Result<Walk, OpenError> {
         let mut walk = Walk {
             keys,
-            tree: Tree::default(),
+            tree: Tiles::default(),
             files: Vec::new(),
             ids: Ids::new(layout.clone()),
             at: Timestamp::default(),
@@ -86,16 +86,10 @@ impl Walk {
             path: path.display().to_string(),
             source,
         })?;
-        self.files.push(LogFile {
-            first_seq,
-            path: path.to_owned(),
-            file: Arc::new(file),
-            offsets: outline.offsets,
-            end: outline.end,
-        });
-        self.tree.extend(&outline.leaves);
-        self.at = outline.last_at;
-        self.prev = outline.leaves.last().copied().unwrap_or(self.prev);
+        self.files
+            .push(LogFile::outlined(first_seq, path, file, &outline));
+        self.tree.go_on(&outline.roots, &outline.tail);
+        (self.at, self.prev) = (outline.last_at, outline.last);
         self.destroyed.extend(outline.destroyed);
         self.ids.push_outlined(outline.ids);
         Ok(())
@@ -133,13 +127,7 @@ impl Walk {
         // A tail was left by a crash and the next start has said so: the entry that begins
         // this file must be that statement.
         let unanswered = self.torn.take();
-        let mut file = LogFile {
-            first_seq,
-            file: Arc::new(File::open(path).map_err(io)?),
-            path: path.to_owned(),
-            offsets: Vec::new(),
-            end: 0,
-        };
+        let mut file = LogFile::begun(first_seq, path, File::open(path).map_err(io)?);
         let mut lines = LogLines::open_before(path, &shown, next).map_err(io)?;
         let durable = |seq| next.is_some() || seq < covered;
         while let Some(piece) = lines.next_of_commit(durable(seq)).map_err(io)? {
@@ -205,13 +193,15 @@ impl Walk {
             self.ids.insert(skimmed.id, seq);
             self.tree.push(leaf);
             (self.at, self.prev) = (skimmed.at, leaf);
-            file.offsets.push(offset);
-            file.end = offset + line.len() as u64 + 1;
+            file.push(leaf, offset + line.len() as u64 + 1);
             seq += 1;
         }
-        if file.offsets.is_empty() {
+        if file.is_empty() {
             // A file gets its name only when its first commit is durable in it.
             return Err(damaged(seq, 0, "the file holds no whole entry"));
+        }
+        if next.is_some() {
+            file.forget_rows();
         }
         self.files.push(file);
         Ok(())

@@ -3,12 +3,11 @@
 use super::{Drafted, Writer};
 use crate::append::{AppendError, stopped_by};
 use crate::disk::{Disk, DiskFile};
-use crate::reader::LogFile;
+use crate::log_file::LogFile;
 use crate::tree::leaf_hash;
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 pub(super) struct ActiveFile {
     first_seq: u64,
@@ -26,7 +25,7 @@ impl ActiveFile {
         }
         Ok(Some(ActiveFile {
             first_seq: last.first_seq,
-            path: last.path.clone(),
+            path: last.path.to_path_buf(),
             file: disk.reopen(&last.path)?,
             len: last.end,
         }))
@@ -70,25 +69,17 @@ impl Writer {
             }
             disk.rename(&unnamed, &path)?;
             disk.sync_dir(&self.shared.layout.log())?;
-            Ok((file, Arc::new(File::open(&path)?)))
+            Ok((file, File::open(&path)?))
         };
         let (file, reading) = create().map_err(|e| stopped_by("beginning", &path, &e))?;
+        let begun = LogFile::begun(base, &path, reading);
         self.file = Some(ActiveFile {
             first_seq: base,
-            path: path.clone(),
+            path,
             file,
             len: lines.len() as u64,
         });
-        Ok((
-            0,
-            Some(LogFile {
-                first_seq: base,
-                path,
-                file: reading,
-                offsets: Vec::new(),
-                end: 0,
-            }),
-        ))
+        Ok((0, Some(begun)))
     }
 
     /// Derives the leaf hashes again from what the file holds: one flipped bit in memory

@@ -1,7 +1,7 @@
 use super::{Answer, given};
 use crate::server::Node;
 use crate::server::api::{Wanted, page};
-use ledger::signature;
+use ledger::verify::faults as faults_of;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -45,26 +45,9 @@ pub fn verify(node: &Node, arguments: Value) -> Answer {
             faults.push(json!({ "seq": seq, "fault": what }));
         }
     };
-    for seq in from..to {
-        // Read from the file, and held against the hash that it had when it was written.
-        let entry = match reader.entry(seq) {
-            Ok(entry) => entry,
-            Err(error) => {
-                fault(seq, error.to_string());
-                continue;
-            }
-        };
-        let before = seq.checked_sub(1).map(|before| reader.leaf(before));
-        let before = before.unwrap_or(Some(schemas::Hash::ZERO));
-        if before != Some(entry.prev()) {
-            fault(
-                seq,
-                "it does not follow from the entry before it".to_owned(),
-            );
-        }
-        if !signature::holds(keys.at(seq), &entry.leaf(), entry.signature()) {
-            fault(seq, "its signature is not the ledger's".to_owned());
-        }
+    // Read from the file, and held against the hash that it had when it was written.
+    for (seq, unsound) in faults_of(reader, from..to) {
+        fault(seq, unsound.to_string());
     }
     let note = reader.checkpoint();
     let covers = match keys.open(note.as_bytes()) {
