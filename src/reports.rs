@@ -10,6 +10,7 @@ mod places;
 pub mod rules;
 pub mod schedule;
 pub mod sign;
+mod since;
 mod soundness;
 
 pub use file::ReportFile;

@@ -43,6 +43,7 @@ fn report(ledger: &Ledger, retention: &Retention) -> Report {
         period: None,
         hours: None,
         rules: None,
+        folded: None,
         program: "daicho test".to_owned(),
     };
     retention::report(retention, basis).unwrap()

@@ -108,7 +108,7 @@ fn checked(sheets: &mut Sheets, report: &Report, language: Language) {
     let color = match report.basis.verification {
         Verification::Clean { .. } => WELL,
         Verification::Faults { .. } => ILL,
-        Verification::NotRun => UNSURE,
+        Verification::Continued { .. } | Verification::NotRun => UNSURE,
     };
     for (index, line) in verification(&report.basis, language).iter().enumerate() {
         match index {

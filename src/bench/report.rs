@@ -31,6 +31,7 @@ pub fn run(scratch: &Path, entries: u64, figures: &mut Figures) -> Result<(), Fa
         period,
         hours: None,
         rules: None,
+        folded: None,
         program: PROGRAM.to_owned(),
     };
     for what in [

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 #[derive(Subcommand)]
 pub enum Report {
     /// What is kept, how long, and until when: the state at the log's head
-    Retention(ReportCommon),
+    Retention(RetentionReport),
     /// What left in a period, to whom, on which terms, by class of data (APPI art. 28)
     Transfers(PeriodReport),
     /// The month for the security department: use, masks, blocks, approvals, findings, incidents
@@ -30,6 +30,16 @@ pub enum Report {
     Verify(ReportVerify),
     /// List the entries behind one figure of a report's file
     Explain(ReportExplain),
+}
+
+#[derive(Args)]
+pub struct RetentionReport {
+    /// Go on from the newest retention report over a verified log: only entries since then are
+    /// read and checked, and the report says so; quick for a long log
+    #[arg(long = "continue", conflicts_with_all = ["unverified", "head", "checkpoint", "vkey"])]
+    pub continued: bool,
+    #[command(flatten)]
+    pub common: ReportCommon,
 }
 
 #[derive(Args)]

@@ -23,7 +23,11 @@ use std::path::PathBuf;
 
 pub fn run(cli: &Cli, args: &Report) -> Done {
     match args {
-        Report::Retention(common) => issue(cli, retention::NAME, None, common),
+        Report::Retention(args) => {
+            let wish = wish(cli, retention::NAME, None, &args.common)?;
+            let continued = args.continued;
+            issue(cli, Wish { continued, ..wish }, &args.common)
+        }
         Report::Transfers(args) => period(cli, transfers::NAME, args),
         Report::Monthly(args) => period(cli, monthly::NAME, args),
         Report::Approvals(args) => period(cli, approvals::NAME, args),
@@ -38,16 +42,21 @@ pub fn run(cli: &Cli, args: &Report) -> Done {
 }
 
 fn period(cli: &Cli, name: &'static str, args: &PeriodReport) -> Done {
-    issue(cli, name, Some(&args.month), &args.common)
+    let wish = wish(cli, name, Some(&args.month), &args.common)?;
+    issue(cli, wish, &args.common)
 }
 
-/// Has whoever holds the ledger issue a report, and writes it down.
-fn issue(cli: &Cli, name: &'static str, month: Option<&str>, common: &ReportCommon) -> Done {
-    let form = if cli.json { Form::Json } else { common.format };
-    let mut wish = Wish {
+/// The report that is asked for, in its first form.
+fn wish(
+    cli: &Cli,
+    name: &str,
+    month: Option<&str>,
+    common: &ReportCommon,
+) -> Result<Wish, Failure> {
+    Ok(Wish {
         report: name.to_owned(),
         month: month.map(str::to_owned),
-        formats: vec![form],
+        formats: vec![if cli.json { Form::Json } else { common.format }],
         languages: vec![match common.language {
             ReportLanguage::Ja => Language::Japanese,
             ReportLanguage::En => Language::English,
@@ -55,12 +64,17 @@ fn issue(cli: &Cli, name: &'static str, month: Option<&str>, common: &ReportComm
         head: common.head,
         vkey: common.vkey.clone(),
         unverified: common.unverified,
+        continued: false,
         checkpoints: outside(&common.checkpoint)?,
         attempt: None,
-    };
+    })
+}
+
+/// Has whoever holds the ledger issue a report, and writes it down.
+fn issue(cli: &Cli, mut wish: Wish, common: &ReportCommon) -> Done {
     // Before anything is recorded: what cannot be written is not issued.
     let mut paths: Vec<PathBuf> = common.output.iter().cloned().collect();
-    if let (Some(page), Form::Html) = (&common.output, form) {
+    if let (Some(page), [Form::Html]) = (&common.output, &wish.formats[..]) {
         let evidence = page.with_extension("json");
         if evidence != *page {
             wish.formats.push(Form::Json);

@@ -274,6 +274,7 @@ pub fn report(stage: &Stage) -> Result<(), Failure> {
             period,
             hours: None,
             rules: None,
+            folded: None,
             program: reports::PROGRAM.to_owned(),
         };
         let report = reports::make(&stage.node.reader, name, basis)?;

@@ -7,6 +7,8 @@
 //! The record comes before the document: one that nobody could write down was still issued, and
 //! `daicho report fetch` makes it again from the log; one without a record never leaves.
 
+use super::make::{anew, going_on};
+use super::since::{self, Since};
 use super::{Form, Soundness, from_kept, issued, make, rules, schedule, sign};
 use crate::commands::verify::check_while;
 use crate::config;
@@ -19,6 +21,7 @@ use crate::timestamp::Client;
 use crate::views::Views;
 use anyhow::Context;
 use base64::{Engine, engine::general_purpose::STANDARD};
+use exporters::report::model::Report;
 use exporters::report::window::{Offset, Window};
 use exporters::report::{Adopted, Basis, Head, KINDS, Language, Rules, Verification, retention};
 use ledger::verify::Trust;
@@ -52,6 +55,9 @@ pub struct Wish {
     /// Do not verify the log first; the report says that it was not.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unverified: bool,
+    /// Of `retention`: check what came after the newest report over a verified log, and go on from it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub continued: bool,
     /// Checkpoints kept elsewhere, to verify against.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub checkpoints: Vec<Outside>,
@@ -117,6 +123,11 @@ impl Wish {
             return Err(Failure::msg("there is no report of this name", help));
         }
         window(self.month.as_deref(), Offset::default())?;
+        let whole = self.report == retention::NAME && self.head.is_none() && !self.unverified;
+        if self.continued && !(whole && self.vkey.is_none() && self.checkpoints.is_empty()) {
+            let fault = "only the retention report of the log's head goes on from an earlier one, and is held against no key or checkpoint";
+            return Err(Failure::msg(fault, help));
+        }
         match (self.report.as_str(), &self.month) {
             (retention::NAME, Some(_)) => {
                 Err(Failure::msg("the retention report is of no month", help))
@@ -219,12 +230,16 @@ impl Issuer<'_> {
         let trust = wish.trust()?;
         within(wish.head, self.reader.size())?;
         self.adopt_rules()?;
+        let since = match wish.continued {
+            true => Some(Since::newest(self.reader, self.views)?),
+            false => None,
+        };
         // An earlier head is of an earlier state.
         if wish.report == retention::NAME && wish.head.is_none() {
             let read = protection::read(self.reader.layout(), self.appender.now())?;
             self.append(vec![self.event(read)])?;
         }
-        let checked = match wish.unverified {
+        let checked = match wish.unverified || wish.continued {
             false => Some(check_while(
                 self.reader.layout().dir(),
                 &trust,
@@ -246,25 +261,18 @@ impl Issuer<'_> {
             organisation: rules.organisation.clone(),
             log: self.reader.origin().to_owned(),
             head,
-            verification: match &checked {
-                Some(checked) => Verification::of(checked, &trust),
-                None => Verification::NotRun,
+            verification: match (&checked, &since) {
+                (Some(checked), _) => Verification::of(checked, &trust),
+                (None, Some(since)) => since.check(self.reader, head.size)?,
+                (None, None) => Verification::NotRun,
             },
             period: window(wish.month.as_deref(), rules.utc_offset)?,
             hours: wish.month.as_ref().and(rules.hours),
             rules: Some(adopted),
+            folded: None,
             program: PROGRAM.to_owned(),
         };
-        // What is kept beside the log is part of no verification: whoever may write there could
-        // change it, and a report that says "verified" takes its figures from the log alone.
-        let kept = match wish.report.as_str() {
-            retention::NAME if checked.is_none() => from_kept(self.reader, &basis)?,
-            _ => None,
-        };
-        let report = match kept {
-            Some(report) => report,
-            None => make(self.reader, &wish.report, basis)?,
-        };
+        let report = self.make(wish, basis, since.as_ref())?;
         let (mut batch, mut made) = (Vec::new(), Vec::new());
         for &(form, language) in documents {
             let bytes = issued::write(&report, form, language, self.config, self.reader)?;
@@ -310,6 +318,35 @@ impl Issuer<'_> {
             });
         }
         Ok(issue)
+    }
+
+    /// What is kept beside the log is part of no verification: whoever may write there could change
+    /// it. A report that says "verified" takes its figures from the log alone, one that goes on from
+    /// it has the digest of what it goes on from out of the log, and all else says that nobody has
+    /// verified.
+    fn make(&self, wish: &Wish, basis: Basis, since: Option<&Since>) -> Result<Report, Failure> {
+        let (reader, name) = (self.reader, wish.report.as_str());
+        if name != retention::NAME {
+            return make(reader, name, basis);
+        }
+        match (&basis.verification, since) {
+            (Verification::NotRun, _) => match from_kept(reader, &basis)? {
+                Some(report) => Ok(report),
+                None => make(reader, name, basis),
+            },
+            (Verification::Continued { .. }, Some(since)) => {
+                let going_on = going_on(reader, basis, since.size, since.folded)?;
+                going_on.ok_or_else(|| {
+                    let fault = format!(
+                        "what was folded for report {} is not kept as the log has its digest",
+                        since.report
+                    );
+                    Failure::msg(fault, since::NONE)
+                })
+            }
+            (Verification::Clean { .. }, _) => anew(reader, basis, wish.head.is_none()),
+            _ => make(reader, name, basis),
+        }
     }
 
     /// When a signature existed, if somebody is there to say so. Without it the report is issued

@@ -15,8 +15,8 @@ use exporters::report::transfers::{Transfers, VendorPolicy, Vendors};
 use exporters::report::{
     Basis, ReportError, access, approvals, controls, incidents, monthly, retention, transfers,
 };
-use ledger::{Index, Projection, Reader};
-use schemas::Timestamp;
+use ledger::{Index, Projection, Reader, View};
+use schemas::{Hash, Timestamp};
 
 /// The report of this name. Whoever has the log and the same basis gets the same.
 pub fn make(reader: &Reader, name: &str, basis: Basis) -> Result<Report, Failure> {
@@ -24,7 +24,9 @@ pub fn make(reader: &Reader, name: &str, basis: Basis) -> Result<Report, Failure
         retention::NAME => {
             let mut fold = Retention::default();
             each(reader, &basis, |entry| fold.fold(entry))?;
-            Ok(retention::report(&fold, basis)?)
+            // What the basis says of it is found out, not believed.
+            let folded = basis.folded.map(|_| ledger::digest_of(&fold)).transpose()?;
+            Ok(retention::report(&fold, Basis { folded, ..basis })?)
         }
         transfers::NAME => {
             let mut fold = Transfers::new(&basis).map_err(unfit)?;
@@ -75,6 +77,49 @@ pub fn from_kept(reader: &Reader, basis: &Basis) -> Result<Option<Report>, Failu
     Ok(Some(
         view.read(|fold| retention::report(fold, basis.clone()))?,
     ))
+}
+
+/// Where the index keeps what was folded for retention reports of a log that was verified.
+const VERIFIED: &str = "retention-verified";
+
+/// The report of retention of a log that was verified, folded whole. It says what was folded, and
+/// that may be kept for a later report to go on from.
+pub fn anew(reader: &Reader, basis: Basis, keep: bool) -> Result<Report, Failure> {
+    let mut index = match keep {
+        true => Index::open_apart(reader.clone(), VERIFIED)?,
+        false => Index::in_memory(reader.clone()),
+    };
+    let view = index.add_anew();
+    up_to_head(&index, &view, basis)
+}
+
+/// The report of retention from what was folded for an earlier one, if that is what the log says of
+/// it: of so many entries, with this digest. `None` where it is not kept any more, or is another.
+pub fn going_on(
+    reader: &Reader,
+    basis: Basis,
+    since: u64,
+    folded: Hash,
+) -> Result<Option<Report>, Failure> {
+    let mut index = Index::open_apart(reader.clone(), VERIFIED)?;
+    let view = index.add();
+    if view.cursor() != since || view.read(ledger::digest_of::<Retention>)? != folded {
+        return Ok(None);
+    }
+    up_to_head(&index, &view, basis).map(Some)
+}
+
+fn up_to_head(index: &Index, view: &View<Retention>, basis: Basis) -> Result<Report, Failure> {
+    index
+        .catch_up_to(basis.head.size)
+        .map_err(|error| Failure::new(error, "run `daicho verify`"))?;
+    if let Err(error) = index.save() {
+        tracing::warn!(%error, "no later report can go on from this one: what was folded is not kept");
+    }
+    view.read(|fold| {
+        let folded = Some(ledger::digest_of(fold)?);
+        Ok(retention::report(fold, Basis { folded, ..basis })?)
+    })
 }
 
 fn unfit(error: ReportError) -> Failure {

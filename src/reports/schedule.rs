@@ -38,6 +38,7 @@ impl Due {
             head: None,
             vkey: None,
             unverified: false,
+            continued: false,
             checkpoints: Vec::new(),
             attempt: None,
         }
@@ -121,6 +122,7 @@ pub fn due(
         head: None,
         vkey: None,
         unverified: false,
+        continued: false,
         checkpoints: Vec::new(),
         attempt: None,
     };

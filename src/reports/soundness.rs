@@ -50,6 +50,12 @@ impl From<&Verification> for Soundness {
         match verification {
             Verification::Clean { .. } => Soundness::Sound,
             Verification::Faults { .. } => Soundness::Unsound,
+            Verification::Continued { report, .. } => Soundness::Unknown {
+                reason: format!(
+                    "what the report at {report} was of was not verified again; nothing is wrong \
+                     with the entries after it"
+                ),
+            },
             Verification::NotRun => Soundness::Unknown {
                 reason: "the log was not verified for this report".to_owned(),
             },

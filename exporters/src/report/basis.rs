@@ -26,6 +26,9 @@ pub struct Basis {
     /// Where organisation, hours and clock were adopted; absent in files of older programs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rules: Option<Adopted>,
+    /// The digest of what was folded for it, where a later report may go on from that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folded: Option<Hash>,
     /// Name and version of the program, as `daicho 0.1.0`.
     pub program: String,
 }
@@ -101,6 +104,15 @@ pub enum Verification {
         key_given: bool,
         /// Checkpoints kept elsewhere that the log was held against.
         outside_checkpoints: u64,
+    },
+    /// Nothing was wrong with the entries after those that an earlier report was issued over. Those
+    /// were not read again, and no sealed content was.
+    Continued {
+        /// Where that report is recorded, and how many entries it was of.
+        report: u64,
+        since: u64,
+        /// Entries that were verified whole, for the first of the reports that go on from each other.
+        whole: u64,
     },
     Faults {
         count: u64,

@@ -95,7 +95,9 @@ fn integrity(basis: &Basis) -> Judged {
     let (faults, positions, verdict) = match &basis.verification {
         Verification::Clean { .. } => (0, Positions::default(), Verdict::Met),
         Verification::Faults { count, positions } => (*count, positions.clone(), Verdict::NotMet),
-        Verification::NotRun => (0, Positions::default(), Verdict::NotEvidenced),
+        Verification::Continued { .. } | Verification::NotRun => {
+            (0, Positions::default(), Verdict::NotEvidenced)
+        }
     };
     let figure = |id: &str, value, query, positions| Figure {
         id: format!("controls.L1.{id}"),

@@ -61,7 +61,7 @@ pub(super) fn page(report: &Report, language: Language) -> Markup {
                     @let class = match basis.verification {
                         Verification::Clean { .. } => "clean",
                         Verification::Faults { .. } => "faults",
-                        Verification::NotRun => "not_run",
+                        Verification::Continued { .. } | Verification::NotRun => "not_run",
                     };
                     div class={ "verdict " (class) } {
                         @if let Some(outcome) = lines.first() { b { (outcome) } }

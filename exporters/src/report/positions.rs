@@ -26,12 +26,16 @@ impl Positions {
 
     /// Runs without a gap, each as its first and last position.
     pub fn ranges(&self) -> impl Iterator<Item = (u64, u64)> {
-        let mut positions = self.0.iter().peekable();
+        let runs = self.0.bitmaps().flat_map(|(high, low)| {
+            let (mut low, high) = (low.iter(), u64::from(high) << 32);
+            let runs = std::iter::from_fn(move || low.next_range());
+            runs.map(move |run| (high | u64::from(*run.start()), high | u64::from(*run.end())))
+        });
+        let mut runs = runs.peekable();
         std::iter::from_fn(move || {
-            let first = positions.next()?;
-            let mut last = first;
-            while let Some(next) = positions.next_if(|&next| next == last + 1) {
-                last = next;
+            let (first, mut last) = runs.next()?;
+            while let Some((_, end)) = runs.next_if(|&(next, _)| next - 1 == last) {
+                last = end;
             }
             Some((first, last))
         })
@@ -202,6 +206,10 @@ mod tests {
         assert_eq!(of(&[7]).to_string(), "7");
         assert_eq!(of(&[3, 0, 1, 2, 7, 9, 10]).to_string(), "0-3,7,9-10");
         assert_eq!(of(&[u64::MAX - 1, u64::MAX]).ranges().count(), 1);
+        // Bitmaps within meet at every 65,536 and every 2^32.
+        let edge = 1 << 32;
+        let long: Positions = (edge - 200_000..edge + 200_000).collect();
+        assert_eq!(long.to_string(), "4294767296-4295167295");
         for text in ["", "7", "0-3,7,9-10"] {
             assert_eq!(
                 text.parse::<Positions>().map(|p| p.to_string()),

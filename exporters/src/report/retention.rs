@@ -1,6 +1,7 @@
 //! What is kept, how long, and when it is due: `report retention`.
 
 mod document;
+mod seen;
 mod words;
 
 pub use document::{NAME, report};
@@ -9,9 +10,10 @@ use super::facts::Moment;
 use ledger::buckets::{self, Buckets};
 use roaring::RoaringTreemap;
 use schemas::kinds::records::ProtectionChecked;
-use schemas::{BucketId, Class, ContentRef, Data, Event, Hash, Month, Name, Timestamp};
+use schemas::{BucketId, Class, ContentRef, Data, Event, Month, Name, Timestamp};
+use seen::Seen;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// The projection behind the report: what each class holds, by position.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -57,7 +59,7 @@ struct BucketTally {
     contents: u64,
     /// What was counted, while the bucket can still get more: nothing is sealed into a bucket
     /// whose month, and the one after, are over.
-    sealed: BTreeSet<Hash>,
+    sealed: Seen,
     sealed_bytes: u64,
     expired: Option<Moment>,
 }
@@ -84,7 +86,7 @@ impl Retention {
         for item in content {
             let bucket = self.bucket(&item.bucket);
             bucket.entries.insert(seq);
-            if bucket.sealed.insert(item.sealed) {
+            if bucket.sealed.insert(&item.sealed) {
                 bucket.contents += 1;
                 bucket.sealed_bytes = bucket.sealed_bytes.saturating_add(item.sealed_bytes);
             }
@@ -111,7 +113,7 @@ impl Retention {
         let buckets = self.classes.values_mut();
         let buckets = buckets.flat_map(|class| &mut class.buckets);
         for (_, bucket) in buckets.filter(|(of, _)| of.end().month() < month) {
-            bucket.sealed = BTreeSet::new();
+            bucket.sealed = Seen::default();
         }
     }
 

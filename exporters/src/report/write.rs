@@ -184,6 +184,35 @@ pub fn verification(basis: &Basis, language: Language) -> Vec<String> {
                 },
             },
         ],
+        Verification::Continued {
+            report,
+            since,
+            whole,
+        } => {
+            let (since, whole) = (number(*since), number(*whole));
+            vec![
+                t(
+                    "前の報告書より後の記録に改ざん・欠落なし",
+                    "No alteration and no loss found since an earlier report",
+                ),
+                match language {
+                    Language::Japanese => format!(
+                        "対象：位置 {report} の報告書の対象である先頭 {since} 件より後の記録の形式、ハッシュの連鎖、時刻、電子署名。先頭 {since} 件のハッシュ木の根は、その報告書に記録されたものと一致しています。"
+                    ),
+                    Language::English => format!(
+                        "Checked: form, hash chain, time and signatures of the entries after the first {since}, which the report recorded at position {report} is of. The root of the tree over the first {since} is the one that was recorded for it."
+                    ),
+                },
+                match language {
+                    Language::Japanese => format!(
+                        "先頭 {since} 件の記録は読み直さず、数値はその報告書のために集計して要約値を台帳に記録したものから続けました。封印された内容は確認していません。全件の検証は先頭 {whole} 件について行ったものが最後です。"
+                    ),
+                    Language::English => format!(
+                        "The first {since} entries were not read again: figures go on from what was folded for that report, whose digest the log has. No sealed content was checked. What was verified whole last are the first {whole} entries."
+                    ),
+                },
+            ]
+        }
         Verification::Faults { count, positions } => {
             let (shown, more) = positions.brief(RUNS);
             let mut lines = vec![format!(

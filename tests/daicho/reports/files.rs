@@ -191,7 +191,8 @@ fn what_is_kept_for_the_retention_report_changes_nothing_in_it() {
         ledger.run(&[&args[..], more].concat()).ok();
         std::fs::read(&file).unwrap()
     };
-    // A report that says "verified" has nothing from beside the log, and leaves nothing there.
+    // A report that says "verified" has nothing from beside the log, and leaves nothing there for
+    // one that nobody has verified.
     report(&[]);
     assert!(!ledger.dir.join("index/retention").exists());
     report(&["--unverified"]);
@@ -212,6 +213,68 @@ fn what_is_kept_for_the_retention_report_changes_nothing_in_it() {
         overwrite(&file, b"damaged");
     }
     assert_eq!(report(&again), kept);
+}
+
+#[test]
+fn a_retention_report_goes_on_from_one_over_a_verified_log_and_says_what_was_not_read_again() {
+    let ledger = Ledger::new();
+    let content = |text: &str| with_content(drill("restore"), text);
+    ledger.append(&[content("one"), content("two"), content("one")]);
+    let file = ledger.beside("r.json");
+    let path = file.to_str().unwrap();
+    let report = |more: &[&str]| {
+        let args = [
+            "report",
+            "retention",
+            "--format",
+            "json",
+            "--force",
+            "-o",
+            path,
+        ];
+        ledger.run(&[&args[..], more].concat())
+    };
+    let told = || {
+        let checked = verify(&ledger, &file, &[]).lines().remove(0);
+        assert_eq!(checked["figures"], "same", "{checked}");
+        let read: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+        read["basis"].clone()
+    };
+    let refused = |why: &str| {
+        let ran = report(&["--continue"]);
+        assert_eq!(ran.code, 2, "{ran:?}");
+        assert!(ran.err.contains(why), "{ran:?}");
+    };
+    refused("no retention report was issued");
+    report(&["--unverified"]).ok();
+    refused("no retention report was issued");
+    report(&[]).ok();
+    let whole = told();
+    assert_eq!(whole["verification"]["outcome"], "clean");
+    let mut since = whole["head"]["size"].as_u64().unwrap();
+    for text in ["three", "two"] {
+        ledger.append(&[content(text)]);
+        report(&["--continue"]).ok();
+        let basis = told();
+        let verification = &basis["verification"];
+        assert_eq!(verification["outcome"], "continued");
+        assert_eq!(verification["since"], since);
+        assert_eq!(verification["whole"], whole["head"]["size"]);
+        since = basis["head"]["size"].as_u64().unwrap();
+    }
+    // What a report of another head left, in the place of what this one goes on from; nothing.
+    let kept = ledger.dir.join("index/retention-verified");
+    let aside = ledger.beside("aside");
+    std::fs::rename(&kept, &aside).unwrap();
+    refused("is not kept as the log has its digest");
+    report(&["--unverified"]).ok();
+    let _ = std::fs::remove_dir_all(&kept);
+    std::fs::rename(ledger.dir.join("index/retention"), &kept).unwrap();
+    refused("is not kept as the log has its digest");
+    std::fs::remove_dir_all(&kept).unwrap();
+    std::fs::rename(&aside, &kept).unwrap();
+    report(&["--continue"]).ok();
+    assert_eq!(told()["verification"]["since"], since);
 }
 
 /// Has the log go on in a second file, as after a torn tail: the first is closed then.

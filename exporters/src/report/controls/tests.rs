@@ -25,6 +25,7 @@ fn verdicts(steps: &[(&str, &str, Value)]) -> BTreeMap<String, Verdict> {
         period: Some(Window::parse("2026-11", Default::default()).unwrap()),
         hours: None,
         rules: None,
+        folded: None,
         program: "daicho 0.0.0".to_owned(),
     };
     let mut facts = Facts::new(&basis).unwrap();

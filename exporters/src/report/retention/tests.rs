@@ -2,7 +2,6 @@ use super::*;
 use crate::report::model::Report;
 use crate::report::{Basis, Format, Head, Language, ReportError, Stamp, Verification};
 use ledger::buckets::default_periods;
-use schemas::EventId;
 use schemas::kinds::ledger::LedgerCreated;
 use schemas::kinds::people::AuthSucceeded;
 use schemas::kinds::records::{
@@ -10,6 +9,7 @@ use schemas::kinds::records::{
     RetentionExtended, StoreKind, TimeSource,
 };
 use schemas::kinds::rules::PolicyAdopted;
+use schemas::{EventId, Hash};
 
 fn at(text: &str) -> Timestamp {
     text.parse().expect("sound")
@@ -209,6 +209,7 @@ fn basis(size: u64, verification: Verification) -> Basis {
         period: None,
         hours: None,
         rules: None,
+        folded: None,
         program: "daicho 0.1.0".to_owned(),
     }
 }
@@ -264,7 +265,7 @@ fn a_month_that_is_over_keeps_its_figures_and_not_what_was_counted() {
     let september = class.buckets.values().next().expect("there");
     assert_eq!((september.contents, september.sealed_bytes), (2, 41_200));
     // The log has come to November: nothing more is sealed there.
-    assert!(september.sealed.is_empty());
+    assert_eq!(september.sealed.len(), 0);
     let october = &retention.classes[&"mail".parse().expect("sound")];
     let october = october.buckets.values().next().expect("there");
     assert_eq!((october.contents, october.sealed.len()), (1, 1));

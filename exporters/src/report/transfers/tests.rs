@@ -151,6 +151,7 @@ fn basis(month: &str) -> Basis {
         period: Some(Window::parse(month, Default::default()).unwrap()),
         hours: None,
         rules: None,
+        folded: None,
         program: "daicho 0.0.0".to_owned(),
     }
 }
