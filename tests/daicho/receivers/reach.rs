@@ -28,11 +28,11 @@ fn answers_with(status: StatusCode) -> String {
 
 #[test]
 fn what_keeps_a_receiver_from_being_reached_is_told() {
-    let free = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    // Bound and not listening: nobody else gets this port while the test runs.
+    let silent = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    let any: std::net::SocketAddr = "127.0.0.1:0".parse().unwrap();
+    silent.bind(&any.into()).unwrap();
+    let free = silent.local_addr().unwrap().as_socket().unwrap().port();
     let web = one_that_says("HTTP/1.1 400 Bad Request\r\n\r\n");
     let own = "host = '127.0.0.1'";
     let (barred, busy, lost) = (
