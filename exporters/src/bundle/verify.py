@@ -4,16 +4,13 @@ Needs Python 3.9, its package `cryptography` and, for --tsa-ca, the program Open
 the rules. Exit code 0: sound, read what is proven; 1: something is wrong; 2: it could not be checked."""
 import argparse, base64, datetime, hashlib, io, json, re, subprocess, sys, tempfile, zipfile
 from pathlib import Path
-
 def must(so, fault):
     if not so: raise ValueError(fault)
 def sha256(*parts): return hashlib.sha256(b"".join(parts)).digest()
-
 def unbase64(text, length=None):
     raw = base64.b64decode(text)
     must(length in (None, len(raw)) and base64.b64encode(raw).decode() == text, "base64 in another form")
     return raw
-
 def unzip(path):
     """The files of a zip that is the same when it is written anew: no two readers see two things in it."""
     anew = io.BytesIO()
@@ -24,7 +21,6 @@ def unzip(path):
         for member in new.infolist(): member.create_system = 3  # Unix, on whichever system this runs
     must(anew.getvalue() == path.read_bytes(), "the zip is damaged or in another form")
     return files
-
 def root(leaf, seq, size, path):
     """Of an RFC 6962 tree: from the leaf hash of entry `seq` and, at each step up, that of the other half."""
     must(type(seq) is int and 0 <= seq < size and (size > 1) == bool(path), "a path of another length")
@@ -32,7 +28,6 @@ def root(leaf, seq, size, path):
     half, *below, other = 1 << (size - 1).bit_length() - 1, *path  # the largest power of two below size
     if seq < half: return sha256(b"\1", root(leaf, seq, half, below), unbase64(other, 32))
     return sha256(b"\1", unbase64(other, 32), root(leaf, seq - half, size - half, below))
-
 def holds(vkey, kind, message, signature):
     """Ed25519 under a C2SP key (kind 1: a log's, 4: a witness's), without cofactor. No point may be of small
     order or encoded in a second way; y8 is that of two of the points of order 8."""
@@ -45,13 +40,11 @@ def holds(vkey, kind, message, signature):
         if y >= p or y in (0, 1, p - 1, y8, p - y8): return False
     try: return Ed25519PublicKey.from_public_bytes(key[1:]).verify(signature, message) is None
     except Exception: return False
-
 def signatures(vkey, lines):
     """What stands under the name and id of a key in the lines below a C2SP note."""
     name, id, _ = vkey.split("+", 2)
     found = [unbase64(text) for signer, text in re.findall("— (.+) (.+)\n", lines) if signer == name]
     return [raw[4:] for raw in found if raw[:4].hex() == id]
-
 def check(files, given):
     """Says what is proven. What it reads it takes out of `files`."""
     for paper in ("FORMAT.md", "verify.html", "verify.py"): files.pop(paper)
@@ -78,21 +71,19 @@ def check(files, given):
         if kind == "key.rotated": keys.append(entry["data"]["vkey"])
         for content in entry.get("content", []):
             name = f"{seq:020}/{content['name']}"
-            bucket, person = content["bucket"], content.get("subject")
-            ended = gone.get((bucket, person)) if person else None
-            must(ended is None, f"entry {seq}: content under a key that entry {ended} says is destroyed")
+            key = content["bucket"], content.get("subject")
+            must(not key[1] or key not in gone, f"entry {seq}: content under a key that is destroyed")
             if f"released/{name}" in files:
                 sealed, released = files.pop(f"sealed/{name}"), files.pop(f"released/{name}")
                 recorded = content["sealed"], content["sealed_bytes"], content["plain_bytes"]
                 must(recorded == (sha256(sealed).hex(), len(sealed), len(released)), f"{name}: other bytes")
                 yield f"sealed/{name} is what was recorded"
-                opened += [(name, (bucket, person)), (name, (bucket, None))]
+                opened += [(name, key), (name, (key[0], None))]
         if kind in ("erasure.completed", "retention.expired"):
             gone.setdefault((entry["data"]["bucket"], entry["data"].get("subject")), seq)
     must(rest == "" and not files, f"a file that is cut off or belongs to nothing: {', '.join(files)}")
-    for name, key in opened: must(key not in gone, f"{name}: released, and entry {gone.get(key)} says its key is destroyed")
-    for (bucket, person), seq in gone.items():
-        yield f"entry {seq} says that the key of {'one person in ' * bool(person)}{bucket} is destroyed"
+    for name, key in opened: must(key not in gone, f"{name}: released, and its key is destroyed")
+    for key, seq in gone.items(): yield f"entry {seq} says that a key of {key[0]} is destroyed"
     for vkey in keys: must(vkey.startswith(f"{origin}+") and keys.count(vkey) == 1, f"no key of it: {vkey}")
     held = [holds(keys[-1], 1, text.encode(), signature) for signature in signatures(keys[-1], signed)]
     must(held and all(held), "checkpoint: the log's key did not sign it")
@@ -117,7 +108,6 @@ def check(files, given):
             ask = f"openssl ts -verify -in tsr -digest {sha256(head).hex()} -CAfile".split()
             subprocess.run([*ask, given.tsa_ca.resolve(True)], cwd=folder, check=True, capture_output=True)
         yield f"the first {size} entries existed at the time in checkpoint.tsr (openssl ts -reply -text -in)"
-
 parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
 parser.add_argument("bundle", type=Path)
 parser.add_argument("--vkey", help="the log's key as it was published elsewhere")

@@ -108,12 +108,11 @@ fn what_keeps_a_receiver_from_being_reached_is_told() {
         let row = told.shows(&name(fault), fault, words);
         // Where nothing is known to have arrived all of it waits, and appends do not.
         assert_eq!(row["confirmed"], 0, "{row}");
-        if !["spoke"].contains(fault) {
-            assert_eq!(
-                (&row["connected"], &row["sent"]),
-                (&false.into(), &0.into()),
-                "{row}"
-            );
+        if *fault != "spoke" {
+            // A connection is there for as long as it takes to be told no by a server of HTTP.
+            let answers = ["forbidden", "busy", "not_http"].contains(fault);
+            assert!(answers || row["connected"] == false, "{row}");
+            assert_eq!(row["sent"], 0, "{row}");
             told.counts(&name(fault), "lag_entries", 11);
         }
     }
