@@ -5,7 +5,7 @@ use super::cursor::Cursor;
 use super::entries::Entries;
 use super::suspect::{MOMENT, Suspects};
 use super::window::{Place, Window};
-use super::{Destination, Record, Shared};
+use super::{Destination, Record, Shared, priority};
 use crate::format::{EntryView, UNSET_RECEIVER_OCTETS};
 use crate::transport::{Connection, Route, TransportError};
 use ledger::{ReadError, Reader};
@@ -18,10 +18,6 @@ use std::time::{Duration, Instant};
 
 /// How long an idle connection goes without a look at its read side and at the stop flag.
 const TICK: Duration = Duration::from_millis(200);
-
-/// After so many entries whoever waits for the processor gets it: a scheduler lets a thread that runs
-/// go on for milliseconds, and who appends would wait as long.
-const AT_ONCE: u64 = 8;
 
 /// A connection that lived this long was a good one: the next attempt comes soon.
 const STEADY: Duration = Duration::from_secs(10);
@@ -228,7 +224,7 @@ impl Worker {
                 connection.frame(&message, &mut batch.frames);
                 batch.entries += 1;
                 sent.next = entry.seq() + 1;
-                if batch.entries % AT_ONCE == 0 {
+                if batch.entries.is_multiple_of(priority::AT_ONCE) {
                     thread::yield_now();
                 }
                 let full = batch.frames.len() >= connection.batch_bytes()

@@ -4,8 +4,9 @@
 use super::{this_month, verify, wrong};
 use crate::timestamp::honest;
 use crate::timestamp::tsa::{Door, Tsa};
-use crate::world::{Ledger, cannot_run, drill, has, overwrite, walk, with_content};
+use crate::world::{Ledger, Ran, cannot_run, drill, has, overwrite, walk, with_content};
 use serde_json::{Value, json};
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
@@ -171,24 +172,29 @@ fn the_retention_report_shows_what_was_read_back_of_the_files() {
     assert_eq!(figures(&rows[0]), [1, 0, 0, 0]);
 }
 
+/// A retention report as JSON in the place of the one before.
+fn retention_into(ledger: &Ledger, file: &Path, more: &[&str]) -> Ran {
+    let path = file.to_str().unwrap();
+    let args = [
+        "report",
+        "retention",
+        "--format",
+        "json",
+        "--force",
+        "-o",
+        path,
+    ];
+    ledger.run(&[&args[..], more].concat())
+}
+
 #[test]
 fn what_is_kept_for_the_retention_report_changes_nothing_in_it() {
     let ledger = Ledger::new();
     let content = |text: &str| with_content(drill("restore"), text);
     ledger.append(&[content("one"), content("two"), content("one")]);
     let file = ledger.beside("r.json");
-    let path = file.to_str().unwrap();
     let report = |more: &[&str]| {
-        let args = [
-            "report",
-            "retention",
-            "--format",
-            "json",
-            "--force",
-            "-o",
-            path,
-        ];
-        ledger.run(&[&args[..], more].concat()).ok();
+        retention_into(&ledger, &file, more).ok();
         std::fs::read(&file).unwrap()
     };
     // A report that says "verified" has nothing from beside the log, and leaves nothing there for
@@ -221,19 +227,7 @@ fn a_retention_report_goes_on_from_one_over_a_verified_log_and_says_what_was_not
     let content = |text: &str| with_content(drill("restore"), text);
     ledger.append(&[content("one"), content("two"), content("one")]);
     let file = ledger.beside("r.json");
-    let path = file.to_str().unwrap();
-    let report = |more: &[&str]| {
-        let args = [
-            "report",
-            "retention",
-            "--format",
-            "json",
-            "--force",
-            "-o",
-            path,
-        ];
-        ledger.run(&[&args[..], more].concat())
-    };
+    let report = |more: &[&str]| retention_into(&ledger, &file, more);
     let told = || {
         let checked = verify(&ledger, &file, &[]).lines().remove(0);
         assert_eq!(checked["figures"], "same", "{checked}");
