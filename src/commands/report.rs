@@ -3,8 +3,7 @@ mod explain;
 mod fetch;
 mod verify;
 
-use crate::cli::Cli;
-use crate::cli::report::{PeriodReport, Report, ReportCommon, ReportLanguage};
+use crate::cli::{Cli, PeriodReport, Report, ReportCommon, ReportLanguage};
 use crate::commands::verify::notes;
 use crate::config::Config;
 use crate::door::{Door, append_failed};

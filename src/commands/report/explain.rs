@@ -1,7 +1,6 @@
 //! `daicho report explain`: the entries behind one figure.
 
-use crate::cli::Cli;
-use crate::cli::report::ReportExplain;
+use crate::cli::{Cli, ReportExplain};
 use crate::commands::read;
 use crate::outcome::{Done, Failure, Outcome, say};
 use crate::reports::{Form, ReportFile};

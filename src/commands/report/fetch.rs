@@ -1,7 +1,6 @@
 //! `daicho report list` and `fetch`: what was issued, and the same document again.
 
-use crate::cli::Cli;
-use crate::cli::report::ReportFetch;
+use crate::cli::{Cli, ReportFetch};
 use crate::commands::read;
 use crate::config::Config;
 use crate::outcome::{Done, Failure, Outcome, say};

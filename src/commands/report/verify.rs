@@ -1,7 +1,6 @@
 //! `daicho report verify`: is this file what the log says it is?
 
-use crate::cli::Cli;
-use crate::cli::report::ReportVerify;
+use crate::cli::{Cli, ReportVerify};
 use crate::commands::read;
 use crate::commands::verify::{check, trust};
 use crate::config::Config;
