@@ -7,6 +7,7 @@
 
 mod bare;
 mod beside;
+pub(super) mod company;
 pub(super) mod deeds;
 pub(super) mod honorific;
 pub(super) mod label;
@@ -18,6 +19,7 @@ pub(in crate::masking) mod shape;
 mod spread;
 pub(in crate::masking) mod table;
 mod tagged;
+mod thing;
 mod weigh;
 
 use super::Find;
@@ -163,7 +165,7 @@ impl<'v> Scene<'v> {
         for &(start, end) in taken {
             closed[start..end].fill(true);
         }
-        for (start, end) in shape::companies(view) {
+        for (start, end) in company::companies(view) {
             closed[start..end].fill(true);
         }
         Scene { view, closed }

@@ -40,7 +40,7 @@ static ALL: [&Sought; COUNT] = [
     &address::MUNICIPAL,
     &address::STREET_STARTS,
     &address::BUILDING_FIELD,
-    &person::shape::FORM,
+    &person::company::FORM,
     &person::honorific::HONORIFIC,
     &person::label::LABEL,
     &person::table::INSERT,

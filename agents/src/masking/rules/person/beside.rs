@@ -2,6 +2,7 @@
 
 use super::prose::is_prefecture;
 use super::shape::{self, Strength};
+use super::thing;
 use super::{Names, Scene};
 use crate::masking::chars::{is_han, is_hiragana, is_katakana, one_of};
 use crate::masking::lexicon::lexicon;
@@ -46,7 +47,7 @@ fn readings(scene: &Scene, names: &mut Names) {
                         || lexicon().is_surname_kana(view.slice(open + 1, close))
                         || lexicon().is_given_kana(view.slice(open + 1, close)))
                     && inside.iter().filter(|c| **c == ' ').count() <= 1);
-        if !sound || shape::is_role(view.slice(open + 1, close)) || !scene.is_open(open + 1, close)
+        if !sound || thing::is_role(view.slice(open + 1, close)) || !scene.is_open(open + 1, close)
         {
             continue;
         }

@@ -2,6 +2,7 @@
 
 use super::super::sought::Sought;
 use super::shape::{self, Name, Part, Strength};
+use super::thing;
 use super::{Names, Scene, latin};
 use crate::masking::chars::{is_han, is_hiragana, is_katakana, one_of};
 use crate::masking::lexicon::{is_prefecture, lexicon};
@@ -187,7 +188,7 @@ fn item(
             .iter()
             .any(|l| label.eq_ignore_ascii_case(l));
         let sound = match strength {
-            Strength::Guess => firm && closed && !lexicon().is_word(text) && !shape::is_thing(text),
+            Strength::Guess => firm && closed && !lexicon().is_word(text) && !thing::is_thing(text),
             // 名前は幸子です: a given name is enough where the label asks for names only.
             Strength::Single if !firm && is_form_label(label) => {
                 text.chars().count() >= 2
@@ -280,7 +281,7 @@ fn after_office(view: &View, at: usize) -> Option<Name> {
                 || (closes(view, name.end) || closes_softly(view, name.end))
                     && text.chars().count() >= 3
                     && !lexicon().is_word(text)
-                    && !shape::is_thing(text);
+                    && !thing::is_thing(text);
             return sound.then_some(name);
         }
         end += 1;
@@ -330,7 +331,7 @@ pub(super) fn unknown(view: &View, start: usize) -> Option<Name> {
     let sound = fits
         && !is_prefecture(text)
         && closes(view, end)
-        && !shape::is_thing(text)
+        && !thing::is_thing(text)
         && !text.split(' ').any(|word| lexicon.is_word(word))
         && !(length >= 4
             && gap.is_none()

@@ -3,6 +3,7 @@
 
 use super::super::sought::Sought;
 use super::shape::{self, Strength};
+use super::thing;
 use super::{Names, Scene};
 use crate::masking::chars::{is_han, is_hiragana, is_katakana, one_of};
 use crate::masking::lexicon::{PREFECTURES, lexicon, romaji};
@@ -176,7 +177,7 @@ fn segments(scene: &Scene, names: &mut Names) {
                     && text.chars().count() >= 4
                     && !is_prefecture(surname));
         let given = view.slice(name.parts.last().map_or(name.start, |p| p.start), name.end);
-        let wordy = place && !spaced && shape::has_word(given);
+        let wordy = place && !spaced && thing::has_word(given);
         if sure && !wordy && !lexicon().is_trap(text) && !lexicon().is_word(text) {
             names.add(name);
         }

@@ -8,6 +8,7 @@ mod around;
 mod look;
 
 use super::shape::{self, Name, Strength};
+use super::thing;
 use super::{Names, Scene, honorific};
 use crate::masking::chars::{is_han, is_hiragana, is_katakana, one_of};
 use crate::masking::lexicon::lexicon;
@@ -99,7 +100,7 @@ fn kana(scene: &Scene, names: &mut Names, at: usize) {
     if end < at + 2 || !introduced && !wrote && !parted(' ') && !parted('・') {
         return;
     }
-    if shape::is_role(view.slice(at, end)) {
+    if thing::is_role(view.slice(at, end)) {
         return;
     }
     let Some((strength, name)) = shape::read(view, at, end) else {
@@ -208,7 +209,7 @@ fn is_else(view: &View, name: &Name) -> bool {
     let suffix = name.end - name.start == 1
         && one_of!("中長会所家店本上下前後内外方部室係", view.chars[name.start])
         && view.before(name.start).is_some_and(is_han);
-    let count = shape::is_count(text);
+    let count = thing::is_count(text);
     exit || out || particle || suffix || count || honorific::is_nobody(text) || end_of_word || pair
 }
 

@@ -4,7 +4,7 @@ use crate::masking::chars::{is_han, is_hiragana, is_katakana, one_of};
 use crate::masking::lexicon::{PREFECTURES_LATIN, is_prefecture, lexicon};
 use crate::masking::normal::View;
 use crate::masking::rules::person::prose::is_prefecture as is_base;
-use crate::masking::rules::person::shape;
+use crate::masking::rules::person::{shape, thing};
 
 /// Longer runs of kanji are compounds, or another language.
 const LONGEST_RUN: usize = 16;
@@ -134,7 +134,7 @@ fn han(view: &View, a: usize, b: usize, offer: &mut impl FnMut(Candidate)) {
                     && !is_wordy(view, start, end)
                     && !is_landmark(view.before(end))
                     && !is_prefecture(view.slice(start, end))
-                    && !shape::is_count(view.slice(first, end))
+                    && !thing::is_count(view.slice(first, end))
                     && (length > 1 || start == a && end - first == 2)
                 {
                     Kind::Half
@@ -195,8 +195,8 @@ fn is_no_name(view: &View, candidate: &Candidate) -> bool {
     is_prefecture(text)
         || is_base(text)
         || toward
-        || shape::is_count(text)
-        || candidate.kind == Kind::Unlisted && shape::is_thing(text)
+        || thing::is_count(text)
+        || candidate.kind == Kind::Unlisted && thing::is_thing(text)
         || is_compound(view, candidate)
         || end - start == 4 && is_wordy(view, start, end)
         || is_landscape(view, start, end)
@@ -211,7 +211,7 @@ fn is_compound(view: &View, candidate: &Candidate) -> bool {
     guessed
         && end - candidate.start >= 5
         && (lexicon().is_word(view.slice(end - 2, end))
-            || kind == Kind::Half && shape::has_word(view.slice(first, end)))
+            || kind == Kind::Half && thing::has_word(view.slice(first, end)))
 }
 
 /// 東口, 平和島, 山田錦: a way out, a word and what lies in a landscape, a rice.

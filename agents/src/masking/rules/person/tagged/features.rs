@@ -6,7 +6,7 @@ use crate::masking::lexicon::lexicon;
 use crate::masking::normal::View;
 use crate::masking::rules::person::likeness::likeness;
 use crate::masking::rules::person::prose::is_prefecture;
-use crate::masking::rules::person::shape;
+use crate::masking::rules::person::thing;
 
 /// Features are numbers of so many bits.
 pub(super) const BITS: u32 = 18;
@@ -171,7 +171,7 @@ fn known(view: &View, candidate: &Candidate) -> u32 {
         say(end - second == 1);
         say(lexicon.surname(given).is_some());
         say(lexicon.is_trap(view.slice(start, end)));
-        say(shape::has_word(given));
+        say(thing::has_word(given));
     } else if kind == Kind::Surname {
         say(lexicon.given(word).is_some());
     }

@@ -3,6 +3,7 @@
 use super::super::honorific;
 use super::super::likeness::{is_given_like, is_name_like};
 use super::super::shape::{self, Name, Part, Strength};
+use super::super::thing;
 use super::around::is_role_word;
 use super::is_letter;
 use crate::masking::chars::{is_han, is_hiragana, is_katakana, one_of};
@@ -72,7 +73,7 @@ pub(super) fn look(view: &View, start: usize, end: usize, least: u8) -> Option<(
     };
     let tailed = |name: &Name| {
         let last = name.parts.last().map_or(name.start, |part| part.start);
-        !shape::has_word(view.slice(last, name.end))
+        !thing::has_word(view.slice(last, name.end))
     };
     let continental =
         end - start <= 3 && lexicon.continental(view.slice(start, start + 1)).is_some();
@@ -164,7 +165,7 @@ fn unlisted(view: &View, start: usize, end: usize, least: u8) -> Option<(Look, N
             .get(end)
             .is_none_or(|c| !is_letter(c) && !is_katakana(c));
     if kana && !spelt && !honorific::starts_at(view, end)
-        || shape::is_thing(text)
+        || thing::is_thing(text)
         || counts
         || lexicon.is_word(text)
     {
@@ -174,7 +175,7 @@ fn unlisted(view: &View, start: usize, end: usize, least: u8) -> Option<(Look, N
     if (start + 2..end).any(|at| honorific::starts_at(view, at)) {
         return None;
     }
-    let wordy = shape::has_word(text);
+    let wordy = thing::has_word(text);
     let tail = tails.find_map(|cut| {
         let (surname, given) = (view.slice(start, cut), view.slice(cut, end));
         let known = lexicon.given(given).is_some() && !lexicon.is_word(given);
