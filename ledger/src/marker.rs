@@ -19,8 +19,7 @@ pub fn put(disk: &dyn Disk, marker: &Path, id: EventId) -> Result<(), ExpireErro
 
 /// Is the destruction that this event records under way?
 pub fn names(marker: &Path, id: &EventId) -> bool {
-    let text = std::fs::read_to_string(marker);
-    text.is_ok_and(|text| text.trim_end().parse::<EventId>().as_ref() == Ok(id))
+    std::fs::read(marker).is_ok_and(|bytes| event(&bytes).as_ref() == Some(id))
 }
 
 pub fn remove(disk: &dyn Disk, marker: &Path) -> Result<(), ExpireError> {
@@ -39,11 +38,17 @@ pub fn settle<K>(
     shred: impl Fn(&K) -> Result<(), ExpireError>,
 ) -> Result<(), ExpireError> {
     for (key, marker) in markers {
-        let text = std::fs::read_to_string(&marker).map_err(io_at(&marker))?;
-        match text.trim_end().parse() {
-            Ok(id) if is_recorded(&id).map_err(io_at(&marker))? => shred(&key)?,
+        let bytes = std::fs::read(&marker).map_err(io_at(&marker))?;
+        match event(&bytes) {
+            Some(id) if is_recorded(&id).map_err(io_at(&marker))? => shred(&key)?,
             _ => remove(disk, &marker)?,
         }
     }
     Ok(())
+}
+
+/// None where it is damaged: nothing says then what was begun, and what is recorded is done all the same
+/// by whoever looks for what is left of it.
+fn event(bytes: &[u8]) -> Option<EventId> {
+    std::str::from_utf8(bytes).ok()?.trim_end().parse().ok()
 }

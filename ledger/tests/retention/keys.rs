@@ -178,3 +178,29 @@ pub fn change_in_log(dir: &Path, from: &str, to: &str) {
     let mut file = std::fs::File::options().write(true).open(&path).unwrap();
     file.write_all(changed.as_bytes()).unwrap();
 }
+
+/// A marker only says where a start has to look; what is recorded is known without it.
+#[test]
+fn a_damaged_marker_stops_no_start_and_saves_no_key() {
+    let world = World::new();
+    world.content("api", Some("s001"), "one");
+    let other = world.content("auth", Some("s001"), "two");
+    let keys = world.keys("s001");
+    let file = world.file_of(&keys[0]);
+    let key = std::fs::read(&file).unwrap();
+    world.request(1, &keys);
+    world.erase(1, &keys[0]).unwrap();
+    // As the power left them: one of an erasure that is recorded, one of an end that never was.
+    std::fs::write(&file, key).unwrap();
+    let damaged = [0xff, 0xfe, 0x00, 0x0a];
+    std::fs::write(file.with_extension("erasing"), damaged).unwrap();
+    let month = world.dir.path().join("keys/content/auth/2026-01.ending");
+    std::fs::write(&month, damaged).unwrap();
+    let world = world.again();
+    assert!(!month.exists());
+    assert_eq!(world.read(other).unwrap(), b"two");
+    assert!(world.read(other - 1).is_err());
+    world.appender.finish_erasures().unwrap();
+    assert!(!file.exists());
+    world.check();
+}
