@@ -53,7 +53,7 @@ pub struct HoldPlace {
     /// As agent:cfo
     #[arg(long)]
     pub actor: Option<String>,
-    /// Staff number or handle: what this user did, and agents registered with --person
+    /// Staff number or handle: what this user did, agents registered with --person, and what was recorded as theirs
     #[arg(long)]
     pub person: Option<String>,
     #[arg(long)]

@@ -5,7 +5,7 @@ use crate::commands::{read, word};
 use crate::config::Config;
 use crate::desk::Desk;
 use crate::intake::moment;
-use crate::masking;
+use crate::masking::{self, Guard};
 use crate::outcome::{Done, Failure, Outcome, say};
 use crate::views::Views;
 use anyhow::Context;
@@ -77,6 +77,20 @@ pub fn person(text: &str, config: &Config) -> Result<Name, Failure> {
         return Err(Failure::msg("the person's handle reads like a name", help));
     }
     Ok(handle)
+}
+
+/// Refuses what would stand in the log for ever in clear, and is personal data or a secret.
+pub fn in_clear<'a>(
+    guard: &Guard,
+    texts: impl IntoIterator<Item = &'a str>,
+) -> Result<(), Failure> {
+    match texts.into_iter().find_map(|text| guard.rule(text)) {
+        None => Ok(()),
+        Some(rule) => Err(Failure::msg(
+            format!("a field holds what rule {rule} keeps out of the log"),
+            "give numbers and handles, as case 2026-17 and staff number s001; nothing was recorded",
+        )),
+    }
 }
 
 /// A handle as it would be written if it were a name: 担当: Yamada Taro.

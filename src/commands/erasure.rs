@@ -3,6 +3,7 @@
 use crate::cli::{Cli, Erasure, ErasureRequest};
 use crate::commands::{consent, read};
 use crate::desk::Desk;
+use crate::masking::Guard;
 use crate::outcome::{Done, Failure, Outcome, say};
 use crate::retention::erasure::{Row, Wish, ask, rows};
 use crate::retention::{Records, decide_by};
@@ -12,6 +13,7 @@ use ledger::Buckets;
 use schemas::kinds::records::SubjectKey;
 use serde::Deserialize;
 use std::path::Path;
+use std::sync::Arc;
 
 pub fn run(cli: &Cli, args: &Erasure) -> Done {
     match args {
@@ -42,6 +44,12 @@ fn request(cli: &Cli, args: &ErasureRequest) -> Done {
             .context("--by")?,
         leave_unread: args.leave_unread,
     };
+    let guard = Guard::new(Arc::new(desk.masker()?));
+    let requester = args.by.as_deref();
+    consent::in_clear(
+        &guard,
+        [&*args.case, &*args.basis].into_iter().chain(requester),
+    )?;
     let records = Records {
         reader: &desk.reader,
         views: &desk.views,
@@ -142,6 +150,19 @@ fn list(cli: &Cli, all: bool) -> Done {
             say!("{id}  case {case}, {basis}  {state}, requested at {at}");
         }
         say!("    {:<22} {}", row.bucket.to_string(), row.outcome());
+    }
+    let now = reader.head().at;
+    let records = Records {
+        reader: &reader,
+        views: &views,
+        authority: None,
+        now,
+    };
+    // Whoever has no keys cannot tell what the requests are about.
+    if let Ok(Some(approval)) = records.hold_asked_for() {
+        eprintln!(
+            "note: a hold waits for a decision (approval {approval}): nothing is erased meanwhile"
+        );
     }
     views.save();
     Ok(Outcome::Well)

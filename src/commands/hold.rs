@@ -1,10 +1,11 @@
 //! Legal holds.
 
 use crate::cli::{Cli, Hold, HoldPlace, HoldRelease};
-use crate::commands::read;
+use crate::commands::{consent, read};
 use crate::desk::Desk;
 use crate::door::Door;
 use crate::intake::moment;
+use crate::masking::Guard;
 use crate::outcome::{Done, Failure, Outcome, say};
 use crate::retention::{Deed, Keeper, Records, decide_by, policy_digest};
 use crate::views::Views;
@@ -14,6 +15,7 @@ use ledger::buckets;
 use schemas::kinds::records::HoldScope;
 use schemas::{Actor, BucketId, EventId, Label};
 use std::str::FromStr;
+use std::sync::Arc;
 
 pub fn run(cli: &Cli, args: &Hold) -> Done {
     match args {
@@ -60,7 +62,15 @@ fn scope(args: &HoldPlace) -> Result<HoldScope, Failure> {
 fn place(cli: &Cli, args: &HoldPlace) -> Done {
     let scope = scope(args)?;
     let mut desk = Desk::open(&cli.data)?;
+    let guard = Guard::new(Arc::new(desk.masker()?));
+    let scoped = [&args.session, &args.actor, &args.by];
+    let scoped = scoped.into_iter().filter_map(|text| text.as_deref());
+    consent::in_clear(&guard, scoped.chain([&*args.case]))?;
     let covered = desk.reader.in_scope(&scope)?;
+    // Who is in the log is held by whatever handle they have there.
+    if let (Some(person), true) = (&args.person, covered.is_empty()) {
+        consent::person(person, &desk.config)?;
+    }
     if covered.is_empty() && !args.future {
         let fault = format!("no content in this log fits {scope}: the hold would hold nothing");
         let ended = |bucket: &BucketId| desk.views.buckets.read(|b| b.get(bucket)?.ended);

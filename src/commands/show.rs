@@ -3,6 +3,7 @@ use crate::commands::read;
 use crate::door::{Door, append_failed};
 use crate::outcome::{Done, Failure, Outcome};
 use base64::{Engine, engine::general_purpose::STANDARD};
+use ledger::ContentError;
 use std::io::Write;
 
 pub fn run(cli: &Cli, args: &Show) -> Done {
@@ -16,7 +17,15 @@ pub fn run(cli: &Cli, args: &Show) -> Done {
         door.record_reveal(&entry, "show").map_err(append_failed)?;
         for reference in entry.content() {
             let plain = reader.content(reference).map_err(|error| {
-                Failure::new(error, "the entry and its proofs stay valid; `daicho erasure list --all` says what was erased; what was lost is in a backup of keys/content")
+                let help = match error {
+                    ContentError::Erased { .. } | ContentError::Ended { .. } => {
+                        "the entry and its proofs stay valid; `daicho erasure list --all` and `daicho retention plan` say what is gone"
+                    }
+                    _ => {
+                        "the entry and its proofs stay valid; `daicho verify` says whether it was lost: then it is in a backup, its key in one that was made --with-keys"
+                    }
+                };
+                Failure::new(error, help)
             })?;
             contents.push((reference, plain));
         }

@@ -3,7 +3,7 @@
 
 use super::events::{append_async, authorize};
 use super::fault::Fault;
-use crate::commands::consent::as_a_name;
+use crate::commands::consent::{as_a_name, in_clear};
 use crate::door::Door;
 use crate::outcome::Failure;
 use crate::retention::erasure::{Asked, Row, Wish, ask, rows};
@@ -84,23 +84,20 @@ async fn plan(node: &Node, wish: &Wish) -> Result<(Asked, Vec<Submission>), Faul
 
 /// Who it is about is sealed, and is no name all the same; case and basis stand in the clear.
 fn private(node: &Node, wish: &Wish) -> Result<(), Fault> {
+    let by = wish.by.as_ref().map(ToString::to_string);
     let person = wish.person.as_ref().map(as_a_name);
-    let clear = [
-        Some(wish.case.as_str()),
-        Some(wish.basis.as_str()),
-        person.as_deref(),
-    ];
-    match clear
+    let clear = [wish.case.as_str(), wish.basis.as_str()];
+    let clear = clear
         .into_iter()
-        .flatten()
-        .find_map(|text| node.guard.rule(text))
-    {
-        None => Ok(()),
-        Some(rule) => {
-            let fault = format!("a field holds what rule {rule} keeps out of the log");
+        .chain(by.as_deref())
+        .chain(person.as_deref());
+    match in_clear(&node.guard, clear) {
+        Ok(()) => Ok(()),
+        Err(failure) => {
             let help =
                 "give a staff number or a keyed tag as `person`, numbers as `case` and `basis`";
-            Err(Fault::new(StatusCode::UNPROCESSABLE_ENTITY, fault, help))
+            let status = StatusCode::UNPROCESSABLE_ENTITY;
+            Err(Fault::new(status, failure.fault.to_string(), help))
         }
     }
 }
