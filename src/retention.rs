@@ -60,6 +60,8 @@ pub enum Act {
     Extended,
     /// It is not, and the log says why.
     Refused,
+    /// All that it names had gone before, and nothing else is there.
+    Over,
 }
 
 /// What the log says, and who is trusted with the time.
@@ -86,7 +88,15 @@ impl Records<'_> {
             );
             policy
         });
-        self.look(&policy, |facts| facts.rows())
+        let mut rows = self.look(&policy, |facts| facts.rows())?;
+        let buckets = self.views.buckets.read(Buckets::clone);
+        for row in &mut rows {
+            if row.is_ending() {
+                let holds = self.reader.holds_on_owners(&buckets, &row.bucket);
+                row.hold(holds.map_err(hold_failed)?, &buckets);
+            }
+        }
+        Ok(rows)
     }
 
     fn facts<T>(&self, look: impl FnOnce(&Facts) -> T) -> Result<T, Failure> {
@@ -267,6 +277,10 @@ impl Keeper<'_> {
         })?;
         for (bucket, rule) in due {
             let buckets = records.views.buckets.read(Buckets::clone);
+            let holds = records.reader.holds_on_owners(&buckets, &bucket);
+            if !holds.map_err(hold_failed)?.is_empty() {
+                continue;
+            }
             let tally = records.reader.tally(&buckets, &bucket)?;
             match records.facts(|facts| facts.step(&bucket, rule, &tally))? {
                 Step::Wait => {}

@@ -56,6 +56,9 @@ pub struct Buckets {
     erasures: BTreeMap<EventId, Erasure>,
     /// Actors that were ever registered to act for a person.
     acts_for: BTreeMap<Actor, BTreeSet<Name>>,
+    /// A hold that is watched for, and keys of its person's: only their files say that they are.
+    #[serde(skip)]
+    watched: Option<(EventId, BTreeSet<SubjectKey>)>,
 }
 
 /// One bucket.
@@ -95,6 +98,8 @@ pub struct Erasure {
     pub case: Name,
     pub basis: Name,
     pub requested: Moment,
+    /// Its keys were looked for in the entries before this one.
+    pub reached: u64,
     /// Those that the request names.
     pub keys: BTreeSet<SubjectKey>,
     /// Those that came after it, and before it was carried out; only where it asks for them.
@@ -166,7 +171,7 @@ pub enum Spared {
     #[error("class {} has to be kept: {duty}", bucket.class)]
     Duty { bucket: BucketId, duty: Label },
     #[error(
-        "this content of bucket {bucket} did not come after the request and before it was carried out, or the request does not ask for what comes later"
+        "this content of bucket {bucket} did not come after the request's keys were looked for and before it was carried out, or the request does not ask for what comes later"
     )]
     NotLater { bucket: BucketId },
 }
@@ -178,7 +183,7 @@ fn list(holds: &[EventId]) -> String {
 
 impl Projection for Buckets {
     const NAME: &'static str = "buckets";
-    const VERSION: u32 = 3;
+    const VERSION: u32 = 4;
 
     fn fold(&mut self, entry: &Entry) {
         self.take(entry.seq(), entry.at(), entry.event(), entry.content());
@@ -270,6 +275,7 @@ impl Buckets {
             case: asked.case.clone(),
             basis: asked.basis.clone(),
             requested,
+            reached: asked.reached.unwrap_or(requested.seq.saturating_add(1)),
             keys: asked.keys.iter().cloned().collect(),
             extended: BTreeSet::new(),
             later: asked.later,
@@ -353,12 +359,15 @@ impl Buckets {
                 .get(actor)
                 .is_some_and(|persons| persons.contains(person))
         };
-        for hold in self
-            .holds
-            .values_mut()
-            .filter(|hold| hold.released.is_none())
-        {
-            if !hold.scope.covers(at, event, acts_for) {
+        let in_force = self.holds.iter_mut().filter(|(_, h)| h.released.is_none());
+        for (id, hold) in in_force {
+            let watched = self.watched.as_ref().filter(|(watched, _)| watched == id);
+            let is_theirs = watched.is_some_and(|(_, keys)| {
+                let mut sealed_under = content.iter().filter_map(key_of);
+                sealed_under.any(|key| keys.contains(&key))
+            });
+            let is_persons = |actor: &Actor, person: &Name| is_theirs || acts_for(actor, person);
+            if !hold.scope.covers(at, event, is_persons) {
                 continue;
             }
             for reference in content {
@@ -499,13 +508,13 @@ impl Buckets {
     }
 
     /// What keeps a request from reaching keys that it does not name. It does if it asks for what comes
-    /// later, nothing was done on it yet, and nothing was under these keys before it.
+    /// later, nothing was done on it yet, and nothing was under these keys when its own were looked for.
     pub fn may_extend(&self, more: &ErasureExtended) -> Result<(), Spared> {
         let erasure = self.erasure(more.erasure).filter(|e| e.is_extendable());
         let comes_later = |key: &&SubjectKey| {
             erasure.is_some_and(|erasure| {
                 let owned = self.owned(key);
-                owned.is_some_and(|owned| owned.first > erasure.requested.seq)
+                owned.is_some_and(|owned| owned.first >= erasure.reached)
             })
         };
         match more.keys.iter().find(|key| !comes_later(key)) {
@@ -517,8 +526,16 @@ impl Buckets {
         }
     }
 
-    /// Puts a hold in force that no entry has placed: what it would cover can then be asked.
-    pub(crate) fn watch(&mut self, hold: EventId, case: Name, scope: HoldScope) {
+    /// Puts a hold in force that no entry has placed: what it would cover can then be asked. `theirs`
+    /// are keys of the person that its scope names.
+    pub(crate) fn watch(
+        &mut self,
+        hold: EventId,
+        case: Name,
+        scope: HoldScope,
+        theirs: Vec<SubjectKey>,
+    ) {
+        self.watched = Some((hold, theirs.into_iter().collect()));
         let hold_placed = HoldPlaced {
             hold,
             case,
@@ -563,6 +580,11 @@ impl Bucket {
         };
         self.ended.is_none() && later
     }
+}
+
+fn key_of(reference: &ContentRef) -> Option<SubjectKey> {
+    let (bucket, subject) = (reference.bucket.clone(), reference.subject?);
+    Some(SubjectKey { bucket, subject })
 }
 
 /// When a bucket of this period is due; `None` is never.

@@ -12,6 +12,7 @@ use crate::buckets::{Buckets, Spared};
 use crate::content::ContentError;
 use crate::disk::{Disk, LocalDisk};
 use crate::expire::{ExpireError, destroy, entries, io_at};
+use crate::hold::HoldError;
 use crate::layout::Layout;
 use crate::marker;
 use crate::projection::Projection;
@@ -34,6 +35,8 @@ pub enum EraseError {
     Read(#[from] ReadError),
     #[error("what is there of the key cannot be told")]
     Key(#[source] ContentError),
+    #[error(transparent)]
+    Hold(#[from] HoldError),
     #[error(transparent)]
     Disk(#[from] ExpireError),
 }
@@ -178,6 +181,11 @@ impl Appender {
         let SubjectKey { bucket, subject } = &erasing.key;
         let (buckets, reached) = self.buckets()?;
         buckets.may_erase(erasing.erasure, &erasing.key)?;
+        let holds = self.reader().holds_on_owner(&buckets, &erasing.key)?;
+        if !holds.is_empty() {
+            let bucket = bucket.clone();
+            return Err(Spared::Held { bucket, holds }.into());
+        }
         let tally = self.reader().tally_of(&buckets, &erasing.key)?;
         let owner = self.shared().content.whose(bucket, subject);
         let method = match owner.map_err(EraseError::Key)? {

@@ -11,6 +11,7 @@ use crate::append::{AppendError, Appender, Guard, Receipt};
 use crate::buckets::{Buckets, Kept};
 use crate::disk::{self, Disk, remove_if_there};
 use crate::erase::NO_KEY;
+use crate::hold::HoldError;
 use crate::layout::Layout;
 use crate::marker;
 use crate::projection::Projection;
@@ -32,6 +33,8 @@ pub enum ExpireError {
     Append(#[from] AppendError),
     #[error("the log could not be read for what keeps the bucket")]
     Read(#[from] ReadError),
+    #[error(transparent)]
+    Hold(#[from] HoldError),
     #[error(
         "{path} cannot be written or removed; the next run or start completes what was recorded"
     )]
@@ -175,6 +178,10 @@ impl Appender {
         let _one_at_a_time = self.ending();
         let (buckets, reached) = self.buckets()?;
         let (period, due) = buckets.may_end(&bucket, self.now())?;
+        let holds = self.reader().holds_on_owners(&buckets, &bucket)?;
+        if !holds.is_empty() {
+            return Err(Kept::Held { bucket, holds }.into());
+        }
         let tally = self.reader().tally(&buckets, &bucket)?;
         // What cannot be looked for is taken to be there: it is destroyed, or the end fails.
         let is_there = self.layout().bucket_key(&bucket).try_exists();

@@ -1,11 +1,15 @@
 //! Legal holds: content in their scope does not end. A hold is placed with the buckets that it
-//! covers by then, worked out from the log; what comes later is held by the scope itself.
+//! covers by then, worked out from the log; what comes later is held by the scope itself. What was
+//! said to be a person's when it was recorded, by whoever wrote it, is told by its key alone: a hold on
+//! the person finds it there (`Reader::holds_on_owner`), when it is placed and before anything ends.
 
 use crate::append::{AppendError, Appender, Content, Guard, Receipt, Submission};
-use crate::buckets::Buckets;
+use crate::buckets::{Buckets, Hold};
+use crate::content::ContentError;
 use crate::projection::Projection;
 use crate::reader::{ReadError, Reader};
-use schemas::kinds::records::{HoldPlaced, HoldReleased, HoldScope};
+use memchr::memmem::Finder;
+use schemas::kinds::records::{HoldPlaced, HoldReleased, HoldScope, SubjectKey};
 use schemas::{Actor, BucketId, Event, EventId, Name};
 use std::collections::BTreeSet;
 
@@ -34,20 +38,95 @@ pub enum HoldError {
     Behind,
     #[error("the log could not be read for what the hold covers")]
     Read(#[from] ReadError),
+    #[error("which content is the person's cannot be told")]
+    Key(#[from] ContentError),
     #[error(transparent)]
     Append(#[from] AppendError),
 }
 
 impl Reader {
-    /// Buckets with content in a scope that have not ended.
-    pub fn in_scope(&self, scope: &HoldScope) -> Result<BTreeSet<BucketId>, ReadError> {
-        let (hold, case) = (crate::fresh_id(self.head().at), nobody());
-        let mut watching = Buckets::default();
-        watching.watch(hold, case, scope.clone());
-        for entry in self.entries(0..self.size()) {
-            watching.fold(&entry?);
+    /// Buckets with content in a scope that have not ended. Of a person's it finds what the keys that
+    /// are there tell.
+    pub fn in_scope(&self, scope: &HoldScope) -> Result<BTreeSet<BucketId>, HoldError> {
+        let hold = crate::fresh_id(self.head().at);
+        let mut buckets = Buckets::default();
+        if scope.person.is_some() {
+            self.fold_into(&mut buckets, 0)?;
         }
+        let mut watching = Buckets::default();
+        watching.watch(hold, nobody(), scope.clone(), self.theirs(&buckets, scope)?);
+        self.fold_into(&mut watching, 0)?;
         Ok(living(&watching, hold))
+    }
+
+    /// Holds in force on the person whose key this is, with what it seals in their scope. Those that the
+    /// log itself has on the bucket (`Buckets::held_by`) are not asked again.
+    pub fn holds_on_owner(
+        &self,
+        buckets: &Buckets,
+        key: &SubjectKey,
+    ) -> Result<Vec<EventId>, HoldError> {
+        let on_a_person = |(_, hold): &(EventId, &Hold)| {
+            hold.released.is_none()
+                && hold.scope.person.is_some()
+                && !hold.buckets.contains(&key.bucket)
+        };
+        let mut holds: Vec<_> = buckets.holds().filter(on_a_person).collect();
+        let Some(owned) = buckets.owned(key).filter(|_| !holds.is_empty()) else {
+            return Ok(Vec::new());
+        };
+        let owner = self.shared.content.whose(&key.bucket, &key.subject)?.ok();
+        let is_wanted = |held: &Option<BucketId>| held.as_ref().is_none_or(|b| *b == key.bucket);
+        holds.retain(|(_, h)| h.scope.person == owner && is_wanted(&h.scope.bucket));
+        let (named, mut covering) = (format!("\"subject\":\"{}\"", key.subject), Vec::new());
+        let finder = Finder::new(&named);
+        for seq in owned.first..=owned.last {
+            if holds.is_empty() {
+                break;
+            }
+            // Others' entries lie between theirs: those are not parsed.
+            if finder.find(&self.line(seq)?.0).is_none() {
+                continue;
+            }
+            let entry = self.entry(seq)?;
+            let (at, event) = (entry.at(), entry.event());
+            let covers = |hold: &Hold| hold.scope.covers(at, event, |_, _| true);
+            covering.extend(holds.extract_if(.., |(_, h)| covers(h)).map(|(id, _)| id));
+        }
+        Ok(covering)
+    }
+
+    /// The same for all keys of a bucket.
+    pub fn holds_on_owners(
+        &self,
+        buckets: &Buckets,
+        bucket: &BucketId,
+    ) -> Result<Vec<EventId>, HoldError> {
+        let mut holds = BTreeSet::new();
+        let subjects = buckets.get(bucket).map(|found| &found.subjects);
+        for (subject, _) in subjects.into_iter().flatten() {
+            let (bucket, subject) = (bucket.clone(), *subject);
+            holds.extend(self.holds_on_owner(buckets, &SubjectKey { bucket, subject })?);
+        }
+        Ok(holds.into_iter().collect())
+    }
+
+    fn theirs(
+        &self,
+        buckets: &Buckets,
+        scope: &HoldScope,
+    ) -> Result<Vec<SubjectKey>, ContentError> {
+        let keys = scope.person.as_ref().map(|p| self.keys_of(buckets, p));
+        Ok(keys.transpose()?.map_or(Vec::new(), |keys| keys.theirs))
+    }
+
+    /// Gives how many entries it has folded by then.
+    fn fold_into(&self, buckets: &mut Buckets, from: u64) -> Result<u64, ReadError> {
+        let size = self.size();
+        for entry in self.entries(from..size) {
+            buckets.fold(&entry?);
+        }
+        Ok(size)
     }
 }
 
@@ -58,19 +137,18 @@ impl Appender {
         if placement.scope.is_empty() {
             return Err(HoldError::Empty);
         }
-        if self.buckets()?.0.hold(hold).is_some() {
+        let (buckets, _) = self.buckets()?;
+        if buckets.hold(hold).is_some() {
             return Err(HoldError::Placed { hold });
         }
+        let reader = self.reader();
         // A second fold that has the hold in force from the first entry on.
         let (mut watching, mut reached) = (Buckets::default(), 0);
-        watching.watch(hold, placement.case.clone(), placement.scope.clone());
+        let (case, scope) = (placement.case.clone(), placement.scope.clone());
+        let theirs = reader.theirs(&buckets, &scope)?;
+        watching.watch(hold, case, scope, theirs);
         for _ in 0..TRIES {
-            let reader = self.reader();
-            let size = reader.size();
-            for entry in reader.entries(reached..size) {
-                watching.fold(&entry?);
-            }
-            reached = size;
+            reached = reader.fold_into(&mut watching, reached)?;
             let covered = living(&watching, hold);
             let placed = HoldPlaced {
                 hold,

@@ -203,6 +203,7 @@ fn erase(appender: &Appender, reader: &Reader, told: &mut Told) -> bool {
         keys: keys.clone(),
         unread: Vec::new(),
         later: false,
+        reached: None,
     };
     let (erasure, actor) = (requested.erasure, "user:s001".parse().unwrap());
     let requested = Event::new(appender.new_id(), actor, requested);

@@ -167,6 +167,9 @@ pub fn told(cli: &Cli, deeds: &[Deed]) -> Result<(), Failure> {
             Act::Refused if bucket.is_empty() => {
                 say!("erasure {erasure} is refused, recorded at {seq}");
             }
+            Act::Over => {
+                say!("erasure {erasure}: nothing was left to erase, recorded at {seq}");
+            }
             Act::Refused => say!("erasure {erasure}: kept in {bucket}, recorded at {seq}"),
             Act::Released => say!("hold {hold} is released, recorded at {seq}"),
         }

@@ -7,13 +7,13 @@ mod request;
 pub use register::{Row, rows};
 pub use request::{Asked, Wish, ask};
 
-use super::{Act, Deed, Keeper, Records, service};
+use super::{Act, Deed, Keeper, Records, hold_failed, service};
 use crate::door::append_failed;
 use crate::outcome::Failure;
 use agents::approvals::view::{Approval, State};
 use agents::retention::matter::{ErasureTerms, Matter, approvers};
 use ledger::buckets::{Erasure, Spared};
-use ledger::{AppendError, Buckets, ContentError, EraseError, Erasing};
+use ledger::{AppendError, Buckets, ContentError, EraseError, Erasing, HoldError, Reader};
 use register::asked_about;
 use schemas::kinds::records::{ErasureExtended, ErasureRefused, Refusal, SubjectKey};
 use schemas::{Event, EventId};
@@ -26,6 +26,14 @@ pub enum When {
     /// Also those that a hold had kept, or a duty. A release destroys nothing at once: whoever
     /// released by mistake has until the next run.
     Always,
+}
+
+/// Whether a request reaches more than it names.
+enum Later {
+    /// It does not look for more: nobody asked for it, or something was done on it already.
+    NotAsked,
+    Nothing,
+    Reached,
 }
 
 /// A request that is not done, and what people have decided on it.
@@ -54,7 +62,8 @@ impl Records<'_> {
                     }
                 }
                 let asked = asked_about(views, erasure);
-                if let Some(asked) = asked.filter(|_| !left.is_empty()) {
+                let is_open = !left.is_empty() || request.is_extendable();
+                if let Some(asked) = asked.filter(|_| is_open) {
                     let request = request.clone();
                     open.push(Open {
                         erasure,
@@ -66,6 +75,16 @@ impl Records<'_> {
             }
         });
         open
+    }
+}
+
+impl Records<'_> {
+    /// Whether two people still stand by these terms: whoever lost their key meanwhile does not.
+    fn are_carried(&self, terms: &ErasureTerms, open: &Open) -> bool {
+        self.views.approvals.read(|approvals| {
+            let asked = approvals.find(open.asked.approval);
+            asked.is_some_and(|a| Matter::erasure(terms).is_carried_by(a, approvals, self.now))
+        })
     }
 }
 
@@ -102,14 +121,26 @@ impl Keeper<'_> {
             State::Granted
                 if open.request.is_extendable() && self.records.hold_asked_for()?.is_some() => {}
             State::Granted => match self.extend(open, deeds)? {
-                true => {
+                Later::Reached => {
                     let extended = self.records.open_erasures().into_iter();
                     let extended = extended.filter(|other| other.erasure == open.erasure);
                     for open in extended {
                         self.carry_out(&open, when, deeds)?;
                     }
                 }
-                false => self.carry_out(open, when, deeds)?,
+                // Looked for ever after, it would be a standing order.
+                Later::Nothing if open.left.is_empty() => {
+                    let refused = ErasureRefused {
+                        erasure: open.erasure,
+                        bucket: None,
+                        reason: Refusal::NothingLeft,
+                        holds: Vec::new(),
+                        duty: None,
+                        approval: None,
+                    };
+                    deeds.extend(self.refuse(open, refused)?);
+                }
+                Later::Nothing | Later::NotAsked => self.carry_out(open, when, deeds)?,
             },
             State::Denied => {
                 let refused = ErasureRefused {
@@ -128,24 +159,24 @@ impl Keeper<'_> {
     }
 
     /// What has come for the person since the request goes with it, where two people have signed for
-    /// that. From the first that is done on it, what comes is new. True if there was any.
-    fn extend(&self, open: &Open, deeds: &mut Vec<Deed>) -> Result<bool, Failure> {
+    /// that. From the first that is done on it, what comes is new.
+    fn extend(&self, open: &Open, deeds: &mut Vec<Deed>) -> Result<Later, Failure> {
         let (records, request) = (&self.records, &open.request);
         if !request.is_extendable() {
-            return Ok(false);
+            return Ok(Later::NotAsked);
         }
         let terms = records.terms::<ErasureTerms>(&open.asked)?;
-        let agreed = terms.later && Matter::erasure(&terms).is_carried_by(&open.asked, records.now);
-        let Some(person) = terms.person.filter(|_| agreed) else {
-            return Ok(false);
-        };
         records.views.catch_up()?;
+        let agreed = terms.later && records.are_carried(&terms, open);
+        let Some(person) = terms.person.filter(|_| agreed) else {
+            return Ok(Later::NotAsked);
+        };
         let buckets = records.views.buckets.read(Buckets::clone);
         let came = records.reader.keys_of(&buckets, &person).map_err(unread)?;
         let is_new = |key: &SubjectKey| {
             let owned = buckets.owned(key);
             let known = request.all_keys().chain(&request.unread).any(|k| k == key);
-            !known && owned.is_some_and(|owned| owned.first > request.requested.seq)
+            !known && owned.is_some_and(|owned| owned.first >= request.reached)
         };
         let unread = came.unread.into_iter().map(|unread| unread.key);
         let extended = ErasureExtended {
@@ -154,19 +185,19 @@ impl Keeper<'_> {
             unread: unread.filter(is_new).collect(),
         };
         if extended.keys.is_empty() && extended.unread.is_empty() {
-            return Ok(false);
+            return Ok(Later::Nothing);
         }
         let receipt = match self.appender.extend_erasure(service(), extended) {
             Ok(receipt) => receipt,
             // Somebody else has begun to carry it out.
             Err(EraseError::Spared(_) | EraseError::Append(AppendError::Refused { .. })) => {
-                return Ok(false);
+                return Ok(Later::NotAsked);
             }
             Err(error) => return Err(failed(error)),
         };
         records.views.catch_up()?;
         deeds.push(open.deed(Act::Extended, None, receipt.seq));
-        Ok(true)
+        Ok(Later::Reached)
     }
 
     fn carry_out(&self, open: &Open, when: When, deeds: &mut Vec<Deed>) -> Result<(), Failure> {
@@ -174,14 +205,21 @@ impl Keeper<'_> {
         let mut terms = None;
         for (key, spared) in &open.left {
             let kept_before = open.kept(key);
+            let spared = match spared {
+                Some(spared) => Some(spared.clone()),
+                None if kept_before && when == When::First => continue,
+                None => {
+                    let buckets = records.views.buckets.read(Buckets::clone);
+                    held_by_owner(records.reader, &buckets, key).map_err(hold_failed)?
+                }
+            };
             match spared {
                 Some(spared) => {
-                    let Some(refused) = refusal(open, key, spared) else {
+                    let Some(refused) = refusal(open, key, &spared) else {
                         continue;
                     };
                     deeds.extend(self.refuse(open, refused)?);
                 }
-                None if kept_before && when == When::First => {}
                 None => {
                     // The hold may be late by a signature, and an erasure cannot be taken back.
                     records.views.catch_up()?;
@@ -193,8 +231,7 @@ impl Keeper<'_> {
                     }
                     let agreed = terms.as_ref().is_some_and(|terms| {
                         let later = terms.later && open.request.extended.contains(key);
-                        (later || terms.keys.contains(key))
-                            && Matter::erasure(terms).is_carried_by(&open.asked, records.now)
+                        (later || terms.keys.contains(key)) && records.are_carried(terms, open)
                     });
                     if agreed {
                         deeds.extend(self.erase(open, key)?);
@@ -235,12 +272,16 @@ impl Keeper<'_> {
         {
             return Ok(None);
         }
-        let bucket = refused.bucket.clone();
+        let (bucket, reason) = (refused.bucket.clone(), refused.reason);
         let event = Event::new(self.appender.new_id(), service(), refused);
         let receipts = self.appender.append(vec![event.into()]);
         let seq = receipts.map_err(append_failed)?[0].seq;
         self.records.views.catch_up()?;
-        let mut deed = open.deed(Act::Refused, None, seq);
+        let act = match reason {
+            Refusal::NothingLeft => Act::Over,
+            Refusal::Held | Refusal::Duty | Refusal::Denied => Act::Refused,
+        };
+        let mut deed = open.deed(act, None, seq);
         deed.bucket = bucket;
         Ok(Some(deed))
     }
@@ -263,6 +304,16 @@ impl Open {
             seq,
         }
     }
+}
+
+/// A hold on whose key it is, which the log does not tell of the bucket.
+fn held_by_owner(
+    reader: &Reader,
+    buckets: &Buckets,
+    key: &SubjectKey,
+) -> Result<Option<Spared>, HoldError> {
+    let (holds, bucket) = (reader.holds_on_owner(buckets, key)?, key.bucket.clone());
+    Ok((!holds.is_empty()).then_some(Spared::Held { bucket, holds }))
 }
 
 /// What is to be recorded of what keeps a person's content of a bucket.

@@ -2,6 +2,7 @@
 
 mod api;
 mod later;
+mod persons;
 mod unread;
 
 use crate::format::second_verifier;
@@ -92,6 +93,14 @@ fn one_persons_content_goes_when_two_people_have_signed() {
     let (ledger, keys, seqs) = ledger();
     request(&ledger, &["--person", "c-1"]).refused(&["no content that is this person's alone"]);
     request(&ledger, &["--person", "Yamada"]).refused(&["no staff number and no tag"]);
+    // What stands in the clear, and for ever, is nobody's data: with no server to ask, too.
+    for (case, basis) in [("090-1234-5678", "appi-35"), ("2026-17", "090-1234-5678")] {
+        let args = ["erasure", "request", "--person", PERSON, "--reason", "請求"];
+        let clear = ["--case", case, "--basis", basis];
+        ledger
+            .run(&[&args[..], &clear].concat())
+            .refused(&["keeps out of the log"]);
+    }
     let nobody = request(&ledger, &[]);
     assert_eq!(nobody.code, 2, "{nobody:?}");
     assert_eq!(ledger.events("erasure.requested"), [] as [Value; 0]);
@@ -377,6 +386,7 @@ fn keys_that_nobody_signed_for_are_found_and_shown_to_nobody_as_signed() {
             person: None,
             keys: keys_of(keys),
             later: false,
+            reached: None,
             unread: Vec::new(),
             reason: "請求".to_owned(),
         };
@@ -387,6 +397,7 @@ fn keys_that_nobody_signed_for_are_found_and_shown_to_nobody_as_signed() {
             keys: keys_of(name),
             unread: Vec::new(),
             later: false,
+            reached: None,
         };
         let by: Actor = "service:operator".parse().unwrap();
         let now = appender.now();

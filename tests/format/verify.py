@@ -152,7 +152,7 @@ class Buckets:
         data, kind, references = body["data"], body["kind"], body.get("content", [])
         if kind == "retention.expired": self.expired(body, data, wrong)
         if kind == "erasure.completed": self.erased((seq, body["id"]), data, wrong)
-        if kind == "erasure.requested": self.requests.setdefault(data["erasure"], {"keys": pairs(data["keys"]), "later": data.get("later", False), "seq": seq, "more": set(), "begun": False})
+        if kind == "erasure.requested": self.requests.setdefault(data["erasure"], {"keys": pairs(data["keys"]), "later": data.get("later", False), "from": data.get("reached"), "seq": seq, "more": set(), "begun": False})
         if kind == "erasure.extended": self.extended(data, wrong)
         if kind in ("erasure.completed", "erasure.refused") and data["erasure"] in self.requests: self.requests[data["erasure"]]["begun"] = True
         if kind == "approval.requested": self.asked.setdefault(data["approval"], (data["subject"], data.get("base_sha256")))
@@ -200,14 +200,15 @@ class Buckets:
         """What came after a request is reached where it asks for that, until something was done on it."""
         request, keys = self.requests.get(data["erasure"]), pairs(data["keys"])
         firsts = [self.buckets.get(name, {"subjects": {}})["subjects"].get(subject, {"first": -1})["first"] for name, subject in keys]
-        if request and request["later"] and not request["begun"] and all(request["seq"] < first for first in firsts): request["more"].update(keys)
+        if request and request["later"] and not request["begun"] and all((request["seq"] + 1 if request["from"] is None else request["from"]) <= first for first in firsts): request["more"].update(keys)
         elif keys: wrong()
 
     def signed(self, approval, erasure):
         """Is this what was asked to be decided on, for exactly the keys that the request names?"""
         subject, keys = self.asked.get(approval, ({}, None))
         request = self.requests.get(erasure, {"keys": [], "later": False})
-        named = "".join(f"{bucket} {key}\n" for bucket, key in request["keys"]) + "later\n" * request["later"]
+        later = "later\n" if request.get("from") is None else f"later {request['from']}\n"
+        named = "".join(f"{bucket} {key}\n" for bucket, key in request["keys"]) + later * request["later"]
         return subject.get("kind") == "erasure" and subject["id"] == erasure and keys == sha256(named.encode()).hex()
 
     def erased(self, certificate, data, wrong):

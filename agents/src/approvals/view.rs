@@ -181,6 +181,15 @@ impl Approvals {
         self.policy
     }
 
+    /// Could everybody who granted it still sign with the key that they signed with? Asked where a
+    /// grant is acted on for longer than its deadline (`register` takes back what is not used by then).
+    pub fn bear_out(&self, asked: &Approval) -> bool {
+        let granted = asked.decisions.iter();
+        let mut granted = granted.filter(|d| d.verdict == Verdict::Approve);
+        granted
+            .all(|d| matches!(&d.approver, Actor::User(user) if self.key_of(user) == Some(&d.key)))
+    }
+
     /// The key that `user.activated` registered for this user.
     pub fn key_of(&self, user: &Name) -> Option<&Label> {
         self.keys.get(user)

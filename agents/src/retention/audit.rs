@@ -31,7 +31,7 @@ impl Audit {
             self.rules = rules(adopted).or(self.rules.take());
         }
         if let Data::ErasureRequested(asked) = entry.data() {
-            let keys = keys_sha256(&asked.keys, asked.later);
+            let keys = keys_sha256(&asked.keys, asked.later, asked.reached);
             self.erasures.entry(asked.erasure).or_insert(keys);
         }
         self.approvals.fold(entry);
@@ -74,6 +74,7 @@ impl Audit {
                         && asked.base_sha256.as_ref() == keys
                         && asked.approvers_needed >= APPROVERS
                         && asked.state(at) == State::Granted
+                        && self.approvals.bear_out(asked)
                 };
                 // One request may be of several buckets, and of what was held when it was granted.
                 let mut asked = completed.approvals.iter();

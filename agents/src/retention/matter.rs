@@ -65,6 +65,9 @@ pub struct ErasureTerms {
     /// Also what comes for the person until this is carried out.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub later: bool,
+    /// In how many entries the keys were looked for; later is what the others hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reached: Option<u64>,
     /// Keys of which nobody can tell whose they are: not reached.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unread: Vec<SubjectKey>,
@@ -136,7 +139,7 @@ impl Matter {
             terms.erasure,
             Some(terms.case.clone()),
         );
-        let named = keys_sha256(&terms.keys, terms.later);
+        let named = keys_sha256(&terms.keys, terms.later, terms.reached);
         Matter::of(subject, json(terms), Some(named))
     }
 
@@ -209,9 +212,10 @@ impl Matter {
     }
 
     /// Whether two people have agreed to exactly this, of which a part may be done already: what a
-    /// hold keeps is erased when the hold is released.
-    pub fn is_carried_by(&self, asked: &Approval, now: Timestamp) -> bool {
-        self.is_of(asked) && asked.state(now) == State::Granted
+    /// hold keeps is erased when the hold is released. Not on the word of somebody who could not give
+    /// it any more.
+    pub fn is_carried_by(&self, asked: &Approval, approvals: &Approvals, now: Timestamp) -> bool {
+        self.is_of(asked) && asked.state(now) == State::Granted && approvals.bear_out(asked)
     }
 
     /// Whether two people have agreed to exactly this, however long ago: what keeps content is not
@@ -246,13 +250,15 @@ impl Matter {
 }
 
 /// What an approval of an erasure applies to, for verifiers who cannot open its terms: SHA-256 over
-/// a line `bucket SP subject LF` of each key, in their order in `erasure.requested`, and a line `later`
-/// where it asks for what comes later.
-pub(super) fn keys_sha256(keys: &[SubjectKey], later: bool) -> Hash {
+/// a line `bucket SP subject LF` of each key, in their order in `erasure.requested`, and where it asks for
+/// what comes later a line `later SP reached LF`, or `later LF` where it does not say from where on.
+pub(super) fn keys_sha256(keys: &[SubjectKey], later: bool, reached: Option<u64>) -> Hash {
     let line = |key: &SubjectKey| format!("{} {}\n", key.bucket, key.subject);
     let mut lines: String = keys.iter().map(line).collect();
-    if later {
-        lines.push_str("later\n");
+    match reached {
+        Some(reached) if later => lines.push_str(&format!("later {reached}\n")),
+        None if later => lines.push_str("later\n"),
+        _ => {}
     }
     sha256(lines.as_bytes())
 }

@@ -87,6 +87,32 @@ pub struct Held {
     pub case: Name,
 }
 
+impl Row {
+    /// Is anything of it done before its end, as far as the log tells?
+    pub fn is_ending(&self) -> bool {
+        matches!(
+            self.state,
+            Stage::Due | Stage::Asked | Stage::Denied | Stage::Cooling | Stage::Ready
+        )
+    }
+
+    /// Holds that only the keys of the bucket tell of are on it too.
+    pub fn hold(&mut self, holds: Vec<EventId>, buckets: &Buckets) {
+        if !holds.is_empty() {
+            self.state = Stage::Held;
+        }
+        self.held_by.extend(cases(holds, buckets));
+    }
+}
+
+fn cases(holds: Vec<EventId>, buckets: &Buckets) -> impl Iterator<Item = Held> {
+    let held = |hold| {
+        let case = buckets.hold(hold)?.case.clone();
+        Some(Held { hold, case })
+    };
+    holds.into_iter().filter_map(held)
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
@@ -161,7 +187,6 @@ impl Facts<'_> {
             Stage::Asked | Stage::Denied | Stage::Cooling | Stage::Ready
         );
         let asked = asked.filter(|_| is_asked);
-        let case = |hold| self.buckets.hold(hold).map(|found| found.case.clone());
         Row {
             bucket: id.clone(),
             state,
@@ -170,15 +195,7 @@ impl Facts<'_> {
             entries: bucket.entries,
             first: bucket.first,
             last: bucket.last,
-            held_by: held_by
-                .into_iter()
-                .filter_map(|hold| {
-                    Some(Held {
-                        hold,
-                        case: case(hold)?,
-                    })
-                })
-                .collect(),
+            held_by: cases(held_by, self.buckets).collect(),
             approval: asked.map(|asked| asked.approval),
             approved_by: asked.map(approvers).unwrap_or_default(),
             cooled: asked.and(cooled),

@@ -81,3 +81,24 @@ fn a_request_that_does_not_ask_for_it_reaches_nothing_later() {
     assert!(matches!(refused, Err(ledger::AppendError::Unfit { .. })));
     world.check();
 }
+
+/// Content comes under a new key while the request's keys are looked for: neither is it named, nor does it
+/// come after the request.
+#[test]
+fn what_comes_while_keys_are_looked_for_is_later() {
+    let world = World::new();
+    world.content("api", Some("s001"), "one");
+    let (named, reached) = (world.keys("s001"), world.reader.size());
+    let meanwhile = world.content("auth", Some("s001"), "two");
+    world.ask_from(1, &named, true, Some(reached));
+    let came = world.keys("s001").split_off(1);
+    extend(&world, &came).unwrap();
+    let none = spared(extend(&world, &named).unwrap_err());
+    assert!(matches!(none, Spared::NotLater { .. }), "{none}");
+    for key in named.iter().chain(&came) {
+        world.erase(1, key).unwrap();
+    }
+    assert!(world.read(meanwhile).is_err());
+    assert_eq!(world.keys("s001"), []);
+    world.check();
+}

@@ -9,6 +9,7 @@ mod erasure;
 mod keys;
 mod later;
 mod owners;
+mod persons;
 mod races;
 mod returned;
 mod world;

@@ -71,6 +71,13 @@ pub fn of_session(session: &str) -> HoldScope {
     }
 }
 
+pub fn of_person(person: &str) -> HoldScope {
+    HoldScope {
+        person: Some(name(person)),
+        ..HoldScope::default()
+    }
+}
+
 pub fn of_bucket(bucket: &BucketId) -> HoldScope {
     HoldScope {
         bucket: Some(bucket.clone()),
@@ -197,6 +204,17 @@ impl World {
     }
 
     pub fn ask(&self, erasure: u8, keys: &[SubjectKey], later: bool) -> u64 {
+        self.ask_from(erasure, keys, later, None)
+    }
+
+    /// … with keys that were looked for in the first `reached` entries.
+    pub fn ask_from(
+        &self,
+        erasure: u8,
+        keys: &[SubjectKey],
+        later: bool,
+        reached: Option<u64>,
+    ) -> u64 {
         self.write(ErasureRequested {
             erasure: id(erasure),
             case: name("c-1"),
@@ -204,6 +222,7 @@ impl World {
             keys: keys.to_vec(),
             unread: Vec::new(),
             later,
+            reached,
         })
     }
 

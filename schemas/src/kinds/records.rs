@@ -73,9 +73,12 @@ facts! {
         /// (`erasure.extended`).
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         later: bool,
+        /// How many entries were looked through for the keys: content of entries from here on is later.
+        /// Absent, that of entries after this one.
+        reached: Option<u64>,
     }
-    /// Keys of the same person that content came under after the request and before it was carried out:
-    /// it reaches them too.
+    /// Keys of the same person that content came under after they were looked for and before the request
+    /// was carried out: it reaches them too.
     ErasureExtended {
         erasure: EventId,
         keys: Vec<SubjectKey>,
@@ -219,6 +222,8 @@ words! {
         Duty,
         /// Whoever was asked has said no.
         Denied,
+        /// All that was named had gone by other ways, and nothing else was found: the request is over.
+        NothingLeft,
     }
     TimeSource {
         /// A time-stamping authority (RFC 3161).

@@ -1,5 +1,6 @@
 //! Every request to erase somebody's content, and what became of each key.
 
+use super::held_by_owner;
 use crate::views::Views;
 use agents::approvals::view::{Approval, State};
 use ledger::buckets::{Erasure, Moment, Spared};
@@ -40,6 +41,9 @@ impl Row {
             }
             (Some(seq), _) => format!("erased, certificate at {seq}"),
             (None, Some(kept)) => format!("not erased: {kept}"),
+            (None, None) if self.state == GRANTED => {
+                "not erased yet: the daily run does it, and `daicho retention run`".to_owned()
+            }
             (None, None) => "not erased yet".to_owned(),
         }
     }
@@ -64,7 +68,7 @@ pub fn rows(views: &Views, reader: &Reader, now: Timestamp, all: bool) -> Vec<Ro
             let may = buckets.may_erase(erasure, key);
             matches!(may, Ok(()) | Err(Spared::Held { .. } | Spared::Duty { .. }))
         };
-        if !all && !request.all_keys().any(left) {
+        if !all && !request.is_extendable() && !request.all_keys().any(left) {
             continue;
         }
         let asked = asked_about(views, erasure);
@@ -76,14 +80,17 @@ pub fn rows(views: &Views, reader: &Reader, now: Timestamp, all: bool) -> Vec<Ro
                 case: request.case.clone(),
                 basis: request.basis.clone(),
                 requested: request.requested,
-                state: standing(asked.as_ref(), now),
+                state: standing(views, asked.as_ref(), now),
                 approval: asked.as_ref().map(|asked| asked.approval),
                 bucket: key.bucket.clone(),
                 subject: key.subject,
                 entries: owned.map_or(0, |owned| owned.entries),
                 erased,
                 method: erased.and_then(|seq| method(reader, seq)),
-                kept: kept(&buckets, (erasure, request), key).filter(|_| erased.is_none()),
+                kept: match erased {
+                    Some(_) => None,
+                    None => kept(reader, &buckets, (erasure, request), key),
+                },
             });
         }
     }
@@ -98,6 +105,7 @@ fn method(reader: &Reader, certificate: u64) -> Option<Name> {
 }
 
 fn kept(
+    reader: &Reader,
     buckets: &Buckets,
     (erasure, request): (EventId, &Erasure),
     key: &SubjectKey,
@@ -106,17 +114,28 @@ fn kept(
         let told = "its key is gone or does not open, so nobody knows whose it is";
         return Some(told.to_owned());
     }
-    let spared = buckets.may_erase(erasure, key).err();
-    spared.map(|spared| spared.to_string())
+    if let Err(spared) = buckets.may_erase(erasure, key) {
+        return Some(spared.to_string());
+    }
+    match held_by_owner(reader, buckets, key) {
+        Ok(held) => held.map(|held| held.to_string()),
+        Err(error) => Some(error.to_string()),
+    }
 }
 
+const GRANTED: &str = "granted";
+
 /// How far a request has come, for whoever asks.
-fn standing(asked: Option<&Approval>, now: Timestamp) -> &'static str {
-    match asked.map(|asked| asked.state(now)) {
-        None => "nobody was asked",
-        Some(State::Requested) => "waits for a decision",
-        Some(State::Granted) => "granted",
-        Some(State::Denied) => "denied",
-        Some(State::Expired) => "not decided in time: ask again",
+fn standing(views: &Views, asked: Option<&Approval>, now: Timestamp) -> &'static str {
+    let Some(asked) = asked else {
+        return "nobody was asked";
+    };
+    let is_borne_out = || views.approvals.read(|approvals| approvals.bear_out(asked));
+    match asked.state(now) {
+        State::Requested => "waits for a decision",
+        State::Granted if is_borne_out() => GRANTED,
+        State::Granted => "granted by somebody who has lost the key: ask again for what is left",
+        State::Denied => "denied",
+        State::Expired => "not decided in time: ask again",
     }
 }

@@ -71,10 +71,13 @@ pub fn ask(
         return Ok((asked, Vec::new()));
     }
     let views = records.views;
+    // First: whatever comes under a new key while the others are looked for is later.
+    let reached = views.reached();
     let buckets = views.buckets.read(Buckets::clone);
     let (keys, unread) = keys(records, &buckets, wish)?;
     let (case, basis) = (wish.case.clone(), wish.basis.clone());
     let later = wish.person.is_some();
+    let reached = later.then_some(reached);
     let terms = ErasureTerms {
         act: ErasureAct::Erase,
         erasure,
@@ -83,6 +86,7 @@ pub fn ask(
         person: wish.person.clone(),
         keys: keys.clone(),
         later,
+        reached,
         unread: unread.clone(),
         reason: wish.reason.clone(),
     };
@@ -93,6 +97,7 @@ pub fn ask(
         keys: keys.clone(),
         unread: unread.clone(),
         later,
+        reached,
     };
     let [request, approval] = request_ids(erasure);
     let requested = Event::new(request, by.clone(), requested);

@@ -30,6 +30,7 @@ fn erase(of: &Ledger, person: &str) {
         keys: keys.clone(),
         unread: Vec::new(),
         later: false,
+        reached: None,
     };
     let requested = Event::new(appender.new_id(), actor, requested);
     appender.append(vec![requested.into()]).unwrap();

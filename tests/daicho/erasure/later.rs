@@ -1,6 +1,7 @@
 //! What comes for a person between the request and its completion goes too; what comes later is new.
 
-use super::{PERSON, asked, decide, ledger, of, request, show, sound, there};
+use super::{PERSON, approve, asked, decide, ledger, of, request, show, sound, there};
+use crate::world::Ledger;
 use serde_json::{Value, json};
 
 #[test]
@@ -67,13 +68,13 @@ fn a_hold_on_a_part_makes_no_standing_order_of_a_request() {
         "--json", "hold", "place", "--case", "c-1", "--reason", "訴訟",
     ];
     let held = ledger.run(&[&place[..], &["--class", "operation"]].concat());
-    super::approve(
+    approve(
         &ledger,
         held.lines()[0]["approval"].as_str().unwrap(),
         &keys,
     );
     let (_, approval) = asked(&ledger, PERSON);
-    super::approve(&ledger, &approval, &keys);
+    approve(&ledger, &approval, &keys);
     assert_eq!(ledger.events("erasure.refused").len(), 1);
     let next = ledger.append(&[of(Some(PERSON), "api", "翌日")]);
     ledger.run(&["retention", "run"]).ok();
@@ -83,5 +84,52 @@ fn a_hold_on_a_part_makes_no_standing_order_of_a_request() {
             .contains("翌日")
     );
     assert_eq!(ledger.events("erasure.extended"), [] as [Value; 0]);
+    sound(&ledger);
+}
+
+fn append(ledger: &Ledger, class: &str, text: &str) -> u64 {
+    let appended = ledger.append(&[of(Some(PERSON), class, text)]);
+    appended[0]["seq"].as_u64().unwrap()
+}
+
+/// Two requests for one person: the second is carried out first, and takes all that the first one names.
+#[test]
+fn what_came_is_erased_though_all_that_was_named_has_gone_by_another_request() {
+    if !there() {
+        return;
+    }
+    let (ledger, keys, _) = ledger();
+    let (first, approval) = asked(&ledger, PERSON);
+    let (second, sooner) = asked(&ledger, PERSON);
+    let (third, last) = asked(&ledger, PERSON);
+    approve(&ledger, &sooner, &keys);
+    let gone = ledger.events("erasure.completed");
+    assert!(gone.len() == 2 && gone.iter().all(|c| c["data"]["erasure"] == json!(second)));
+    let came = append(&ledger, "api", "二件目の後");
+    // It waits for a decision still, whatever has become of what it names.
+    let listed = ledger.run(&["erasure", "list"]).ok();
+    assert!(
+        listed.contains(&first) && listed.contains(&third) && !listed.contains(&second),
+        "{listed}"
+    );
+    let told = approve(&ledger, &approval, &keys);
+    assert_eq!(told.matches("certificate at").count(), 1, "{told}");
+    show(&ledger, came).refused(&["it was erased"]);
+    sound(&ledger);
+
+    // Of the third nothing is left: it is over, and no standing order for what comes next.
+    let told = approve(&ledger, &last, &keys);
+    assert!(told.contains("nothing was left to erase"), "{told}");
+    let refused = ledger.events("erasure.refused");
+    let over = &refused[0]["data"];
+    assert_eq!(
+        (refused.len(), &over["reason"], &over["erasure"]),
+        (1, &json!("nothing_left"), &json!(third))
+    );
+    let next = append(&ledger, "api", "完了後");
+    ledger.run(&["retention", "run"]).ok();
+    assert!(show(&ledger, next).ok().contains("完了後"));
+    assert_eq!(ledger.run(&["erasure", "list"]).ok(), "");
+    assert_eq!(ledger.events("erasure.refused").len(), 1);
     sound(&ledger);
 }
