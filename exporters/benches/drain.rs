@@ -229,8 +229,14 @@ fn disturbed(ledger: &Ledger) {
     let time = Duration::from_secs(2);
     let mut cases: [(&str, Vec<(u128, u128)>); 3] = [
         ("alone", Vec::new()),
-        ("while it drains", Vec::new()),
-        ("while it drains into a receiver that competes", Vec::new()),
+        (
+            "while it drains into a receiver at idle priority",
+            Vec::new(),
+        ),
+        (
+            "while it drains into a receiver on the same cores",
+            Vec::new(),
+        ),
     ];
     for round in 0..ROUNDS {
         for (case, (_, seen)) in cases.iter_mut().enumerate() {

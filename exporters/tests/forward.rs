@@ -56,6 +56,29 @@ fn a_receiver_that_takes_nothing_holds_up_neither_an_append_nor_a_stop() {
     assert_eq!(ledger.reader.size(), 20_001);
 }
 
+/// An append under way is waited for, but none for ever: where one never ends a receiver is told all the same.
+#[test]
+fn an_append_without_end_stops_no_receiver() {
+    let (listener, toml) = listener();
+    let ledger = Ledger::with(3_000);
+    let (end, ended) = std::sync::mpsc::channel::<()>();
+    let one = vec![ledger.prompt().into()];
+    ledger.appender.append_then(one, move |_| {
+        let _ = ended.recv();
+    });
+    assert_eq!(
+        ledger.reader.wait_beyond(3_001, Duration::from_secs(60)),
+        3_002
+    );
+    let _forwarder = ledger.follow(destination(&toml));
+    let (mut stream, _) = listener.accept().unwrap();
+    for _ in 0..3_002 {
+        read_frame(&mut stream);
+    }
+    assert!(ledger.reader.is_appending(), "all that time it was");
+    drop(end);
+}
+
 #[test]
 fn a_resent_frame_is_byte_identical() {
     let (listener, toml) = listener();

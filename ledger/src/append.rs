@@ -291,6 +291,8 @@ impl Appender {
     /// Appends a batch and waits until it is durable. All of it is appended, or none; a crash
     /// may leave the first part of a batch that nobody was told of, which a repetition completes.
     pub fn append(&self, batch: Vec<Submission>) -> Result<Vec<Receipt>, AppendError> {
+        // Until its caller has the answer, not only until that was given.
+        let _under_way = self.inner.shared.appending.begin();
         let (sender, receiver) = sync_channel(1);
         self.append_then(batch, move |result| {
             let _ = sender.send(result);
@@ -308,6 +310,11 @@ impl Appender {
         batch: Vec<Submission>,
         done: impl FnOnce(Result<Vec<Receipt>, AppendError>) + Send + 'static,
     ) {
+        let under_way = self.inner.shared.appending.begin();
+        let done = move |result| {
+            done(result);
+            drop(under_way);
+        };
         let month = self.now().month();
         let mut given = Given::new();
         let prepared = match batch

@@ -5,6 +5,7 @@
 //! that it is durable and hashed. FORMAT.md beside this crate holds the whole format.
 
 mod append;
+mod appending;
 pub mod buckets;
 pub mod checkpoint;
 pub mod clock;

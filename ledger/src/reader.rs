@@ -2,6 +2,7 @@ mod entries;
 mod tiles;
 
 use crate::append::AppendError;
+use crate::appending::Appending;
 use crate::buckets::{Bucket, Buckets};
 use crate::content::{ContentError, ContentStore, Owners};
 use crate::destroyed::Destroyed;
@@ -104,6 +105,7 @@ pub(crate) struct Shared {
     pub content: ContentStore,
     pub size: Mutex<u64>,
     pub grown: Condvar,
+    pub appending: Arc<Appending>,
     /// Why the writer has stopped, once it has. A failed write or sync is final: what is on
     /// disk is not known until the next start.
     pub stopped: Mutex<Option<AppendError>>,
@@ -157,6 +159,7 @@ impl Reader {
                 size: Mutex::new(state.tree.size()),
                 state: RwLock::new(state),
                 grown: Condvar::new(),
+                appending: Arc::default(),
                 stopped: Mutex::default(),
             }),
         }
@@ -360,6 +363,12 @@ impl Reader {
                 .0;
         }
         *now
+    }
+
+    /// Whether an append of this process wants a processor at this moment: it is under way, and
+    /// does not wait for the disk. A hint for threads that have time.
+    pub fn is_appending(&self) -> bool {
+        self.shared.appending.wants_processor()
     }
 
     /// Opens sealed content; needs the bucket's key.

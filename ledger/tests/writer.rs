@@ -6,9 +6,9 @@ use ledger::note::SignerKey;
 use ledger::verify::{Trust, verify};
 use ledger::{AppendError, Appender, Content, HeldKey, Options, Reader, Submission};
 use schemas::kinds::agents::{AgentReason, AgentRetired};
-use schemas::kinds::ledger::RotationReason;
+use schemas::kinds::ledger::{KeyRotated, RotationReason};
 use schemas::kinds::records::RetentionExtended;
-use schemas::{Event, Period, Timestamp};
+use schemas::{Event, Label, Period, Timestamp};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -144,6 +144,47 @@ fn the_last_appender_may_be_dropped_by_an_answer() {
     drop(appender);
     go.send(()).unwrap();
     assert!(receiver.recv_timeout(Duration::from_secs(30)).unwrap());
+}
+
+#[test]
+fn an_append_shows_to_who_has_time_until_it_is_answered() {
+    let (dir, clock) = ledger();
+    let (appender, reader) = open(dir.path(), &clock, 64 << 20);
+    let over = || {
+        while reader.is_appending() {
+            std::thread::yield_now();
+        }
+    };
+    assert!(!reader.is_appending());
+    let (watching, (sender, receiver)) = (reader.clone(), channel());
+    let (go, wait) = channel::<()>();
+    appender.append_then(vec![submission(&appender, None)], move |_| {
+        let _ = wait.recv();
+        let _ = sender.send(watching.is_appending());
+    });
+    assert_eq!(reader.wait_beyond(1, Duration::from_secs(30)), 2);
+    assert!(reader.is_appending(), "it is in the log, and not answered");
+    go.send(()).unwrap();
+    assert!(receiver.recv_timeout(Duration::from_secs(30)).unwrap());
+    over();
+    // Nor does one stay that is refused before it comes to the log, or that nobody hears of.
+    let twice = submission(&appender, None);
+    let mut other = submission(&appender, Some("else"));
+    other.event.id = twice.event.id;
+    appender.append(vec![twice, other]).unwrap_err();
+    over();
+    let rotated = KeyRotated {
+        vkey: Label::lossy("by no rotation"),
+        reason: RotationReason::Scheduled,
+    };
+    let rotated = Event::new(appender.new_id(), "user:s001".parse().unwrap(), rotated);
+    appender.append(vec![rotated.into()]).unwrap_err();
+    over();
+    clock.broken.store(true, Ordering::SeqCst);
+    appender
+        .append(vec![submission(&appender, None)])
+        .unwrap_err();
+    over();
 }
 
 /// More than one commit takes: it is written while the next is planned.

@@ -3,9 +3,10 @@
 use super::backoff::Backoff;
 use super::cursor::Cursor;
 use super::entries::Entries;
+use super::priority::Courtesy;
 use super::suspect::{MOMENT, Suspects};
 use super::window::{Place, Window};
-use super::{Destination, Record, Shared, priority};
+use super::{Destination, Record, Shared};
 use crate::format::{EntryView, UNSET_RECEIVER_OCTETS};
 use crate::transport::{Connection, Route, TransportError};
 use ledger::{ReadError, Reader};
@@ -200,6 +201,7 @@ impl Worker {
         let reader = self.reader.clone();
         let mut entries = Entries::of(&reader, self.destination.form());
         let mut batch = Batch::default();
+        let mut courtesy = Courtesy::new();
         while !self.shared.stopped() {
             connection.listen()?;
             self.confirm(connection, sent);
@@ -210,6 +212,7 @@ impl Worker {
                 self.suspects.at_peace();
             }
             for seq in sent.next..size {
+                courtesy.step_aside(|| reader.is_appending());
                 let (entry, before) = entries.entry(seq)?;
                 let view = EntryView::of(&self.chain, &entry, before);
                 let (form, epoch) = (self.destination.form(), self.cursor.epoch());
@@ -224,9 +227,6 @@ impl Worker {
                 connection.frame(&message, &mut batch.frames);
                 batch.entries += 1;
                 sent.next = entry.seq() + 1;
-                if batch.entries.is_multiple_of(priority::AT_ONCE) {
-                    thread::yield_now();
-                }
                 let full = batch.frames.len() >= connection.batch_bytes()
                     || batch.entries >= connection.batch() as u64
                     || self.suspects.parts(entry.seq());

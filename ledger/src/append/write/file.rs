@@ -45,9 +45,9 @@ impl Writer {
                 .file
                 .append(lines)
                 .map_err(|e| stopped_by("writing", &active.path, &e))?;
-            active
-                .file
-                .sync_data()
+            self.shared
+                .appending
+                .at_disk(|| active.file.sync_data())
                 .map_err(|e| stopped_by("syncing", &active.path, &e))?;
             let start = active.len;
             active.len += lines.len() as u64;
