@@ -198,6 +198,19 @@ struct Kept {
     prev: Hash,
     digest: Hash,
     reduced: bool,
+    epoch: Option<u64>,
+}
+
+impl Stored {
+    fn kept(&self) -> Kept {
+        Kept {
+            hash: self.hash,
+            prev: self.prev,
+            digest: self.digest,
+            reduced: self.reduced,
+            epoch: self.epoch,
+        }
+    }
 }
 
 struct Checker<'a> {
@@ -252,10 +265,17 @@ impl Checker<'_> {
             return chain.forged.add(place(why));
         }
         let at = |seq| (stored.chain.clone(), seq);
-        if let Some(first) = self.newest.get(&at(stored.seq)) {
-            match (first.hash == stored.hash, first.reduced == stored.reduced) {
-                // A whole message and a reduced one of the same entry are two forms of it.
-                (true, false) => chain.duplicates += 1,
+        if let Some(first) = self.newest.get_mut(&at(stored.seq)) {
+            let one_form = first.reduced == stored.reduced && first.epoch == stored.epoch;
+            match (first.hash == stored.hash, one_form) {
+                // A whole message and a reduced one of the same entry are two forms of it; so are
+                // those of before and after the destination was told to be told otherwise.
+                (true, false) => {
+                    chain.duplicates += 1;
+                    if first.epoch != stored.epoch {
+                        *first = stored.kept();
+                    }
+                }
                 (true, true) if first.digest == stored.digest => chain.duplicates += 1,
                 (true, true) => chain.altered.add(place("it differs from an earlier copy")),
                 (false, _) => chain
@@ -289,12 +309,7 @@ impl Checker<'_> {
             }
             false => chain.duplicates += 1,
         }
-        let kept = Kept {
-            hash: stored.hash,
-            prev: stored.prev,
-            digest: stored.digest,
-            reduced: stored.reduced,
-        };
+        let kept = stored.kept();
         let key = (stored.chain, stored.seq);
         self.order.push_back(key.clone());
         self.newest.insert(key, kept);

@@ -31,6 +31,9 @@ pub(super) struct Stored {
     pub prev: Hash,
     pub sig: [u8; 64],
     pub reduced: bool,
+    /// Which of the forms that the receiver was told in, where the receiver kept the header's
+    /// PROCID: only copies of one form are the same bytes.
+    pub epoch: Option<u64>,
     /// MSG is in another format than the entry's own: only `sha` speaks for it.
     pub translated: bool,
     /// SHA-256 of all that was read, which is alike in each copy.
@@ -63,10 +66,18 @@ impl Line {
             return Line::Torn("its structured data is cut or broken");
         };
         match stored(element, &params, rest) {
-            Some(stored) => Line::Stored(Box::new(stored)),
+            Some(stored) => Line::Stored(Box::new(Stored {
+                epoch: epoch(&line[..start]),
+                ..stored
+            })),
             None => Line::Torn("its structured data lacks params, or they have no sense"),
         }
     }
+}
+
+/// PROCID, where what stands before our structured data ends as in RFC 5424: `PROCID SP MSGID SP`.
+fn epoch(header: &str) -> Option<u64> {
+    header.split_ascii_whitespace().nth_back(1)?.parse().ok()
 }
 
 /// How every line of a file begins.
@@ -106,6 +117,7 @@ fn ndjson(line: &str) -> Option<Stored> {
             .try_into()
             .ok()?,
         reduced: written.reduced,
+        epoch: None,
         translated: false,
         digest: Hash(Sha256::digest(line).into()),
         event: None,
@@ -134,6 +146,7 @@ fn stored(element: &str, params: &BTreeMap<&str, String>, rest: &str) -> Option<
             .try_into()
             .ok()?,
         reduced: param("reduced") == Some("1"),
+        epoch: None,
         translated: param("format").is_some(),
         digest: Hash(Sha256::digest(element).into()),
         event: None,

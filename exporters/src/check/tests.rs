@@ -5,6 +5,7 @@ use crate::format::{Form, Format};
 use ledger::clock::SystemClock;
 use ledger::{Options, Reader};
 use schemas::kinds::people::AuthSucceeded;
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 /// A ledger of ten entries, and its messages as a receiver writes them.
@@ -65,10 +66,14 @@ impl Sent {
 }
 
 fn line(reader: &Reader, seq: u64) -> String {
-    let header = Header::new(None, 32_473).expect("sound");
-    let form = Form::syslog(Format::Json, header, 8_000).expect("sound");
+    line_in(reader, seq, (32_473, Format::Json), 1)
+}
+
+fn line_in(reader: &Reader, seq: u64, (number, format): (u32, Format), epoch: u64) -> String {
+    let header = Header::new(None, number).expect("sound");
+    let form = Form::syslog(format, header, 8_000).expect("sound");
     let entry = reader.entry(seq).expect("reads");
-    let message = form.message(&EntryView::of(reader.origin(), &entry, None), 1);
+    let message = form.message(&EntryView::of(reader.origin(), &entry, None), epoch);
     String::from_utf8(message).expect("ASCII")
 }
 
@@ -103,6 +108,33 @@ fn what_came_whole_is_clean_whatever_its_order_and_however_often() {
         assert_eq!((chain.first, chain.last, chain.entries), (0, 9, 10));
         assert_eq!((chain.duplicates, report.other), (7, 1));
     }
+}
+
+#[test]
+fn what_is_sent_again_in_another_form_is_a_copy_and_no_fault() {
+    let sent = Sent::new();
+    let mut lines = sent.lines.clone();
+    let later = [(61_999, Format::Json), (61_999, Format::Cef)];
+    for (epoch, form) in (2..).zip(later) {
+        lines.extend((3..10).map(|seq| line_in(&sent.reader, seq, form, epoch)));
+    }
+    for trust in [Trust::default(), sent.key(), sent.ledger()] {
+        let (_, chain) = checked(&lines, &trust);
+        assert!(chain.is_clean() && chain.duplicates == 14, "{chain:?}");
+    }
+    // Of one form two that differ are no copies of each other.
+    let told = |seq| line_in(&sent.reader, seq, (32_473, Format::Cef), 1);
+    let mut lines: Vec<_> = (0..10).map(told).collect();
+    let (head, msg) = lines[5].split_once("] ").expect("MSG");
+    let other = msg.replace("user:e5", "user:e6");
+    let digest = |msg: &str| hex::encode(Sha256::digest(msg));
+    let altered = format!("{}] {other}", head.replace(&digest(msg), &digest(&other)));
+    lines.push(altered);
+    assert_eq!(faults(&lines, &sent.key()), [0, 0, 1, 0]);
+    // Nor of what a receiver has no header of.
+    let bare = |line: &String| line[line.find("[daicho@").expect("SD")..].to_owned();
+    let bare: Vec<_> = lines.iter().map(bare).collect();
+    assert_eq!(faults(&bare, &sent.key()), [0, 0, 1, 0]);
 }
 
 #[test]
@@ -150,7 +182,6 @@ fn forged(line: &str) -> String {
         head.replace_range(start..end, &value);
     };
     let body = stored::restored(&msg).expect("JSON");
-    use sha2::{Digest, Sha256};
     let leaf = Sha256::new_with_prefix([0]).chain_update(body).finalize();
     set("hash", hex::encode(leaf));
     set("sha", hex::encode(Sha256::digest(&msg)));
