@@ -152,7 +152,7 @@ impl Form {
         match &self.around {
             Around::Line => {}
             Around::Syslog(header, max_octets) => {
-                digest.update(b"daicho/rfc5424/v1\n");
+                digest.update(b"daicho/rfc5424/v2\n");
                 let (host, number) = (header.host(), header.enterprise_number());
                 digest.update(format!("{host}\n{number}\n{max_octets}\n"));
                 syslog = true;

@@ -31,7 +31,8 @@ use std::sync::LazyLock;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Version {
     V1_8,
-    /// As it stood on 2026-07-23: not yet released.
+    /// As the schema's repository had it at a5cfc68e (2026-07-22): the version that every kind was
+    /// judged by whole. Of the released 1.9.0 no more than one class could be had to judge by.
     V1_9,
 }
 

@@ -18,6 +18,7 @@
 //! | `sig` | the entry's Ed25519 signature, base64 |
 //! | `format` | `ocsf`, `cef` or `leef` when MSG is not the entry's body |
 //! | `reduced` | `1` when MSG leaves something out, for want of room or because this destination is not told: then the ledger is asked for the body |
+//! | `body` | beside `reduced`: how many octets that body has; `hash` is over all of them |
 //!
 //! `hash` is checked by undoing the `\uXXXX` from `\u007f` upwards: that gives the body, and
 //! SHA-256 of a zero byte and the body is `hash`. The meaning of a param never changes.
@@ -124,7 +125,10 @@ impl Header {
                 Format::Json => String::new(),
                 other => format!(" format=\"{}\"", other.word()),
             },
-            reduced = if reduced { " reduced=\"1\"" } else { "" },
+            reduced = match reduced {
+                true => format!(" reduced=\"1\" body=\"{}\"", entry.body.len()),
+                false => String::new(),
+            },
         );
         written.expect("writing to a String cannot fail");
         out.into_bytes()

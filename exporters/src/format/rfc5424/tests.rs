@@ -176,7 +176,9 @@ fn a_reduced_message_fits_the_smallest_receiver() {
         form.check_chain(&made.chain).expect("fits");
         let message = text(form.message(&made.view(), u64::MAX));
         assert!(message.len() <= MIN_MAX_OCTETS, "{}", message.len());
-        assert!(message.contains(" reduced=\"1\"] {\"v\":1,"));
+        let whole = made.body.len();
+        let said = format!(" reduced=\"1\" body=\"{whole}\"] {{\"v\":1,");
+        assert!(message.contains(&said), "{message}");
     }
 }
 
