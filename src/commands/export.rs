@@ -102,7 +102,8 @@ fn told(layout: &Layout) -> Result<Option<Vec<serde_json::Value>>, Failure> {
 fn at_rest(cli: &Cli) -> Result<Vec<serde_json::Value>, Failure> {
     let config = Config::load(&Layout::new(&cli.data))?;
     let reader = Reader::open(&cli.data).map_err(open_failed)?;
-    let now = SystemClock.now();
+    // By the log's time, as a server has it: a clock that ran back is none to measure by.
+    let now = SystemClock.now().max(reader.head().at);
     let row = |destination| {
         let status = forward::at_rest(destination, &reader, &cli.data)
             .map_err(|error| Failure::new(error, "start `daicho serve`, which says more"))?;

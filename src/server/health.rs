@@ -168,7 +168,7 @@ async fn metrics(State(node): State<Node>) -> String {
             |s, _| s.unanswered_seconds.unwrap_or_default(),
         ),
     ];
-    let now = node.appender.now();
+    let now = node.now();
     let statuses: Vec<_> = node.forwarders.iter().map(|f| f.status()).collect();
     for (name, help, value) in rows {
         let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n");

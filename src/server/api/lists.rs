@@ -18,7 +18,7 @@ pub struct Receiver {
 
 /// How far each receiver of the log is.
 pub async fn export(State(node): State<Node>) -> Json<Vec<Receiver>> {
-    let now = node.appender.now();
+    let now = node.now();
     let forwarders = node.forwarders.iter();
     let receivers = forwarders.map(|forwarder| {
         let status = forwarder.status();
