@@ -31,7 +31,7 @@ fn with_id(mut event: Value) -> Value {
 /// Sends a request that must be refused: the status, the fault with all of `parts`, a
 /// remedy, nothing private.
 #[track_caller]
-fn is_refused(request: RequestBuilder, status: u16, parts: &[&str]) {
+pub fn is_refused(request: RequestBuilder, status: u16, parts: &[&str]) {
     let answer = request.send().unwrap();
     let (got, media) = (answer.status(), answer.headers().get(CONTENT_TYPE).cloned());
     let text = answer.text().unwrap();

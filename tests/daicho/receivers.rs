@@ -2,9 +2,12 @@
 //! the API behind it, `/metrics`), and what comes of it is as promised.
 
 mod certificates;
+mod clocks;
+mod ended;
 mod reach;
 mod sizes;
 mod stuck;
+mod two;
 
 use crate::world::{Ledger, Ran, Server, drill, wait_for};
 use serde_json::{Value, json};

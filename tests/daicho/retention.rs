@@ -18,15 +18,16 @@ use schemas::kinds::records::{HoldReleased, HoldScope, RetentionExpired, TimeSou
 use schemas::kinds::rules::PolicyAdopted;
 use schemas::{Data, Envelope, Event, Hash, Timestamp};
 use serde_json::{Value, json};
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-const JANUARY: &str = "2026-01-10 12:00:00";
+pub const JANUARY: &str = "2026-01-10 12:00:00";
 /// Three days after January's content of class `api` is due.
-const MARCH: &str = "2026-03-06 12:00:00";
+pub const MARCH: &str = "2026-03-06 12:00:00";
 
-fn there(test: &str) -> bool {
+pub fn there(test: &str) -> bool {
     let there = has("ssh-keygen", "-?") && has("faketime", "--version");
     if !there {
         cannot_run(test, "ssh-keygen or faketime is not there");
@@ -36,12 +37,12 @@ fn there(test: &str) -> bool {
 
 /// Runs a command on a host whose clock says something else.
 #[track_caller]
-fn at(ledger: &Ledger, time: &str, args: &[&str]) -> Ran {
+pub fn at(ledger: &Ledger, time: &str, args: &[&str]) -> Ran {
     at_with(ledger, time, args, b"")
 }
 
 #[track_caller]
-fn at_with(ledger: &Ledger, time: &str, args: &[&str], input: &[u8]) -> Ran {
+pub fn at_with(ledger: &Ledger, time: &str, args: &[&str], input: &[u8]) -> Ran {
     let mut command = Command::new("faketime");
     command.args([time, env!("CARGO_BIN_EXE_daicho"), "--data"]);
     command.arg(&ledger.dir).args(args).env("TZ", "UTC");
@@ -54,11 +55,20 @@ fn settings(ledger: &Ledger, retention: &str) {
     std::fs::write(ledger.dir.join("daicho.toml"), text).unwrap();
 }
 
-fn of_class(class: &str, session: &str, text: &str) -> Value {
+pub fn of_class(class: &str, session: &str, text: &str) -> Value {
     let mut event = with_content(drill("failover"), text);
     event["class"] = json!(class);
     event["session"] = json!(session);
     event
+}
+
+/// Without a wrapper between: the server is stopped by its own process id.
+pub fn serve(ledger: &Ledger, library: &Path, time: &str) -> Server {
+    let mut command = daicho(&ledger.dir);
+    command.env("LD_PRELOAD", library).env("TZ", "UTC");
+    command.env("FAKETIME", format!("@{time}"));
+    command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    Server::start(&ledger.dir, command)
 }
 
 fn entries(ledger: &Ledger, kind: &str) -> Vec<Value> {
@@ -66,7 +76,7 @@ fn entries(ledger: &Ledger, kind: &str) -> Vec<Value> {
 }
 
 /// A ledger of January with some content of class `api`, and people who may approve.
-fn january() -> (Ledger, Vec<String>) {
+pub fn january() -> (Ledger, Vec<String>) {
     let ledger = Ledger::none();
     at(
         &ledger,
@@ -93,7 +103,7 @@ fn january() -> (Ledger, Vec<String>) {
     (ledger, keys.to_vec())
 }
 
-fn approve(ledger: &Ledger, time: &str, approval: &str, keys: &[String]) -> Vec<String> {
+pub fn approve(ledger: &Ledger, time: &str, approval: &str, keys: &[String]) -> Vec<String> {
     let users = ["user:s002", "user:s003"];
     let told = users.iter().zip(keys).map(|(user, key)| {
         let args = ["approvals", "approve", approval, "--by", user, "--key", key];
@@ -117,7 +127,7 @@ impl Clock for Hands {
 }
 
 /// What a served ledger is like for so many hours: an entry every five minutes.
-fn pass(ledger: &Ledger, hours: i64) {
+pub fn pass(ledger: &Ledger, hours: i64) {
     let reader = ledger::Reader::open(&ledger.dir).unwrap();
     let hands = Arc::new(Hands(AtomicI64::new(reader.head().at.micros())));
     let options = Options {
@@ -406,14 +416,7 @@ fn a_served_ledger_asks_and_ends_by_itself() {
         return cannot_run("retention", "no libfaketime (package faketime)");
     };
     let (ledger, keys) = january();
-    // Without a wrapper between: the server is stopped by its own process id.
-    let serve = |time: &str| {
-        let mut command = daicho(&ledger.dir);
-        command.env("LD_PRELOAD", &library).env("TZ", "UTC");
-        command.env("FAKETIME", format!("@{time}"));
-        command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
-        Server::start(&ledger.dir, command)
-    };
+    let serve = |time: &str| serve(&ledger, &library, time);
     let server = serve(MARCH);
     wait_for("the question", || {
         entries(&ledger, "approval.requested").len() == 1
