@@ -66,7 +66,7 @@ struct BucketTally {
 
 impl ledger::Projection for Retention {
     const NAME: &'static str = "retention";
-    const VERSION: u32 = 6;
+    const VERSION: u32 = 7;
 
     fn fold(&mut self, entry: &ledger::Entry) {
         self.take(entry.seq(), entry.at(), entry.event(), entry.content());
