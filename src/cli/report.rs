@@ -115,10 +115,11 @@ pub struct ReportFetch {
     /// Position of the report.issued
     #[arg(value_name = "SEQ")]
     pub seq: u64,
-    /// File to write, instead of standard output; with its signature in FILE.tlog-proof
+    /// File to write, instead of standard output; with its signature in FILE.tlog-proof, that
+    /// one's time stamp (where [timestamp] names an authority) in FILE.tlog-proof.tsr
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Replace files that are there; the signature is made anew, and a time stamp on the old one removed
+    /// Replace files that are there; the signature is made anew, and so is its time stamp
     #[arg(long)]
     pub force: bool,
 }

@@ -5,10 +5,11 @@
 //! (a file, a passphrase, a token), and a signature cannot be made without a record of it.
 
 use crate::outcome::Failure;
+use crate::timestamp::Client;
 use ledger::Reader;
 use ledger::note::VerifierKey;
 use ledger::proof::Proof;
-use schemas::{Data, Envelope, Hash};
+use schemas::{Data, Envelope, Hash, Timestamp};
 
 /// The signature of the report that the entry at `seq` records.
 pub fn proof(reader: &Reader, seq: u64) -> Result<String, Failure> {
@@ -23,6 +24,27 @@ pub fn proof(reader: &Reader, seq: u64) -> Result<String, Failure> {
         ..reader.prove(seq).map_err(failed)?
     };
     Ok(signed.to_text())
+}
+
+/// An authority's word on when a signature existed, where somebody is there to be asked; the fault
+/// in words where that one does not say it. `now` is what no time stamp may be after.
+pub fn stamp(
+    client: Option<&Client>,
+    reader: &Reader,
+    (seq, proof): (u64, &str),
+    now: Timestamp,
+) -> Result<Option<Vec<u8>>, String> {
+    let Some(client) = client.filter(|client| client.has_url()) else {
+        return Ok(None);
+    };
+    let stamped = || {
+        let (response, token) = client.ask(proof.as_bytes())?;
+        token.is_not_before(reader.entry(seq)?.at())?;
+        token.is_not_after(now)?;
+        anyhow::Ok(response)
+    };
+    let told = |error| format!("no time stamp on the signature of {seq}: {error:#}");
+    stamped().map(Some).map_err(told)
 }
 
 /// What a proof says of a report, held against the key alone.

@@ -1,21 +1,21 @@
-//! What an earlier run of the same command has recorded and did not write: it failed then, or was
-//! killed. The name that it had taken, `FILE.<number>.part`, says under which ids the log has it.
+//! What an earlier run of the same command has recorded and did not write, or not all of it: it
+//! failed then, or was killed. The names that it had taken, `FILE.<number>.part`, say under which ids
+//! the log has it.
 
-use super::fetch::issued;
+use super::fetch::{issued, put};
 use crate::cli::Cli;
 use crate::commands::read;
-use crate::config::Config;
 use crate::outcome::{Failure, Outcome};
-use crate::reports::{IssuedReport, IssuedReports, Places, Soundness, Wish, again, sign};
-use ledger::Layout;
-use std::path::PathBuf;
+use crate::reports::{IssuedReport, IssuedReports, Places, Soundness, Wish};
+use schemas::Hash;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
-/// Writes it. `None` where there is nothing to complete.
+/// Writes what is missing. `None` where there is nothing to complete.
 pub fn run(cli: &Cli, wish: &Wish, paths: &[PathBuf]) -> Result<Option<Outcome>, Failure> {
-    let Some(first) = paths.first().filter(|path| !path.exists()) else {
-        return Ok(None);
-    };
-    let attempts = Places::left(first);
+    let missing = paths.iter().filter(|path| !path.exists());
+    let attempts: BTreeSet<u64> = missing.flat_map(|path| Places::left(path)).collect();
     if attempts.is_empty() {
         return Ok(None);
     }
@@ -27,21 +27,24 @@ pub fn run(cli: &Cli, wish: &Wish, paths: &[PathBuf]) -> Result<Option<Outcome>,
             ..wish.clone()
         };
         let documents = recorded(&wish, &all);
-        if documents.len() < paths.len() {
+        let pairs = || paths.iter().zip(documents.iter().copied());
+        // A file of something else that has the name stays, and is told like any other.
+        let fits = pairs().all(|(path, one)| !path.exists() || is(path, one));
+        if documents.len() < paths.len() || !fits {
             continue;
         }
-        let config = Config::load(&Layout::new(&cli.data))?.report;
-        let mut places = Places::take(paths, true)?;
+        let left: Vec<_> = pairs().filter(|(path, _)| !path.exists()).collect();
+        let names: Vec<PathBuf> = left.iter().map(|(path, _)| path.to_path_buf()).collect();
+        let mut places = Places::take(&names, true)?;
         places.are_recorded();
-        for (nth, one) in documents.iter().enumerate() {
-            let bytes = again(&reader, one, &config)?;
-            places.fill(nth, &bytes, &sign::proof(&reader, one.seq)?, None)?;
+        for (nth, (_, one)) in left.iter().enumerate() {
+            put(cli, &reader, one, (&places, nth))?;
         }
         for path in paths {
             // It tells nothing any more.
             let _ = Places::give_up(path, attempt);
         }
-        let seqs: Vec<String> = documents.iter().map(|one| one.seq.to_string()).collect();
+        let seqs: Vec<String> = left.iter().map(|(_, one)| one.seq.to_string()).collect();
         eprintln!(
             "written: what an earlier run had recorded as report.issued at {}, of {} entries. Nothing was issued anew: --force does",
             seqs.join(", "),
@@ -51,6 +54,12 @@ pub fn run(cli: &Cli, wish: &Wish, paths: &[PathBuf]) -> Result<Option<Outcome>,
         return Ok(Some(soundness.outcome()));
     }
     Ok(None)
+}
+
+/// Is this file what the log records there?
+fn is(path: &Path, one: &IssuedReport) -> bool {
+    let bytes = std::fs::read(path);
+    bytes.is_ok_and(|bytes| Hash(Sha256::digest(&bytes).into()) == one.sha256)
 }
 
 /// Does the log have any of it? Not known is taken for yes: a name that stays taken costs nothing.

@@ -4,7 +4,9 @@ use crate::cli::{Cli, ReportFetch};
 use crate::commands::read;
 use crate::config::Config;
 use crate::outcome::{Done, Failure, Outcome, say};
-use crate::reports::{IssuedReports, Places, again, sign};
+use crate::reports::{IssuedReport, IssuedReports, Places, again, sign};
+use crate::timestamp::Client;
+use ledger::clock::{Clock, SystemClock};
 use ledger::{Layout, Projection, Reader};
 use std::io::Write;
 
@@ -47,16 +49,38 @@ pub fn run(cli: &Cli, args: &ReportFetch) -> Done {
             "`daicho report list` has their positions",
         ));
     };
-    let config = Config::load(&Layout::new(&cli.data))?.report;
     let paths: Vec<_> = args.output.iter().cloned().collect();
     let places = Places::take(&paths, args.force).map_err(|fault| {
         let help = "choose another -o; --force replaces what is there";
         Failure::new(fault, help)
     })?;
-    let bytes = again(&reader, one, &config)?;
     match args.output {
-        None => std::io::stdout().write_all(&bytes)?,
-        Some(_) => places.fill(0, &bytes, &sign::proof(&reader, one.seq)?, None)?,
+        Some(_) => put(cli, &reader, one, (&places, 0))?,
+        None => {
+            let config = Config::load(&Layout::new(&cli.data))?.report;
+            std::io::stdout().write_all(&again(&reader, one, &config)?)?;
+        }
     }
     Ok(Outcome::Well)
+}
+
+/// Makes a document that was issued again, where its name was taken. Its signature is a new one, of
+/// a newer checkpoint, so an authority is asked about it now: it existed now at the latest.
+pub fn put(
+    cli: &Cli,
+    reader: &Reader,
+    one: &IssuedReport,
+    (places, nth): (&Places, usize),
+) -> Result<(), Failure> {
+    let config = Config::load(&Layout::new(&cli.data))?;
+    let client = Client::open(&config.timestamp, &cli.data)?;
+    let bytes = again(reader, one, &config.report)?;
+    let proof = sign::proof(reader, one.seq)?;
+    let now = SystemClock.now().max(reader.head().at);
+    let token = sign::stamp(client.as_ref(), reader, (one.seq, &proof), now);
+    let token = token.unwrap_or_else(|note| {
+        eprintln!("warning: {note}");
+        None
+    });
+    Ok(places.fill(nth, &bytes, &proof, token.as_deref())?)
 }
