@@ -23,7 +23,7 @@ pub const NONE: &str = "make one without --continue: it verifies the log whole";
 
 impl Since {
     /// The newest report that says what was folded for it, if the log's tree is still over what it
-    /// was of.
+    /// was of, and none since has found faults.
     pub fn newest(reader: &Reader, views: &Views) -> Result<Since, Failure> {
         let issued = views.issued.read(|issued| issued.all().to_vec());
         let of_retention = |one: &&IssuedReport| one.report.as_str() == retention::NAME;
@@ -33,7 +33,12 @@ impl Since {
             let whole = match basis.verification {
                 Verification::Clean { .. } => size,
                 Verification::Continued { whole, .. } => whole,
-                Verification::Faults { .. } | Verification::NotRun => continue,
+                Verification::NotRun => continue,
+                // What is known to be unsound is not gone round by an older report.
+                Verification::Faults { .. } => {
+                    let fault = format!("the report at {} found faults in the log", one.seq);
+                    return Err(Failure::msg(fault, "run `daicho verify`"));
+                }
             };
             let Some(folded) = basis.folded else { continue };
             if reader.root_at(size)? != root {
