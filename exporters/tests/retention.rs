@@ -41,6 +41,7 @@ fn report(ledger: &Ledger, retention: &Retention) -> Report {
         head: Head::of(&checked),
         verification: Verification::of(&checked, &trust),
         period: None,
+        begun: None,
         hours: None,
         rules: None,
         folded: None,
@@ -101,7 +102,7 @@ fn figures_are_those_of_the_log_and_survive_a_rebuild() {
     let month = head.at.month();
     let due = month.end().after("P1Y".parse().unwrap()).unwrap();
     assert_eq!(bucket[0]["name"], format!("operation/{month}"));
-    assert_eq!(bucket[1]["text"]["en"], "kept");
+    assert_eq!(bucket[1]["text"]["en"], "open");
     assert_eq!(bucket[3]["time"], due.to_string());
 
     // From the index, and from nothing: the same state.

@@ -29,6 +29,7 @@ pub fn run(scratch: &Path, entries: u64, figures: &mut Figures) -> Result<(), Fa
         head: head.into(),
         verification: Verification::NotRun,
         period,
+        begun: None,
         hours: None,
         rules: None,
         folded: None,

@@ -272,6 +272,7 @@ pub fn report(stage: &Stage) -> Result<(), Failure> {
             head: Head::of(&checked),
             verification: Verification::of(&checked, &trust),
             period,
+            begun: Some(stage.node.reader.entry(0)?.at()),
             hours: None,
             rules: None,
             folded: None,

@@ -229,6 +229,7 @@ impl Issuer<'_> {
         }
         let trust = wish.trust()?;
         within(wish.head, self.reader.size())?;
+        self.lived(wish)?;
         self.adopt_rules()?;
         let since = match wish.continued {
             true => Some(Since::newest(self.reader, self.views)?),
@@ -261,6 +262,7 @@ impl Issuer<'_> {
             organisation: rules.organisation.clone(),
             log: self.reader.origin().to_owned(),
             head,
+            begun: Some(self.reader.entry(0)?.at()),
             verification: match (&checked, &since) {
                 (Some(checked), _) => Verification::of(checked, &trust),
                 (None, Some(since)) => since.check(self.reader, head.size)?,
@@ -352,22 +354,37 @@ impl Issuer<'_> {
     /// When a signature existed, if somebody is there to say so. Without it the report is issued
     /// and signed all the same, and that it has none is told.
     pub fn stamp(&self, proof: &str, seq: u64, notes: &mut Vec<String>) -> Option<Vec<u8>> {
-        let client = self.client.filter(|client| client.has_url())?;
-        let stamped = || {
-            let (response, token) = client.ask(proof.as_bytes())?;
-            token.is_not_before(self.reader.entry(seq)?.at())?;
-            token.is_not_after(self.appender.now())?;
-            anyhow::Ok(response)
+        let now = self.appender.now();
+        sign::stamp(self.client, self.reader, (seq, proof), now).unwrap_or_else(|note| {
+            tracing::warn!("{note}");
+            notes.push(note);
+            None
+        })
+    }
+
+    /// Of a period that was over before the log began, or has not begun, every figure would be zero
+    /// and say nothing.
+    fn lived(&self, wish: &Wish) -> Result<(), Failure> {
+        self.views.catch_up()?;
+        let in_force = self.views.policies.read(|p| p.in_force(Rules::POLICY));
+        let offset = match in_force {
+            Some(adoption) => rules::read(self.reader, adoption)?.0.utc_offset,
+            None => self.config.utc_offset,
         };
-        match stamped() {
-            Ok(response) => Some(response),
-            Err(error) => {
-                let note = format!("no time stamp on the signature of {seq}: {error:#}");
-                tracing::warn!("{note}");
-                notes.push(note);
-                None
-            }
+        let Some(period) = window(wish.month.as_deref(), offset)? else {
+            return Ok(());
+        };
+        let (begun, now) = (self.reader.entry(0)?.at(), self.appender.now());
+        let help = "name a month in which the log was there, as --month 2026-11";
+        if period.until() <= begun {
+            let fault = format!("the log begins at {begun}: it holds nothing of {period}");
+            return Err(Failure::msg(fault, help));
         }
+        if period.since() > now {
+            let fault = format!("{period} has not begun: it is {now}");
+            return Err(Failure::msg(fault, help));
+        }
+        Ok(())
     }
 
     /// Organisation, clock and hours are in force the first time that a report needs them, like

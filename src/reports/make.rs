@@ -20,11 +20,14 @@ use schemas::{Hash, Timestamp};
 
 /// The report of this name. Whoever has the log and the same basis gets the same.
 pub fn make(reader: &Reader, name: &str, basis: Basis) -> Result<Report, Failure> {
+    // What the basis says of the log is found out, not believed.
+    let begun = basis.begun.map(|_| reader.entry(0)).transpose()?;
+    let begun = begun.map(|first| first.at());
+    let basis = Basis { begun, ..basis };
     match name {
         retention::NAME => {
             let mut fold = Retention::default();
             each(reader, &basis, |entry| fold.fold(entry))?;
-            // What the basis says of it is found out, not believed.
             let folded = basis.folded.map(|_| ledger::digest_of(&fold)).transpose()?;
             Ok(retention::report(&fold, Basis { folded, ..basis })?)
         }

@@ -12,7 +12,7 @@ pub fn report(facts: &Facts, basis: Basis) -> Result<Report, ReportError> {
     basis.check(facts.folded())?;
     Ok(Report {
         report: NAME,
-        version: 1,
+        version: 2,
         title: text("アクセス権限報告書", "Report on access"),
         sections: vec![changes(facts), refused(facts), revealed(facts), each(facts)],
         basis,

@@ -16,6 +16,9 @@ pub struct Basis {
     /// The log's origin.
     pub log: String,
     pub head: Head,
+    /// Time of the first entry: what was before no figure has. Absent in files of older programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begun: Option<Timestamp>,
     pub verification: Verification,
     /// Absent: the whole log up to its head.
     #[serde(default, skip_serializing_if = "Option::is_none")]

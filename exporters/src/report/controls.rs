@@ -40,9 +40,13 @@ struct Risk {
 struct Judged {
     id: &'static str,
     title: Text,
-    shown: Option<Figure>,
-    broken: Option<Figure>,
+    shown: Cell,
+    broken: Cell,
     verdict: Verdict,
+}
+
+fn or_not_recorded(figure: Option<Figure>) -> Cell {
+    figure.map_or_else(not_recorded, Cell::Figure)
 }
 
 impl Control {
@@ -67,12 +71,12 @@ impl Control {
             _ if some(&shown) => Verdict::Met,
             _ => Verdict::NotEvidenced,
         };
-        let broken = broken.flatten();
         Judged {
             id: self.id,
             title: self.title,
-            shown,
-            broken,
+            shown: or_not_recorded(shown),
+            // Of a control whose breach is no entry there is nothing to be said.
+            broken: broken.map_or(Cell::Empty, or_not_recorded),
             verdict,
         }
     }
@@ -90,14 +94,15 @@ fn figure(id: String, query: &Query, facts: &Facts, known: &Known, window: usize
     }
 }
 
-/// That the log is what it was, from the verification behind this report.
+/// That the log is what it was, from the verification behind this report: where there was none, no
+/// figure stands for one.
 fn integrity(basis: &Basis) -> Judged {
-    let (faults, positions, verdict) = match &basis.verification {
-        Verification::Clean { .. } => (0, Positions::default(), Verdict::Met),
-        Verification::Faults { count, positions } => (*count, positions.clone(), Verdict::NotMet),
-        Verification::Continued { .. } | Verification::NotRun => {
-            (0, Positions::default(), Verdict::NotEvidenced)
+    let (faults, verdict) = match &basis.verification {
+        Verification::Clean { .. } => (Some((0, Positions::default())), Verdict::Met),
+        Verification::Faults { count, positions } => {
+            (Some((*count, positions.clone())), Verdict::NotMet)
         }
+        Verification::Continued { .. } | Verification::NotRun => (None, Verdict::NotEvidenced),
     };
     let figure = |id: &str, value, query, positions| Figure {
         id: format!("controls.L1.{id}"),
@@ -106,15 +111,20 @@ fn integrity(basis: &Basis) -> Judged {
         query,
         positions,
     };
-    let all: Positions = (0..basis.head.size).collect();
+    let checked = || {
+        let all: Positions = (0..basis.head.size).collect();
+        figure("shown", basis.head.size, Query::of("entry"), all)
+    };
     Judged {
         id: "L1",
         title: text(
             "台帳は改ざん・欠落なく検証された",
             "The log was verified without alteration or loss",
         ),
-        shown: Some(figure("shown", basis.head.size, Query::of("entry"), all)),
-        broken: Some(figure("broken", faults, Query::of("fault"), positions)),
+        shown: or_not_recorded(faults.is_some().then(checked)),
+        broken: or_not_recorded(
+            faults.map(|(count, found)| figure("broken", count, Query::of("fault"), found)),
+        ),
         verdict,
     }
 }
@@ -126,16 +136,12 @@ pub fn report(facts: &Facts, known: &Known, basis: Basis) -> Result<Report, Repo
     let mut table = Table::new("controls", columns());
     let mut row = |risk: &Text, judged: Judged| {
         verdicts.insert(judged.id, judged.verdict);
-        let figure = |figure: Option<Figure>| match figure {
-            Some(figure) => Cell::Figure(figure),
-            None => not_recorded(),
-        };
         table.rows.push(vec![
             Cell::Name(judged.id.to_owned()),
             Cell::Text(risk.clone()),
             Cell::Text(judged.title),
-            figure(judged.shown),
-            figure(judged.broken),
+            judged.shown,
+            judged.broken,
             Cell::Verdict(judged.verdict),
         ]);
     };
@@ -152,8 +158,8 @@ pub fn report(facts: &Facts, known: &Known, basis: Basis) -> Result<Report, Repo
     }
     let matrix = Section::new("controls", text("リスクと統制", "Risks and controls"))
         .says(text(
-            "判定の規則：違反の記録が一件でもあれば「不適合」。なければ、統制が働いたことを示す記録が一件でもあれば「適合」。いずれもないとき、または違反があっても台帳に現れないときは「記録なし」。",
-            "The rule of every verdict: one or more of a breach is “not met”; else one or more that show the control is “met”; where there is neither, or where nothing would record a breach, it is “not evidenced”.",
+            "判定の規則：違反の記録が一件でもあれば「不適合」。なければ、統制が働いたことを示す記録が一件でもあれば「適合」。いずれもないとき、または違反の記録が「記録の対象外」のときは「記録なし」。違反を表す記録の種類がない統制（–）は、示す記録だけで判定します。",
+            "The rule of every verdict: one or more of a breach is “not met”; else one or more that show the control is “met”; where there is neither, or where breaches are “not recorded”, it is “not evidenced”. A control of which no kind of entry is a breach (–) is judged by what shows it.",
         ))
         .shows(table)
         .notes(text(
@@ -166,7 +172,7 @@ pub fn report(facts: &Facts, known: &Known, basis: Basis) -> Result<Report, Repo
         ));
     Ok(Report {
         report: NAME,
-        version: 2,
+        version: 3,
         title: text("統制報告書", "Report on controls"),
         sections: vec![matrix, frameworks::section(&verdicts)],
         basis,

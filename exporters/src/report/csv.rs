@@ -1,6 +1,6 @@
 //! A report as CSV (RFC 4180): one line for each cell, each figure with query and positions.
 
-use super::model::{Cell, Report, Unit};
+use super::model::{Cell, Figure, Report, Unit};
 use super::write::{cell_text, label, labels, subject, verification};
 use super::{Language, Stamp};
 
@@ -62,7 +62,7 @@ pub(super) fn table(report: &Report, language: Language) -> String {
                             unit(figure.unit),
                             &figure.id,
                             &figure.query.to_string(),
-                            &figure.positions.cell(),
+                            &positions(figure),
                         ]),
                         Cell::Entry { position, .. } => {
                             let (text, position) =
@@ -79,6 +79,14 @@ pub(super) fn table(report: &Report, language: Language) -> String {
         }
     }
     csv
+}
+
+/// In brackets, for a spreadsheet takes a bare 1-3 for a date and 7,9 for a number.
+fn positions(figure: &Figure) -> String {
+    match figure.positions.is_empty() {
+        true => String::new(),
+        false => format!("[{}]", figure.positions.cell()),
+    }
 }
 
 fn unit(unit: Unit) -> &'static str {

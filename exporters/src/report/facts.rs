@@ -8,7 +8,7 @@ mod answer;
 pub mod kinds;
 mod standing;
 
-pub use answer::not_recorded;
+pub use answer::{before_the_log, not_recorded};
 
 use super::incidents::Incidents;
 use super::window::{Hours, Window};
@@ -44,6 +44,7 @@ pub struct Facts {
     /// The period, then the months before it, the newest first.
     windows: Vec<Window>,
     hours: Option<Hours>,
+    begun: Option<Timestamp>,
     size: u64,
     groups: BTreeMap<Group, Tally>,
     /// Calls whose end the log does not hold yet.
@@ -114,6 +115,7 @@ impl Facts {
         Ok(Facts {
             windows: windows.collect(),
             hours: basis.hours,
+            begun: basis.begun,
             size: 0,
             groups: BTreeMap::new(),
             calls: BTreeMap::new(),

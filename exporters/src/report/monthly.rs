@@ -37,7 +37,7 @@ pub fn report(facts: &Facts, known: &Known, basis: Basis) -> Result<Report, Repo
     ];
     Ok(Report {
         report: NAME,
-        version: 2,
+        version: 3,
         title: text("月次セキュリティ報告書", "Monthly security report"),
         sections,
         basis,

@@ -104,8 +104,8 @@ pub fn subject(basis: &Basis, version: u32, language: Language) -> Vec<(&'static
         ));
         if basis.head.at < period.until() {
             let open = t(
-                "期間はまだ終わっていません。数値は下記の最新の記録までのものです。",
-                "The period is not over: figures are up to the newest entry below.",
+                "期間の終わりまでの記録はありません。数値は下記の最新の記録までのものです。",
+                "The log does not reach the period's end: figures are up to the newest entry below.",
             );
             facts.push((t("期間の状態", "State of the period"), open.to_owned()));
         }
@@ -124,6 +124,22 @@ pub fn subject(basis: &Basis, version: u32, language: Language) -> Vec<(&'static
                 "Rules of organisation, clock, hours",
             ),
             adopted,
+        ));
+    }
+    if let Some(begun) = basis.begun {
+        let mut said = moment(begun);
+        if basis.period.is_some_and(|period| period.since() < begun) {
+            said.push_str(t(
+                "。期間のうちこれより前のことは台帳になく、どの数値にも含まれません。",
+                ". What was before, in this period too, is not in the log and in no figure.",
+            ));
+        }
+        facts.push((
+            t(
+                "台帳の始まり（最初の記録の日時）",
+                "Log begins (first entry)",
+            ),
+            said,
         ));
     }
     facts.extend([

@@ -13,6 +13,16 @@ const HASH: &str = "abababababababababababababababababababababababababababababab
 
 /// The verdicts on what happened, in November 2026 unless a step says another day.
 fn verdicts(steps: &[(&str, &str, Value)]) -> BTreeMap<String, Verdict> {
+    let report = judged(steps, Verification::NotRun);
+    let rows = report.sections[0].tables[0].rows.iter();
+    let verdict = |row: &Vec<Cell>| match (&row[0], &row[5]) {
+        (Cell::Name(id), Cell::Verdict(verdict)) => (id.clone(), *verdict),
+        other => panic!("{other:?}"),
+    };
+    rows.map(verdict).collect()
+}
+
+fn judged(steps: &[(&str, &str, Value)], verification: Verification) -> Report {
     let basis = Basis {
         organisation: "株式会社サンプル商事".to_owned(),
         log: "ledger.example.co.jp/daicho".to_owned(),
@@ -21,8 +31,9 @@ fn verdicts(steps: &[(&str, &str, Value)]) -> BTreeMap<String, Verdict> {
             root: Hash([9; 32]),
             at: at("2026-12-01T00:00:00.000000Z"),
         },
-        verification: Verification::NotRun,
+        verification,
         period: Some(Window::parse("2026-11", Default::default()).unwrap()),
+        begun: None,
         hours: None,
         rules: None,
         folded: None,
@@ -45,13 +56,7 @@ fn verdicts(steps: &[(&str, &str, Value)]) -> BTreeMap<String, Verdict> {
         let event = Event::new(id, "user:s001".parse().unwrap(), data);
         facts.take(position as u64, time, &event, &content);
     }
-    let report = report(&facts, &Known::default(), basis).unwrap();
-    let rows = report.sections[0].tables[0].rows.iter();
-    let verdict = |row: &Vec<Cell>| match (&row[0], &row[5]) {
-        (Cell::Name(id), Cell::Verdict(verdict)) => (id.clone(), *verdict),
-        other => panic!("{other:?}"),
-    };
-    rows.map(verdict).collect()
+    report(&facts, &Known::default(), basis).unwrap()
 }
 
 #[track_caller]
@@ -214,4 +219,29 @@ fn where_nothing_records_a_breach_a_control_is_not_evidenced() {
     is("R1.1", NotEvidenced, from_ref(&adopted));
     is("R1.1", Met, &[leak("2026-09-02"), adopted.clone()]);
     is("R1.1", NotMet, &[adopted, leak("2026-11-03")]);
+}
+
+/// That nobody has looked is no figure of zero faults, and no entry shows that the log is sound.
+#[test]
+fn what_was_not_verified_has_no_figure_of_faults() {
+    let clean = Verification::Clean {
+        key_given: true,
+        outside_checkpoints: 0,
+    };
+    let faults = Verification::Faults {
+        count: 2,
+        positions: [4].into_iter().collect(),
+    };
+    for (verification, broken, verdict) in [
+        (Verification::NotRun, None, NotEvidenced),
+        (clean, Some(0), Met),
+        (faults, Some(2), NotMet),
+    ] {
+        let report = judged(&[], verification);
+        let figure = |id| report.figure(id).map(|figure| figure.value);
+        assert_eq!(figure("controls.L1.broken"), broken);
+        assert_eq!(figure("controls.L1.shown"), broken.map(|_| 0));
+        let row = &report.sections[0].tables[0].rows[0];
+        assert_eq!(row[5], Cell::Verdict(verdict));
+    }
 }

@@ -2,13 +2,18 @@
 
 use super::{Facts, Group, Tally, kinds};
 use crate::report::model::{Cell, Figure, Query, Unit, text};
-use crate::report::window::Hours;
+use crate::report::window::{Hours, Window};
 use roaring::RoaringTreemap;
 use std::collections::BTreeSet;
 
 /// Stands where a figure would say more than the log can.
 pub fn not_recorded() -> Cell {
     Cell::Text(text("記録の対象外", "not recorded"))
+}
+
+/// Stands where there was no log.
+pub fn before_the_log() -> Cell {
+    Cell::Text(text("台帳の開始前", "before the log"))
 }
 
 impl Facts {
@@ -90,11 +95,18 @@ impl Facts {
         query.kinds.is_empty() || query.kinds.iter().any(told)
     }
 
+    /// Was there a log in any of this window?
+    pub fn lived(&self, window: usize) -> bool {
+        let over = |of: &Window| self.begun.is_some_and(|begun| of.until() <= begun);
+        !self.windows.get(window).is_some_and(over)
+    }
+
     /// A figure, or that nothing records it: zero would say that it did not happen.
     pub fn cell(&self, id: String, query: &Query, unit: Unit, window: usize) -> Cell {
-        match self.recorded(query) {
-            true => Cell::Figure(self.figure(id, query, unit, window)),
-            false => not_recorded(),
+        match (self.lived(window), self.recorded(query)) {
+            (false, _) => before_the_log(),
+            (_, false) => not_recorded(),
+            _ => Cell::Figure(self.figure(id, query, unit, window)),
         }
     }
 

@@ -106,6 +106,8 @@ pub const LISTED: &[(&str, &[&str])] = &[
     ("agent.retired", &["agent", "reason"]),
     ("user.applied", &["user", "role"]),
     ("user.approved", &["user", "role"]),
+    ("user.trained", &["user", "course"]),
+    ("user.pledged", &["user"]),
     ("user.activated", &["user"]),
     ("user.deactivated", &["user", "reason"]),
     ("consent.given", &["subject", "data_class", "purpose"]),
@@ -122,6 +124,7 @@ pub const LISTED: &[(&str, &[&str])] = &[
     ("ledger.recovered", &["file"]),
     ("hold.placed", &["case"]),
     ("hold.released", &["case"]),
+    ("retention.extended", &["bucket", "period"]),
     ("retention.expired", &["bucket"]),
     ("erasure.requested", &["case", "basis"]),
     ("erasure.extended", &["erasure"]),
@@ -181,3 +184,15 @@ pub const ACCESS: &[&str] = &[
     "secret.leaked",
     "secret.revoked",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::{ACCESS, LISTED};
+
+    #[test]
+    fn what_changes_access_is_told_one_by_one_too() {
+        for kind in ACCESS {
+            assert!(LISTED.iter().any(|(listed, _)| listed == kind), "{kind}");
+        }
+    }
+}

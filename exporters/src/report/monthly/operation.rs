@@ -109,6 +109,7 @@ pub(super) fn backups(facts: &Facts) -> Section {
         &[
             "hold.placed",
             "hold.released",
+            "retention.extended",
             "retention.expired",
             "erasure.requested",
             "erasure.extended",
@@ -118,8 +119,8 @@ pub(super) fn backups(facts: &Facts) -> Section {
         ],
     )
     .titled(text(
-        "保全、満了、個人の内容の消去、復旧",
-        "Holds, ends of retention, erasures, recoveries",
+        "保全、延長、満了、個人の内容の消去、復旧",
+        "Holds, extensions and ends of retention, erasures, recoveries",
     ));
     Section::new(
         "backups",
@@ -127,10 +128,42 @@ pub(super) fn backups(facts: &Facts) -> Section {
     )
     .shows(backups)
     .shows(ends)
+    .shows(others(facts))
     .notes(text(
-        "復元試験は台帳に記録されないため、この報告書では示しません。",
-        "Tests of restoring are not in the log, so this report does not show them.",
+        "復元の訓練は、警報・インシデント報告書と統制報告書（R5.2）に示します。",
+        "Drills of restoring are in the report on incidents and in that on controls (R5.2).",
     ))
+}
+
+/// Logs of other systems that were taken in, by source.
+fn others(facts: &Facts) -> Table {
+    let columns = vec![
+        column("取得元", "Source"),
+        figures("取込み", "Entries"),
+        figures("行数", "Lines"),
+    ];
+    let mut table = Table::new("ingested", columns)
+        .titled(text(
+            "取り込んだ他のシステムのログ",
+            "Logs of other systems that were taken in",
+        ))
+        .or(text(
+            "他のシステムのログは取り込まれていません。",
+            "No log of another system was taken in.",
+        ));
+    let query = Query::kinds(&["log.ingested"]);
+    for source in facts.words(&query, "source") {
+        let of = query.clone().when("source", &source);
+        let lines = of.clone().take("sum", "lines");
+        let lines = facts.figure(format!("ingested.{source}.lines"), &lines, Unit::Count, 0);
+        let entries = facts.count(format!("ingested.{source}.entries"), &of);
+        table.rows.push(vec![
+            Cell::Name(source),
+            Cell::Figure(entries),
+            Cell::Figure(lines),
+        ]);
+    }
+    table
 }
 
 /// What others vouch for, and what a receiver could not take.

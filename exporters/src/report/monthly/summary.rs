@@ -1,6 +1,6 @@
 use super::usage::{calls, ended, spend, unpriced};
 use crate::report::approvals::counted;
-use crate::report::facts::Facts;
+use crate::report::facts::{Facts, before_the_log};
 use crate::report::known::Known;
 use crate::report::model::{
     Cell, Chart, Column, Query, Section, Table, Text, Unit, column, figures, text, told,
@@ -144,7 +144,7 @@ pub(super) fn section(facts: &Facts, known: &Known) -> Section {
     for (item, title, query, unit) in items() {
         let mut row = vec![Cell::Text(title.clone())];
         let cell = |&index: &usize| match query.kinds[..] {
-            [kind @ ("approval.granted" | "approval.denied")] => {
+            [kind @ ("approval.granted" | "approval.denied")] if facts.lived(index) => {
                 Cell::Figure(counted(id(item, index), kind, facts, known, index))
             }
             _ => facts.cell(id(item, index), &query, unit, index),
@@ -165,24 +165,30 @@ pub(super) fn section(facts: &Facts, known: &Known) -> Section {
             "費用（価格のあるモデル）",
             "Cost (of models with a price)",
         ))];
-        let cost = |&index: &usize| spend(facts, &known.prices, id("cost", index), &ended(), index);
+        let cost = |&index: &usize| match facts.lived(index) {
+            true => spend(facts, &known.prices, id("cost", index), &ended(), index),
+            false => before_the_log(),
+        };
         row.extend(order.iter().map(cost));
         table.rows.push(row);
         let mut row = vec![Cell::Text(text(
             "価格のないモデルの呼出し（費用に含まれない）",
             "Calls of models without a price (in no cost)",
         ))];
-        let without = |&index: &usize| {
-            let id = id("unpriced", index);
-            Cell::Figure(unpriced(facts, &known.prices, id, &ended(), index))
+        let without = |&index: &usize| match facts.lived(index) {
+            true => {
+                let id = id("unpriced", index);
+                Cell::Figure(unpriced(facts, &known.prices, id, &ended(), index))
+            }
+            false => before_the_log(),
         };
         row.extend(order.iter().map(without));
         table.rows.push(row);
     }
     let mut section = Section::new("summary", text("要約", "Summary"))
         .says(text(
-            "期間と、その前の三か月を並べて示します。費用には、この期間の末に採用されている価格を全期間に用います。",
-            "The period, and the three months before it. Costs of all of them are at the prices adopted at the period's end.",
+            "期間と、その前の三か月を並べて示します。台帳が始まる前の月の数値はありません。費用には、この期間の末に採用されている価格を全期間に用います。",
+            "The period, and the three months before it; of months before the log began there is no figure. Costs of all of them are at the prices adopted at the period's end.",
         ))
         .shows(table);
     section.charts = charts;

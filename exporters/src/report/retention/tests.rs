@@ -207,6 +207,7 @@ fn basis(size: u64, verification: Verification) -> Basis {
         },
         verification,
         period: None,
+        begun: None,
         hours: None,
         rules: None,
         folded: None,

@@ -149,6 +149,7 @@ fn basis(month: &str) -> Basis {
         },
         verification: Verification::NotRun,
         period: Some(Window::parse(month, Default::default()).unwrap()),
+        begun: None,
         hours: None,
         rules: None,
         folded: None,
