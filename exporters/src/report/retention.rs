@@ -1,6 +1,7 @@
 //! What is kept, how long, and when it is due: `report retention`.
 
 mod document;
+mod of_buckets;
 mod seen;
 mod words;
 
@@ -53,6 +54,8 @@ impl From<buckets::Moment> for Moment {
 
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 struct BucketTally {
+    /// The first entry with content here.
+    opened: Option<Moment>,
     /// Entries with content here.
     entries: RoaringTreemap,
     /// Equal content inside a bucket is stored once, so it is counted once.
@@ -85,6 +88,7 @@ impl Retention {
         tally.newest = Some(now);
         for item in content {
             let bucket = self.bucket(&item.bucket);
+            bucket.opened.get_or_insert(now);
             bucket.entries.insert(seq);
             if bucket.sealed.insert(&item.sealed) {
                 bucket.contents += 1;
@@ -126,7 +130,10 @@ impl Retention {
 /// A bucket and what may become of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum BucketState {
-    Kept,
+    /// Its month is not over.
+    Open,
+    /// Its month is over: it gets nothing more.
+    Sealed,
     /// A hold keeps it, due or not.
     Held,
     /// Its time has come, and it is still there.
@@ -149,7 +156,8 @@ impl Retention {
             Some(_) => BucketState::Expired,
             _ if !self.buckets.held_by(id).is_empty() => BucketState::Held,
             None if due.is_some_and(|due| due <= now) => BucketState::Due,
-            None => BucketState::Kept,
+            None if now < id.month.end() => BucketState::Open,
+            None => BucketState::Sealed,
         }
     }
 

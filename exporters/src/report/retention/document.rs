@@ -1,18 +1,15 @@
-use super::words::{class_title, level_text, period_text, state_text};
-use super::{BucketState, BucketTally, ClassTally, Retention, rank};
+use super::words::{class_title, level_text, period_text};
+use super::{ClassTally, Retention, of_buckets, rank};
 use crate::report::facts::Moment;
 use crate::report::model::{
     Cell, Figure, Query, Report, Section, Table, Unit, column, figures, from_the_log, text, told,
 };
 use crate::report::{Basis, Positions, ReportError};
-use ledger::buckets::{Periods, Spared};
+use ledger::buckets::{Hold, Periods, Spared};
 use roaring::RoaringTreemap;
-use schemas::{BucketId, Class, Timestamp};
+use schemas::{BucketId, Class};
 
 pub const NAME: &str = "retention";
-
-/// A quarter ahead is what somebody has to decide about now.
-const SOON_MICROS: i64 = 90 * 24 * 3_600 * 1_000_000;
 
 /// The report: the state at its head, under the rules that were adopted by then.
 pub fn report(retention: &Retention, basis: Basis) -> Result<Report, ReportError> {
@@ -24,8 +21,8 @@ pub fn report(retention: &Retention, basis: Basis) -> Result<Report, ReportError
     named.dedup();
     let sections = vec![
         classes(retention, periods, &named),
-        buckets(retention, &named, now),
-        soon(retention, &named, now),
+        of_buckets::section(retention, &named, now),
+        of_buckets::soon(retention, &named, now),
         holds(retention),
         erasures(retention),
         protection(retention),
@@ -33,14 +30,20 @@ pub fn report(retention: &Retention, basis: Basis) -> Result<Report, ReportError
     ];
     Ok(Report {
         report: NAME,
-        version: 3,
+        version: 4,
         title: text("保存期間報告書", "Retention report"),
         basis,
         sections,
     })
 }
 
-fn figure(id: String, value: u64, unit: Unit, query: Query, positions: Positions) -> Cell {
+pub(super) fn figure(
+    id: String,
+    value: u64,
+    unit: Unit,
+    query: Query,
+    positions: Positions,
+) -> Cell {
     Cell::Figure(Figure {
         id,
         value,
@@ -115,140 +118,9 @@ fn classes(retention: &Retention, periods: &Periods, named: &[&Class]) -> Sectio
         ))
         .shows(table)
         .notes(text(
-            "内容数とバイト数は、満了して消去されたものを除きます。同じバケットの中の等しい内容は一度だけ保管され、一度だけ数えます。",
-            "Contents and bytes leave out what has expired and been removed. Equal content inside a bucket is stored once and counted once.",
+            "内容数とバイト数は、満了して消去されたものを除きます。個人の請求により鍵を破棄した内容は、読めないまま満了まで残るため、これに含みます。同じバケットの中の等しい内容は一度だけ保管され、一度だけ数えます。",
+            "Contents and bytes leave out what has expired and been removed. What an erasure made unreadable stays until its bucket ends, and is in them. Equal content inside a bucket is stored once and counted once.",
         ))
-}
-
-/// Every bucket in the order of the report.
-fn each<'r>(
-    retention: &'r Retention,
-    named: &'r [&Class],
-) -> impl Iterator<Item = (BucketId, &'r BucketTally)> {
-    named.iter().flat_map(|&class| {
-        let tally = retention.classes.get(class).into_iter();
-        tally
-            .flat_map(|tally| &tally.buckets)
-            .map(|(&month, bucket)| {
-                let class = class.clone();
-                (BucketId { class, month }, bucket)
-            })
-    })
-}
-
-fn buckets(retention: &Retention, named: &[&Class], now: Timestamp) -> Section {
-    let columns = vec![
-        column("バケット", "Bucket"),
-        column("状態", "State"),
-        column("規則", "Rule"),
-        column("満了日時", "Due"),
-        column("延長・消去の記録", "Extended, ended"),
-        figures("記録数", "Entries"),
-        column("最初–最後の位置", "First–last"),
-        figures("内容数", "Contents"),
-        figures("封印後のバイト数", "Sealed bytes"),
-    ];
-    let mut table = Table::new("buckets", columns).or(text(
-        "内容を持つバケットはありません。",
-        "There is no bucket with content.",
-    ));
-    for (bucket, tally) in each(retention, named) {
-        let found = retention.buckets.get(&bucket);
-        let due = retention.due(&bucket);
-        let id = |column: &str| format!("buckets.{bucket}.{column}");
-        let entries = Query::of("entry").when("bucket", &bucket);
-        let contents = Query::of("content").when("bucket", &bucket);
-        let sealed = contents.clone().take("sum", "sealed_bytes");
-        let positions = Positions::from(&tally.entries);
-        let extended = found.and_then(|found| found.extended);
-        let first_last = match (tally.entries.min(), tally.entries.max()) {
-            (Some(first), Some(last)) => Cell::Name(format!("{first}–{last}")),
-            _ => Cell::Empty,
-        };
-        table.rows.push(vec![
-            Cell::Name(bucket.to_string()),
-            Cell::Text(state_text(retention.state(&bucket, tally, now))),
-            Cell::Text(period_text(found.and_then(|found| found.period))),
-            due.map_or_else(|| Cell::Text(text("なし", "never")), Cell::Time),
-            match (tally.expired, extended) {
-                (Some(expired), _) => entry(Some(expired)),
-                (None, Some(position)) => Cell::Text(told(
-                    format!("延長：位置 {position}"),
-                    format!("extended at position {position}"),
-                )),
-                (None, None) => Cell::Empty,
-            },
-            figure(
-                id("entries"),
-                tally.entries.len(),
-                Unit::Count,
-                entries,
-                positions.clone(),
-            ),
-            first_last,
-            figure(
-                id("contents"),
-                tally.contents,
-                Unit::Count,
-                contents,
-                positions.clone(),
-            ),
-            figure(
-                id("sealed_bytes"),
-                tally.sealed_bytes,
-                Unit::Bytes,
-                sealed,
-                positions,
-            ),
-        ]);
-    }
-    Section::new("buckets", text("バケットと満了日", "Buckets and due dates"))
-        .says(text(
-            "バケットは一つの保存区分の一か月分（UTC の暦月）の内容です。満了日時は、その月の終わりに保存期間を加えた時刻です。",
-            "A bucket is the content of one class in one calendar month (UTC). It is due one period after the end of its month.",
-        ))
-        .shows(table)
-}
-
-/// What is due, or will be within 90 days of the head.
-fn soon(retention: &Retention, named: &[&Class], now: Timestamp) -> Section {
-    let columns = vec![
-        column("バケット", "Bucket"),
-        column("満了日時", "Due"),
-        column("状態", "State"),
-        figures("内容数", "Contents"),
-    ];
-    let mut table = Table::new("soon", columns).or(text(
-        "該当するバケットはありません。",
-        "There is no such bucket.",
-    ));
-    let limit = Timestamp::from_micros(now.micros().saturating_add(SOON_MICROS));
-    for (bucket, tally) in each(retention, named) {
-        let state = retention.state(&bucket, tally, now);
-        let Some(due) = retention.due(&bucket) else {
-            continue;
-        };
-        if due > limit || state == BucketState::Expired {
-            continue;
-        }
-        table.rows.push(vec![
-            Cell::Name(bucket.to_string()),
-            Cell::Time(due),
-            Cell::Text(state_text(state)),
-            figure(
-                format!("soon.{bucket}.contents"),
-                tally.contents,
-                Unit::Count,
-                Query::of("content").when("bucket", &bucket),
-                Positions::from(&tally.entries),
-            ),
-        ]);
-    }
-    let title = text(
-        "満了済み、または90日以内に満了するもの",
-        "Due, or due within 90 days",
-    );
-    Section::new("soon", title).shows(table)
 }
 
 fn holds(retention: &Retention) -> Section {
@@ -275,7 +147,7 @@ fn holds(retention: &Retention) -> Section {
                 Query::of("hold")
                     .when("hold", hold)
                     .take("count", "buckets"),
-                [open.placed.seq].into_iter().collect(),
+                held(open, retention),
             ),
         ]);
     }
@@ -285,6 +157,13 @@ fn holds(retention: &Retention) -> Section {
             "A hold comes before any period: what it covers stays beyond its due date until the hold is released.",
         ))
         .shows(table)
+}
+
+/// Where a hold was placed, and where each bucket that it keeps was opened.
+fn held(hold: &Hold, retention: &Retention) -> Positions {
+    let buckets = hold.buckets.iter();
+    let opened = buckets.filter_map(|id| Some(retention.buckets.get(id)?.first));
+    opened.chain([hold.placed.seq]).collect()
 }
 
 /// The register of requests to erase one person's content, and what became of each.
@@ -439,7 +318,7 @@ fn limits() -> Section {
 }
 
 /// When, and where in the log.
-fn entry(moment: Option<Moment>) -> Cell {
+pub(super) fn entry(moment: Option<Moment>) -> Cell {
     match moment {
         None => Cell::Empty,
         Some(Moment { position, at }) => Cell::Entry { at, position },

@@ -33,7 +33,8 @@ pub fn period_text(period: Option<Period>) -> Text {
 
 pub fn state_text(state: BucketState) -> Text {
     match state {
-        BucketState::Kept => text("保管中", "kept"),
+        BucketState::Open => text("受入中", "open"),
+        BucketState::Sealed => text("封印済み・保管中", "sealed, kept"),
         BucketState::Held => text("保全中", "held"),
         BucketState::Due => text("満了・未消去", "due, not yet removed"),
         BucketState::Expired => text("消去済み", "expired"),
