@@ -13,6 +13,8 @@ use sha2::{Digest, Sha256};
 
 const BODY: f32 = 9.0;
 const SMALL: f32 = 7.5;
+/// Of the title, the words and the table under which people sign.
+const SIGNED: f32 = 270.0;
 /// Of a line of the table of contents.
 const LISTED: f32 = 9.0;
 
@@ -40,6 +42,18 @@ pub fn lay_out<'t>(
 
     sheets.heading(&format!("1. {}", t("対象", "Subject")));
     facts(&mut sheets, report, &evidence, language);
+    if typeface.lacks(json) {
+        let instead = typeface.instead;
+        let told = match language {
+            Language::Japanese => format!(
+                "この書体にない文字は「{instead}」で示します。元の文字は証拠ファイルにあります。"
+            ),
+            Language::English => format!(
+                "A character that this font does not have is shown as {instead}; the evidence file has it."
+            ),
+        };
+        sheets.paragraph(&told, SMALL, SOFT);
+    }
     sheets.heading(&format!("2. {}", t("検証結果", "Verification")));
     checked(&mut sheets, report, language);
     let mut notes = Vec::new();
@@ -52,6 +66,8 @@ pub fn lay_out<'t>(
     let title = t("数値の根拠となる記録の位置", "Positions behind the figures");
     sheets.heading(&format!("{after}. {title}"));
     positions(&mut sheets, &notes, language);
+    // The title stands on the page on which people sign.
+    sheets.need(SIGNED);
     sheets.heading(&format!(
         "{}. {}",
         after + 1,
@@ -255,7 +271,6 @@ fn positions(sheets: &mut Sheets, notes: &[Figure], language: Language) {
 
 fn attestation(sheets: &mut Sheets, language: Language) {
     let t = |japanese, english| pick(language, japanese, english);
-    sheets.need(220.0);
     sheets.paragraph(
         t(
             "下記の者は、この報告書の内容を上記の検証結果および証拠ファイルと照合し、相違がないことを確認しました。作成者と承認者は別の者とします。",

@@ -26,6 +26,8 @@ pub struct Typeface {
     pub sha256: String,
     /// Glyph and advance, in ems, of each character that it has.
     glyphs: HashMap<char, (u32, f32)>,
+    /// What stands for a character that it does not have.
+    pub instead: char,
 }
 
 /// Where systems keep fonts with Japanese, and which of a collection it is. The first is taken.
@@ -44,20 +46,24 @@ const PLACES: &[(&str, u32)] = &[
     ("C:\\Windows\\Fonts\\msgothic.ttc", 0),
 ];
 
-/// What stands for a character that the font does not have.
-const INSTEAD: char = '?';
+/// The first that the font has: the geta mark, which is what Japanese printers put there.
+const INSTEAD: [char; 2] = ['〓', '?'];
 
 impl Typeface {
     /// The file, or the first that this system has.
     pub fn find(file: Option<&Path>) -> Result<Typeface, FontFault> {
-        if let Some(file) = file {
-            return Typeface::read(file, 0);
+        match file {
+            Some(file) => Typeface::read(file, 0),
+            None => Typeface::first_of(PLACES),
         }
-        let there = PLACES.iter().find(|(path, _)| Path::new(path).is_file());
+    }
+
+    fn first_of(places: &[(&str, u32)]) -> Result<Typeface, FontFault> {
+        let there = places.iter().find(|(path, _)| Path::new(path).is_file());
         match there {
             Some((path, index)) => Typeface::read(&PathBuf::from(path), *index),
             None => {
-                let looked: Vec<&str> = PLACES.iter().map(|(path, _)| *path).collect();
+                let looked: Vec<&str> = places.iter().map(|(path, _)| *path).collect();
                 let looked = looked.join(", ");
                 Err(FontFault::Absent { looked })
             }
@@ -82,9 +88,10 @@ impl Typeface {
                 Some((char::from_u32(code)?, (glyph.to_u32(), advance)))
             })
             .collect();
-        if !glyphs.contains_key(&'台') || !glyphs.contains_key(&INSTEAD) {
+        let instead = INSTEAD.into_iter().find(|c| glyphs.contains_key(c));
+        let Some(instead) = instead.filter(|_| glyphs.contains_key(&'台')) else {
             return Err(FontFault::NoJapanese { path: shown() });
-        }
+        };
         let sha256 = hex::encode(Sha256::digest(&data));
         let font = Font::new(data.into(), index);
         let font =
@@ -93,7 +100,14 @@ impl Typeface {
             font,
             sha256,
             glyphs,
+            instead,
         })
+    }
+
+    /// Is there a character in it that pages cannot show?
+    pub fn lacks(&self, text: &str) -> bool {
+        let mut chars = text.chars().filter(|c| !c.is_control());
+        chars.any(|c| !self.glyphs.contains_key(&c))
     }
 
     /// The text with what the font has for each character.
@@ -102,7 +116,7 @@ impl Typeface {
             if self.glyphs.contains_key(&c) {
                 c
             } else {
-                INSTEAD
+                self.instead
             }
         };
         text.chars().map(known).collect()
@@ -110,11 +124,25 @@ impl Typeface {
 
     /// Glyph and advance, in ems.
     pub fn glyph(&self, c: char) -> (u32, f32) {
-        let instead = || self.glyphs.get(&INSTEAD).copied().unwrap_or_default();
+        let instead = || self.glyphs.get(&self.instead).copied().unwrap_or_default();
         self.glyphs.get(&c).copied().unwrap_or_else(instead)
     }
 
     pub fn width(&self, text: &str, size: f32) -> f32 {
         text.chars().map(|c| self.glyph(c).1).sum::<f32>() * size
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Typeface;
+
+    #[test]
+    fn a_host_without_a_font_is_told_where_it_was_looked_for_and_what_to_do() {
+        let fault = Typeface::first_of(&[("/nowhere/a.ttf", 0), ("/nowhere/b.ttc", 0)]).err();
+        let told = fault.expect("none is there").to_string();
+        for part in ["/nowhere/a.ttf, /nowhere/b.ttc", "Install one", "--font"] {
+            assert!(told.contains(part), "no {part} in {told}");
+        }
     }
 }

@@ -42,7 +42,9 @@ pub fn wrap(text: &str, width: f32, size: f32, typeface: &Typeface) -> Vec<Strin
 }
 
 fn may_break(before: char, after: char) -> bool {
-    if NO_START.contains(after) || NO_END.contains(before) {
+    // 位置, the word before each position, would stand with half of it on either line.
+    let within = (before, after) == ('位', '置');
+    if within || NO_START.contains(after) || NO_END.contains(before) {
         return false;
     }
     let wide = |c: char| c as u32 >= 0x2e80;

@@ -85,10 +85,14 @@ fn metadata(
     let (mut stamp, _) = Stamp::read(json).map_err(engine)?;
     stamp.language = Some(language);
     let title = report.title.in_language(language);
-    let title = match &report.basis.period {
+    let period = report.basis.period.map(|period| period.to_string());
+    let title = match &period {
         Some(period) => format!("{title} {period}"),
         None => title.to_owned(),
     };
+    let (root, tag) = (report.basis.head.root, language.tag());
+    let period = period.unwrap_or_default();
+    let id = format!("{root}:{}:{period}:{tag}", report.report);
     Ok(Metadata::new()
         .title(title)
         .authors(vec![report.basis.organisation.clone()])
@@ -96,9 +100,9 @@ fn metadata(
             stamp.to_text(),
             format!("daicho-font:{}", typeface.sha256),
         ])
-        .language(language.tag().to_owned())
+        .language(tag.to_owned())
         .creator(report.basis.program.clone())
-        .document_id(format!("{}:{}", report.basis.head.root, report.report))
+        .document_id(id)
         .creation_date(made))
 }
 

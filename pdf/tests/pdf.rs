@@ -124,6 +124,58 @@ fn verapdf_calls_it_archivable_and_its_text_comes_out() {
     );
 }
 
+/// Names of other scripts, signs that turn the direction of a text, very long ones.
+#[test]
+fn what_the_font_does_not_have_is_marked_and_said_and_nothing_leaves_the_page() {
+    if !font() {
+        return;
+    }
+    let json = evidence(TRANSFERS);
+    let long = "株式会社とても長い名前の会社の情報システム統括本部内部監査室".repeat(40);
+    let name = format!("\u{5e9}\u{5dc}\u{5d5}\u{5dd}\u{202e}abc\u{1f600} {long}");
+    let json = json.replace("anthropic", &name);
+    assert!(json.contains(&name));
+    for (language, note) in [("ja", "この書体にない文字は"), ("en", "font does not have")]
+    {
+        let output = run(&json, &["--language", language]);
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("strange.{language}.pdf"));
+        std::fs::write(&file, &output.stdout).unwrap();
+        let said = |args: &[&str]| {
+            let text = Command::new("pdftotext")
+                .args(args)
+                .arg(&file)
+                .arg("-")
+                .output();
+            text.ok()
+                .map(|text| String::from_utf8(text.stdout).unwrap())
+        };
+        let (Some(text), Some(words)) = (said(&[]), said(&["-bbox"])) else {
+            return cannot("no pdftotext");
+        };
+        assert!(text.contains(note), "{text}");
+        assert!(text.contains('〓') && !text.contains('\u{5e9}'), "{text}");
+        let edge = |word: &str, name: &str| -> f32 {
+            let (_, after) = word.split_once(&format!("{name}=\"")).unwrap();
+            after.split('"').next().unwrap().parse().unwrap()
+        };
+        for word in words.lines().filter(|line| line.contains("<word ")) {
+            assert!(
+                edge(word, "xMin") >= 0.0 && edge(word, "xMax") <= 595.28,
+                "{word}"
+            );
+            assert!(
+                edge(word, "yMin") >= 0.0 && edge(word, "yMax") <= 841.89,
+                "{word}"
+            );
+        }
+    }
+}
+
 #[test]
 fn what_is_no_font_or_no_evidence_is_refused_in_clear_words() {
     let json = evidence(TRANSFERS);
