@@ -137,6 +137,13 @@ fn one_persons_content_goes_when_two_people_have_signed() {
         (&json!(1), &json!(1))
     );
     sound(&ledger);
+    let counted = crate::reports::recounted(&ledger, "retention", "");
+    for family in [
+        "count() of key  each  where bucket state",
+        "sum(contents) of entry erasure.completed each  where subject",
+    ] {
+        assert!(counted[family] > 0, "{family}: {counted:?}");
+    }
 
     // Whose it was stands in no line, in no name of a file and in no key; the log tells what became.
     for path in walk(&ledger.dir) {

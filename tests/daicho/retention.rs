@@ -296,6 +296,12 @@ fn content_ends_when_two_people_have_signed_and_time_has_been_seen_to_pass() {
     assert!(walk(&restored.dir.join("content/api")).is_empty());
     assert!(walk(&restored.dir.join("keys/content/api")).is_empty());
     restored.verify();
+    // What has ended is in no figure of what is kept, of a log that was restored too.
+    let counted = crate::reports::recounted(&restored, "retention", "");
+    assert!(
+        counted["count() of content  each  where class state"] > 0,
+        "{counted:?}"
+    );
 
     // Gone without a certificate is another matter.
     std::fs::remove_dir_all(forward.dir.join("content/api")).unwrap();

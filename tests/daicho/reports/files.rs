@@ -1,7 +1,7 @@
 //! What a report leaves on the disk: nothing of anybody's is written over, nothing is issued that
 //! could not be written, and an authority says when it was signed.
 
-use super::{this_month, verify, wrong};
+use super::{this_month, verify, with, wrong};
 use crate::timestamp::honest;
 use crate::timestamp::tsa::{Door, Tsa};
 use crate::world::{Ledger, Ran, cannot_run, drill, has, overwrite, walk, with_content};
@@ -121,6 +121,113 @@ fn a_report_that_was_recorded_and_not_written_is_written_by_the_same_command() {
             assert_eq!(server.stop(), 0);
         }
     }
+}
+
+/// It died between the page and its evidence: the one that is there stays, the other is written.
+#[test]
+fn of_a_report_that_was_written_by_half_the_same_command_writes_the_rest() {
+    let ledger = Ledger::new();
+    ledger.append(&[drill("restore")]);
+    let month = this_month(&ledger);
+    let page = ledger.beside("m.html");
+    let page_at = page.to_str().unwrap();
+    let report = ["report", "monthly", "--month", &month, "-o", page_at];
+    let in_the_way = ledger.beside("m.json.tlog-proof.new");
+    std::fs::create_dir(&in_the_way).unwrap();
+    ledger
+        .run(&report)
+        .refused(&["m.json.tlog-proof", "the same command writes it"]);
+    let (written, proof) = (std::fs::read(&page).unwrap(), "m.html.tlog-proof");
+    let proof = std::fs::read(ledger.beside(proof)).unwrap();
+    assert!(!ledger.beside("m.json").exists());
+    std::fs::remove_dir(&in_the_way).unwrap();
+    // What has the name and is something else is not taken for its other half.
+    overwrite(&page, b"mine");
+    ledger.run(&report).refused(&["is there already"]);
+    overwrite(&page, &written);
+    ledger.run(&report).ok();
+    assert_eq!(ledger.events("report.issued").len(), 2);
+    assert_eq!(std::fs::read(&page).unwrap(), written);
+    assert_eq!(
+        std::fs::read(ledger.beside("m.html.tlog-proof")).unwrap(),
+        proof
+    );
+    for made in ["m.html", "m.json"] {
+        let told = verify(&ledger, &ledger.beside(made), &[]).lines().remove(0);
+        assert_eq!(
+            (&told["signature"], &told["figures"]),
+            (&json!("holds"), &json!("same"))
+        );
+    }
+    let parent = ledger.dir.parent().unwrap();
+    let part = |path: &std::path::PathBuf| path.to_str().unwrap().ends_with(".part");
+    assert!(!walk(parent).iter().any(part));
+}
+
+/// Without it a report that was cut off, or is fetched, would have no time stamp for ever.
+#[test]
+fn a_report_that_is_completed_or_fetched_by_hand_is_stamped() {
+    if !has("openssl", "version") {
+        return cannot_run("reports", "openssl is not installed");
+    }
+    let (ledger, tsa) = (Ledger::new(), Arc::new(Tsa::new()));
+    ledger.append(&[drill("restore")]);
+    let month = this_month(&ledger);
+    let door = Door::open(honest(&tsa));
+    let ca = tsa.ca();
+    ledger.configure(|text| {
+        let settings = format!(
+            "[timestamp]\nurl = '{}'\nca_file = '{}'",
+            door.url,
+            ca.display()
+        );
+        text.replace("[timestamp]", &settings)
+    });
+    let stamped = |file: &Path| {
+        let told = verify(&ledger, file, &[]).lines().remove(0);
+        (told["signature"].clone(), told["time_stamp"].clone())
+    };
+    let (page, evidence) = (ledger.beside("m.html"), ledger.beside("m.json"));
+    let page_at = page.to_str().unwrap();
+    let report = ["report", "monthly", "--month", &month, "-o", page_at];
+    for served in [false, true] {
+        let server = served.then(|| ledger.serve());
+        let in_the_way = ledger.beside("m.html.tlog-proof.new");
+        std::fs::create_dir(&in_the_way).unwrap();
+        ledger.run(&report).refused(&["the same command writes it"]);
+        std::fs::remove_dir(&in_the_way).unwrap();
+        ledger.run(&report).ok();
+        for file in [&page, &evidence] {
+            assert_eq!(stamped(file), (json!("holds"), json!("holds")));
+            let proof = with(file, ".tlog-proof");
+            std::fs::remove_file(with(&proof, ".tsr")).unwrap();
+            std::fs::remove_file(proof).unwrap();
+            std::fs::remove_file(file).unwrap();
+        }
+        if let Some(server) = server {
+            assert_eq!(server.stop(), 0);
+        }
+    }
+    let issued = ledger.events("report.issued");
+    assert_eq!(issued.len(), 4);
+    let fetched = ledger.beside("f.html");
+    let seq = issued[0]["seq"].to_string();
+    let fetch = [
+        "report",
+        "fetch",
+        &seq,
+        "--force",
+        "-o",
+        fetched.to_str().unwrap(),
+    ];
+    ledger.run(&fetch).ok();
+    assert_eq!(stamped(&fetched), (json!("holds"), json!("holds")));
+    // One that does not answer keeps nothing back, and is told.
+    door.change(Box::new(|_| (503, Vec::new())));
+    let ran = ledger.run(&fetch);
+    assert!(ran.err.contains("warning: no time stamp"), "{ran:?}");
+    ran.ok();
+    assert_eq!(stamped(&fetched), (json!("holds"), json!("absent")));
 }
 
 #[test]
@@ -269,6 +376,22 @@ fn a_retention_report_goes_on_from_one_over_a_verified_log_and_says_what_was_not
     std::fs::rename(&aside, &kept).unwrap();
     report(&["--continue"]).ok();
     assert_eq!(told()["verification"]["since"], since);
+    // What a report has found since is not gone round by what an older one had not.
+    let mut packs = ledger.packs();
+    packs.retain(|pack| pack.to_str().unwrap().contains("operation"));
+    let pack = packs.remove(0);
+    let whole = std::fs::read(&pack).unwrap();
+    let mut bent = whole.clone();
+    *bent.last_mut().unwrap() ^= 1;
+    overwrite(&pack, &bent);
+    assert_eq!(report(&[]).code, 1);
+    refused("found faults in the log");
+    report(&["--unverified"]).ok();
+    refused("found faults in the log");
+    overwrite(&pack, &whole);
+    report(&[]).ok();
+    report(&["--continue"]).ok();
+    assert_eq!(told()["verification"]["outcome"], "continued");
 }
 
 /// Has the log go on in a second file, as after a torn tail: the first is closed then.

@@ -1,13 +1,14 @@
 //! A ledger that has lived for months: events of nearly every kind that reports count, at times
 //! that the test chooses, and a few acts of people at its end.
 
+mod each;
 mod life;
 
 pub use life::NO_SIGNATURE;
 
 use crate::world::{Dice, Ledger, ORIGIN};
-use ledger::Options;
 use ledger::clock::Clock;
+use ledger::{Appender, Options};
 use life::Life;
 use schemas::Timestamp;
 use std::sync::Arc;
@@ -54,22 +55,17 @@ cache_creation = 0.3
 
 impl Months {
     pub fn lived() -> Months {
-        let ledger = Ledger::none();
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        let now = i64::try_from(now.unwrap().as_micros()).unwrap();
-        let hands = Arc::new(Hands(AtomicI64::new(now - DAYS * 24 * HOUR)));
-        ledger::create(&ledger.dir, ORIGIN, &*hands).unwrap();
-        let options = Options {
-            clock: hands.clone(),
-            ..Options::default()
-        };
-        let (appender, _) = ledger::open(&ledger.dir, options).unwrap();
+        let (ledger, appender, hands) = founded(DAYS);
+        let now = now();
         let mut life = Life::new(Dice::thrown("reports"), appender);
         while hands.0.load(Ordering::SeqCst) < now - 24 * HOUR {
             let step = i64::try_from(life.dice.below(6)).unwrap() * HOUR + 61_000_007;
             hands.0.fetch_add(step, Ordering::SeqCst);
             life.act();
         }
+        life.each(|| {
+            hands.0.fetch_add(HOUR, Ordering::SeqCst);
+        });
         drop(life);
         std::fs::write(ledger.dir.join("daicho.toml"), CONFIG).unwrap();
         people(&ledger);
@@ -95,10 +91,39 @@ impl Months {
     }
 }
 
+fn now() -> i64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    i64::try_from(now.unwrap().as_micros()).unwrap()
+}
+
+/// A ledger of so many days ago, where that is still the time.
+fn founded(days: i64) -> (Ledger, Appender, Arc<Hands>) {
+    let ledger = Ledger::none();
+    let hands = Arc::new(Hands(AtomicI64::new(now() - days * 24 * HOUR)));
+    ledger::create(&ledger.dir, ORIGIN, &*hands).unwrap();
+    let options = Options {
+        clock: hands.clone(),
+        ..Options::default()
+    };
+    let (appender, _) = ledger::open(&ledger.dir, options).unwrap();
+    (ledger, appender, hands)
+}
+
+/// A ledger of 70 days ago in which nothing has happened since, and the month before this one. Of the
+/// three months beside that the oldest had no log.
+pub fn silent() -> (Ledger, String) {
+    let (ledger, appender, _) = founded(70);
+    drop(appender);
+    let this = Timestamp::from_micros(now()).month();
+    let before = Timestamp::from_micros(this.start().micros() - HOUR).month();
+    (ledger, before.to_string())
+}
+
 /// What the command line does at the end: rules, approvers, a hold that one denies and one grants.
 fn people(ledger: &Ledger) {
     let keys = ["s002", "s003"].map(|user| (format!("user:{user}"), ledger.approver(user)));
     ledger.run(&["policy", "adopt"]).ok();
+    ledger.run(&["key", "rotate"]).ok();
     for (case, verb) in [
         ("case-1", "approve"),
         ("case-2", "deny"),

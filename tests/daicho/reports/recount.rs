@@ -37,6 +37,27 @@ fn text<'v>(value: &'v Value, key: &str) -> &'v str {
 
 type Found = (u64, BTreeSet<u64>);
 
+/// Figures that one rule counts, and how many of them were above zero.
+pub type Counted = BTreeMap<String, usize>;
+
+/// What a query asks, without the words that it asks for.
+fn family(query: &Value) -> String {
+    let list = |value: &Value| value.as_array().map_or(0, Vec::len);
+    let kinds = match list(&query["kinds"]) {
+        0 => String::new(),
+        1 => query["kinds"][0].as_str().unwrap().to_owned(),
+        _ => "several kinds".to_owned(),
+    };
+    let fields = query["where"].as_object().into_iter().flatten();
+    let fields: Vec<&str> = fields.map(|(field, _)| field.as_str()).collect();
+    let (take, of) = (text(query, "take"), text(query, "of"));
+    let (field, each) = (text(query, "field"), text(query, "each"));
+    format!(
+        "{take}({field}) of {of} {kinds} each {each} where {}",
+        fields.join(" ")
+    )
+}
+
 impl Log {
     pub fn read(ledger: &Ledger, basis: &Value) -> Log {
         let head = usize::try_from(basis["head"]["size"].as_u64().unwrap()).unwrap();
@@ -71,9 +92,9 @@ impl Log {
         }
     }
 
-    /// Counts every figure again; gives how many were above zero.
-    pub fn recount(&self, report: &Value) -> usize {
-        let (mut ids, mut above) = (BTreeSet::new(), 0);
+    /// Counts every figure again; gives how many of each family were above zero.
+    pub fn recount(&self, report: &Value) -> Counted {
+        let (mut ids, mut counted) = (BTreeSet::new(), Counted::new());
         each(report, "figure", &mut |figure| {
             let id = text(figure, "id");
             assert!(ids.insert(id.to_owned()), "{id} is there twice");
@@ -81,9 +102,9 @@ impl Log {
             assert_eq!(figure["value"], value, "{figure}");
             let written = ranges(&positions);
             assert_eq!(figure["positions"], written, "{figure}");
-            above += usize::from(value > 0);
+            *counted.entry(family(&figure["query"])).or_default() += usize::from(value > 0);
         });
-        above
+        counted
     }
 
     fn answer(&self, query: &Value) -> Found {
@@ -95,6 +116,7 @@ impl Log {
             "approval" => self.approvals(query),
             "finding" => self.findings(query),
             "hold" => self.hold(query),
+            "key" => self.keys(query),
             "user" | "agent" | "vendor" | "secret" => self.standing(query),
             "rule" => self.kept(query),
             "fault" => (0, BTreeSet::new()),
@@ -297,6 +319,49 @@ impl Log {
             _ => sealed.len() as u64,
         };
         (value, positions)
+    }
+
+    /// Where a bucket got its first content.
+    fn opened(&self, bucket: &str) -> u64 {
+        let has = |entry: &&Value| {
+            let mut contents = entry["content"].as_array().into_iter().flatten();
+            contents.any(|content| content["bucket"] == bucket)
+        };
+        let first = self.entries.iter().find(has);
+        first.unwrap()["seq"].as_u64().unwrap()
+    }
+
+    /// Persons whose content a bucket has, by the first entry with it or by the record of its erasure.
+    fn keys(&self, query: &Value) -> Found {
+        let bucket = &query["where"]["bucket"];
+        let mut first = BTreeMap::new();
+        for entry in &self.entries {
+            for content in entry["content"].as_array().into_iter().flatten() {
+                if let (Some(subject), true) =
+                    (content["subject"].as_str(), content["bucket"] == *bucket)
+                {
+                    first
+                        .entry(subject)
+                        .or_insert(entry["seq"].as_u64().unwrap());
+                }
+            }
+        }
+        if query["where"]["state"] == "erased" {
+            let done = |subject: &str| {
+                let done = self.entries.iter().find(|entry| {
+                    let data = &entry["data"];
+                    entry["kind"] == "erasure.completed"
+                        && data["subject"] == subject
+                        && data["bucket"] == *bucket
+                });
+                done?["seq"].as_u64()
+            };
+            let all = first.into_keys();
+            first = all
+                .filter_map(|subject| Some((subject, done(subject)?)))
+                .collect();
+        }
+        (first.len() as u64, first.into_values().collect())
     }
 
     fn calls(&self, query: &Value) -> Found {

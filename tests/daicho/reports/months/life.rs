@@ -18,7 +18,7 @@ pub struct Life {
 /// Signs nothing: a decision with it does not count.
 pub const NO_SIGNATURE: &str = "AAAA";
 
-const HASH: &str = "abababababababababababababababababababababababababababababababab";
+pub const HASH: &str = "abababababababababababababababababababababababababababababababab";
 
 impl Life {
     pub fn new(dice: Dice, appender: Appender) -> Life {
@@ -47,11 +47,18 @@ impl Life {
                 media: "text/plain".parse().unwrap(),
                 bytes: text.into_bytes(),
             });
+            if self.dice.below(3) == 0 {
+                submission.person = Some("e1024".parse().unwrap());
+            }
         }
         self.appender.append(vec![submission]).unwrap();
     }
 
-    fn say(&mut self, actor: &str, kind: &str, data: Value) {
+    pub fn new_id(&self) -> EventId {
+        self.appender.new_id()
+    }
+
+    pub fn say(&mut self, actor: &str, kind: &str, data: Value) {
         let id = self.appender.new_id();
         self.append(id, actor, kind, data);
     }
@@ -131,7 +138,12 @@ impl Life {
         let (call, agent) = self.open.swap_remove(index);
         let mut data = json!({ "call": call, "body_bytes": 10 });
         if self.dice.below(4) > 0 {
-            for field in ["input_tokens", "output_tokens", "cache_read_tokens"] {
+            for field in [
+                "input_tokens",
+                "output_tokens",
+                "cache_read_tokens",
+                "cache_creation_tokens",
+            ] {
                 data[field] = json!(self.dice.below(70_000));
             }
         }
@@ -179,21 +191,26 @@ impl Life {
         );
     }
 
+    pub fn found(&mut self) -> EventId {
+        let finding = self.appender.new_id();
+        let severity = self.pick(&["low", "high", "critical"]);
+        self.append(
+            finding,
+            "service:scanner",
+            "finding.reported",
+            json!({
+                "finding": finding, "scan": finding, "project": "main", "scanner": "bandit",
+                "rule": "B102", "path": "a.py", "cwe": [], "severity": severity,
+                "confidence": "high", "fingerprint": HASH,
+            }),
+        );
+        finding
+    }
+
     /// States that follow one another as the rules for findings allow.
     fn finding(&mut self) {
         if self.findings.is_empty() || self.dice.below(3) == 0 {
-            let finding = self.appender.new_id();
-            let severity = self.pick(&["low", "high", "critical"]);
-            self.append(
-                finding,
-                "service:scanner",
-                "finding.reported",
-                json!({
-                    "finding": finding, "scan": finding, "project": "main", "scanner": "bandit",
-                    "rule": "B102", "path": "a.py", "cwe": [], "severity": severity,
-                    "confidence": "high", "fingerprint": HASH,
-                }),
-            );
+            let finding = self.found();
             self.findings.push((finding, "open"));
             return;
         }

@@ -31,7 +31,7 @@ impl Log {
         )
     }
 
-    fn before<'l>(&'l self, until: &'l str) -> impl Iterator<Item = &'l Value> + Clone {
+    fn before<'l>(&'l self, until: &'l str) -> impl DoubleEndedIterator<Item = &'l Value> + Clone {
         self.entries
             .iter()
             .filter(move |entry| text(entry, "at") < until)
@@ -62,7 +62,7 @@ impl Log {
             let raised = self
                 .before(until)
                 .filter(|e| e["kind"] == "incident.escalated");
-            let raised = raised.filter(|e| e["data"]["incident"] == id).last();
+            let raised = raised.filter(|e| e["data"]["incident"] == id).next_back();
             let severity = &raised.unwrap_or(opened)["data"]["severity"];
             let is = &query["where"]["severity"];
             let open = query["where"]["state"] != "open" || about(id, "incident.closed").is_none();
@@ -173,11 +173,16 @@ impl Log {
             let of = self
                 .before(until)
                 .filter(|e| e["data"]["finding"] == reported["data"]["finding"]);
-            let state = match text(of.last().unwrap(), "kind") {
+            let rated = of
+                .clone()
+                .filter(|e| e["kind"] == "finding.rated")
+                .next_back();
+            let mut states = of.filter(|e| e["kind"] != "finding.rated");
+            let state = match text(states.next_back().unwrap(), "kind") {
                 "finding.reported" => "open",
                 kind => kind.strip_prefix("finding.").unwrap(),
             };
-            let severity = text(&reported["data"], "severity");
+            let severity = text(&rated.unwrap_or(reported)["data"], "severity");
             let live = ["open", "verified", "reopened"].contains(&state);
             let fits = filter["state"].as_str().is_none_or(|is| is == state)
                 && filter["severity"]
@@ -247,41 +252,66 @@ impl Log {
         (count, positions)
     }
 
-    /// The test adopts six months or more for operation, if anything, and before any bucket ends.
+    /// Of the periods that were adopted before: months and years of it, or days.
     pub(super) fn kept(&self, query: &Value) -> Found {
         let until = query["until"].as_str().unwrap();
-        let adopted = self.before(until).filter(|e| e["kind"] == "policy.adopted");
-        let newest = adopted
-            .filter(|e| e["data"]["policy"] == "retention")
-            .last();
-        let period = newest.map_or(&Value::Null, |e| &e["data"]["periods"]["operation"]);
-        if query["where"]["kept"] == "under-six-months" || period.is_null() {
-            return (0, BTreeSet::new());
+        let all: Vec<&Value> = self.before(until).collect();
+        let adopted = |before: u64| {
+            let adopted = all.iter().filter(|e| e["kind"] == "policy.adopted");
+            let mut adopted = adopted.filter(|e| e["data"]["policy"] == "retention");
+            adopted.rfind(|e| e["seq"].as_u64().unwrap() < before)
+        };
+        let short = |period: &Value| match period.as_str().unwrap() {
+            "P1Y" => false,
+            "P30D" => true,
+            other => panic!("{other}"),
+        };
+        let too_short = query["where"]["kept"] == "under-six-months";
+        let of = |policy: &Value| policy["data"]["periods"]["operation"].clone();
+        let rule = adopted(u64::MAX).filter(|rule| short(&of(rule)) == too_short);
+        let mut found: BTreeSet<u64> = rule
+            .map(|rule| rule["seq"].as_u64().unwrap())
+            .into_iter()
+            .collect();
+        if too_short {
+            let contents = all
+                .iter()
+                .flat_map(|e| e["content"].as_array().into_iter().flatten());
+            let buckets: BTreeSet<&str> = contents.map(|content| text(content, "bucket")).collect();
+            for bucket in buckets
+                .into_iter()
+                .filter(|bucket| bucket.starts_with("operation/"))
+            {
+                let ended = all
+                    .iter()
+                    .any(|e| e["kind"] == "retention.expired" && e["data"]["bucket"] == bucket);
+                let opened = self.opened(bucket);
+                // One that opened before any rule has the first.
+                let first = all
+                    .iter()
+                    .find(|e| e["kind"] == "policy.adopted" && e["data"]["policy"] == "retention");
+                let rule = adopted(opened).or(first);
+                if !ended && rule.is_some_and(|rule| short(&of(rule))) {
+                    found.insert(opened);
+                }
+            }
         }
-        assert_eq!(*period, "P1Y");
-        (
-            1,
-            BTreeSet::from([newest.unwrap()["seq"].as_u64().unwrap()]),
-        )
+        (found.len() as u64, found)
     }
 
-    /// The test's hold is on class `operation`.
+    /// The tests' holds are on a class, and on what there was of it and what came.
     pub(super) fn hold(&self, query: &Value) -> Found {
         let placed = self
             .entries
             .iter()
             .find(|e| e["data"]["hold"] == query["where"]["hold"]);
         let placed = placed.unwrap();
-        assert_eq!(placed["data"]["scope"]["class"], "operation");
-        let contents = self
-            .entries
-            .iter()
-            .filter(|entry| entry["class"] == "operation");
+        let class = &placed["data"]["scope"]["class"];
+        let contents = self.entries.iter().filter(|entry| entry["class"] == *class);
         let contents = contents.flat_map(|entry| entry["content"].as_array().into_iter().flatten());
         let buckets: BTreeSet<&str> = contents.map(|content| text(content, "bucket")).collect();
-        (
-            buckets.len() as u64,
-            BTreeSet::from([placed["seq"].as_u64().unwrap()]),
-        )
+        let opened = buckets.iter().map(|bucket| self.opened(bucket));
+        let positions = opened.chain([placed["seq"].as_u64().unwrap()]);
+        (buckets.len() as u64, positions.collect())
     }
 }
