@@ -286,8 +286,11 @@ impl Seen<'_> {
         batch.extend(ruling.more);
         batch.extend(self.bounds(around));
         batch.extend(self.concluded(around));
-        if let (HookEvent::Stop, Some(session)) = (self.call.event, &self.labels.session) {
-            batch.extend(around.witnesses.missing(&self.actor(), session));
+        let over = self.call.event == HookEvent::SessionEnd;
+        if let (HookEvent::Stop | HookEvent::SessionEnd, Some(session)) =
+            (self.call.event, &self.labels.session)
+        {
+            batch.extend(around.witnesses.missing(&self.actor(), session, over));
         }
         Decided {
             batch,

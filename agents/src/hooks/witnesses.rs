@@ -9,13 +9,22 @@
 //! | `without-a-hook` | answer | hook | end of turn |
 //! | `without-a-result` | answer, hook | result | end of turn |
 //! | `without-telemetry` | answer, hook | telemetry | once telemetry is past it |
+//! | `late-telemetry` | telemetry | | of a use that was compared before, or can be no more |
+//! | `telemetry-without-hooks` | telemetry | any hook | once, of a session that no hook told of, or none within days |
 //! | `telemetry-gap` | a number of telemetry's | the number before it | at once |
 //!
-//! A turn ends with `Stop`: by then the gateway has recorded the answer, because no client sees
-//! its end before. A hook never sees a call that the client refused as malformed, so a missing
-//! hook weighs less than a missing answer, which means that the model was reached past the
+//! A turn ends with `Stop`, or with its session: by then the gateway has recorded the answer, because
+//! no client sees its end before. A hook never sees a call that the client refused as malformed, so a
+//! missing hook weighs less than a missing answer, which means that the model was reached past the
 //! gateway. Telemetry lags by seconds and may be lost; it has passed a prompt when it tells of
-//! the next one, and sessions without any are not held to it.
+//! the next one, and sessions without any are not held to it. What it tells after its session's end
+//! is compared at once, for nobody else will tell more.
+//!
+//! A client that is killed, or that leaves an end out, says neither. So a server looks at sessions
+//! that have been quiet for an hour ([`Witnesses::overdue`]): what waits there for a witness waits no
+//! longer.
+
+mod session;
 
 use super::event::Client;
 use crate::gateway::sessions::SILENCE;
@@ -26,6 +35,7 @@ use schemas::kinds::hooks::{HookEvent, HookReported, TelemetryReported};
 use schemas::kinds::scanner::Severity;
 use schemas::{Actor, Data, Event, Label, Period, Timestamp};
 use serde::{Deserialize, Serialize};
+use session::{Session, Turn, Used};
 use std::collections::BTreeMap;
 
 /// Uses of tools in sessions that have hooks.
@@ -37,89 +47,66 @@ pub struct Witnesses {
     next_look: Timestamp,
 }
 
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub(super) struct Session {
-    /// When anything was last told of it.
-    newest: Timestamp,
-    uses: BTreeMap<Label, Seen>,
-    /// Where each prompt was first told of.
-    prompts: BTreeMap<Label, u64>,
-    /// The next number of its telemetry, once there is any.
-    next: Option<u64>,
-    /// Uses were given up: one that is not held may have been one of them.
-    forgot: bool,
-    /// It goes on from one that began elsewhere, whose uses nobody here knows.
-    resumed: bool,
-    /// What telemetry has shown to be missing, and nobody was told of: detector and position.
-    untold: Vec<(String, u64)>,
-}
-
-/// Where each witness stands in the log.
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct Seen {
-    answer: Option<u64>,
-    hook: Option<u64>,
-    result: Option<u64>,
-    telemetry: Option<u64>,
-    prompt: Option<Label>,
-    /// By an agent inside the agent, which may go on when its turn ends.
-    inner: bool,
-    /// Its turn has ended: only telemetry may still tell of it.
-    ended: bool,
-}
-
-/// Uses and prompts of one session that are held: a turn of more is compared as far as it is held.
-const MOST_USES: usize = 4_096;
 /// Positions that one alert names; it is the first of them that matter.
 const MOST_POSITIONS: usize = 256;
 
+/// A session in which nothing happens for so long has ended, or waits for its user: whatever is to
+/// be told of it has been.
+const QUIET_MICROS: i64 = 3_600_000_000;
+
+/// Telemetry of a session that has ended is compared with what the session did for so long.
+const AFTER_THE_END: Period = Period::Days(1);
+
 const PAST: &str = "past-the-gateway";
+const NO_CALL: &str = "without-a-call";
+const NO_HOOK: &str = "without-a-hook";
+const NO_RESULT: &str = "without-a-result";
 const UNSEEN: &str = "without-telemetry";
+const LATE: &str = "late-telemetry";
+const HOOKLESS: &str = "telemetry-without-hooks";
 const GAP: &str = "telemetry-gap";
 
+/// What each says, the gravest first.
+const DETECTORS: [(&str, Severity); 8] = [
+    (PAST, Severity::High),
+    (NO_CALL, Severity::High),
+    (HOOKLESS, Severity::Medium),
+    (LATE, Severity::Medium),
+    (NO_HOOK, Severity::Low),
+    (NO_RESULT, Severity::Low),
+    (UNSEEN, Severity::Low),
+    (GAP, Severity::Low),
+];
+
 impl Witnesses {
-    /// Plans an alert for each witness that is missing in the turn that ends now.
-    pub(super) fn missing(&self, agent: &Actor, session: &Label) -> Vec<Submission> {
+    /// Plans an alert for each witness that is missing in the turn that ends now, with its session or
+    /// without.
+    pub(super) fn missing(&self, agent: &Actor, session: &Label, over: bool) -> Vec<Submission> {
+        let turn = if over { Turn::Over } else { Turn::Ended };
         let held = self.sessions.get(&(agent.clone(), session.clone()));
-        let uses = || held.into_iter().flat_map(|held| held.uses.values());
-        let of_turn = || uses().filter(|seen| !seen.ended);
-        let outer = || of_turn().filter(|seen| !seen.inner);
-        let only_hook = outer().filter_map(|seen| seen.hook.filter(|_| seen.answer.is_none()));
-        let only_answer = of_turn().filter_map(|seen| seen.answer.filter(|_| seen.hook.is_none()));
-        let resumed = held.is_some_and(|held| held.resumed);
-        let only_result = outer().filter_map(|seen| {
-            let result = seen.result.filter(|_| !resumed);
-            result.filter(|_| seen.answer.or(seen.hook).is_none())
-        });
-        let no_result = outer().filter_map(|seen| {
-            let answer = seen.answer.filter(|_| seen.hook.is_some());
-            answer.filter(|_| seen.result.is_none())
-        });
-        let alerts = [
-            alert(PAST, Severity::High, only_hook, agent),
-            alert("without-a-call", Severity::High, only_result, agent),
-            alert("without-a-hook", Severity::Low, only_answer, agent),
-            alert("without-a-result", Severity::Low, no_result, agent),
-        ];
-        let in_session = |event: Event| event.in_session(Some(session.clone())).into();
-        alerts.into_iter().flatten().map(in_session).collect()
+        let found = held.map_or(Vec::new(), |held| held.missing(turn));
+        alerts(&found, agent, session)
     }
 
     /// Plans an alert for each witness that telemetry has shown to be missing.
     pub fn shown(&self, agent: &Actor, session: &Label) -> Vec<Submission> {
         let held = self.sessions.get(&(agent.clone(), session.clone()));
-        let of = |detector: &'static str, severity| {
-            let untold = held.into_iter().flat_map(|held| &held.untold);
-            let positions = untold.filter(|(by, _)| by == detector).map(|(_, at)| *at);
-            alert(detector, severity, positions, agent)
-        };
-        let alerts = [
-            of(PAST, Severity::High),
-            of(UNSEEN, Severity::Low),
-            of(GAP, Severity::Low),
-        ];
-        let in_session = |event: Event| event.in_session(Some(session.clone())).into();
-        alerts.into_iter().flatten().map(in_session).collect()
+        let found = held.map_or(Vec::new(), |held| held.untold().collect());
+        alerts(&found, agent, session)
+    }
+
+    /// Plans an alert for each witness that is missing where nobody said that anything ended: in
+    /// sessions that are quiet by `now`, and for what telemetry has shown.
+    pub fn overdue(&self, now: Timestamp) -> Vec<Submission> {
+        let planned = self.sessions.iter().flat_map(|((agent, session), held)| {
+            let quiet = now.micros() - held.newest.micros() >= QUIET_MICROS;
+            let mut found: Vec<_> = held.untold().collect();
+            if quiet {
+                found.extend(held.missing(Turn::Quiet));
+            }
+            alerts(&found, agent, session)
+        });
+        planned.collect()
     }
 
     pub(super) fn of_agent(&self, agent: &Actor) -> impl Iterator<Item = &Session> {
@@ -139,7 +126,10 @@ impl Witnesses {
             return;
         }
         self.next_look = at.after(Period::Days(1)).unwrap_or(at);
-        let ends = |held: &Session| held.newest.after(SILENCE);
+        let ends = |held: &Session| match held.over {
+            true => held.newest.after(AFTER_THE_END),
+            false => held.newest.after(SILENCE),
+        };
         self.sessions
             .retain(|_, held| ends(held).is_none_or(|ends| ends > at));
     }
@@ -153,30 +143,29 @@ impl Witnesses {
             return;
         }
         let key = (entry.actor().clone(), session.clone());
-        if told.event == HookEvent::SessionEnd {
-            self.sessions.remove(&key);
-            return;
-        }
-        // One whose first hook is that of its end of turn: what came before it had no hooks yet.
-        if told.event == HookEvent::Stop {
-            if let Some(held) = self.sessions.get_mut(&key) {
-                held.stop();
+        // One whose first hook is that of an end: what came before it had no hooks yet.
+        if let HookEvent::Stop | HookEvent::SessionEnd = told.event {
+            let held = self.sessions.get_mut(&key);
+            if let Some(held) = held.filter(|held| held.hooked) {
+                held.newest = entry.at();
+                held.stop(told.event == HookEvent::SessionEnd);
             }
             return;
         }
         let held = self.sessions.entry(key).or_default();
         held.newest = entry.at();
+        (held.hooked, held.over) = (true, false);
         held.prompted(entry, told.prompt.as_ref());
         if told.event == HookEvent::SessionStart {
             let source = told.source.as_ref().map(Label::as_str);
             held.resumed |= matches!(source, Some("resume" | "fork"));
         }
         if let (HookEvent::PreToolUse, Some(tool_use)) = (told.event, &told.tool_use)
-            && let Some(seen) = held.seen(tool_use)
+            && let Some(used) = held.used(tool_use)
         {
-            seen.hook = Some(entry.seq());
-            seen.inner = told.subagent.is_some();
-            seen.prompt = seen.prompt.take().or(told.prompt.clone());
+            used.hook = Some(entry.seq());
+            used.inner = told.subagent.is_some();
+            used.prompt = used.prompt.take().or(told.prompt.clone());
         }
     }
 
@@ -186,102 +175,39 @@ impl Witnesses {
             return;
         };
         if let Some(held) = self.sessions.get_mut(&(agent.clone(), session.clone())) {
-            let told = |(by, at): &(String, u64)| {
-                by == raised.detector.as_str() && raised.positions.contains(at)
-            };
-            held.untold.retain(|one| !told(one));
+            held.raised(raised);
         }
+    }
+
+    /// The use that an entry of the model's traffic tells of, in a session that has hooks.
+    fn used(&mut self, entry: &Entry, tool_use: &Label) -> Option<&mut Used> {
+        let held = self.session(entry).filter(|held| held.hooked)?;
+        held.used(tool_use)
+    }
+
+    /// Telemetry of a session that no hook told of is kept in mind for what it says of tools.
+    fn told(&mut self, entry: &Entry, told: &TelemetryReported) {
+        let Some(session) = entry.session() else {
+            return;
+        };
+        let key = (entry.actor().clone(), session.clone());
+        if !self.sessions.contains_key(&key) && told.tool_use.is_none() {
+            return;
+        }
+        let held = self.sessions.entry(key).or_default();
+        held.newest = entry.at();
+        held.telemetry(entry, told);
     }
 }
 
-impl Session {
-    pub(super) fn hook_of(&self, tool_use: &Label) -> Option<u64> {
-        self.uses.get(tool_use)?.hook
-    }
-
-    fn seen(&mut self, tool_use: &Label) -> Option<&mut Seen> {
-        if self.uses.len() >= MOST_USES && !self.uses.contains_key(tool_use) {
-            let before = self.uses.len();
-            self.uses.retain(|_, seen| !seen.ended);
-            self.forgot = true;
-            if self.uses.len() == before {
-                return None;
-            }
-        }
-        Some(self.uses.entry(tool_use.clone()).or_default())
-    }
-
-    fn prompted(&mut self, entry: &Entry, prompt: Option<&Label>) {
-        if let Some(prompt) = prompt
-            && self.prompts.len() < MOST_USES
-        {
-            let first = self.prompts.entry(prompt.clone());
-            first.or_insert(entry.seq());
-        }
-    }
-
-    /// What was alone was told of; what an inner agent does may still meet its answer.
-    fn stop(&mut self) {
-        let telemetry = self.next.is_some();
-        self.uses.retain(|_, seen| {
-            let waits = seen.inner && seen.answer.is_none();
-            seen.ended |= !waits;
-            waits || telemetry
-        });
-        self.forgot |= !telemetry;
-    }
-
-    fn telemetry(&mut self, entry: &Entry, told: &TelemetryReported) {
-        if let Some(sequence) = told.sequence {
-            // A smaller number is that of a client that was started again.
-            if self.next.is_some_and(|next| sequence > next) {
-                self.untold.push((GAP.to_owned(), entry.seq()));
-                // What is missing now may have been among what was lost.
-                self.forgot = true;
-                self.uses.retain(|_, seen| !seen.ended);
-            }
-            self.next = sequence.checked_add(1);
-        }
-        self.prompted(entry, told.prompt.as_ref());
-        if let Some(tool_use) = &told.tool_use
-            && (!self.forgot || self.uses.contains_key(tool_use))
-            && let Some(seen) = self.seen(tool_use)
-        {
-            seen.telemetry = seen.telemetry.or(Some(entry.seq()));
-            seen.prompt = seen.prompt.take().or(told.prompt.clone());
-        }
-        if told.event.as_str() == "user_prompt"
-            && let Some(prompt) = &told.prompt
-        {
-            self.passed(prompt);
-        }
-        self.untold.truncate(MOST_USES);
-    }
-
-    /// Telemetry tells of this prompt: of those before it, it has told all that it will.
-    fn passed(&mut self, prompt: &Label) {
-        let Some(&begun) = self.prompts.get(prompt) else {
-            return;
-        };
-        let prompts = std::mem::take(&mut self.prompts);
-        let before = |of: &Label| prompts.get(of).is_none_or(|at| *at < begun);
-        let untold = &mut self.untold;
-        self.uses.retain(|_, seen| {
-            let over = seen.ended || seen.hook.or(seen.answer).is_none();
-            if !over || !seen.prompt.as_ref().is_some_and(before) {
-                return true;
-            }
-            match (seen.answer, seen.hook, seen.telemetry) {
-                (None, None, Some(at)) => untold.push((PAST.to_owned(), at)),
-                (Some(at), Some(_), None) => untold.push((UNSEEN.to_owned(), at)),
-                _ => {}
-            }
-            false
-        });
-        self.forgot = false;
-        self.prompts = prompts;
-        self.prompts.retain(|_, at| *at >= begun);
-    }
+/// Alerts for what is missing, by detector: where each is told of.
+fn alerts(found: &[(&'static str, u64)], agent: &Actor, session: &Label) -> Vec<Submission> {
+    let planned = DETECTORS.iter().filter_map(|(detector, severity)| {
+        let of = found.iter().filter(|(by, _)| by == detector);
+        alert(detector, *severity, of.map(|(_, at)| *at), agent)
+    });
+    let in_session = |event: Event| event.in_session(Some(session.clone())).into();
+    planned.map(in_session).collect()
 }
 
 fn alert(
@@ -313,28 +239,22 @@ fn is_of_the_provider(tool_use: &Label) -> bool {
 
 impl Projection for Witnesses {
     const NAME: &'static str = "witnesses-of-tools";
-    const VERSION: u32 = 3;
+    const VERSION: u32 = 4;
 
     fn fold(&mut self, entry: &Entry) {
         self.forget_silent(entry.at());
         match entry.data() {
             Data::ToolCalled(fact) if !is_of_the_provider(&fact.tool_use) => {
-                let session = self.session(entry);
-                if let Some(seen) = session.and_then(|held| held.seen(&fact.tool_use)) {
-                    seen.answer = Some(entry.seq());
+                if let Some(used) = self.used(entry, &fact.tool_use) {
+                    used.answer = Some(entry.seq());
                 }
             }
             Data::ToolReturned(fact) if !is_of_the_provider(&fact.tool_use) => {
-                let session = self.session(entry);
-                if let Some(seen) = session.and_then(|held| held.seen(&fact.tool_use)) {
-                    seen.result = Some(entry.seq());
+                if let Some(used) = self.used(entry, &fact.tool_use) {
+                    used.result = Some(entry.seq());
                 }
             }
-            Data::TelemetryReported(fact) => {
-                if let Some(held) = self.session(entry) {
-                    held.telemetry(entry, fact);
-                }
-            }
+            Data::TelemetryReported(fact) => self.told(entry, fact),
             Data::HookReported(fact) => self.hooked(entry, fact),
             Data::AlertRaised(raised) => self.raised(entry, raised),
             _ => {}
@@ -353,10 +273,8 @@ mod tests {
         let key = |session| ("agent:dev".parse().unwrap(), Label::lossy(session));
         let mut witnesses = Witnesses::default();
         for (session, newest) in [("old", day(0)), ("young", day(5))] {
-            let held = Session {
-                newest,
-                ..Session::default()
-            };
+            let mut held = Session::default();
+            (held.newest, held.hooked) = (newest, true);
             witnesses.sessions.insert(key(session), held);
         }
         for n in 6..=30 {

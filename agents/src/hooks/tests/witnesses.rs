@@ -65,6 +65,26 @@ impl Turns {
         raised.collect()
     }
 
+    fn ended(&self) -> Vec<(String, Vec<u64>)> {
+        let end = event("SessionEnd", json!({ "reason": "other" }));
+        self.raised_by(|| drop(self.0.tell(&end)))
+    }
+
+    /// What a server finds when it looks, so many hours later.
+    fn overdue(&self, hours: i64) -> Vec<(String, Vec<u64>)> {
+        let now = self.0.reader.head().at.micros() + hours * 3_600_000_000;
+        let now = Timestamp::from_micros(now);
+        self.raised_by(|| {
+            let overdue = self.0.witnesses.read(|uses| uses.overdue(now));
+            self.0.appender.append(overdue).unwrap();
+            self.0.index.catch_up().unwrap();
+        })
+    }
+
+    fn newest(&self) -> u64 {
+        self.0.reader.size() - 1
+    }
+
     fn stop(&self) -> Vec<(String, Vec<u64>)> {
         let stop = event("Stop", json!({ "stop_hook_active": false }));
         self.raised_by(|| drop(self.0.tell(&stop)))
@@ -207,6 +227,96 @@ fn lost_telemetry_is_an_alert_and_no_use_is_missed_for_it() {
         turns.telemetry(&[("tool_result", 0, "p2", Some("toolu_9"))]),
         []
     );
+}
+
+#[test]
+fn telemetry_that_comes_after_its_sessions_end_is_compared_all_the_same() {
+    let turns = Turns(World::new());
+    turns.prompted("p1");
+    turns.used("toolu_1", "p1");
+    assert_eq!(turns.stop(), []);
+    assert_eq!(turns.ended(), []);
+    // A client exports when it leaves: after its last hook.
+    let last = [
+        ("user_prompt", 0, "p1", None),
+        ("tool_result", 1, "p1", Some("toolu_1")),
+    ];
+    assert_eq!(turns.telemetry(&last), []);
+    let raised = turns.telemetry(&[("tool_result", 2, "p1", Some("toolu_2"))]);
+    assert_eq!(
+        raised,
+        alerts([("past-the-gateway", &[turns.newest() - 1])])
+    );
+    assert_eq!(
+        turns.telemetry(&[("tool_decision", 3, "p1", Some("toolu_2"))]),
+        [],
+        "told of once"
+    );
+    assert_eq!(turns.overdue(2), []);
+}
+
+#[test]
+fn what_telemetry_told_too_late_is_an_alert_of_its_own() {
+    let turns = Turns(World::new());
+    turns.prompted("p1");
+    turns.used("toolu_1", "p1");
+    let silent = turns.newest() - 2;
+    assert_eq!(turns.telemetry(&[("user_prompt", 0, "p1", None)]), []);
+    assert_eq!(turns.stop(), []);
+    turns.prompted("p2");
+    let missed = alerts([("without-telemetry", &[silent])]);
+    assert_eq!(turns.telemetry(&[("user_prompt", 1, "p2", None)]), missed);
+    // It was on its way, and so was what nobody here can compare any more.
+    for late in ["toolu_1", "toolu_0"] {
+        let raised = turns.telemetry(&[("tool_result", 2, "p1", Some(late))]);
+        assert_eq!(raised, alerts([("late-telemetry", &[turns.newest() - 1])]));
+    }
+    turns.prompted("p3");
+    assert_eq!(turns.telemetry(&[("user_prompt", 3, "p3", None)]), []);
+}
+
+#[test]
+fn telemetry_of_a_session_that_no_hook_told_of_is_an_alert_once() {
+    let turns = Turns(World::new());
+    assert_eq!(turns.telemetry(&[("user_prompt", 0, "p1", None)]), []);
+    let used = |n, tool_use| turns.telemetry(&[("tool_result", n, "p1", Some(tool_use))]);
+    let expected = alerts([("telemetry-without-hooks", &[turns.newest() + 1])]);
+    assert_eq!(used(1, "toolu_1"), expected);
+    assert_eq!(used(2, "toolu_2"), []);
+    // Once there is a hook, it is a session like any other.
+    turns.prompted("p2");
+    turns.used("toolu_3", "p2");
+    assert_eq!(turns.stop(), []);
+}
+
+#[test]
+fn a_session_without_an_end_of_its_turn_is_compared_when_it_ends_or_has_been_quiet() {
+    // Interrupted: no `Stop`, and the client left.
+    let turns = Turns(World::new());
+    turns.prompted("p1");
+    turns.used("toolu_1", "p1");
+    let past = turns.hooked("toolu_2", "p1");
+    // Nobody asks the model again, so no result is due.
+    turns.called("toolu_3");
+    turns.hooked("toolu_3", "p1");
+    assert_eq!(turns.ended(), alerts([("past-the-gateway", &[past])]));
+    assert_eq!(turns.overdue(48), []);
+
+    // Killed: neither.
+    let turns = Turns(World::new());
+    turns.prompted("p1");
+    turns.used("toolu_1", "p1");
+    assert_eq!(turns.telemetry(&[("user_prompt", 0, "p1", None)]), []);
+    assert_eq!(turns.stop(), []);
+    let unseen = turns.newest() - 4;
+    let past = turns.hooked("toolu_2", "p2");
+    assert_eq!(turns.overdue(0), [], "it may be at work");
+    let expected = alerts([
+        ("past-the-gateway", &[past]),
+        ("without-telemetry", &[unseen]),
+    ]);
+    assert_eq!(turns.overdue(2), expected);
+    assert_eq!(turns.overdue(2), [], "told of once");
 }
 
 #[test]
