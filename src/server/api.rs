@@ -6,6 +6,7 @@ mod events;
 mod fault;
 mod key;
 mod lists;
+mod operator;
 mod reports;
 mod retention;
 

@@ -1,7 +1,7 @@
 //! Approvals, as JSON. What is sealed is shown to the operator's token only, and recorded first.
 
-use super::events::authorize;
 use super::fault::Fault;
+use super::operator::Operator;
 use crate::approvals::{Line, Whole, lines};
 use crate::server::Node;
 use crate::server::approvals::{shown, whole};
@@ -15,7 +15,7 @@ pub async fn list(State(node): State<Node>, headers: HeaderMap) -> Result<Json<V
         let now = node.now();
         return Ok(Json(lines(&node.views, None, now)));
     }
-    authorize(&node, &headers)?;
+    Operator::shown(&node, &headers)?;
     let listed = tokio::task::spawn_blocking(move || shown(&node, None));
     Ok(Json(listed.await.map_err(|_| broken())??))
 }
@@ -23,10 +23,9 @@ pub async fn list(State(node): State<Node>, headers: HeaderMap) -> Result<Json<V
 /// One, with what would be done in full and what changed since the last of its kind.
 pub async fn one(
     State(node): State<Node>,
+    _: Operator,
     Path(approval): Path<String>,
-    headers: HeaderMap,
 ) -> Result<Json<Whole>, Fault> {
-    authorize(&node, &headers)?;
     let unknown = || {
         let help = "see /api/v1/approvals";
         Fault::new(

@@ -1,8 +1,9 @@
 //! Requests to erase one person's content: the same as `daicho erasure`. Two people decide on one as on
 //! every other approval, with what they have signed posted to `/api/v1/events`.
 
-use super::events::{append_async, authorize};
+use super::events::append_async;
 use super::fault::Fault;
+use super::operator::Operator;
 use crate::commands::consent::{as_a_name, in_clear};
 use crate::door::Door;
 use crate::outcome::Failure;
@@ -12,7 +13,7 @@ use crate::server::Node;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use ledger::{AppendError, Submission};
 
 /// Every request, key by key, and what became of it.
@@ -25,10 +26,9 @@ pub async fn list(State(node): State<Node>) -> Result<Json<Vec<Row>>, Fault> {
 /// Records a request and asks two people. The same `erasure` again is answered with what was recorded.
 pub async fn request(
     State(node): State<Node>,
-    headers: HeaderMap,
+    _: Operator,
     body: Bytes,
 ) -> Result<(StatusCode, Json<Asked>), Fault> {
-    authorize(&node, &headers)?;
     let wish: Wish = serde_json::from_slice(&body).map_err(|error| {
         let help = "send {\"erasure\":\"<uuid v7>\",\"person\":\"s001\",\"case\":\"2026-18\",\"basis\":\"appi-35\",\"reason\":\"…\",\"by\":\"user:s009\"}";
         Fault::new(StatusCode::BAD_REQUEST, schemas::json_fault(&error), help)

@@ -1,4 +1,5 @@
 use super::fault::Fault;
+use super::operator::Operator;
 use crate::intake::{self, ReceiptJson, moment};
 use crate::retention;
 use crate::server::Node;
@@ -22,11 +23,10 @@ const PAGE: usize = 1_000;
 /// Appends one event (JSON) or many (NDJSON), whole or not at all.
 pub async fn append(
     State(node): State<Node>,
+    _: Operator,
     headers: HeaderMap,
     request: Request,
 ) -> Result<Response, Fault> {
-    // Before the body is read: a stranger does not make us hold 32 MiB.
-    authorize(&node, &headers)?;
     if let Some(why) = node.withheld() {
         let help = "try again later; `daicho witness status` says which witness does not answer";
         return Err(Fault::new(StatusCode::SERVICE_UNAVAILABLE, why, help));
@@ -77,21 +77,6 @@ pub async fn append_async(
         cause: "the ledger is closing".into(),
     };
     receiver.await.unwrap_or(Err(closed))
-}
-
-pub(super) fn authorize(node: &Node, headers: &HeaderMap) -> Result<(), Fault> {
-    let token = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.strip_prefix("Bearer "));
-    if token.is_some_and(|token| node.is_operator(token)) {
-        return Ok(());
-    }
-    Err(Fault::new(
-        StatusCode::UNAUTHORIZED,
-        "the request has no operator token, or not this ledger's",
-        "send Authorization: Bearer with the content of keys/operator.token",
-    ))
 }
 
 #[derive(Deserialize, JsonSchema)]

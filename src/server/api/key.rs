@@ -1,21 +1,20 @@
-use super::events::authorize;
 use super::fault::Fault;
+use super::operator::Operator;
 use crate::door::Door;
 use crate::keyring::{RotateError, Rotated, Rotation};
 use crate::server::Node;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use ledger::AppendError;
 
 /// Puts another signing key in force, while everything goes on.
 pub async fn rotate(
     State(node): State<Node>,
-    headers: HeaderMap,
+    _: Operator,
     body: Bytes,
 ) -> Result<Json<Rotated>, Fault> {
-    authorize(&node, &headers)?;
     let wish: Rotation = serde_json::from_slice(&body).map_err(|error| {
         let fault = schemas::json_fault(&error);
         let help = "send {\"reason\":\"scheduled\",\"place\":\"as-now\"}";

@@ -1,7 +1,7 @@
 //! Reports that were issued, and the making of one: the same as `daicho report`.
 
-use super::events::authorize;
 use super::fault::Fault;
+use super::operator::Operator;
 use crate::door::Door;
 use crate::outcome::Failure;
 use crate::reports::{ALWAYS, Issue, IssuedReport, Wish, again, issued_report, sign};
@@ -9,7 +9,7 @@ use crate::server::Node;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use ledger::AppendError;
 use serde::Deserialize;
@@ -26,10 +26,9 @@ pub async fn list(State(node): State<Node>) -> Json<Vec<IssuedReport>> {
 /// Verifies the log, makes a report, records and signs it.
 pub async fn issue(
     State(node): State<Node>,
-    headers: HeaderMap,
+    _: Operator,
     body: Bytes,
 ) -> Result<(StatusCode, Json<Issue>), Fault> {
-    authorize(&node, &headers)?;
     let wish: Wish = serde_json::from_slice(&body).map_err(|error| {
         let help = "send {\"report\":\"monthly\",\"month\":\"2026-11\",\"formats\":[\"html\"],\"languages\":[\"ja\"]}";
         Fault::new(StatusCode::BAD_REQUEST, schemas::json_fault(&error), help)
@@ -54,10 +53,9 @@ pub async fn issue(
 /// The document that an entry records, as it was issued.
 pub async fn one(
     State(node): State<Node>,
+    _: Operator,
     Path(seq): Path<u64>,
-    headers: HeaderMap,
 ) -> Result<Response, Fault> {
-    authorize(&node, &headers)?;
     let issued = find(&node, seq)?;
     let media = issued
         .media
@@ -91,11 +89,10 @@ pub struct Part {
 /// One figure, and the entries behind it.
 pub async fn figure(
     State(node): State<Node>,
+    _: Operator,
     Path((seq, id)): Path<(u64, String)>,
     Query(part): Query<Part>,
-    headers: HeaderMap,
 ) -> Result<Json<Value>, Fault> {
-    authorize(&node, &headers)?;
     let issued = find(&node, seq)?;
     let limit = part.limit.unwrap_or(PAGE).min(PAGE);
     let told = work(move || {
