@@ -6,7 +6,8 @@
 //! ```
 //! Each call is decided and recorded before the server hears of it, each result recorded before
 //! the client does. What is held as a draft runs once it is granted: within [`Proxy::wait`], or
-//! when the agent calls it again. Everything that is no call of a tool passes.
+//! when the agent calls it again. What reads a resource or fills in a prompt is like a call
+//! (`message::LIKE_CALLS`); everything else passes.
 //!
 //! | carried by | client | tool server | the ledger |
 //! |---|---|---|---|

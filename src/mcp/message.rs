@@ -10,6 +10,15 @@ pub const MOST_BYTES: u64 = 64 << 20;
 /// Of the errors that JSON-RPC leaves to its servers.
 pub const SERVER_ERROR: i32 = -32_000;
 
+/// Requests that are to rules and records like calls of a tool of this name: they carry what somebody
+/// wrote to the server, or bring what it holds.
+const LIKE_CALLS: [(&str, &str); 4] = [
+    ("resources/read", "resources_read"),
+    ("resources/subscribe", "resources_subscribe"),
+    ("prompts/get", "prompts_get"),
+    ("completion/complete", "completion_complete"),
+];
+
 /// What a client sends.
 pub enum Message {
     Call(Call),
@@ -18,13 +27,15 @@ pub enum Message {
     Unsound(Value),
 }
 
-/// A call of a tool that wants an answer. Holds what people wrote: no `Debug`.
+/// A call of a tool, or what is like one, that wants an answer. Holds what people wrote: no `Debug`.
 #[derive(Clone)]
 pub struct Call {
     pub id: Value,
     /// As the server is sent it.
     pub message: Value,
     tool: String,
+    /// Its arguments are all of its parameters.
+    only_like: bool,
     /// Ties what is told of this call together: clients use an id again.
     tool_use: String,
 }
@@ -36,7 +47,8 @@ impl Message {
         let Ok(message) = serde_json::from_slice::<Value>(text) else {
             return Message::Unsound(error(&Value::Null, -32_700, "the message is no JSON"));
         };
-        let is_call = |message: &Value| message["method"] == "tools/call";
+        let is_call =
+            |message: &Value| message["method"] == "tools/call" || like_a_call(message).is_some();
         if let Value::Array(batch) = &message
             && batch.iter().any(is_call)
         {
@@ -49,7 +61,9 @@ impl Message {
             return Message::Other(message);
         }
         let id = message["id"].clone();
-        let tool = message["params"]["name"].as_str().map(str::to_owned);
+        let like = like_a_call(&message);
+        let tool = like.or_else(|| message["params"]["name"].as_str());
+        let (tool, only_like) = (tool.map(str::to_owned), like.is_some());
         let sound = id.is_string() || id.is_i64() || id.is_u64();
         match tool {
             Some(tool) if sound => match tool_use() {
@@ -57,6 +71,7 @@ impl Message {
                     id,
                     message,
                     tool,
+                    only_like,
                     tool_use,
                 }),
                 None => Message::Unsound(error(&id, -32_603, "the system gives no randomness")),
@@ -102,6 +117,12 @@ impl Message {
     }
 }
 
+fn like_a_call(message: &Value) -> Option<&'static str> {
+    let method = message["method"].as_str()?;
+    let like = LIKE_CALLS.iter().find(|(one, _)| *one == method);
+    like.map(|(_, tool)| *tool)
+}
+
 fn tool_use() -> Option<String> {
     Some(format!("mcpu_{}", random()?))
 }
@@ -119,9 +140,30 @@ fn random() -> Option<String> {
 }
 
 impl Call {
-    pub fn with(mut self, arguments: Value) -> Call {
-        self.message["params"]["arguments"] = arguments;
+    pub fn with(mut self, mut arguments: Value) -> Call {
+        let params = &mut self.message["params"];
+        if !self.only_like {
+            params["arguments"] = arguments;
+            return self;
+        }
+        if let Some(meta) = params.get_mut("_meta") {
+            arguments["_meta"] = meta.take();
+        }
+        *params = arguments;
         self
+    }
+
+    fn arguments(&self) -> Value {
+        let params = &self.message["params"];
+        if !self.only_like {
+            return params["arguments"].clone();
+        }
+        let mut arguments = params.clone();
+        // Of the transport: what is granted for the same again must not differ by it.
+        if let Some(fields) = arguments.as_object_mut() {
+            fields.remove("_meta");
+        }
+        arguments
     }
 
     /// The tool's name, as the server has it.
@@ -134,7 +176,7 @@ impl Call {
         json!({
             "tool_name": format!("mcp__{server}__{}", self.tool),
             "tool_use_id": self.tool_use,
-            "tool_input": self.message["params"]["arguments"],
+            "tool_input": self.arguments(),
         })
     }
 
@@ -162,6 +204,10 @@ impl Call {
     }
 
     fn result(&self, text: &str, failed: bool) -> Value {
+        if self.only_like {
+            // Its result has no place for that.
+            return error(&self.id, SERVER_ERROR, text);
+        }
         json!({ "jsonrpc": "2.0", "id": self.id, "result": {
             "content": [{ "type": "text", "text": text }], "isError": failed,
         }})
@@ -296,6 +342,33 @@ mod tests {
         match Message::of_client(twin.as_bytes()) {
             Message::Other(sent) => assert_eq!(sent.to_string().matches("method").count(), 1),
             Message::Call(_) | Message::Unsound(_) => panic!("a ping"),
+        }
+    }
+
+    #[test]
+    fn what_is_like_a_call_is_told_as_one_and_answered_in_its_own_form() {
+        let read = |params: Value| {
+            let message = json!({ "id": 1, "method": "resources/read", "params": params });
+            match Message::of_client(message.to_string().as_bytes()) {
+                Message::Call(call) => call,
+                Message::Other(_) | Message::Unsound(_) => panic!("passed unseen"),
+            }
+        };
+        let call = read(json!({ "uri": "file:///a", "_meta": { "progressToken": 7 } }));
+        let told = call.told("files");
+        assert_eq!(told["tool_name"], "mcp__files__resources_read");
+        assert_eq!(told["tool_input"], json!({ "uri": "file:///a" }));
+        assert_eq!(call.failed("no")["error"]["message"], "no");
+        let masked = call.with(json!({ "uri": "file:///b" }));
+        let sent = json!({ "uri": "file:///b", "_meta": { "progressToken": 7 } });
+        assert_eq!(masked.message["params"], sent);
+        let batch = r#"[{"id":1,"method":"prompts/get","params":{"name":"x"}}]"#;
+        assert_eq!(answer(batch)[0]["error"]["code"], -32_600);
+        // A prompt's name is no tool's.
+        let prompt = r#"{"id":1,"method":"prompts/get","params":{"name":"x","arguments":{}}}"#;
+        match Message::of_client(prompt.as_bytes()) {
+            Message::Call(call) => assert_eq!(call.tool(), "prompts_get"),
+            Message::Other(_) | Message::Unsound(_) => panic!("passed unseen"),
         }
     }
 

@@ -300,6 +300,47 @@ fn strangers_web_pages_and_unsound_requests_are_refused() {
 }
 
 #[test]
+fn what_reads_a_servers_resources_and_prompts_is_decided_masked_and_recorded_like_a_call() {
+    if let Some(why) = lacks() {
+        return cannot_run("mcp resources and prompts", why);
+    }
+    let rule = "\n[[tools.rule]]\ntool = \"mcp__all__completion_complete\"\nthen = \"deny\"\n";
+    let world = World::with(&(table("all", &node(EVERYTHING, &[])) + rule));
+    let session = world.begin("all");
+    let asked = |method: &str, params: Value| {
+        let message = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+        let request = world.post("all", &message.to_string());
+        answer_in(request.header("mcp-session-id", &session).send().unwrap())
+    };
+    let prompt = |city: &str| json!({ "name": "args-prompt", "arguments": { "city": city } });
+    let got = asked("prompts/get", prompt("担当は山田太郎さん"));
+    let got = got["result"]["messages"].to_string();
+    assert!(
+        got.contains("担当はY.T.さん") && !got.contains("山田"),
+        "{got}"
+    );
+    let refused = asked("prompts/get", prompt(&format!("カード番号は {CARD}")));
+    let why = refused["error"]["message"].as_str().unwrap();
+    assert!(why.contains("card") && !why.contains("5555"), "{why}");
+    let unknown = asked("resources/read", json!({ "uri": "demo://nowhere" }));
+    assert!(unknown["error"].is_object(), "{unknown}");
+    let reference = json!({ "type": "ref/prompt", "name": "args-prompt" });
+    let wanted = json!({ "ref": reference, "argument": { "name": "city", "value": "T" } });
+    assert!(asked("completion/complete", wanted)["error"].is_object());
+
+    let of = |event: &str| -> Vec<String> {
+        let tool = |told: &Value| told["data"]["tool"].as_str().unwrap().to_owned();
+        world.told(event).iter().map(tool).collect()
+    };
+    let (prompts, read) = ("mcp__all__prompts_get", "mcp__all__resources_read");
+    let before = [prompts, prompts, read, "mcp__all__completion_complete"];
+    assert_eq!(of("pre_tool_use"), before);
+    assert_eq!(of("post_tool_use"), [prompts]);
+    assert_eq!(of("post_tool_use_failure"), [read]);
+    world.nowhere(CARD);
+}
+
+#[test]
 fn a_server_that_dies_leaves_no_call_open_and_its_environment_is_bare() {
     let python = tools("venv/bin/python");
     if let Some(why) = lacks().or((!python.exists()).then_some("tests/run was not run")) {
