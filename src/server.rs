@@ -77,7 +77,8 @@ pub async fn serve(
         stop.await;
         sessions.stop();
     };
-    listen::serve(listener, router(node), stop, grace).await;
+    let faults = Arc::clone(&node.connections);
+    listen::serve(listener, router(node), stop, grace, faults).await;
     mcp.stop();
     let ended = async {
         gateway.idle().await;

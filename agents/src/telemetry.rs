@@ -12,6 +12,7 @@ use crate::masking::{BodyError, MaskedBody, Masker};
 use crate::once::{name, once, sha256};
 use ledger::{Content, Submission};
 use schemas::kinds::hooks::TelemetryReported;
+use schemas::kinds::traffic::RefusalReason;
 use schemas::{Actor, Event, Label, Name};
 use serde_json::Value;
 
@@ -24,6 +25,16 @@ pub enum TelemetryError {
     TooMany,
     #[error(transparent)]
     Body(#[from] BodyError),
+}
+
+impl TelemetryError {
+    /// As the log says it.
+    pub fn reason(&self) -> RefusalReason {
+        match self {
+            TelemetryError::TooMany => RefusalReason::TooLong,
+            TelemetryError::Form | TelemetryError::Body(_) => RefusalReason::Malformed,
+        }
+    }
 }
 
 /// Records of one export; Claude Code sends 512 at most.

@@ -118,6 +118,7 @@ impl Severity {
             | Data::LedgerRecovered(_) => Severity::Medium,
             Data::PayloadMasked(_)
             | Data::LimitReached(_)
+            | Data::RequestRefused(_)
             | Data::ModelFailed(_)
             | Data::ToolCalled(_)
             | Data::ActionReleased(_)

@@ -97,6 +97,7 @@ kinds! {
         "model.responded" traffic::ModelResponded operation,
         "model.failed" traffic::ModelFailed operation,
         "limit.reached" traffic::LimitReached operation,
+        "request.refused" traffic::RequestRefused operation,
         "tool.called" traffic::ToolCalled operation,
         "tool.returned" traffic::ToolReturned operation,
         "hook.reported" hooks::HookReported operation,

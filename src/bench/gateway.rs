@@ -76,6 +76,7 @@ pub fn run(scratch: &Path, seconds: u64, figures: &mut Figures) -> Result<(), Fa
         routes,
         for_ever(),
         Duration::ZERO,
+        Arc::default(),
     ));
     let serving = server::router(node.clone());
     runtime.spawn(server::listen::serve(
@@ -83,6 +84,7 @@ pub fn run(scratch: &Path, seconds: u64, figures: &mut Figures) -> Result<(), Fa
         serving,
         for_ever(),
         Duration::ZERO,
+        Arc::default(),
     ));
     for (name, asked) in ASKED {
         for (what, url) in [

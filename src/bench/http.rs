@@ -10,6 +10,7 @@ use anyhow::Context;
 use ledger::{Appender, Layout};
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -31,7 +32,8 @@ pub fn run(scratch: &Path, seconds: u64, figures: &mut Figures) -> Result<(), Fa
             let address = listener.local_addr()?;
             let for_ever = std::future::pending();
             let routes = server::router(node);
-            let serving = server::listen::serve(listener, routes, for_ever, Duration::ZERO);
+            let serving =
+                server::listen::serve(listener, routes, for_ever, Duration::ZERO, Arc::default());
             let server = tokio::spawn(serving);
             let run = load(
                 address,

@@ -47,7 +47,13 @@ pub fn run(scratch: &Path, seconds: u64, figures: &mut Figures) -> Result<(), Fa
     let direct = format!("http://{}", listener.local_addr()?);
     let routes = routes(Arc::clone(&provider));
     let for_ever = std::future::pending();
-    runtime.spawn(listen::serve(listener, routes, for_ever, Duration::ZERO));
+    runtime.spawn(listen::serve(
+        listener,
+        routes,
+        for_ever,
+        Duration::ZERO,
+        Arc::default(),
+    ));
     let served = Served::start(&scratch.join("streams"), &direct)?;
     let idle = served.memory();
     let through = format!("http://{}/anthropic", served.address);

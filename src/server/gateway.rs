@@ -10,6 +10,7 @@
 //! | other paths of the provider that are listed in daicho.toml | like a call: a body must be JSON |
 //! | other paths of the provider | 403, recorded: what they carry would not be checked |
 //! | anything else | 404 |
+//! | what cannot be read: too long, too slow, packed, no JSON object | 4xx, recorded ([`refused`]) |
 //!
 //! A call runs in a task of its own ([`exchange`]), so that a client that goes away can stop
 //! it but cannot keep it from being recorded.
@@ -24,15 +25,17 @@ mod limiter;
 mod pace;
 mod patience;
 mod places;
+mod refused;
 mod room;
 mod telemetry;
 mod upstream;
 
 pub(in crate::server) use fault::Fault;
 pub use hooks::{cut, routes as hook_routes, state as draft_state, tell};
+pub use refused::settle as settle_refused;
 pub use room::Capacity;
 pub(in crate::server) use room::Held;
-pub use telemetry::routes as telemetry_routes;
+pub use telemetry::{compare as compare_witnesses, routes as telemetry_routes};
 pub use upstream::{KeyHeader, ProviderKey, Upstream, UpstreamError, checked_address};
 
 use crate::policies::InForce;
@@ -53,10 +56,11 @@ use limiter::{Coming, Within};
 use pace::Pace;
 use patience::{Late, Patience, in_time};
 use places::Places;
+use refused::Refusals;
 use room::{Room, answer};
 use schemas::kinds::people::AccessDenied;
 use schemas::kinds::rules::RuleViolated;
-use schemas::kinds::traffic::RuleCount;
+use schemas::kinds::traffic::{RefusalReason, RuleCount};
 use schemas::{Actor, Event, EventId, Label, Name};
 use std::sync::{Arc, Mutex};
 use tokio::sync::oneshot;
@@ -78,6 +82,7 @@ pub struct Gateway {
     telemetry: Arc<Places>,
     /// By whom, what could not be looked at is recorded.
     unscanned: Pace<Name>,
+    refused: Refusals,
     patience: Patience,
 }
 
@@ -116,6 +121,7 @@ impl Gateway {
             hooks: Places::of(HOOKS, &capacity),
             telemetry: Places::of(TELEMETRY, &capacity),
             unscanned: Pace::default(),
+            refused: Refusals::default(),
             patience: Patience::USUAL,
         }
     }
@@ -181,12 +187,13 @@ impl Side {
         let asking = self.asking(id, &agent);
         let held = self.gateway.enter(&asking).await?;
         let Within { models, place } = self.within(&asking).await?;
-        let url = self
-            .upstream
-            .url(&parts.uri)
-            .ok_or_else(Fault::unsound_query)?;
+        let Some(url) = self.upstream.url(&parts.uri) else {
+            self.gateway.refuse(&asking, RefusalReason::Query).await?;
+            return Err(Fault::unsound_query());
+        };
         let encoding = parts.headers.get(header::CONTENT_ENCODING);
         if encoding.is_some_and(|encoding| encoding != "identity") {
+            self.gateway.refuse(&asking, RefusalReason::Encoded).await?;
             return Err(Fault::encoded());
         }
         let outbound = Outbound {
@@ -327,10 +334,10 @@ impl Side {
         let asking = self.asking(self.gateway.appender.new_id(), &agent);
         let held = self.gateway.enter(&asking).await?;
         self.may_go(&asking).await?;
-        let url = self
-            .upstream
-            .url(&parts.uri)
-            .ok_or_else(Fault::unsound_query)?;
+        let Some(url) = self.upstream.url(&parts.uri) else {
+            self.gateway.refuse(&asking, RefusalReason::Query).await?;
+            return Err(Fault::unsound_query());
+        };
         let headers = headers::outbound(&parts.headers, self.provider());
         let (beside, rules) = (
             beside(&parts.uri, &headers),

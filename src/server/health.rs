@@ -2,6 +2,7 @@
 
 use super::Node;
 use super::ingest;
+use super::listen::Fault;
 use super::notify;
 use super::reports;
 use super::witnesses::Quorum;
@@ -107,6 +108,7 @@ async fn metrics(State(node): State<Node>) -> String {
             u64::try_from(time.micros() / 1_000_000).unwrap_or_default(),
         );
     }
+    text += &connections(&node);
     text += &notifications(&node);
     text += &scheduled(&node);
     text += &ingested(&node);
@@ -195,6 +197,21 @@ async fn metrics(State(node): State<Node>) -> String {
             let _ = writeln!(text, "daicho_kind_entries{{kind=\"{kind}\"}} {count}");
         }
     });
+    text
+}
+
+/// What clients did wrong before they said who they are; of an agent that is known, see the kind
+/// `request.refused`.
+fn connections(node: &Node) -> String {
+    let name = "daicho_connection_faults";
+    let mut text = format!(
+        "# HELP {name} Connections closed for what their client did, before an agent was known.\n\
+         # TYPE {name} gauge\n"
+    );
+    for fault in Fault::ALL {
+        let (word, count) = (fault.word(), node.connections.counted(fault));
+        let _ = writeln!(text, "{name}{{fault=\"{word}\"}} {count}");
+    }
     text
 }
 

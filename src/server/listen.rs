@@ -9,10 +9,16 @@
 //! | has begun a head when the server stops | is not waited for |
 //! | is being answered when the server stops | cut off once its grace is over |
 //!
+//! The first three and a client that takes nothing are counted ([`Faults`]): whose agent it was nobody
+//! knows.
+//!
 //! axum's own server has none of these limits. HTTP/1.1 only: over plain TCP no client speaks
 //! anything else unasked.
 
+mod faults;
 mod outlet;
+
+pub use faults::{Fault, Faults};
 
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
@@ -27,6 +33,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -77,8 +84,9 @@ pub async fn serve(
     routes: Router,
     stop: impl Future<Output = ()>,
     grace: Duration,
+    faults: Arc<Faults>,
 ) {
-    serve_with(listener, routes, stop, Patience::usual(grace)).await;
+    serve_with(listener, routes, stop, Patience::usual(grace), faults).await;
 }
 
 async fn serve_with(
@@ -86,6 +94,7 @@ async fn serve_with(
     routes: Router,
     stop: impl Future<Output = ()>,
     patience: Patience,
+    faults: Arc<Faults>,
 ) {
     let places = Arc::new(Semaphore::new(patience.most));
     let (ending, ends) = watch::channel(());
@@ -101,9 +110,12 @@ async fn serve_with(
         };
         match accepted {
             Ok((stream, address)) => {
-                let (routes, ends) = (routes.clone(), ends.clone());
+                let (routes, ends, faults) = (routes.clone(), ends.clone(), Arc::clone(&faults));
                 tokio::spawn(async move {
-                    converse(stream, address, routes, ends, patience).await;
+                    let fault = converse(stream, address, routes, ends, patience).await;
+                    if let Some(fault) = fault {
+                        faults.count(fault);
+                    }
                     drop(place);
                 });
             }
@@ -134,25 +146,34 @@ async fn converse(
     routes: Router,
     mut ends: watch::Receiver<()>,
     patience: Patience,
-) {
+) -> Option<Fault> {
     // What is written goes out at once: a piece of a stream does not wait until the client has
     // acknowledged the one before (RFC 896), which it may put off for 40 ms.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection may delay what it writes");
     }
-    let stream = Outlet::new(stream, patience.reader);
+    // Whether anything was heard since the last answer.
+    let heard = Arc::new(AtomicBool::new(false));
+    let stream = Outlet::new(stream, patience.reader, Arc::clone(&heard));
     let routes = TowerToHyperService::new(routes);
     // Held by every request that is being answered.
     let work = Arc::new(());
     let at_work = Arc::clone(&work);
+    let of_answer = Arc::clone(&heard);
     let service = service_fn(move |request: http::Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(address));
         let (answer, work) = (routes.call(request), Arc::clone(&at_work));
+        let heard = Arc::clone(&of_answer);
         async move {
-            answer
-                .await
-                .map(|answer| answer.map(|body| Answer { body, _work: work }))
+            let answer = answer.await;
+            answer.map(|answer| {
+                answer.map(|body| Answer {
+                    body,
+                    heard,
+                    _work: work,
+                })
+            })
         }
     });
     let mut server = http1::Builder::new();
@@ -184,15 +205,23 @@ async fn converse(
             }
         }
     };
-    if let Err(error) = served {
-        tracing::debug!(%error, "a connection broke");
-    }
+    let error = served.err()?;
+    tracing::debug!(%error, "a connection broke");
+    Fault::of(&error, heard.load(Ordering::Relaxed))
 }
 
 /// The body of an answer: until it has gone out, its connection is at work.
 struct Answer {
     body: Body,
+    /// Of its connection; what comes next is another request's.
+    heard: Arc<AtomicBool>,
     _work: Arc<()>,
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        self.heard.store(false, Ordering::Relaxed);
+    }
 }
 
 impl HttpBody for Answer {
@@ -244,6 +273,13 @@ mod tests {
     async fn server(
         patience: Patience,
     ) -> (SocketAddr, oneshot::Sender<()>, impl Future<Output = ()>) {
+        counted(patience, Arc::default()).await
+    }
+
+    async fn counted(
+        patience: Patience,
+        faults: Arc<Faults>,
+    ) -> (SocketAddr, oneshot::Sender<()>, impl Future<Output = ()>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
@@ -265,7 +301,7 @@ mod tests {
             .route("/endless", get(endless))
             .route("/never", get(never));
         let stop_asked = async move { drop(stopped.await) };
-        let serving = tokio::spawn(serve_with(listener, routes, stop_asked, patience));
+        let serving = tokio::spawn(serve_with(listener, routes, stop_asked, patience, faults));
         let ended = async move { serving.await.unwrap() };
         (address, stop, ended)
     }
@@ -321,6 +357,40 @@ mod tests {
                 .await
                 .starts_with("HTTP/1.1 200")
         );
+    }
+
+    #[tokio::test]
+    async fn what_clients_do_wrong_is_counted_and_what_they_may_do_is_not() {
+        let faults = Arc::new(Faults::default());
+        let patience = Patience {
+            reader: BRIEF,
+            ..brief(8)
+        };
+        let (address, _stop, _ended) = counted(patience, Arc::clone(&faults)).await;
+        let counts = || Fault::ALL.map(|fault| faults.counted(fault));
+        // Answered, idle until it is closed, and gone: nobody's fault.
+        said(address, &ASKED.replace("{}", "")).await;
+        said(address, "").await;
+        drop(TcpStream::connect(address).await.unwrap());
+        assert_eq!(counts(), [0; 4]);
+        said(address, "GET / HTTP/1.1\r\nx: ").await;
+        // The second head of a connection, after an answer.
+        let mut second = deaf(address, "").await;
+        second.read_exact(&mut [0; 12]).await.unwrap();
+        second.write_all(b"GET /").await.unwrap();
+        let _ = second.read_to_end(&mut Vec::new()).await;
+        let flood = "x: y\r\n".repeat(200);
+        said(address, &format!("GET / HTTP/1.1\r\n{flood}\r\n")).await;
+        said(address, "\u{16}\u{3}\u{1} is no HTTP\r\n\r\n").await;
+        let _deaf = deaf(address, "endless").await;
+        // A connection is counted when it is over, which its client sees first.
+        let all = async {
+            while counts() != [1, 2, 1, 1] {
+                tokio::time::sleep(BRIEF / 10).await;
+            }
+        };
+        let seen = tokio::time::timeout(LONG, all).await;
+        assert!(seen.is_ok(), "{:?}", counts());
     }
 
     #[tokio::test]

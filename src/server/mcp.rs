@@ -28,12 +28,14 @@ use super::gateway::Held;
 use crate::mcp::message::Message;
 use axum::Router;
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use fault::Fault;
 use futures_util::StreamExt;
+use schemas::Name;
+use schemas::kinds::traffic::RefusalReason;
 use serde_json::Value;
 use session::Session;
 use std::convert::Infallible;
@@ -54,18 +56,25 @@ async fn say(
     request: Request,
 ) -> Result<Response, Fault> {
     let (parts, body) = request.into_parts();
-    headers::is_message(&parts.headers)?;
     let agent = node.gateway.caller(&parts).await?;
     node.mcp.server(&server)?;
     node.gateway.may_use(&agent, &server).await?;
+    readable(&node, &agent, &server, &parts.headers).await?;
     let body = node
         .gateway
         .read_message(&agent, &server, &parts.headers, body);
     let (held, body) = body.await?;
     let message = match Message::of_client(&body) {
-        Message::Unsound(answer) => return Ok(Fault::answer(StatusCode::BAD_REQUEST, answer)),
+        Message::Unsound(answer) => {
+            unread(&node, &agent, &server).await?;
+            return Ok(Fault::answer(StatusCode::BAD_REQUEST, answer));
+        }
         message => message,
     };
+    if message.is_batch() {
+        unread(&node, &agent, &server).await?;
+        return Err(Fault::batch());
+    }
     let asks = message.asks().cloned();
     let begins = message.method() == Some("initialize") && asks.is_some();
     let session = match (headers::session(&parts.headers), begins) {
@@ -74,14 +83,35 @@ async fn say(
         (None, false) => return Err(Fault::no_session(asks)),
         (Some(_), true) => return Err(Fault::begun(asks)),
     };
-    if message.is_batch() {
-        return Err(Fault::batch());
-    }
     let mut response = said(&session, message, asks, held).await?;
     if begins && let Ok(id) = HeaderValue::from_str(session.id()) {
         response.headers_mut().insert(headers::SESSION, id);
     }
     Ok(response)
+}
+
+/// Whether a message comes in a form that can be read. One that does not is recorded.
+async fn readable(
+    node: &Node,
+    agent: &Name,
+    server: &str,
+    headers: &HeaderMap,
+) -> Result<(), Fault> {
+    if headers::is_readable(headers).is_err() {
+        let refused = node
+            .gateway
+            .refuse_message(agent, server, RefusalReason::Encoded);
+        refused.await?;
+    }
+    headers::is_message(headers)
+}
+
+/// Records that a message is none.
+async fn unread(node: &Node, agent: &Name, server: &str) -> Result<(), Fault> {
+    let refused = node
+        .gateway
+        .refuse_message(agent, server, RefusalReason::Malformed);
+    Ok(refused.await?)
 }
 
 async fn said(

@@ -1,5 +1,6 @@
 use super::gateway::{Gateway, ProviderKey, Side, Upstream};
 use super::ingest::Listener;
+use super::listen::Faults;
 use super::mcp::Sessions;
 use super::notify::Notify;
 use super::reports::Reports;
@@ -36,6 +37,8 @@ pub struct Node {
     /// SHA-256 of the operator's token.
     pub operator: Hash,
     pub gateway: Arc<Gateway>,
+    /// What clients did wrong before anybody knew them.
+    pub connections: Arc<Faults>,
     /// Tool servers, and who is at work with them.
     pub mcp: Arc<Sessions>,
     /// Of the providers whose key was given.
@@ -134,6 +137,7 @@ impl Node {
             guard,
             operator,
             gateway,
+            connections: Arc::default(),
             mcp,
             upstreams,
             forwarders,

@@ -46,6 +46,8 @@ pub fn start(node: &Node) -> Work {
     let threads = vec![
         spawn(follow),
         spawn(checkpoint),
+        spawn(super::gateway::settle_refused),
+        spawn(super::gateway::compare_witnesses),
         spawn(super::approvals::run),
         spawn(super::retention::run),
         spawn(super::notify::by_webhook),

@@ -5,6 +5,7 @@
 use crate::world::{Ledger, Server, clean};
 use crate::world::{World, cannot_run, has, hook_event, serve_gateway, wait_for};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 #[cfg(unix)]
@@ -111,9 +112,8 @@ fn peak(pid: u32) -> u64 {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn bodies_of_100_mb_are_refused_at_every_door_and_held_by_none() {
+fn bodies_of_100_mb_are_refused_at_every_door_recorded_and_held_by_none() {
     let world = World::before(&endless());
-    let before = world.kinds();
     let doors = [
         ("/anthropic/v1/messages", &world.token),
         ("/openai/v1/chat/completions", &world.token),
@@ -145,8 +145,72 @@ fn bodies_of_100_mb_are_refused_at_every_door_and_held_by_none() {
     // One body at a time is held, to its limit of 32 MB and while it grows to there.
     let grown = peak(world.server.pid()) - start;
     assert!(grown < 200 << 10, "{grown} KiB");
-    assert_eq!(world.kinds(), before, "nothing of them is recorded");
+    // Of the agent's: at which doors, and of each how many. The last is the operator's.
+    let doors = [
+        ("anthropic", 1),
+        ("hooks", 1),
+        ("mcp", 1),
+        ("openai", 2),
+        ("telemetry", 1),
+    ];
+    wait_for("the refusals", || {
+        world.refused("too_long") == doors.map(|(door, count)| (door.to_owned(), count)).into()
+    });
+    let refused = world.events("request.refused");
+    assert!(refused.iter().all(|entry| entry["content"].is_null()));
     assert_eq!(world.server.text("/healthz"), "alive\n");
+}
+
+impl World {
+    /// Requests that could not be read for this reason, by door.
+    fn refused(&self, reason: &str) -> BTreeMap<String, u64> {
+        let mut doors = BTreeMap::new();
+        for entry in self.events("request.refused") {
+            let data = &entry["data"];
+            if data["reason"] == reason {
+                let door = data["door"].as_str().unwrap().to_owned();
+                *doors.entry(door).or_default() += data["count"].as_u64().unwrap();
+            }
+        }
+        doors
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_recorded_at_every_door_and_never_an_entry_for_each() {
+    let world = World::before(&endless());
+    let doors = [
+        ("/anthropic/v1/messages", "anthropic"),
+        ("/openai/v1/responses", "openai"),
+        ("/hooks/claude-code", "hooks"),
+        ("/otlp/v1/logs", "telemetry"),
+        ("/mcp", "mcp"),
+    ];
+    // What a client wrote there is nobody's business, and stands nowhere.
+    let body = "{\"model\": 山田太郎";
+    for (path, _) in doors {
+        for _ in 0..20 {
+            let length = body.len() as u64;
+            let mut stream = post(&world, path, &world.token, length, body.as_bytes());
+            let mut said = [0; 12];
+            stream.read_exact(&mut said).unwrap();
+            assert_eq!(&said, b"HTTP/1.1 400", "{path}");
+        }
+        // Its sender goes away in the middle.
+        drop(post(&world, path, &world.token, 1_000, body.as_bytes()));
+    }
+    let all = |count: u64| BTreeMap::from(doors.map(|(_, door)| (door.to_owned(), count)));
+    wait_for("all of them", || world.refused("malformed") == all(20));
+    wait_for("those that broke off", || {
+        world.refused("broken_off") == all(1)
+    });
+    let entries = world.events("request.refused").len();
+    assert!(entries < 50, "{entries} entries for 105 requests");
+    world.nowhere("山田太郎");
+    let metrics = world.server.text("/metrics");
+    assert!(metrics.contains("daicho_kind_entries{kind=\"request.refused\"}"));
+    assert_eq!(world.server.stop(), 0);
+    world.ledger.verify();
 }
 
 #[test]
@@ -164,6 +228,10 @@ fn a_flood_of_headers_and_heads_without_end_stop_nobody() {
         said.is_empty() || said.starts_with("HTTP/1.1 431"),
         "{said}"
     );
+    wait_for("the count of it", || {
+        let metrics = world.server.text("/metrics");
+        metrics.contains("daicho_connection_faults{fault=\"head_too_large\"} 1")
+    });
     // Many that begin and never end; `listen` closes them, and does not wait for them here.
     let slow: Vec<TcpStream> = (0..500)
         .map(|_| {
@@ -177,6 +245,30 @@ fn a_flood_of_headers_and_heads_without_end_stop_nobody() {
     assert_eq!(world.server.text("/healthz"), "alive\n");
     assert_eq!(world.server.stop(), 0, "nor does a stop wait for them");
     drop(slow);
+}
+
+#[test]
+fn a_stranger_is_answered_before_any_of_its_body_is_read() {
+    let world = World::before(&endless());
+    for path in [
+        "/api/v1/events",
+        "/api/v1/key/rotate",
+        "/api/v1/reports",
+        "/api/v1/erasures",
+        "/api/v1/retention/run",
+        "/anthropic/v1/messages",
+        "/openai/v1/responses",
+        "/hooks/claude-code",
+        "/otlp/v1/logs",
+        "/mcp",
+    ] {
+        // The head alone: whoever waits for the rest holds all of it that comes.
+        let mut stream = post(&world, path, "nobody", 30 << 20, b"");
+        let _ = stream.set_read_timeout(Some(Duration::from_secs(30)));
+        let mut said = [0; 12];
+        stream.read_exact(&mut said).unwrap();
+        assert_eq!(&said, b"HTTP/1.1 401", "{path}");
+    }
 }
 
 /// Whether nothing has been said on it yet.

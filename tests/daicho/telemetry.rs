@@ -91,3 +91,45 @@ fn what_telemetry_alone_tells_of_is_an_alert() {
     assert_eq!(world.events("telemetry.reported").len(), before);
     world.ledger.run(&["verify"]).ok();
 }
+
+#[test]
+fn what_telemetry_tells_after_a_session_or_without_its_hooks_is_an_alert() {
+    let world = World::new();
+    let text = |key: &str, value: &str| json!({ "key": key, "value": { "stringValue": value } });
+    let export = |session: &str, tool_use: &str| {
+        let attributes = [
+            text("session.id", session),
+            text("prompt.id", "p1"),
+            text("tool_use_id", tool_use),
+        ];
+        let record = json!({ "body": { "stringValue": "claude_code.tool_result" },
+            "attributes": attributes });
+        let told = json!({ "resourceLogs": [{ "scopeLogs": [{ "logRecords": [record] }] }] });
+        let post = world.server.client.post(world.server.url("/otlp/v1/logs"));
+        let answer = post.bearer_auth(&world.token).json(&told).send().unwrap();
+        assert_eq!(answer.status(), 200);
+        let raised = world.events("alert.raised");
+        let newest = raised.last().map(|raised| raised["data"].clone());
+        (raised.len(), newest.unwrap_or_default())
+    };
+    let prompt = json!({ "prompt": "list it", "prompt_id": "p1" });
+    world.tell(&hook_event("UserPromptSubmit", &prompt));
+    world.tell(&hook_event("SessionEnd", &json!({ "reason": "other" })));
+    let (raised, newest) = export(SESSION, "toolu_1");
+    assert_eq!(
+        (raised, &newest["detector"]),
+        (1, &json!("past-the-gateway"))
+    );
+    let told = world.events("telemetry.reported");
+    assert_eq!(newest["positions"], json!([told[0]["seq"]]));
+    assert_eq!(export(SESSION, "toolu_1").0, 1, "sent again");
+
+    let (raised, newest) = export("of-no-hook", "toolu_1");
+    assert_eq!(
+        (raised, &newest["detector"]),
+        (2, &json!("telemetry-without-hooks"))
+    );
+    assert_eq!(export("of-no-hook", "toolu_2").0, 2, "told of once");
+    assert_eq!(world.server.stop(), 0);
+    world.ledger.verify();
+}

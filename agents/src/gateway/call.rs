@@ -9,8 +9,8 @@ use crate::limits::Models;
 use crate::masking::{BodyError, Dialect, MaskedBody, Masker};
 use ledger::{Ahead, AppendError, Appender, Content, Submission};
 use schemas::kinds::traffic::{
-    ClassRuling, LimitReached, MaskTag, PayloadBlocked, PayloadMasked, PromptSubmitted, RuleCount,
-    ToolReturned,
+    ClassRuling, LimitReached, MaskTag, PayloadBlocked, PayloadMasked, PromptSubmitted,
+    RefusalReason, RuleCount, ToolReturned,
 };
 use schemas::{Actor, Class, Data, Event, EventId, Hash, Label, Name};
 use sha2::{Digest, Sha256};
@@ -47,6 +47,17 @@ pub enum AdmitError {
     /// A limit that only the body shows.
     #[error("a limit is reached")]
     Limit(Box<LimitReached>),
+}
+
+impl AdmitError {
+    /// As the log says it; a limit has an event of its own.
+    pub fn reason(&self) -> Option<RefusalReason> {
+        match self {
+            AdmitError::Body(_) | AdmitError::NotAnObject => Some(RefusalReason::Malformed),
+            AdmitError::Background => Some(RefusalReason::Background),
+            AdmitError::Limit(_) => None,
+        }
+    }
 }
 
 /// A call that the rules have decided on, and what is to be recorded of it before anything

@@ -115,6 +115,16 @@ facts! {
         /// When the period ends that the limit is for.
         retry_after_seconds: Option<u64>,
     }
+    /// Requests of an agent that could not be read were refused: nothing of them was kept, sent or
+    /// believed. The first is recorded at once; those that follow it are counted together, once a
+    /// second.
+    RequestRefused {
+        /// Where they came to: the provider whose API it is, or `hooks`, `telemetry`, `mcp`.
+        door: Name,
+        reason: RefusalReason,
+        /// Requests that this entry stands for: of this agent, door and reason, since the one before.
+        count: u64,
+    }
     ToolCalled {
         call: EventId,
         tool: Label,
@@ -160,6 +170,24 @@ words! {
         CallsInFlight,
         /// Bytes of bodies that it holds in memory, the same way.
         HeldBytes,
+    }
+    /// Why a request could not be read.
+    RefusalReason {
+        /// Longer than anything that is taken there.
+        TooLong,
+        /// It did not come in time.
+        TooSlow,
+        BrokenOff,
+        /// Compressed, or of another media type than is read there.
+        Encoded,
+        /// Not what is read there: no JSON object, or without what it has to say.
+        Malformed,
+        /// Its query could carry a text past the rules.
+        Query,
+        /// Its answer would come past the record, fetched by another request.
+        Background,
+        /// The rules for texts failed, or came to no end with it in time.
+        Unscanned,
     }
     FailedOutcome {
         /// The provider answered with an error, passed on unchanged.

@@ -1,11 +1,11 @@
 //! Bodies, read whole as far as they are allowed to go and as long as their senders may take.
 
-use super::fault::Fault;
 use super::room::{Full, Held};
 use agents::capture::Capture;
 use axum::body::{Body, BodyDataStream};
 use axum::http::{HeaderMap, header};
 use futures_util::StreamExt;
+use schemas::kinds::traffic::RefusalReason;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 use zeroize::Zeroizing;
@@ -38,7 +38,7 @@ const SMALL: usize = 64 << 10;
 
 /// Why there is no body.
 pub(super) enum NotRead {
-    Faulty(Fault),
+    Unread(RefusalReason),
     Full(Full),
 }
 
@@ -99,9 +99,9 @@ impl<'h> Reading<'h> {
     }
 
     pub async fn whole(mut self) -> Result<Zeroizing<Vec<u8>>, NotRead> {
-        self.read().await.map_err(NotRead::Faulty)?;
+        self.read().await.map_err(NotRead::Unread)?;
         if self.seen > BODY_LIMIT {
-            return Err(NotRead::Faulty(Fault::too_large(BODY_LIMIT)));
+            return Err(NotRead::Unread(RefusalReason::TooLong));
         }
         match self.full {
             Some(full) => Err(NotRead::Full(full)),
@@ -110,12 +110,12 @@ impl<'h> Reading<'h> {
     }
 
     /// To the end, or as far as anything is read.
-    async fn read(&mut self) -> Result<(), Fault> {
+    async fn read(&mut self) -> Result<(), RefusalReason> {
         while self.seen <= DRAIN_LIMIT {
             let until = self.deadline.min(Instant::now() + self.patience);
             match timeout_at(until, self.pieces.next()).await {
-                Err(_) => return Err(Fault::body_stalled()),
-                Ok(Some(Err(_))) => return Err(Fault::body_broke()),
+                Err(_) => return Err(RefusalReason::TooSlow),
+                Ok(Some(Err(_))) => return Err(RefusalReason::BrokenOff),
                 Ok(None) => break,
                 Ok(Some(Ok(piece))) => {
                     self.seen += piece.len();

@@ -81,7 +81,15 @@ impl Exchange {
                 let fault = self.side.gateway.limited(&agent, *reached).await;
                 self.fail(fault);
             }
-            Err(NotAdmitted::Unsound(error)) => self.fail(Fault::unsound(&error)),
+            Err(NotAdmitted::Unsound(error)) => {
+                let asking = self.side.asking(self.id, &agent);
+                let recorded = match error.reason() {
+                    Some(reason) => gateway.refuse(&asking, reason).await,
+                    None => Ok(()),
+                };
+                let unrecorded = recorded.err();
+                self.fail(unrecorded.unwrap_or_else(|| Fault::unsound(&error)));
+            }
             Err(NotAdmitted::Unrecorded(error)) => self.fail(Fault::unrecorded(&error)),
             Err(NotAdmitted::Unlooked(late)) => {
                 let rules = Arc::clone(&self.side.gateway.rules);

@@ -5,8 +5,8 @@
 //! | a prompt, a use of a tool | 200, and the answer says no: of another status an older client thinks nothing |
 //! | any other | 503: it has happened already |
 //!
-//! A caller without a token gets 401, what is no hook's call 400, and a long body that finds no room
-//! 429 or 529. Clients that are set up by `daicho hook install` stop at all of them.
+//! A caller without a token gets 401, what is no hook's call 400 (recorded as `request.refused`), and
+//! a long body that finds no room 429 or 529. Clients that are set up by `daicho hook install` stop at all of them.
 
 use super::Gateway;
 use super::body::BODY_LIMIT;
@@ -20,11 +20,13 @@ use agents::approvals::view::{Approvals, State};
 use agents::capture::Capture;
 use agents::gateway::Provider;
 use agents::hooks::{Client, HookCall, HookError, Seen, Surroundings, Unscanned};
+use agents::limits::Asking;
 use axum::extract::{self, Path, Request};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use ledger::AppendError;
+use schemas::kinds::traffic::RefusalReason;
 use schemas::{Actor, EventId, Label, Name};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -75,7 +77,7 @@ pub async fn tell(node: Node, agent: Name, client: Client, told: Value) -> Resul
     if body.len_bytes() > BODY_LIMIT as u64 {
         return Err(Fault::too_large(BODY_LIMIT).told().1);
     }
-    let answer = decided(node, id, (agent, client), body, place).await;
+    let answer = decided(node, asking, client, body, place).await;
     answer.map_err(|fault| fault.told().1)
 }
 
@@ -132,49 +134,52 @@ async fn answered(
     let place = match gateway.at_work(&gateway.hooks, &asking).await {
         Ok(place) => place,
         Err(fault) => {
-            let (call, _) = read(id, agent, client, body).await?;
+            let (call, _) = read(gateway, &asking, client, body).await?;
             return match call.event.is_decided() {
                 true => Ok(HookCall::unrecorded(call.event, client, id, NO_PLACE)),
                 false => Err(fault),
             };
         }
     };
-    decided(node, id, (agent, client), body, (place, held)).await
+    decided(node, asking, client, body, (place, held)).await
 }
 
 /// Off the runtime's own threads: a body may be 32 MB, and none of the rules is at work yet.
 async fn read(
-    id: EventId,
-    agent: Name,
+    gateway: &Gateway,
+    asking: &Asking,
     client: Client,
     body: Capture,
 ) -> Result<(HookCall, Capture), Fault> {
+    let (id, agent) = (asking.call, asking.agent.clone());
     let reading = tokio::task::spawn_blocking(move || {
         let call = HookCall::read(id, agent, client, &body);
         call.map(|call| (call, body))
     });
-    let read = reading.await.map_err(|_| Fault::internal())?;
-    read.map_err(|error| Fault::no_call(&error))
+    match reading.await.map_err(|_| Fault::internal())? {
+        Ok(read) => Ok(read),
+        Err(error) => Err(gateway.no_call(asking, &error).await),
+    }
 }
 
 /// What is `held` is kept as long as the rules are at work, which may be longer than they are
 /// waited for.
 async fn decided(
     node: Node,
-    id: EventId,
-    (agent, client): (Name, Client),
+    asking: Asking,
+    client: Client,
     body: Capture,
     held: impl Send + 'static,
 ) -> Result<Value, Fault> {
-    let (call, body) = read(id, agent, client, body).await?;
+    let id = asking.call;
+    let (call, body) = read(&node.gateway, &asking, client, body).await?;
     if let Some(server) = call.tool_server() {
         node.gateway.may_use(&call.agent, server).await?;
     }
-    let event = call.event;
+    let (event, gateway) = (call.event, Arc::clone(&node.gateway));
     let recorded = match node.withheld() {
         Some(why) => Err(Unrecorded::Withheld(why)),
         None => {
-            let gateway = Arc::clone(&node.gateway);
             let unscanned = call.unscanned(&body);
             let recorded = in_time(gateway.patience.rules, move |turn| {
                 let recorded = record(&node, call, &body, turn);
@@ -189,7 +194,7 @@ async fn decided(
     };
     let why = match recorded {
         Ok(answer) => return Ok(answer),
-        Err(Unrecorded::Unsound(error)) => return Err(Fault::no_call(&error)),
+        Err(Unrecorded::Unsound(error)) => return Err(gateway.no_call(&asking, &error).await),
         Err(why) => why,
     };
     if event.is_decided() {
@@ -199,6 +204,12 @@ async fn decided(
 }
 
 impl Gateway {
+    /// What was told is no call of a hook.
+    async fn no_call(&self, asking: &Asking, error: &HookError) -> Fault {
+        let refused = self.refuse(asking, RefusalReason::Malformed).await;
+        refused.err().unwrap_or_else(|| Fault::no_call(error))
+    }
+
     /// Records that a hook was refused because nobody could look at it in time.
     async fn unscanned(&self, call: Unscanned, late: Late) -> Unrecorded {
         tracing::error!(?late, "a hook could not be looked at in time");

@@ -12,6 +12,7 @@ use super::body::{BODY_LIMIT, NotRead, Reading, captured};
 use super::fault::Fault;
 use super::pace::Pace;
 use super::places::{Place, Places};
+use super::refused;
 use crate::server::listen::CONNECTIONS;
 use agents::capture::Capture;
 use agents::limits::Asking;
@@ -291,7 +292,10 @@ impl Gateway {
     ) -> Result<Zeroizing<Vec<u8>>, Fault> {
         match reading.whole().await {
             Ok(bytes) => Ok(bytes),
-            Err(NotRead::Faulty(fault)) => Err(fault),
+            Err(NotRead::Unread(reason)) => {
+                self.refuse(asking, reason).await?;
+                Err(refused::unread(reason))
+            }
             Err(NotRead::Full(full)) => Err(self.full(asking, full).await),
         }
     }

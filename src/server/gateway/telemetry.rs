@@ -6,14 +6,19 @@ use super::fault::Fault;
 use super::patience::in_time;
 use crate::server::Node;
 use agents::gateway::Provider;
-use agents::telemetry::Export;
+use agents::hooks::Witnesses;
+use agents::telemetry::{Export, TelemetryError};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
 use ledger::{AppendError, Submission};
+use schemas::kinds::traffic::RefusalReason;
 use schemas::{Actor, EventId, Name};
 use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 pub fn routes() -> Router<Node> {
     Router::new().route("/v1/logs", post(logs))
@@ -46,31 +51,44 @@ async fn answered(node: Node, id: EventId, request: Request) -> Result<Value, Fa
     if let Some(why) = node.withheld() {
         return Err(Fault::untold(why));
     }
-    let patience = node.gateway.patience.rules;
-    let work = in_time(patience, move |turn| {
+    let gateway = Arc::clone(gateway);
+    let work = in_time(gateway.patience.rules, move |turn| {
         let masker = node.gateway.rules.masker();
-        let export = Export::read(&agent, &body, &masker).map_err(|e| Fault::no_export(&e))?;
+        let export = Export::read(&agent, &body, &masker).map_err(NotTaken::Unread)?;
         if !turn.take() {
-            return Err(Fault::unread());
+            return Err(NotTaken::Late);
         }
         let rejected = export.rejected;
-        record(&node, &agent, export).map_err(|e| Fault::unrecorded(&e))?;
+        record(&node, &agent, export).map_err(NotTaken::Unrecorded)?;
         drop((place, held));
         Ok(rejected)
     });
-    match work.await {
-        Ok(Ok(0)) => Ok(json!({ "partialSuccess": {} })),
-        Ok(Ok(rejected)) => Ok(json!({ "partialSuccess": {
-            // A 64-bit number is a text in JSON.
-            "rejectedLogRecords": rejected.to_string(),
-            "errorMessage": "only events of Claude Code are taken here",
-        }})),
-        Ok(Err(fault)) => Err(fault),
+    let (fault, reason) = match work.await {
+        Ok(Ok(0)) => return Ok(json!({ "partialSuccess": {} })),
+        Ok(Ok(rejected)) => {
+            return Ok(json!({ "partialSuccess": {
+                // A 64-bit number is a text in JSON.
+                "rejectedLogRecords": rejected.to_string(),
+                "errorMessage": "only events of Claude Code are taken here",
+            }}));
+        }
+        Ok(Err(NotTaken::Unrecorded(error))) => return Err(Fault::unrecorded(&error)),
+        Ok(Err(NotTaken::Unread(error))) => (Fault::no_export(&error), error.reason()),
+        Ok(Err(NotTaken::Late)) => (Fault::unread(), RefusalReason::Unscanned),
         Err(late) => {
             tracing::error!(%id, ?late, "an export of telemetry could not be looked at in time");
-            Err(Fault::unread())
+            (Fault::unread(), RefusalReason::Unscanned)
         }
-    }
+    };
+    gateway.refuse(&asking, reason).await?;
+    Err(fault)
+}
+
+/// Why an export came to nothing, or to less than all of it.
+enum NotTaken {
+    Unread(TelemetryError),
+    Late,
+    Unrecorded(AppendError),
 }
 
 /// The records, and then what they show to be missing.
@@ -90,11 +108,40 @@ fn record(node: &Node, agent: &Name, export: Export) -> Result<(), AppendError> 
     }
     let agent = Actor::Agent(agent.clone());
     for session in &export.sessions {
-        let shown = |uses: &agents::hooks::Witnesses| uses.shown(&agent, session);
+        let shown = |uses: &Witnesses| uses.shown(&agent, session);
         let alerts = node.views.tool_uses.read(shown);
         append_once(node, alerts)?;
     }
     Ok(())
+}
+
+/// Between two looks for what nobody will tell any more, and how long the thread may not notice that
+/// it should stop.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+const TICK: Duration = Duration::from_millis(100);
+
+/// Records what is missing where no hook and no export says that anything ended: of clients that were
+/// killed, and of telemetry that nothing followed.
+pub fn compare(node: &Node, stop: &AtomicBool) {
+    let mut next = Instant::now();
+    while !stop.load(Ordering::Relaxed) {
+        if Instant::now() >= next {
+            next = Instant::now() + LOOK_AGAIN;
+            let overdue = |uses: &Witnesses| uses.overdue(node.now());
+            let mut alerts = node.views.tool_uses.read(overdue).into_iter();
+            loop {
+                let batch: Vec<Submission> = alerts.by_ref().take(BATCH).collect();
+                if batch.is_empty() {
+                    break;
+                }
+                if let Err(error) = append_once(node, batch) {
+                    tracing::error!(%error, "what is missing of uses of tools could not be recorded");
+                    break;
+                }
+            }
+        }
+        std::thread::sleep(TICK);
+    }
 }
 
 /// Leaves out what stands in the log already, recorded under other rules for texts.

@@ -1,5 +1,7 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -12,15 +14,18 @@ use tokio::time::{Sleep, sleep};
 pub struct Outlet {
     stream: TcpStream,
     patience: Duration,
+    /// Set as soon as anything is read.
+    heard: Arc<AtomicBool>,
     /// Since something waits to be written.
     waits: Option<Pin<Box<Sleep>>>,
 }
 
 impl Outlet {
-    pub fn new(stream: TcpStream, patience: Duration) -> Outlet {
+    pub fn new(stream: TcpStream, patience: Duration, heard: Arc<AtomicBool>) -> Outlet {
         Outlet {
             stream,
             patience,
+            heard,
             waits: None,
         }
     }
@@ -47,7 +52,12 @@ impl AsyncRead for Outlet {
         context: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, into)
+        let before = into.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, into);
+        if into.filled().len() > before {
+            self.heard.store(true, Ordering::Relaxed);
+        }
+        read
     }
 }
 

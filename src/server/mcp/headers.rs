@@ -26,8 +26,8 @@ pub async fn only_own_origin(request: Request, next: Next) -> Response {
     Fault::new(StatusCode::FORBIDDEN, why).into_response()
 }
 
-/// A `POST`.
-pub fn is_message(headers: &HeaderMap) -> Result<(), Fault> {
+/// A `POST`, whose body is a message as it stands.
+pub fn is_readable(headers: &HeaderMap) -> Result<(), Fault> {
     let media = text(headers, &header::CONTENT_TYPE).unwrap_or_default();
     let media = media.split(';').next().unwrap_or_default().trim();
     if !media.eq_ignore_ascii_case("application/json") {
@@ -39,6 +39,12 @@ pub fn is_message(headers: &HeaderMap) -> Result<(), Fault> {
         let why = "a message is not compressed";
         return Err(Fault::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, why));
     }
+    Ok(())
+}
+
+/// A `POST`.
+pub fn is_message(headers: &HeaderMap) -> Result<(), Fault> {
+    is_readable(headers)?;
     accepts(headers, "application/json")?;
     is_listener(headers)
 }

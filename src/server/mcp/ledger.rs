@@ -9,7 +9,8 @@ mod finding;
 mod permission;
 
 use super::fault::Fault;
-use super::headers::{self, VERSIONS};
+use super::headers::VERSIONS;
+use super::{readable, unread};
 use crate::mcp::message::{self, asks, error};
 use crate::server::Node;
 use axum::Json;
@@ -20,6 +21,9 @@ use schemars::{JsonSchema, Schema, schema_for};
 use schemas::Name;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+
+/// As a refusal names it.
+const OWN: &str = "daicho";
 
 const INSTRUCTIONS: &str = "The audit ledger that your work is recorded in. Ask for approval of \
                             what reaches outside before you do it, and look events up.";
@@ -90,17 +94,17 @@ fn takes<T: JsonSchema>() -> Schema {
 
 pub async fn say(State(node): State<Node>, request: Request) -> Result<Response, Fault> {
     let (parts, body) = request.into_parts();
-    headers::is_message(&parts.headers)?;
     let agent = node.gateway.caller(&parts).await?;
-    let body = node
-        .gateway
-        .read_message(&agent, "daicho", &parts.headers, body);
+    readable(&node, &agent, OWN, &parts.headers).await?;
+    let body = node.gateway.read_message(&agent, OWN, &parts.headers, body);
     let (held, body) = body.await?;
     let Ok(message) = serde_json::from_slice::<Value>(&body) else {
-        let unread = error(&Value::Null, -32_700, "the message is no JSON");
-        return Ok(Fault::answer(StatusCode::BAD_REQUEST, unread));
+        unread(&node, &agent, OWN).await?;
+        let answer = error(&Value::Null, -32_700, "the message is no JSON");
+        return Ok(Fault::answer(StatusCode::BAD_REQUEST, answer));
     };
     if message.is_array() {
+        unread(&node, &agent, OWN).await?;
         return Err(Fault::batch());
     }
     let Some(id) = asks(&message).cloned() else {

@@ -51,6 +51,11 @@ pub fn shape(kind: &str) -> Shape {
             lists: &[],
         },
         "limit.reached" => words(&["limit"]),
+        "request.refused" => Shape {
+            words: &["door", "reason"],
+            sums: &["count"],
+            lists: &[],
+        },
         "hook.reported" => Shape {
             words: &["event", "verdict"],
             sums: &[],

@@ -21,7 +21,17 @@ pub(super) fn section(facts: &Facts) -> Section {
         "クライアントへの回答（ツールの利用など）",
         "Answers to clients about uses of tools and the like",
     ));
-    Section::new("protection", text("情報の保護", "Protection of information"))
+    let refused = sums(
+        facts,
+        "refused",
+        Query::kinds(&["request.refused"]),
+        "reason",
+    )
+    .titled(text(
+        "読めないため断った要求（理由別）",
+        "Requests refused because they could not be read, by reason",
+    ));
+    let section = Section::new("protection", text("情報の保護", "Protection of information"))
         .says(text(
             "置換えの数と、それが起きた呼出しの数です。値そのものは台帳に残りません。",
             "How many replacements, and in how many calls. The values themselves are nowhere in the log.",
@@ -31,24 +41,37 @@ pub(super) fn section(facts: &Facts) -> Section {
         .shows(media)
         .shows(limits)
         .shows(verdicts)
-        .shows(found)
+        .shows(found);
+    // A report made before there was this kind is the same bytes again.
+    match refused.rows.is_empty() {
+        true => section,
+        false => section.shows(refused),
+    }
 }
 
 fn rules(facts: &Facts, id: &'static str, kind: &'static str, list: &'static str) -> Table {
+    sums(facts, id, Query::kinds(&[kind]).each(list), "rule")
+}
+
+/// What is counted in entries, by one word of what they count.
+fn sums(facts: &Facts, id: &'static str, query: Query, field: &'static str) -> Table {
+    let first = match field {
+        "rule" => column("規則", "Rule"),
+        _ => column("区分", "Of"),
+    };
     let columns = vec![
-        column("規則", "Rule"),
+        first,
         figures("件数", "Count"),
         figures("記録数", "Entries"),
     ];
     let mut table = Table::new(id, columns);
-    let query = Query::kinds(&[kind]).each(list);
-    for rule in facts.words(&query, "rule") {
-        let of = query.clone().when("rule", &rule);
+    for word in facts.words(&query, field) {
+        let of = query.clone().when(field, &word);
         let sum = of.clone().take("sum", "count");
-        let sum = facts.figure(format!("{id}.{rule}.count"), &sum, Unit::Count, 0);
-        let entries = facts.count(format!("{id}.{rule}.entries"), &of);
+        let sum = facts.figure(format!("{id}.{word}.count"), &sum, Unit::Count, 0);
+        let entries = facts.count(format!("{id}.{word}.entries"), &of);
         table.rows.push(vec![
-            Cell::Name(rule),
+            Cell::Name(word),
             Cell::Figure(sum),
             Cell::Figure(entries),
         ]);

@@ -1,8 +1,9 @@
 use super::*;
 use schemas::kinds::agents::{AgentReason, AgentRetired, AgentSuspended};
+use schemas::kinds::traffic::{RefusalReason, RequestRefused};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bad_bodies_are_named_and_leave_nothing() {
+async fn bad_bodies_are_named_and_counted_and_nothing_of_them_is_kept() {
     let world = world().await;
     let bad: [(&[u8], &str); 6] = [
         (b"{\"model\": ", "malformed"),
@@ -43,7 +44,38 @@ async fn bad_bodies_are_named_and_leave_nothing() {
         assert_eq!(status, 400);
         assert!(message.contains("query"), "{message}");
     }
-    assert_eq!((world.hits(), world.kinds().len()), (0, 0));
+    assert_eq!(world.hits(), 0);
+    // Once a second of a kind, and none is left uncounted.
+    world.gateway.settle(true);
+    let told = refusals(&world.entries());
+    let of = |reason| -> u64 {
+        let of = told.iter().filter(|refused| refused.reason == reason);
+        of.map(|refused| refused.count).sum()
+    };
+    use RefusalReason::{Encoded, Malformed, Query};
+    assert_eq!([of(Malformed), of(Encoded), of(Query)], [12, 1, 3]);
+    assert_eq!(told.iter().map(|refused| refused.count).sum::<u64>(), 16);
+    assert!(
+        told.iter()
+            .all(|refused| refused.door.as_str() == "anthropic")
+    );
+    assert!(told.len() < 16, "an entry for each: {}", told.len());
+    assert!(
+        world.entries()[2..]
+            .iter()
+            .all(|entry| entry.content().is_empty() && entry.actor().to_string() == "agent:cfo")
+    );
+    world.gateway.settle(true);
+    assert_eq!(refusals(&world.entries()), told, "counted twice");
+}
+
+/// What could not be read.
+fn refusals(entries: &[Entry]) -> Vec<RequestRefused> {
+    let refused = entries.iter().filter_map(|entry| match entry.data() {
+        Data::RequestRefused(refused) => Some(refused.clone()),
+        _ => None,
+    });
+    refused.collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -58,7 +90,8 @@ async fn a_body_over_the_limit_is_refused_and_one_at_the_limit_is_not() {
     let (status, kind, message) = error_of(world.message(at_limit.clone() + " ").await).await;
     assert_eq!((status, kind.as_str()), (413, "request_too_large"));
     assert!(message.contains("32 MB"), "{message}");
-    assert_eq!((world.hits(), world.kinds().len()), (0, 0));
+    assert_eq!((world.hits(), world.kinds()), (0, vec!["request.refused"]));
+    assert_eq!(refusals(&world.entries())[0].reason, RefusalReason::TooLong);
     assert_eq!(world.message(at_limit).await.status(), 200);
 }
 
@@ -76,11 +109,12 @@ async fn a_body_that_drips_or_stalls_is_not_waited_for() {
     let (brief, long) = (Duration::from_millis(50), Duration::from_secs(600));
     for (every, patience, all) in [(brief / 10, long, brief), (long, brief, long)] {
         let reading = Reading::new(&HeaderMap::new(), dripping(every), patience, all);
-        let Err(NotRead::Faulty(fault)) = reading.whole().await else {
+        let Err(NotRead::Unread(reason)) = reading.whole().await else {
             panic!("it was waited for");
         };
-        let (status, message) = fault.told();
+        let (status, message) = refused::unread(reason).told();
         assert_eq!(status, StatusCode::REQUEST_TIMEOUT, "{message}");
+        assert_eq!(reason, RefusalReason::TooSlow);
     }
     let whole = Reading::new(&HeaderMap::new(), Body::from("xy"), brief, brief);
     assert_eq!(whole.whole().await.ok().unwrap().as_slice(), b"xy");

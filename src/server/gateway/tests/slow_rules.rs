@@ -8,7 +8,7 @@ use crate::server::{Node, listen, router};
 use agents::hooks::Client;
 use ledger::Layout;
 use schemas::kinds::hooks::{HookReported, HookVerdict};
-use schemas::kinds::traffic::FailedOutcome;
+use schemas::kinds::traffic::{FailedOutcome, RefusalReason};
 use serde_json::json;
 
 async fn hurried(patience: Patience) -> World {
@@ -195,6 +195,7 @@ pub(super) async fn served(node: &Node) -> String {
         router(node.clone()),
         std::future::pending(),
         Duration::ZERO,
+        Arc::default(),
     );
     tokio::spawn(serving);
     base
@@ -253,5 +254,11 @@ async fn what_a_client_tells_is_refused_and_its_refusal_recorded() {
     let sent = sent.header("content-type", "application/json");
     let answer = sent.body(r#"{"resourceLogs":[]}"#).send().await.unwrap();
     assert_eq!(answer.status(), 503, "{:?}", answer.text().await);
-    assert_eq!(node.reader.size(), size);
+    assert_eq!(node.reader.size(), size + 1);
+    let entry = node.reader.entry(size).unwrap();
+    let Data::RequestRefused(refused) = entry.data() else {
+        panic!()
+    };
+    assert_eq!((refused.door.as_str(), refused.count), ("telemetry", 1));
+    assert_eq!(refused.reason, RefusalReason::Unscanned);
 }

@@ -421,6 +421,11 @@ impl Life {
                     "call": call, "provider": "anthropic", "limit": "tokens_per_day", "of": agent,
                     "policy": HASH, "destination": "api.anthropic.com:443",
                 }));
+                let reason = self.pick(&["too_long", "malformed"]);
+                let count = self.dice.below(9) + 1;
+                self.say(agent, "request.refused", json!({
+                    "door": "anthropic", "reason": reason, "count": count,
+                }));
             }
             4 => self.say("service:witness", "scan.completed", json!({
                 "scan": self.appender.new_id(), "outcome": "complete", "results": 1, "reported": 1,
