@@ -59,10 +59,9 @@ impl Log {
             .filter(|entry| entry["kind"] == "incident.opened")
         {
             let id = text(&opened["data"], "incident");
-            let raised = self
-                .before(until)
-                .filter(|e| e["kind"] == "incident.escalated");
-            let raised = raised.filter(|e| e["data"]["incident"] == id).next_back();
+            let escalated =
+                |e: &&Value| e["kind"] == "incident.escalated" && e["data"]["incident"] == id;
+            let raised = self.before(until).rfind(escalated);
             let severity = &raised.unwrap_or(opened)["data"]["severity"];
             let is = &query["where"]["severity"];
             let open = query["where"]["state"] != "open" || about(id, "incident.closed").is_none();
@@ -173,10 +172,7 @@ impl Log {
             let of = self
                 .before(until)
                 .filter(|e| e["data"]["finding"] == reported["data"]["finding"]);
-            let rated = of
-                .clone()
-                .filter(|e| e["kind"] == "finding.rated")
-                .next_back();
+            let rated = of.clone().rfind(|e| e["kind"] == "finding.rated");
             let mut states = of.filter(|e| e["kind"] != "finding.rated");
             let state = match text(states.next_back().unwrap(), "kind") {
                 "finding.reported" => "open",
