@@ -6,6 +6,7 @@
 use crate::append::{AppendError, Appender, Content, Guard, Receipt, Submission};
 use crate::buckets::{Buckets, Hold};
 use crate::content::ContentError;
+use crate::erase::KeyFault;
 use crate::projection::Projection;
 use crate::reader::{ReadError, Reader};
 use memchr::memmem::Finder;
@@ -59,8 +60,9 @@ impl Reader {
         Ok(living(&watching, hold))
     }
 
-    /// Holds in force on the person whose key this is, with what it seals in their scope. Those that the
-    /// log itself has on the bucket (`Buckets::held_by`) are not asked again.
+    /// Holds in force on the person whose key this is, with what it seals in their scope; of a key that
+    /// does not open, on anybody. Those that the log itself has on the bucket (`Buckets::held_by`) are not
+    /// asked again.
     pub fn holds_on_owner(
         &self,
         buckets: &Buckets,
@@ -75,9 +77,15 @@ impl Reader {
         let Some(owned) = buckets.owned(key).filter(|_| !holds.is_empty()) else {
             return Ok(Vec::new());
         };
-        let owner = self.shared.content.whose(&key.bucket, &key.subject)?.ok();
+        let owner = self.shared.content.whose(&key.bucket, &key.subject)?;
+        let is_theirs = |held: &Option<Name>| match &owner {
+            Ok(owner) => held.as_ref() == Some(owner),
+            // It could be: a copy of the key may open what is there.
+            Err(KeyFault::Unopenable) => true,
+            Err(KeyFault::Gone) => false,
+        };
         let is_wanted = |held: &Option<BucketId>| held.as_ref().is_none_or(|b| *b == key.bucket);
-        holds.retain(|(_, h)| h.scope.person == owner && is_wanted(&h.scope.bucket));
+        holds.retain(|(_, h)| is_theirs(&h.scope.person) && is_wanted(&h.scope.bucket));
         let (named, mut covering) = (format!("\"subject\":\"{}\"", key.subject), Vec::new());
         let finder = Finder::new(&named);
         for seq in owned.first..=owned.last {

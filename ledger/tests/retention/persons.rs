@@ -84,3 +84,28 @@ fn what_comes_for_a_held_person_is_held_though_no_line_says_that_it_is_theirs() 
     world.end(&bucket()).unwrap();
     world.check();
 }
+
+/// Nobody can tell whose it is, and a copy of the key may still open it.
+#[test]
+fn what_a_key_that_does_not_open_seals_is_held_for_anybody() {
+    let world = World::new();
+    world.content("api", Some("s001"), "theirs");
+    world.hold(1, of_person("s001")).unwrap();
+    world.content("auth", Some("s002"), "another's");
+    let key = world.keys("s002").remove(0);
+    let whole = std::fs::read(world.file_of(&key)).unwrap();
+    let damaged: Vec<u8> = whole.iter().map(|byte| byte ^ 1).collect();
+    std::fs::write(world.file_of(&key), damaged).unwrap();
+    let world = world.again();
+    world.turn_to(LATE);
+    let held = world.end(&key.bucket).unwrap_err();
+    assert!(
+        matches!(&held, ExpireError::Kept(Kept::Held { holds, .. }) if *holds == [id(1)]),
+        "{held}"
+    );
+    std::fs::write(world.file_of(&key), whole).unwrap();
+    let world = world.again();
+    world.turn_to(LATE);
+    world.end(&key.bucket).unwrap();
+    world.check();
+}
