@@ -7,7 +7,8 @@
 //! Each call is decided and recorded before the server hears of it, each result recorded before
 //! the client does. What is held as a draft runs once it is granted: within [`Proxy::wait`], or
 //! when the agent calls it again. What reads a resource or fills in a prompt is like a call
-//! (`message::LIKE_CALLS`); everything else passes.
+//! (`message::LIKE_CALLS`), and so is what a person or a model answers the server's own question
+//! (`questions`); everything else passes.
 //!
 //! | carried by | client | tool server | the ledger |
 //! |---|---|---|---|
@@ -16,12 +17,14 @@
 
 mod child;
 pub mod message;
+mod questions;
 
 pub use child::Child;
 
 use crate::outcome::Failure;
 use futures_util::future::BoxFuture;
 use message::{Call, Message};
+use questions::Questions;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -87,6 +90,7 @@ struct Open {
     requests: HashMap<String, State>,
     /// Calls whose result is asked for later, by the id that the server gave them.
     tasks: HashMap<String, Call>,
+    questions: Questions,
     /// The tool server has ended.
     ended: bool,
 }
@@ -130,7 +134,23 @@ impl Proxy {
         }
     }
 
-    async fn pass(&self, message: Value) {
+    async fn pass(self: &Arc<Self>, message: Value) {
+        let message = match message {
+            Value::Array(batch) => {
+                let (answers, others): (Vec<_>, Vec<_>) = batch
+                    .into_iter()
+                    .partition(|one| message::answers(one).is_some());
+                for answer in answers {
+                    self.answer(answer).await;
+                }
+                if others.is_empty() {
+                    return;
+                }
+                Value::Array(others)
+            }
+            answer if message::answers(&answer).is_some() => return self.answer(answer).await,
+            other => other,
+        };
         if let Some(id) = message::takes_back(&message) {
             self.take_back(id).await;
         }
@@ -341,7 +361,11 @@ impl Proxy {
         };
         for message in messages {
             let Some(id) = message::answers(&message) else {
-                self.client.send(message).await;
+                let noted = self.asked().questions.note(&message);
+                match noted {
+                    Ok(()) => self.client.send(message).await,
+                    Err(refused) => self.server.send(refused).await,
+                }
                 continue;
             };
             match self.answered(id) {

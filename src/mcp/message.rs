@@ -19,6 +19,13 @@ const LIKE_CALLS: [(&str, &str); 4] = [
     ("completion/complete", "completion_complete"),
 ];
 
+/// What a server asks its client, where the answer is like a call: it carries what a person typed, or what
+/// a model wrote.
+const ANSWERED_LIKE_CALLS: [(&str, &str); 2] = [
+    ("elicitation/create", "elicitation_answer"),
+    ("sampling/createMessage", "sampling_answer"),
+];
+
 /// What a client sends.
 pub enum Message {
     Call(Call),
@@ -34,10 +41,31 @@ pub struct Call {
     /// As the server is sent it.
     pub message: Value,
     tool: String,
-    /// Its arguments are all of its parameters.
-    only_like: bool,
+    arguments: Arguments,
     /// Ties what is told of this call together: clients use an id again.
     tool_use: String,
+}
+
+/// Where a call has its arguments.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Arguments {
+    /// Beside the tool's name.
+    OfTool,
+    /// All that this member holds: of what is only like a call.
+    Params,
+    Result,
+    Error,
+}
+
+impl Arguments {
+    fn member(self) -> Option<&'static str> {
+        match self {
+            Arguments::OfTool => None,
+            Arguments::Params => Some("params"),
+            Arguments::Result => Some("result"),
+            Arguments::Error => Some("error"),
+        }
+    }
 }
 
 impl Message {
@@ -63,7 +91,11 @@ impl Message {
         let id = message["id"].clone();
         let like = like_a_call(&message);
         let tool = like.or_else(|| message["params"]["name"].as_str());
-        let (tool, only_like) = (tool.map(str::to_owned), like.is_some());
+        let arguments = match like {
+            Some(_) => Arguments::Params,
+            None => Arguments::OfTool,
+        };
+        let tool = tool.map(str::to_owned);
         let sound = id.is_string() || id.is_i64() || id.is_u64();
         match tool {
             Some(tool) if sound => match tool_use() {
@@ -71,7 +103,7 @@ impl Message {
                     id,
                     message,
                     tool,
-                    only_like,
+                    arguments,
                     tool_use,
                 }),
                 None => Message::Unsound(error(&id, -32_603, "the system gives no randomness")),
@@ -123,6 +155,13 @@ fn like_a_call(message: &Value) -> Option<&'static str> {
     like.map(|(_, tool)| *tool)
 }
 
+/// What the answer to a server's question is to rules and records: a call of this tool, if any.
+pub fn answered_like(question: &Value) -> Option<&'static str> {
+    let method = question["method"].as_str()?;
+    let like = ANSWERED_LIKE_CALLS.iter().find(|(one, _)| *one == method);
+    like.map(|(_, tool)| *tool)
+}
+
 fn tool_use() -> Option<String> {
     Some(format!("mcpu_{}", random()?))
 }
@@ -140,25 +179,42 @@ fn random() -> Option<String> {
 }
 
 impl Call {
+    /// The answer to what a server asked, if it is like a call. `None` where the system gives no randomness.
+    pub fn answering(tool: &'static str, message: Value) -> Option<Call> {
+        let arguments = match message.get("error") {
+            Some(_) => Arguments::Error,
+            None => Arguments::Result,
+        };
+        // Nothing beside what was looked at.
+        let (id, member) = (message["id"].clone(), arguments.member()?);
+        Some(Call {
+            message: json!({ "jsonrpc": "2.0", "id": id, member: message[member] }),
+            id,
+            tool: tool.to_owned(),
+            arguments,
+            tool_use: tool_use()?,
+        })
+    }
+
     pub fn with(mut self, mut arguments: Value) -> Call {
-        let params = &mut self.message["params"];
-        if !self.only_like {
-            params["arguments"] = arguments;
-            return self;
+        match self.arguments.member() {
+            None => self.message["params"]["arguments"] = arguments,
+            Some(member) => {
+                let all = &mut self.message[member];
+                if let Some(meta) = all.get_mut("_meta") {
+                    arguments["_meta"] = meta.take();
+                }
+                *all = arguments;
+            }
         }
-        if let Some(meta) = params.get_mut("_meta") {
-            arguments["_meta"] = meta.take();
-        }
-        *params = arguments;
         self
     }
 
     fn arguments(&self) -> Value {
-        let params = &self.message["params"];
-        if !self.only_like {
-            return params["arguments"].clone();
-        }
-        let mut arguments = params.clone();
+        let Some(member) = self.arguments.member() else {
+            return self.message["params"]["arguments"].clone();
+        };
+        let mut arguments = self.message[member].clone();
         // Of the transport: what is granted for the same again must not differ by it.
         if let Some(fields) = arguments.as_object_mut() {
             fields.remove("_meta");
@@ -204,7 +260,7 @@ impl Call {
     }
 
     fn result(&self, text: &str, failed: bool) -> Value {
-        if self.only_like {
+        if self.arguments != Arguments::OfTool {
             // Its result has no place for that.
             return error(&self.id, SERVER_ERROR, text);
         }
@@ -370,6 +426,15 @@ mod tests {
             Message::Call(call) => assert_eq!(call.tool(), "prompts_get"),
             Message::Other(_) | Message::Unsound(_) => panic!("passed unseen"),
         }
+    }
+
+    #[test]
+    fn an_answer_to_a_question_holds_nothing_beside_what_is_looked_at() {
+        let both = json!({ "id": "q", "error": { "message": "a" }, "result": "b", "more": "c" });
+        let call = Call::answering("sampling_answer", both).unwrap();
+        assert_eq!(call.told("s")["tool_input"], json!({ "message": "a" }));
+        let sent = json!({ "jsonrpc": "2.0", "id": "q", "error": { "message": "z" } });
+        assert_eq!(call.with(json!({ "message": "z" })).message, sent);
     }
 
     #[test]

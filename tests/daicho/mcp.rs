@@ -126,6 +126,49 @@ fn each_call_is_recorded_before_and_after_and_what_must_not_go_does_not() {
     }
 }
 
+/// A model's text and a person's form, which the server asks its client for.
+#[test]
+fn what_answers_a_servers_question_is_decided_masked_and_recorded_like_a_call() {
+    if let Some(why) = lacks() {
+        return cannot_run("mcp questions", why);
+    }
+    let world = World::new();
+    let calls = json!([
+        ["trigger-sampling-request", { "prompt": "q" }],
+        ["trigger-elicitation-request", {}],
+    ]);
+    let answered = |said: &str| {
+        let mut client = world.client("python", &calls, &[], EVERYTHING);
+        seen({
+            client.env("SAID", said);
+            client
+        })
+    };
+    for (_, text) in answered("担当は山田太郎さん") {
+        assert!(text.contains("担当はY.T.さん"), "{text}");
+    }
+    for (failed, text) in answered(&format!("カード番号は {CARD}")) {
+        assert!(failed && text.contains("card"), "{text}");
+        assert!(!text.contains("5555"), "{text}");
+    }
+    let of = |event: &str| {
+        let told = world.events("hook.reported").into_iter();
+        let told = told.filter(|told| told["data"]["event"] == event);
+        let tools = told.map(|told| told["data"]["tool"].as_str().unwrap().to_owned());
+        let answers = tools.filter(|tool| !tool.contains("trigger"));
+        answers.collect::<Vec<_>>()
+    };
+    let like = [
+        "mcp__files__sampling_answer",
+        "mcp__files__elicitation_answer",
+    ];
+    assert_eq!(of("pre_tool_use"), [like, like].concat());
+    assert_eq!(of("post_tool_use"), like);
+    world.nowhere(CARD);
+    assert_eq!(world.server.stop(), 0);
+    world.ledger.verify();
+}
+
 #[test]
 fn a_draft_runs_once_it_is_granted() {
     if let Some(why) = lacks().or((!has("ssh-keygen", "-?")).then_some("ssh-keygen is not there")) {

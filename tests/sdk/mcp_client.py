@@ -35,11 +35,19 @@ def transport():
     return stdio_client(StdioServerParameters(command=command, args=args, env=dict(os.environ)))
 
 
+SAID = os.environ.get("SAID", "sampled")
+
+
 async def sample(context, params):
     """Answers the server's own question, so that both directions are seen to work."""
     return types.CreateMessageResult(
-        role="assistant", content=types.TextContent(type="text", text="sampled"), model="none"
+        role="assistant", content=types.TextContent(type="text", text=SAID), model="none"
     )
+
+
+async def elicit(context, params):
+    """Fills in the server's form, as a person would."""
+    return types.ElicitResult(action="accept", content={"name": SAID})
 
 
 async def main():
@@ -48,7 +56,7 @@ async def main():
     async def progress(done, total, message):
         seen.append(done)
 
-    async with Client(transport(), sampling_callback=sample) as client:
+    async with Client(transport(), sampling_callback=sample, elicitation_callback=elicit) as client:
         tools = {tool.name for tool in (await client.list_tools()).tools}
         for tool, arguments in json.loads(calls):
             assert tool in tools, tools
