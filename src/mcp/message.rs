@@ -150,16 +150,18 @@ impl Message {
 }
 
 fn like_a_call(message: &Value) -> Option<&'static str> {
-    let method = message["method"].as_str()?;
-    let like = LIKE_CALLS.iter().find(|(one, _)| *one == method);
-    like.map(|(_, tool)| *tool)
+    tool_of(&LIKE_CALLS, message)
 }
 
 /// What the answer to a server's question is to rules and records: a call of this tool, if any.
 pub fn answered_like(question: &Value) -> Option<&'static str> {
-    let method = question["method"].as_str()?;
-    let like = ANSWERED_LIKE_CALLS.iter().find(|(one, _)| *one == method);
-    like.map(|(_, tool)| *tool)
+    tool_of(&ANSWERED_LIKE_CALLS, question)
+}
+
+fn tool_of(like: &[(&str, &'static str)], message: &Value) -> Option<&'static str> {
+    let method = message["method"].as_str()?;
+    let found = like.iter().find(|(one, _)| *one == method);
+    found.map(|(_, tool)| *tool)
 }
 
 fn tool_use() -> Option<String> {

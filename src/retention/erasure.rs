@@ -76,9 +76,7 @@ impl Records<'_> {
         });
         open
     }
-}
 
-impl Records<'_> {
     /// Whether two people still stand by these terms: whoever lost their key meanwhile does not.
     fn are_carried(&self, terms: &ErasureTerms, open: &Open) -> bool {
         self.views.approvals.read(|approvals| {

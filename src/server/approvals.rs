@@ -1,6 +1,7 @@
 //! What a server does about requests: it shows them to approvers, and says when they are over.
 
 use super::Node;
+use super::work::pause;
 use crate::approvals::{self, Line, Whole, WholeError};
 use crate::door::Door;
 use agents::approvals::expire;
@@ -9,10 +10,7 @@ use ledger::AppendError;
 use schemas::{Actor, EventId};
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
-
-/// How long the thread may not notice that it should stop.
-const TICK: Duration = Duration::from_millis(100);
+use std::time::Duration;
 
 /// Between two looks. The time is looked at, never slept away: a clock that was set, or a host
 /// that was suspended, is noticed at the next look.
@@ -55,7 +53,7 @@ pub fn run(node: &Node, stop: &AtomicBool) {
                 }
             }
         }
-        pause(stop);
+        pause(stop, LOOK_AGAIN);
     }
 }
 
@@ -77,11 +75,4 @@ pub fn whole(node: &Node, approval: EventId) -> Result<Option<Whole>, WholeError
         .pop()
         .map(|line| approvals::whole(line, (&node.views, &node.reader), &door));
     opened.transpose()
-}
-
-fn pause(stop: &AtomicBool) {
-    let until = Instant::now() + LOOK_AGAIN;
-    while Instant::now() < until && !stop.load(Ordering::Relaxed) {
-        std::thread::sleep(TICK);
-    }
 }

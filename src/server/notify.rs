@@ -5,6 +5,7 @@ mod command;
 pub mod webhook;
 
 use super::Node;
+use super::work::pause;
 use crate::approvals;
 use crate::config::{NotifyConfig, Summary};
 use crate::outcome::Failure;
@@ -18,9 +19,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use webhook::Webhook;
-
-/// How long a thread may not notice that it should stop.
-const TICK: Duration = Duration::from_millis(100);
 
 /// Between two looks at what waits.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -156,7 +154,7 @@ fn run(node: &Node, stop: &AtomicBool, channel: NotifyChannel, by: &impl Channel
             over.insert(approval);
             record(node, approval, channel, outcome, so_far.made);
         }
-        pause(stop);
+        pause(stop, LOOK_AGAIN);
     }
 }
 
@@ -221,12 +219,5 @@ fn record(
         && let Err(error) = node.appender.append(vec![told])
     {
         tracing::error!(%error, %approval, "that approvers were told could not be recorded");
-    }
-}
-
-fn pause(stop: &AtomicBool) {
-    let until = Instant::now() + LOOK_AGAIN;
-    while Instant::now() < until && !stop.load(Ordering::Relaxed) {
-        std::thread::sleep(TICK);
     }
 }

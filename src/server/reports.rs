@@ -4,6 +4,7 @@
 use super::Node;
 use super::notify::webhook::Webhook;
 use super::notify::{Channel, NotSent, wait_after};
+use super::work::pause;
 use crate::config;
 use crate::config::TimestampConfig;
 use crate::outcome::Failure;
@@ -28,9 +29,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-
-/// How long a thread may not notice that it should stop.
-const TICK: Duration = Duration::from_millis(100);
 
 /// Between two looks at the calendar. The time is looked at, never slept away: a clock that was
 /// set, or a host that slept, is late by no more than this.
@@ -380,7 +378,7 @@ pub fn run(node: &Node, stop: &AtomicBool) {
                 }
             }
         }
-        pause(stop);
+        pause(stop, LOOK_AGAIN);
     }
 }
 
@@ -459,7 +457,7 @@ pub fn deliver(node: &Node, stop: &AtomicBool) {
             so_far.made = attempts;
             record(&desk, report, *month, outcome, made);
         }
-        pause(stop);
+        pause(stop, LOOK_AGAIN);
     }
 }
 
@@ -491,13 +489,6 @@ fn record(desk: &Desk, report: &str, month: Month, outcome: NotifyOutcome, attem
     let event = Event::new(id, actor(), fact);
     if let Err(error) = node.appender.append(vec![event.into()]) {
         tracing::error!(%error, report, "that a report was handed on could not be recorded");
-    }
-}
-
-fn pause(stop: &AtomicBool) {
-    let until = Instant::now() + LOOK_AGAIN;
-    while Instant::now() < until && !stop.load(Ordering::Relaxed) {
-        std::thread::sleep(TICK);
     }
 }
 

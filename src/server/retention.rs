@@ -1,14 +1,12 @@
 //! Once a day what may be done about retention; holds and erasures as soon as two people have signed.
 
 use super::Node;
+use super::work::pause;
 use crate::outcome::Failure;
 use crate::retention::{Deed, Keeper, Records};
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-
-/// How long the thread may not notice that it should stop.
-const TICK: Duration = Duration::from_millis(100);
 
 /// Between two looks at what people have decided on.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -41,10 +39,7 @@ pub fn run(node: &Node, stop: &AtomicBool) {
                 failing = true; // once per outage
             }
         }
-        let until = Instant::now() + LOOK_AGAIN;
-        while Instant::now() < until && !stop.load(Ordering::Relaxed) {
-            std::thread::sleep(TICK);
-        }
+        pause(stop, LOOK_AGAIN);
     }
 }
 

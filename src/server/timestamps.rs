@@ -2,6 +2,7 @@
 //! and keeps what it said. Nothing waits for it.
 
 use super::Node;
+use super::work::TICK;
 use crate::config::TimestampConfig;
 use crate::outcome::Failure;
 use crate::timestamp::{Client, due, take_in};
@@ -13,9 +14,6 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
-
-/// How long the thread may not notice that it should stop.
-const TICK: Duration = Duration::from_millis(100);
 
 /// After a failure the next attempt comes sooner than the interval, and later each time.
 const FIRST_RETRY: Duration = Duration::from_secs(5);

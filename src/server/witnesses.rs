@@ -4,6 +4,7 @@
 mod ask;
 
 use super::Node;
+use super::work::TICK;
 use crate::config::{MissedQuorum, WitnessConfig};
 use crate::files;
 use crate::outcome::Failure;
@@ -21,9 +22,6 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
-
-/// How long the thread may not notice that it should stop.
-const TICK: Duration = Duration::from_millis(100);
 
 #[derive(Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]

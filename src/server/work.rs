@@ -18,7 +18,7 @@ const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(60);
 const CHECKPOINT_ENTRIES: u64 = 10_000;
 
 /// How long a thread may not notice that it should stop.
-const TICK: Duration = Duration::from_millis(100);
+pub const TICK: Duration = Duration::from_millis(100);
 
 pub struct Work {
     stop: Arc<AtomicBool>,
@@ -59,6 +59,14 @@ pub fn start(node: &Node) -> Work {
         spawn(super::ingest::run),
     ];
     Work { stop, threads }
+}
+
+/// Waits for so long, or until it should stop.
+pub fn pause(stop: &AtomicBool, length: Duration) {
+    let until = Instant::now() + length;
+    while Instant::now() < until && !stop.load(Ordering::Relaxed) {
+        std::thread::sleep(TICK);
+    }
 }
 
 /// Since when there is a reason to have the log witnessed or time-stamped: what others said of

@@ -6,17 +6,14 @@ use super::body::BODY_LIMIT;
 use super::fault::Fault;
 use super::pace::Pace;
 use crate::server::Node;
+use crate::server::work::TICK;
 use agents::limits::Asking;
 use schemas::kinds::traffic::{RefusalReason, RequestRefused};
 use schemas::{Actor, Event, EventId, Name};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 /// By whom, at which door, and why.
 pub(super) type Refusals = Pace<(Name, Name, RefusalReason)>;
-
-/// How long the thread may not notice that it should stop, and how late a count may be.
-const TICK: Duration = Duration::from_millis(100);
 
 impl Gateway {
     /// Records that what an agent sent could not be read. The fault says what is to be said instead
@@ -67,7 +64,7 @@ fn refused(id: EventId, (agent, door, reason): (Name, Name, RefusalReason), coun
 pub fn settle(node: &Node, stop: &AtomicBool) {
     while !stop.load(Ordering::Relaxed) {
         node.gateway.settle(false);
-        std::thread::sleep(TICK);
+        std::thread::sleep(TICK); // so late a count may be
     }
     node.gateway.settle(true);
 }

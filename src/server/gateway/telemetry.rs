@@ -5,6 +5,7 @@
 use super::fault::Fault;
 use super::patience::in_time;
 use crate::server::Node;
+use crate::server::work::pause;
 use agents::gateway::Provider;
 use agents::hooks::Witnesses;
 use agents::telemetry::{Export, TelemetryError};
@@ -18,7 +19,7 @@ use schemas::{Actor, EventId, Name};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 pub fn routes() -> Router<Node> {
     Router::new().route("/v1/logs", post(logs))
@@ -115,32 +116,26 @@ fn record(node: &Node, agent: &Name, export: Export) -> Result<(), AppendError> 
     Ok(())
 }
 
-/// Between two looks for what nobody will tell any more, and how long the thread may not notice that
-/// it should stop.
+/// Between two looks for what nobody will tell any more.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
-const TICK: Duration = Duration::from_millis(100);
 
 /// Records what is missing where no hook and no export says that anything ended: of clients that were
 /// killed, and of telemetry that nothing followed.
 pub fn compare(node: &Node, stop: &AtomicBool) {
-    let mut next = Instant::now();
     while !stop.load(Ordering::Relaxed) {
-        if Instant::now() >= next {
-            next = Instant::now() + LOOK_AGAIN;
-            let overdue = |uses: &Witnesses| uses.overdue(node.now());
-            let mut alerts = node.views.tool_uses.read(overdue).into_iter();
-            loop {
-                let batch: Vec<Submission> = alerts.by_ref().take(BATCH).collect();
-                if batch.is_empty() {
-                    break;
-                }
-                if let Err(error) = append_once(node, batch) {
-                    tracing::error!(%error, "what is missing of uses of tools could not be recorded");
-                    break;
-                }
+        let overdue = |uses: &Witnesses| uses.overdue(node.now());
+        let mut alerts = node.views.tool_uses.read(overdue).into_iter();
+        loop {
+            let batch: Vec<Submission> = alerts.by_ref().take(BATCH).collect();
+            if batch.is_empty() {
+                break;
+            }
+            if let Err(error) = append_once(node, batch) {
+                tracing::error!(%error, "what is missing of uses of tools could not be recorded");
+                break;
             }
         }
-        std::thread::sleep(TICK);
+        pause(stop, LOOK_AGAIN);
     }
 }
 

@@ -1,7 +1,8 @@
 //! HTTP POST of one JSON object (RFC 9110); 2xx is taken as delivered, a redirect is not.
 
-use super::{Channel, NotSent, TICK};
+use super::{Channel, NotSent};
 use crate::outcome::Failure;
+use crate::server::work::TICK;
 use anyhow::Context;
 use reqwest::blocking::Client;
 use reqwest::{Url, redirect};
