@@ -40,6 +40,7 @@ use crate::outcome::{Done, Failure};
 use ledger::{OpenError, Reader};
 use schemas::{Period, Timestamp};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 pub fn run(cli: &Cli) -> Done {
     match &cli.command {
@@ -94,6 +95,23 @@ pub fn run(cli: &Cli) -> Done {
 fn read(data: &Path) -> Result<Reader, Failure> {
     Reader::open(data).map_err(open_failed)
 }
+
+/// Opens a ledger for reading only, with `seq` under its checkpoint: a server writes that one a
+/// moment after it has answered. Where none comes, whoever asks for a proof is told.
+fn read_covering(data: &Path, seq: u64) -> Result<Reader, Failure> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let reader = read(data)?;
+        let waits = (reader.covered()..reader.size()).contains(&seq);
+        if !waits || Instant::now() >= until {
+            return Ok(reader);
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Ten times what a server lets its checkpoint's file lag.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A C2SP tlog-policy file.
 pub fn read_policy(path: &Path, help: &'static str) -> Result<ledger::witness::Policy, Failure> {

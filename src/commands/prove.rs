@@ -1,12 +1,12 @@
 use crate::cli::{Cli, Prove};
-use crate::commands::read;
+use crate::commands::read_covering;
 use crate::outcome::{Done, Failure, Outcome};
 use anyhow::Context;
 use std::io::Write;
 
 pub fn run(cli: &Cli, args: &Prove) -> Done {
     let mut out = std::io::stdout().lock();
-    let reader = read(&cli.data)?;
+    let reader = read_covering(&cli.data, args.seq)?;
     let proof = reader.prove(args.seq).map_err(|error| {
         Failure::new(error, "give a position below the size of the newest checkpoint (`daicho key show`, `checkpoint`)")
     })?;

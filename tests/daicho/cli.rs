@@ -258,6 +258,19 @@ fn verify_says_for_people_and_programs_what_is_wrong_and_where() {
     assert_eq!(ran.code, 1, "{ran:?}");
 }
 
+/// The checkpoint's file lags a server by a moment: whoever asks at once is not sent away.
+#[test]
+fn what_a_server_has_just_answered_is_proven_at_once() {
+    let ledger = Ledger::new();
+    let server = ledger.serve();
+    for _ in 0..10 {
+        ledger.append(&[drill("restore")]);
+        let seq = ledger.events("drill.completed").pop().unwrap()["seq"].to_string();
+        ledger.run(&["prove", &seq]).ok();
+    }
+    assert_eq!(server.stop(), 0);
+}
+
 #[test]
 fn prove_and_rebuild_give_the_same_each_time() {
     let ledger = Ledger::new();

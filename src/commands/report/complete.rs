@@ -4,7 +4,7 @@
 
 use super::fetch::{issued, put};
 use crate::cli::Cli;
-use crate::commands::read;
+use crate::commands::{read, read_covering};
 use crate::outcome::{Failure, Outcome};
 use crate::reports::{IssuedReport, IssuedReports, Places, Soundness, Wish};
 use schemas::Hash;
@@ -37,6 +37,12 @@ pub fn run(cli: &Cli, wish: &Wish, paths: &[PathBuf]) -> Result<Option<Outcome>,
         let names: Vec<PathBuf> = left.iter().map(|(path, _)| path.to_path_buf()).collect();
         let mut places = Places::take(&names, true)?;
         places.are_recorded();
+        let newest = left
+            .iter()
+            .map(|(_, one)| one.seq)
+            .max()
+            .unwrap_or_default();
+        let reader = read_covering(&cli.data, newest)?;
         for (nth, (_, one)) in left.iter().enumerate() {
             put(cli, &reader, one, (&places, nth))?;
         }

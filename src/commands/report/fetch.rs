@@ -1,7 +1,7 @@
 //! `daicho report list` and `fetch`: what was issued, and the same document again.
 
 use crate::cli::{Cli, ReportFetch};
-use crate::commands::read;
+use crate::commands::{read, read_covering};
 use crate::config::Config;
 use crate::outcome::{Done, Failure, Outcome, say};
 use crate::reports::{IssuedReport, IssuedReports, Places, again, sign};
@@ -40,7 +40,7 @@ pub fn list(cli: &Cli) -> Done {
 }
 
 pub fn run(cli: &Cli, args: &ReportFetch) -> Done {
-    let reader = read(&cli.data)?;
+    let reader = read_covering(&cli.data, args.seq)?;
     let all = issued(&reader)?;
     let Some(one) = all.at(args.seq) else {
         let fault = format!("entry {} issues no report", args.seq);
