@@ -32,7 +32,8 @@ const ASKED: [(&str, Asked); 4] = [
 enum Asked {
     /// A text that nobody sent before.
     New(usize),
-    /// A conversation of so many bytes, each call with one message more.
+    /// A conversation of so many bytes, each call with one message more; it goes back to its beginning
+    /// when it has grown by a sixteenth.
     Grown(usize),
     /// A new text whose answer is streamed, until its first piece.
     Streamed(usize),
@@ -103,6 +104,12 @@ pub fn run(scratch: &Path, seconds: u64, figures: &mut Figures) -> Result<(), Fa
     Ok(())
 }
 
+/// A new last message, in bytes.
+const LAST: usize = 400;
+
+/// Where the texts of streamed calls begin.
+const STREAMED: usize = 1_000_000;
+
 async fn calls(url: &str, token: &str, asked: Asked, seconds: u64) -> anyhow::Result<Run> {
     let client = reqwest::Client::builder().no_proxy().build()?;
     let (start, mut latencies) = (Instant::now(), Vec::new());
@@ -110,14 +117,18 @@ async fn calls(url: &str, token: &str, asked: Asked, seconds: u64) -> anyhow::Re
         Asked::Grown(bytes) => messages(bytes),
         _ => Vec::new(),
     };
-    let end = start + Duration::from_secs(seconds);
+    let (end, begun_with) = (start + Duration::from_secs(seconds), conversation.len());
     while Instant::now() < end {
         let number = latencies.len();
         let body = match asked {
             Asked::New(bytes) => body(&[text(number, bytes)], false),
-            Asked::Streamed(bytes) => body(&[text(number, bytes)], true),
-            Asked::Grown(_) => {
-                conversation.push(text(number, 400));
+            // Others than those before it: nothing of them is known.
+            Asked::Streamed(bytes) => body(&[text(STREAMED + number, bytes)], true),
+            Asked::Grown(bytes) => {
+                if (conversation.len() - begun_with) * LAST > bytes / 16 {
+                    conversation.truncate(begun_with);
+                }
+                conversation.push(text(number, LAST));
                 body(&conversation, false)
             }
         };
