@@ -306,9 +306,7 @@ impl Limits {
 
 /// What the client is told: which limit, how much of it is used, what to do.
 pub fn explain(reached: &LimitReached) -> String {
-    let LimitReached {
-        of, limit, call, ..
-    } = reached;
+    let LimitReached { of, limit, .. } = reached;
     let amount = |unit: &str| {
         let shown = |n: Option<u64>| match limit {
             LimitKind::CostPerDay | LimitKind::CostPerMonth => {
@@ -341,7 +339,7 @@ pub fn explain(reached: &LimitReached) -> String {
         Some(seconds) => format!("try again in {seconds} s, or ask the operator for more"),
         None => "choose another, or ask the operator of this gateway".to_owned(),
     };
-    format!("{what}; nothing was sent: {then}; the record of this refusal is call {call}")
+    format!("{what}; nothing was sent: {then}")
 }
 
 #[cfg(test)]

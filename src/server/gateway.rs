@@ -53,8 +53,7 @@ use body::captured;
 use exchange::{Exchange, Outbound};
 use ledger::{AppendError, Appender, Submission};
 use limiter::{Coming, Within};
-use pace::Pace;
-use patience::{Late, Patience, in_time};
+use patience::{Patience, in_time};
 use places::Places;
 use refused::Refusals;
 use room::{Room, answer};
@@ -80,8 +79,6 @@ pub struct Gateway {
     /// wait, and a stream of the gateway, or a body still on its way, keeps none of them waiting.
     hooks: Arc<Places>,
     telemetry: Arc<Places>,
-    /// By whom, what could not be looked at is recorded.
-    unscanned: Pace<Name>,
     refused: Refusals,
     patience: Patience,
 }
@@ -120,7 +117,6 @@ impl Gateway {
             room: Arc::new(Room::of(capacity)),
             hooks: Places::of(HOOKS, &capacity),
             telemetry: Places::of(TELEMETRY, &capacity),
-            unscanned: Pace::default(),
             refused: Refusals::default(),
             patience: Patience::USUAL,
         }
@@ -350,8 +346,8 @@ impl Side {
             Ok(looked) => looked,
             Err(late) => {
                 let (appender, by) = (self.gateway.appender.clone(), agent.clone());
-                let record = move |count| violations(&appender, &by, vec![unscanned(count)]);
-                return Err(self.gateway.unlooked(&agent, late, record).await);
+                let record = move || violations(&appender, &by, vec![unscanned()]);
+                return Err(self.gateway.unlooked(&asking, late, record).await);
             }
         };
         if !blocks.is_empty() {
@@ -382,23 +378,6 @@ impl Side {
 }
 
 impl Gateway {
-    /// What the rules came to no end with is refused, and that is recorded: of one agent once a
-    /// second, for as many as there were.
-    async fn unlooked(
-        &self,
-        agent: &Name,
-        late: Late,
-        record: impl FnOnce(u64) -> Vec<Submission> + Send + 'static,
-    ) -> Fault {
-        let Some(count) = self.unscanned.due(agent.clone()) else {
-            return Fault::unlooked(late);
-        };
-        match self.append(move || record(count)).await {
-            Ok(()) => Fault::unlooked(late),
-            Err(error) => Fault::unrecorded(&error),
-        }
-    }
-
     /// A request that is no call, and holds what may never be sent.
     async fn violated(&self, agent: &Name, blocks: Vec<RuleCount>) -> Fault {
         let batch = violations(&self.appender, agent, blocks);

@@ -1,9 +1,9 @@
 //! Clients that send too much, too slowly or twice, tokens that are not one agent's, and an end
 //! in the middle of everything: refused or bounded, recorded, and nothing lost.
 
+use crate::world::{Ledger, World, before, cannot_run, has, hook_event, serve_gateway, wait_for};
 #[cfg(unix)]
-use crate::world::{Ledger, Server, clean};
-use crate::world::{World, cannot_run, has, hook_event, serve_gateway, wait_for};
+use crate::world::{Server, clean};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -211,6 +211,53 @@ fn what_cannot_be_read_is_recorded_at_every_door_and_never_an_entry_for_each() {
     assert!(metrics.contains("daicho_kind_entries{kind=\"request.refused\"}"));
     assert_eq!(world.server.stop(), 0);
     world.ledger.verify();
+}
+
+#[test]
+fn what_finds_no_room_is_counted_until_the_stop_and_no_call_is_named_that_nobody_finds() {
+    let narrow = |text: String| text.replace("calls = 1024", "calls = 2");
+    let ledger = Ledger::new();
+    ledger.configure(|text| narrow(before(&text, &endless())));
+    let token = ledger.register("dev");
+    let server = serve_gateway(&ledger.dir);
+    let world = World {
+        ledger,
+        server,
+        token,
+    };
+    let body = json!({ "model": "m", "stream": true, "max_tokens": 9,
+                       "messages": [{ "role": "user", "content": "明日の会議" }] });
+    let ask = || {
+        let url = world.server.url("/anthropic/v1/messages");
+        let sent = world.server.client.post(url).bearer_auth(&world.token);
+        sent.body(body.to_string()).send().unwrap()
+    };
+    let streams = ask();
+    assert_eq!(streams.status(), 200);
+    let mut named = Vec::new();
+    for _ in 0..20 {
+        let answer = ask();
+        assert_eq!(answer.status(), 429);
+        let message = answer.text().unwrap();
+        if let Some((_, call)) = message.split_once("this refusal is call ") {
+            named.push(call[..36].to_owned());
+        }
+    }
+    drop(streams);
+    let World { ledger, server, .. } = world;
+    assert_eq!(server.stop(), 0);
+    let reached = ledger.events("limit.reached");
+    let recorded: Vec<&str> = reached
+        .iter()
+        .map(|one| one["data"]["call"].as_str().unwrap())
+        .collect();
+    assert_eq!(named, recorded);
+    let followed = ledger.events("request.refused");
+    assert!(followed.iter().all(|one| one["data"]["reason"] == "no_room"));
+    let counts = followed.iter().map(|one| one["data"]["count"].as_u64());
+    let counts: u64 = counts.flatten().sum();
+    assert_eq!(reached.len() as u64 + counts, 20);
+    ledger.verify();
 }
 
 #[test]

@@ -31,8 +31,8 @@ impl Call {
 
 impl Unscanned {
     /// The same two events as of any call that is refused. `policy` names the rules that were in
-    /// force; `count` is of the refusals that this one stands for, itself among them.
-    pub fn record(self, policy: Hash, count: u64) -> Vec<Submission> {
+    /// force.
+    pub fn record(self, policy: Hash) -> Vec<Submission> {
         let prompt = PromptSubmitted {
             call: self.call,
             provider: self.operation.provider().name(),
@@ -49,7 +49,7 @@ impl Unscanned {
             policy,
             instead_of: None,
             class: None,
-            reasons: vec![unscanned(count)],
+            reasons: vec![unscanned()],
         };
         let agent = Actor::Agent(self.agent);
         let event = |id, data: Data| Event::new(id, agent.clone(), data).into();
@@ -62,9 +62,9 @@ impl Unscanned {
 }
 
 /// The rule that what could not be looked at is refused by.
-pub fn unscanned(count: u64) -> RuleCount {
+pub fn unscanned() -> RuleCount {
     RuleCount {
         rule: "unscanned".parse().expect("a literal name is sound"),
-        count,
+        count: 1,
     }
 }

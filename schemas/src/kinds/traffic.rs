@@ -39,7 +39,7 @@ facts! {
         tags_omitted: u64,
     }
     /// What was refused, and by which rules. Never the text. By `unscanned` where the rules failed or
-    /// came to no end in time: of one agent once a second, and its count is of all such calls since.
+    /// came to no end in time; those that follow it within a second are counted in `request.refused`.
     PayloadBlocked {
         call: EventId,
         destination: Label,
@@ -97,7 +97,8 @@ facts! {
         response_sha256: Option<Hash>,
         duration_micros: Option<u64>,
     }
-    /// A call was refused by a limit: nothing of it was kept, and nothing was sent.
+    /// A call was refused by a limit: nothing of it was kept, and nothing was sent. Where there was no
+    /// room for it, those that follow it within a second are counted in `request.refused`.
     LimitReached {
         /// The id that the call would have had.
         call: EventId,
@@ -115,9 +116,9 @@ facts! {
         /// When the period ends that the limit is for.
         retry_after_seconds: Option<u64>,
     }
-    /// Requests of an agent that could not be read were refused: nothing of them was kept, sent or
-    /// believed. The first is recorded at once; those that follow it are counted together, once a
-    /// second.
+    /// Requests of an agent were refused unread: nothing of them was kept, sent or believed. The first
+    /// is recorded at once, by an event of its own where more is to be said of it; those that follow
+    /// it are counted together, once a second.
     RequestRefused {
         /// Where they came to: the provider whose API it is, or `hooks`, `telemetry`, `mcp`.
         door: Name,
@@ -171,7 +172,7 @@ words! {
         /// Bytes of bodies that it holds in memory, the same way.
         HeldBytes,
     }
-    /// Why a request could not be read.
+    /// Why a request was not read.
     RefusalReason {
         /// Longer than anything that is taken there.
         TooLong,
@@ -188,6 +189,8 @@ words! {
         Background,
         /// The rules for texts failed, or came to no end with it in time.
         Unscanned,
+        /// There was no place for it, or no memory: it followed a `limit.reached` that says which.
+        NoRoom,
     }
     FailedOutcome {
         /// The provider answered with an error, passed on unchanged.

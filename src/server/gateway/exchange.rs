@@ -93,8 +93,9 @@ impl Exchange {
             Err(NotAdmitted::Unrecorded(error)) => self.fail(Fault::unrecorded(&error)),
             Err(NotAdmitted::Unlooked(late)) => {
                 let rules = Arc::clone(&self.side.gateway.rules);
-                let record = move |count| unscanned.record(rules.masker().policy(), count);
-                let fault = self.side.gateway.unlooked(&agent, late, record).await;
+                let record = move || unscanned.record(rules.masker().policy());
+                let asking = self.side.asking(self.id, &agent);
+                let fault = self.side.gateway.unlooked(&asking, late, record).await;
                 self.fail(fault);
             }
         }

@@ -86,6 +86,13 @@ impl Fault {
         Fault::new(StatusCode::BAD_REQUEST, "invalid_request_error", message).last()
     }
 
+    /// Says where the record of this refusal is.
+    pub fn recorded_as(mut self, call: EventId) -> Fault {
+        let record = format!("; the record of this refusal is call {call}");
+        self.message.push_str(&record);
+        self
+    }
+
     pub fn into_response(self, id: EventId, provider: Provider) -> Response {
         let body = body(self.kind, &self.message, Some(id), provider);
         let mut response = (self.status, Json(body)).into_response();

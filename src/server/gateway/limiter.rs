@@ -156,7 +156,7 @@ impl Gateway {
 
     /// Records a refusal before it is answered.
     pub(super) async fn limited(&self, agent: &Name, reached: LimitReached) -> Fault {
-        let fault = Fault::limited(&reached);
+        let fault = Fault::limited(&reached).recorded_as(reached.call);
         let event = Event::new(reached.call, Actor::Agent(agent.clone()), reached);
         match self.append(move || vec![event.into()]).await {
             Ok(()) => fault,

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How often refusals of one kind are recorded: they cost a client nothing, and an entry stays for
-/// ever. What names a kind is bounded by who has a token.
+/// ever. What names a kind is bounded by who has a token, and none goes uncounted.
 pub(super) struct Pace<Kind>(Mutex<HashMap<Kind, Told>>);
 
 /// Those of one kind are recorded this far apart.

@@ -10,7 +10,6 @@
 use super::Gateway;
 use super::body::{BODY_LIMIT, NotRead, Reading, captured};
 use super::fault::Fault;
-use super::pace::Pace;
 use super::places::{Place, Places};
 use super::refused;
 use crate::server::listen::CONNECTIONS;
@@ -18,8 +17,8 @@ use agents::capture::Capture;
 use agents::limits::Asking;
 use axum::body::{Body, Bytes};
 use axum::http::HeaderMap;
-use schemas::kinds::traffic::{LimitKind, LimitReached};
-use schemas::{Actor, Hash, Name};
+use schemas::kinds::traffic::{LimitKind, LimitReached, RefusalReason};
+use schemas::{Actor, Event, Hash, Name};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -106,8 +105,6 @@ pub(super) struct Room {
     capacity: Capacity,
     calls: Arc<Places>,
     taken: Mutex<Taken>,
-    /// By whom, where and for which limit refusals are recorded, the agent's own or the whole.
-    told: Pace<(Name, Name, LimitKind, bool)>,
 }
 
 /// Bytes, by the agents that hold any.
@@ -138,7 +135,6 @@ impl Room {
             capacity,
             calls: Places::of(capacity.calls, &capacity),
             taken: Mutex::default(),
-            told: Pace::default(),
         }
     }
 
@@ -332,8 +328,6 @@ impl Gateway {
             true => Actor::Agent(asking.agent.clone()),
             false => Actor::Service("gateway".parse().expect("a literal name is sound")),
         };
-        let (agent, at) = (asking.agent.clone(), asking.provider.clone());
-        let is_due = self.room.told.due((agent, at, full.limit, full.own));
         let reached = LimitReached {
             call: asking.call,
             provider: asking.provider.clone(),
@@ -346,9 +340,14 @@ impl Gateway {
             destination: asking.destination.clone(),
             retry_after_seconds: Some(1),
         };
-        match is_due {
-            Some(_) => self.limited(&asking.agent, reached).await,
-            None => Fault::limited(&reached),
+        let fault = Fault::limited(&reached);
+        let event = Event::new(asking.call, Actor::Agent(asking.agent.clone()), reached);
+        let record = move || vec![event.into()];
+        let recorded = self.refuse_in_full(asking, RefusalReason::NoRoom, record);
+        match recorded.await {
+            Ok(true) => fault.recorded_as(asking.call),
+            Ok(false) => fault,
+            Err(unrecorded) => unrecorded,
         }
     }
 }

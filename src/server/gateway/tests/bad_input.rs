@@ -69,8 +69,8 @@ async fn bad_bodies_are_named_and_counted_and_nothing_of_them_is_kept() {
     assert_eq!(refusals(&world.entries()), told, "counted twice");
 }
 
-/// What could not be read.
-fn refusals(entries: &[Entry]) -> Vec<RequestRefused> {
+/// What was refused unread.
+pub fn refusals(entries: &[Entry]) -> Vec<RequestRefused> {
     let refused = entries.iter().filter_map(|entry| match entry.data() {
         Data::RequestRefused(refused) => Some(refused.clone()),
         _ => None,

@@ -1,7 +1,7 @@
 //! One agent's share of the gateway, and what a client hears where there is no room.
 
 use super::*;
-use schemas::kinds::traffic::LimitKind;
+use schemas::kinds::traffic::{LimitKind, RefusalReason, RequestRefused};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -88,6 +88,37 @@ async fn one_agent_cannot_take_every_place() {
         world.token = token;
         assert_eq!(world.message(ask("plain", false)).await.status(), 200);
     }
+    world.check();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_finds_no_room_is_counted_to_the_last_and_named_only_where_it_stands() {
+    let world = world_of_room(Capacity {
+        calls: 2,
+        ..Capacity::default()
+    });
+    let world = world.await;
+    let stream = world.message(ask("hang", true)).await;
+    let (mut named, mut unnamed) = (Vec::new(), 0);
+    for _ in 0..20 {
+        let (status, _, message) = error_of(world.message(ask("plain", false)).await).await;
+        assert_eq!(status, 429);
+        match message.split_once("the record of this refusal is call ") {
+            Some((_, call)) => named.push(call.to_owned()),
+            None => unnamed += 1,
+        }
+    }
+    world.gateway.settle(true);
+    let reached = world.reached();
+    let recorded: Vec<_> = reached.iter().map(|one| one.call.to_string()).collect();
+    assert_eq!(named, recorded);
+    let followed = super::bad_input::refusals(&world.entries());
+    let no_room = |one: &RequestRefused| one.reason == RefusalReason::NoRoom;
+    assert!(unnamed > 0 && followed.iter().all(no_room));
+    let followed = followed.iter().map(|one| one.count).sum::<u64>();
+    assert_eq!((unnamed, reached.len() as u64 + followed), (followed, 20));
+    drop(stream);
+    world.gateway.idle().await;
     world.check();
 }
 

@@ -1,14 +1,16 @@
 //! Rules that come to no end in time, wherever they look.
 
+use super::bad_input::refusals;
 use super::failures::outcome;
 use super::*;
 use crate::config::{Config, write_default};
 use crate::server::gateway::hooks::tell;
+use crate::server::gateway::patience::Late;
 use crate::server::{Node, listen, router};
 use agents::hooks::Client;
 use ledger::Layout;
 use schemas::kinds::hooks::{HookReported, HookVerdict};
-use schemas::kinds::traffic::{FailedOutcome, RefusalReason};
+use schemas::kinds::traffic::{FailedOutcome, RefusalReason, RequestRefused};
 use serde_json::json;
 
 async fn hurried(patience: Patience) -> World {
@@ -50,8 +52,8 @@ async fn rules_that_do_not_end_in_time_let_nothing_leave() {
     assert!(prompt.body_bytes > long.len() as u64 && prompt.model.is_none());
     let blocked = blocks(recorded);
     assert_eq!(blocked[0].call, prompt.call);
-    assert_eq!(blocked[0].reasons, [unscanned(1)]);
-    // The second stands there too, or is counted by the next.
+    assert_eq!(blocked[0].reasons, [unscanned()]);
+    // The second stands there too, or is counted.
     assert!((1..=2).contains(&blocked.len()));
 
     // Nor does the question for the models leave, in whose address anything could stand.
@@ -66,7 +68,7 @@ async fn rules_that_do_not_end_in_time_let_nothing_leave() {
     let Data::RuleViolated(violated) = last.data() else {
         panic!()
     };
-    assert_eq!((&violated.rule, violated.count), (&unscanned(1).rule, 1));
+    assert_eq!((&violated.rule, violated.count), (&unscanned().rule, 1));
     world.check();
 }
 
@@ -79,9 +81,9 @@ fn blocks(entries: &[Entry]) -> Vec<PayloadBlocked> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rules_that_fail_are_on_record_as_those_that_are_late_and_once_for_many() {
+async fn rules_that_fail_are_on_record_as_those_that_are_late_and_none_is_left_uncounted() {
     let world = world().await;
-    let fail = async || {
+    for _ in 0..20 {
         let id = world.appender.new_id();
         let call = Call::new(
             id,
@@ -92,25 +94,24 @@ async fn rules_that_fail_are_on_record_as_those_that_are_late_and_once_for_many(
         );
         let unscanned = call.unscanned(&agents::capture::Capture::new(b"{}".to_vec()));
         let policy = masker().policy();
-        let record = move |count| unscanned.record(policy, count);
+        let record = move || unscanned.record(policy);
         let gateway = &world.gateway;
-        let fault = gateway.unlooked(&call.agent, Late::Panicked, record).await;
+        let asking = gateway.asking_to_tell(id, &call.agent, "anthropic");
+        let fault = gateway.unlooked(&asking, Late::Panicked, record).await;
         assert_eq!(fault.told().0, StatusCode::INTERNAL_SERVER_ERROR);
-    };
-    let mut asked = 0;
-    // Until there was more than one of them: the first by itself, and one that stands for the rest.
-    let blocked = loop {
-        fail().await;
-        asked += 1;
-        let blocked = blocks(&world.entries());
-        if blocked.len() > 1 {
-            break blocked;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    };
-    let counts = blocked.iter().map(|blocked| blocked.reasons[0].count);
-    assert_eq!(counts.sum::<u64>(), asked);
-    assert_eq!(blocked[0].reasons[0].count, 1);
+    }
+    // The first by itself; what nothing follows is told at the end.
+    world.gateway.settle(true);
+    let blocked = blocks(&world.entries());
+    assert!(blocked.iter().all(|one| one.reasons == [unscanned()]));
+    let followed = refusals(&world.entries());
+    let unscanned = |one: &RequestRefused| one.reason == RefusalReason::Unscanned;
+    assert!(!followed.is_empty() && followed.iter().all(unscanned));
+    let followed = followed.iter().map(|one| one.count).sum::<u64>();
+    assert_eq!(blocked.len() as u64 + followed, 20);
+    world.gateway.settle(true);
+    let again = refusals(&world.entries()).iter().map(|one| one.count).sum::<u64>();
+    assert_eq!(again, followed, "counted twice");
     world.check();
 }
 
