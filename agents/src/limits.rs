@@ -227,7 +227,7 @@ impl LimitPolicy {
     /// What the body of this call is held against, if anything.
     pub fn models(self: &Arc<Self>, asking: &Asking) -> Option<Models> {
         let over = self.over(asking);
-        let any = |(_, limits): &(Actor, Limits)| limits.models.is_some() || limits.limits_cost();
+        let any = |(_, limits): &(Actor, Limits)| limits.models.is_some() || limits.is_budget();
         over.iter().any(any).then(|| Models {
             policy: Arc::clone(self),
             asking: asking.clone(),
@@ -279,11 +279,29 @@ impl Models {
         }
         Ok(())
     }
+
+    /// Of a call whose use is counted nowhere: a batch, whose answers come later, or what names no
+    /// model of its own. It goes where there is no budget.
+    pub fn uncounted(&self) -> Result<(), Box<LimitReached>> {
+        let over = self.policy.over(&self.asking);
+        match over.into_iter().find(|(_, limits)| limits.is_budget()) {
+            Some((of, _)) => {
+                let reached = self.policy.reached(&self.asking, of, LimitKind::Uncounted);
+                Err(Box::new(reached))
+            }
+            None => Ok(()),
+        }
+    }
 }
 
 impl Limits {
     fn limits_cost(&self) -> bool {
         self.cost_per_day.is_some() || self.cost_per_month.is_some()
+    }
+
+    fn is_budget(&self) -> bool {
+        let tokens = self.tokens_per_day.is_some() || self.tokens_per_month.is_some();
+        tokens || self.limits_cost()
     }
 
     /// These, and where they say nothing, those.
@@ -334,6 +352,9 @@ pub fn explain(reached: &LimitReached) -> String {
         LimitKind::CallsInFlight => amount("calls in flight"),
         LimitKind::HeldBytes => amount("bytes that the gateway holds in memory"),
         LimitKind::Price => format!("{of} has a budget, and the model {model} has no price here"),
+        LimitKind::Uncounted => format!(
+            "{of} has a budget, and what a batch, or a request that names no model, uses is not counted here"
+        ),
     };
     let then = match reached.retry_after_seconds {
         Some(seconds) => format!("try again in {seconds} s, or ask the operator for more"),

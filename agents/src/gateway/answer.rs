@@ -49,7 +49,8 @@ impl Answer {
     pub fn from_body(body: &[u8], dialect: Dialect) -> Answer {
         let mut answer = Answer::default();
         let Ok(message) = serde_json::from_slice(body) else {
-            answer.message = Value::String(String::from_utf8_lossy(body).into_owned());
+            let text = || Value::String(String::from_utf8_lossy(body).into_owned());
+            answer.message = lines(body).unwrap_or_else(text);
             return answer;
         };
         answer.message = message;
@@ -105,6 +106,15 @@ impl Answer {
         };
         Answer { facts, ..self }
     }
+}
+
+/// The objects of a text that has one on each line, as the results of a batch.
+fn lines(body: &[u8]) -> Option<Value> {
+    let objects = body.split(|byte| *byte == b'\n');
+    let objects = objects.filter(|line| !line.trim_ascii().is_empty());
+    let objects = objects.map(|line| serde_json::from_slice(line).ok().filter(Value::is_object));
+    let objects = objects.collect::<Option<Vec<_>>>()?;
+    (!objects.is_empty()).then_some(Value::Array(objects))
 }
 
 /// The last event of OpenAI's streams, which is no JSON.

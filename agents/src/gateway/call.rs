@@ -2,7 +2,7 @@ use super::beside::{Beside, Looked, together};
 use super::ids::{Part, part_id, word, word_or_digest};
 use super::operation::Operation;
 use super::recorder::Recorder;
-use super::request::{Summary, new_tool_results, tools_used};
+use super::request::{Summary, models_named, new_tool_results, tools_used};
 use crate::capture::Capture;
 use crate::classes::{Asked, Ruled};
 use crate::limits::Models;
@@ -202,13 +202,10 @@ impl Call {
         if summary.background {
             return Err(AdmitError::Background);
         }
+        self.within_models(&summary, body, masker)
+            .map_err(AdmitError::Limit)?;
         let model = summary.model.as_deref();
-        let model = model.map(|model| word_or_digest(&masker.cut(model).0));
-        if let Some(models) = &self.models
-            && (model.is_some() || !other)
-        {
-            models.check(model.as_ref()).map_err(AdmitError::Limit)?;
-        }
+        let model = model.map(|model| model_word(model, masker));
         let prompt = PromptSubmitted {
             call: self.id,
             provider: self.operation.provider().name(),
@@ -275,6 +272,32 @@ impl Call {
             decision,
             ahead: None,
         })
+    }
+
+    /// Whether it may ask every model that it names, and what it will use is counted.
+    fn within_models(
+        &self,
+        summary: &Summary,
+        body: &Capture,
+        masker: &Masker,
+    ) -> Result<(), Box<LimitReached>> {
+        let Some(models) = &self.models else {
+            return Ok(());
+        };
+        let check = |model: &String| models.check(Some(&model_word(model, masker)));
+        if !matches!(self.operation, Operation::Other(_)) {
+            let model = summary.model.as_ref();
+            model.map_or_else(|| models.check(None), check)?;
+            return summary.more_models.iter().try_for_each(check);
+        }
+        let text = body.text().unwrap_or_default();
+        models_named(text).iter().try_for_each(check)?;
+        let path = self.path.as_ref().map_or("", Label::as_str);
+        let is_batch = path.split('/').any(|part| part == "batches");
+        match body.len_bytes() > 0 && (is_batch || summary.model.is_none()) {
+            true => models.uncounted(),
+            false => Ok(()),
+        }
     }
 
     /// The same, and beside it the request is sealed as it came: mostly nothing is cut from it.
@@ -445,6 +468,11 @@ impl Refusal {
             self.call
         )
     }
+}
+
+/// A model as the log has it.
+fn model_word(model: &str, masker: &Masker) -> Label {
+    word_or_digest(&masker.cut(model).0)
 }
 
 /// Nothing, where there is no byte to keep.

@@ -1,11 +1,11 @@
 //! What can be known of a request without understanding it: which model, how many messages,
 //! and the tool results that are new in it. Everything else is an open list.
 
-use crate::masking::Dialect;
+use crate::masking::{Dialect, json};
 use schemas::Hash;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A JSON object whose values are not looked into. Of a key that stands twice the last one
 /// counts, as it does for the provider.
@@ -14,6 +14,8 @@ type Object<'a> = BTreeMap<String, &'a RawValue>;
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Summary {
     pub model: Option<String>,
+    /// Models that it names beside that one: to fall back on, or for a tool of the provider's.
+    pub more_models: Vec<String>,
     pub streaming: bool,
     pub messages: u64,
     /// The answer would be fetched later, by another request.
@@ -39,6 +41,11 @@ impl Summary {
         let object: Object = serde_json::from_str(body).ok()?;
         Some(Summary {
             model: value(&object, "model"),
+            more_models: ["fallbacks", "tools"]
+                .into_iter()
+                .flat_map(|key| list(&object, key).unwrap_or_default())
+                .filter_map(|item| value(&parse(item)?, "model"))
+                .collect(),
             streaming: value(&object, "stream").unwrap_or(false),
             // Whatever a lenient reader may take for yes.
             background: (object.get("background"))
@@ -52,6 +59,12 @@ impl Summary {
             } as u64,
         })
     }
+}
+
+/// Every model that a body names anywhere, each once: of a path that is only listed nobody knows
+/// where it would name one.
+pub(super) fn models_named(body: &str) -> BTreeSet<String> {
+    json::strings_under(body, "model").into_iter().collect()
 }
 
 /// The tool results that came after the model's last word: those before it were new in an

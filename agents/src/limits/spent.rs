@@ -219,7 +219,7 @@ struct Counted {
 
 impl Projection for Spent {
     const NAME: &'static str = "spent";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
 
     fn fold(&mut self, entry: &Entry) {
         match entry.data() {
@@ -240,7 +240,7 @@ impl Projection for Spent {
                         model: fact.model.clone(),
                         bytes: fact.body_bytes,
                         streaming: fact.streaming,
-                        prompt: fact.operation.as_str() != "other",
+                        prompt: fact.operation.as_str() != "other" || fact.model.is_some(),
                     };
                     self.open.insert(fact.call, open);
                 }

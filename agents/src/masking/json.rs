@@ -125,6 +125,18 @@ pub(crate) fn has_twin_keys(text: &[u8]) -> bool {
     })
 }
 
+/// Every string that stands under this key, however deep.
+pub(crate) fn strings_under(text: &str, key: &str) -> Vec<String> {
+    let string = |(start, end): (usize, usize)| -> String {
+        decode(text, start, end).chars.into_iter().collect()
+    };
+    let under = |node: &Node| node.key.is_some_and(|said| string(said) == key);
+    let nodes = read(text.as_bytes()).unwrap_or_default();
+    let strings = nodes.iter().filter(|node| node.kind == Kind::String);
+    let found = strings.filter(|node| under(node));
+    found.map(|node| string((node.start, node.end))).collect()
+}
+
 struct Reader<'a> {
     text: &'a [u8],
     at: usize,
@@ -288,6 +300,13 @@ mod tests {
     fn keys_that_stand_twice_are_seen_behind_their_escapes() {
         assert!(has_twin_keys(br#"{"a":[{"b":1,"c":2,"\u0062":3}]}"#));
         assert!(!has_twin_keys(br#"{"a":[{"a":1},{"a":2}]}"#));
+    }
+
+    #[test]
+    fn strings_under_a_key_are_found_however_deep_and_however_written() {
+        let text = r#"{"a":"1","b":[{"a":"2","a":"3"},"a"],"\u0061":"\u0034","c":{"a":{"a":5}}}"#;
+        assert_eq!(strings_under(text, "a"), ["1", "2", "3", "4"]);
+        assert!(strings_under("no JSON", "a").is_empty());
     }
 
     #[test]

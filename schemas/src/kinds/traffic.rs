@@ -166,6 +166,8 @@ words! {
         ToolServers,
         /// A cost is limited, and nobody has said what the model costs.
         Price,
+        /// A budget holds, and what the call uses is counted nowhere: a batch, or what names no model.
+        Uncounted,
         /// Calls in flight at the gateway: the agent's share of them, or all (`of` is `service:gateway`).
         /// Hooks or telemetry at work, where `provider` is `hooks` or `telemetry`.
         CallsInFlight,

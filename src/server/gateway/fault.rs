@@ -156,7 +156,9 @@ impl Fault {
                 Actor::Service(_) => (overloaded(), "overloaded_error"),
                 _ => (StatusCode::TOO_MANY_REQUESTS, "rate_limit_error"),
             },
-            Models | Upstreams | ToolServers | Price => (StatusCode::FORBIDDEN, "permission_error"),
+            Models | Upstreams | ToolServers | Price | Uncounted => {
+                (StatusCode::FORBIDDEN, "permission_error")
+            }
         };
         Fault {
             retry_after: reached.retry_after_seconds,

@@ -357,6 +357,24 @@ async fn a_listed_path_is_masked_and_recorded_like_a_call() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_secret_in_a_line_of_a_batch_s_results_is_passed_and_not_kept() {
+    let world = world().await;
+    let asked = world.post("/v1/listed/results", ask("secret", false));
+    let lines = asked.send().await.unwrap().text().await.unwrap();
+    assert_eq!(lines.lines().count(), 2);
+    assert!(lines.lines().all(|line| line.contains(SECRET)));
+    let violated = world.wait_for("rule.violated", 1);
+    let Data::RuleViolated(violated) = violated.data() else {
+        panic!()
+    };
+    assert_eq!(violated.count, 2);
+    let responded = world.wait_for("model.responded", 1);
+    let kept = String::from_utf8(world.content(&responded, "response")).unwrap();
+    assert_eq!(kept.matches("custom_id").count(), 2, "{kept}");
+    world.check();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn models_and_hello_answer() {
     let world = world().await;
     let get = |path: &str| world.http.get(format!("{}{path}", world.base));

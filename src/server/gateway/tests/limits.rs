@@ -161,3 +161,81 @@ async fn models_and_upstreams_are_those_that_are_allowed() {
     assert_eq!(world.hits(), 1);
     world.check();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_model_that_a_call_names_is_one_that_is_allowed() {
+    let world = world_limited("[each_agent]\nmodels = ['claude-plain', 'claude-haiku-*']").await;
+    let with = |more: &str| ask("plain", false).replacen('{', &format!("{{{more},"), 1);
+    let batch = |model: &str| {
+        let request = |model: &str| {
+            format!(r#"{{"custom_id":"{model}","params":{{"model":"{model}","messages":[]}}}}"#)
+        };
+        let requests = [request("claude-plain"), request(model)].join(",");
+        format!(r#"{{"requests":[{requests}]}}"#)
+    };
+    let (messages, batches) = ("/v1/messages", "/v1/listed/batches");
+    let fallback = |model: &str| with(&format!(r#""fallbacks":[{{"model":"{model}"}}]"#));
+    let advisor = |model: &str| {
+        let tool = format!(r#"{{"type":"advisor_20260301","name":"advisor","model":"{model}"}}"#);
+        with(&format!(r#""tools":[{tool}]"#))
+    };
+    for (path, body) in [
+        (messages, fallback("claude-haiku-5")),
+        (messages, advisor("claude-haiku-5")),
+        (batches, batch("claude-haiku-5")),
+    ] {
+        let answer = world.post(path, body.clone()).send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{body}");
+    }
+    for (path, body) in [
+        (messages, fallback("claude-opus")),
+        (messages, advisor("claude-opus")),
+        (batches, batch("claude-opus")),
+        // The same name, written otherwise.
+        (batches, batch("claude-opu\\u0073")),
+    ] {
+        let answer = world.post(path, body.clone()).send().await.unwrap();
+        let (status, kind, message) = error_of(answer).await;
+        assert_eq!((status, kind.as_str()), (403, "permission_error"), "{body}");
+        assert!(message.contains("may not use the model claude-opus"));
+    }
+    let of = |one: &LimitReached| (one.limit, one.model.as_ref().unwrap().to_string());
+    let reached: Vec<_> = world.reached().iter().map(of).collect();
+    assert_eq!(reached, vec![(LimitKind::Models, "claude-opus".to_owned()); 4]);
+    assert_eq!(world.hits(), 3);
+    world.check();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_budget_cannot_count_does_not_leave_under_one() {
+    let world = world_limited("[each_agent]\ntokens_per_day = 1000").await;
+    let asked = ask("plain", false);
+    let batch = r#"{"model":"claude-plain","requests":[]}"#;
+    for (path, body) in [
+        ("/v1/listed/batches", batch),
+        ("/v1/listed/jobs", r#"{"input_file_id":"file-1"}"#),
+    ] {
+        let answer = world.post(path, body).send().await.unwrap();
+        let (status, kind, message) = error_of(answer).await;
+        assert_eq!((status, kind.as_str()), (403, "permission_error"), "{path}");
+        assert!(message.contains("agent:cfo has a budget"), "{message}");
+    }
+    let kinds: Vec<_> = world.reached().iter().map(|one| one.limit).collect();
+    assert_eq!(kinds, [LimitKind::Uncounted; 2]);
+    assert_eq!(world.hits(), 0);
+    // What is there already can be fetched and ended.
+    for method in [reqwest::Method::GET, reqwest::Method::DELETE] {
+        let url = format!("{}/v1/listed/results", world.base);
+        let request = world.http.request(method, url);
+        let answer = request.bearer_auth(world.token.reveal()).send().await;
+        assert_eq!(answer.unwrap().status(), 200);
+    }
+    // What names its model is counted, by its bytes where the answer says no number.
+    let long = asked.replace("明日の", &"あ".repeat(1_100));
+    let answer = world.post("/v1/listed/complete", long).send().await;
+    assert_eq!(answer.unwrap().status(), 200);
+    let answer = world.message(asked).await;
+    let (status, _, message) = error_of(answer).await;
+    assert!(status == 429 && message.contains("of 1000 tokens"), "{message}");
+    world.check();
+}
