@@ -89,6 +89,11 @@ impl Views {
         self.index.reached()
     }
 
+    /// Whether the log holds nothing that any view does not know.
+    pub fn are_current(&self) -> bool {
+        self.index.is_current()
+    }
+
     pub fn catch_up(&self) -> Result<u64, IndexError> {
         self.index.catch_up()
     }

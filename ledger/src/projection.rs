@@ -6,6 +6,7 @@ use schemas::Hash;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// What can be known from the log alone.
@@ -166,6 +167,8 @@ pub struct Index {
     saved: Mutex<u64>,
     /// Held by whoever folds: many who wait for the same entries read them once.
     catching_up: Mutex<()>,
+    /// So many entries at least are folded in everywhere.
+    folded: AtomicU64,
     notices: Vec<String>,
 }
 
@@ -179,6 +182,7 @@ impl Index {
             kept: Vec::new(),
             saved: Mutex::new(0),
             catching_up: Mutex::default(),
+            folded: AtomicU64::new(0),
             notices: Vec::new(),
         }
     }
@@ -258,7 +262,9 @@ impl Index {
         };
         self.kept.push(Box::new(view.clone()));
         // What came from a snapshot is written down already.
-        *self.saved.lock().unwrap_or_else(PoisonError::into_inner) = self.reached();
+        let reached = self.reached();
+        *self.saved.lock().unwrap_or_else(PoisonError::into_inner) = reached;
+        self.folded.store(reached, Ordering::Release);
         view
     }
 
@@ -298,9 +304,19 @@ impl Index {
         cursors.min().unwrap_or_else(|| self.reader.size())
     }
 
+    /// Whether the log holds nothing that is not folded in: whoever asks before each decision pays for
+    /// a comparison.
+    pub fn is_current(&self) -> bool {
+        self.folded.load(Ordering::Acquire) >= self.reader.size()
+    }
+
     /// Folds in everything that the log holds now. Gives the position reached.
     pub fn catch_up(&self) -> Result<u64, IndexError> {
-        self.catch_up_to(self.reader.size())
+        let size = self.reader.size();
+        match self.folded.load(Ordering::Acquire) >= size {
+            true => Ok(size),
+            false => self.catch_up_to(size),
+        }
     }
 
     /// Folds in the entries before `size` and no more: for figures of exactly that head.
@@ -313,6 +329,7 @@ impl Index {
                 kept.fold(&entry);
             }
         }
+        self.folded.fetch_max(size, Ordering::Release);
         let due = {
             let saved = self.saved.lock().unwrap_or_else(PoisonError::into_inner);
             size.saturating_sub(*saved) >= SNAPSHOT_EVERY

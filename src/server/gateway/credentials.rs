@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, header};
 use schemas::kinds::people::{AuthFailed, AuthFailure};
 use schemas::{Actor, Event, Label, Name};
 use std::net::SocketAddr;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 /// The token that a request presents. Some clients send it in both headers; then both must
 /// say the same.
@@ -43,6 +43,7 @@ impl Gateway {
         let (reason, agent) = match presented(&request.headers) {
             Err(reason) => (reason, None),
             Ok(token) => {
+                self.current().await?;
                 let now = self.appender.now();
                 let found = self
                     .views
@@ -68,6 +69,18 @@ impl Gateway {
             Some(agent) => Fault::barred(&agent, reason),
             None => Fault::unauthenticated(reason),
         })
+    }
+
+    /// Has the views know all that the log holds by now: who is suspended, and what was withdrawn or
+    /// adopted, holds from the next call on, though nobody else folds it in.
+    async fn current(&self) -> Result<(), Fault> {
+        if self.views.are_current() {
+            return Ok(());
+        }
+        let views = Arc::clone(&self.views);
+        let caught_up = tokio::task::spawn_blocking(move || views.catch_up());
+        let caught_up = caught_up.await.map_err(|_| Fault::internal())?;
+        caught_up.map_err(|error| Fault::behind(&error)).map(drop)
     }
 
     async fn note_failure(&self, agent: Option<&Name>, reason: AuthFailure, source: Option<Label>) {

@@ -17,7 +17,7 @@ use axum::body::{Body, Bytes};
 use axum::http::header::CONTENT_ENCODING;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::response::{IntoResponse, Response};
-use ledger::AppendError;
+use ledger::{AppendError, IndexError};
 use schemas::EventId;
 use std::io;
 use std::sync::Arc;
@@ -91,6 +91,7 @@ impl Exchange {
                 self.fail(unrecorded.unwrap_or_else(|| Fault::unsound(&error)));
             }
             Err(NotAdmitted::Unrecorded(error)) => self.fail(Fault::unrecorded(&error)),
+            Err(NotAdmitted::Behind(error)) => self.fail(Fault::behind(&error)),
             Err(NotAdmitted::Unlooked(late)) => {
                 let rules = Arc::clone(&self.side.gateway.rules);
                 let record = move || unscanned.record(rules.masker().policy());
@@ -294,6 +295,8 @@ fn lost(not_closed: NotClosed) {
 enum NotAdmitted {
     Unsound(AdmitError),
     Unrecorded(AppendError),
+    /// What is in force by now cannot be known.
+    Behind(IndexError),
     /// The rules failed, or took longer than a call waits; nothing of it was recorded or sent, and
     /// nothing will be.
     Unlooked(Late),
@@ -325,7 +328,12 @@ impl Gateway {
     ) -> Result<Recorded, NotAdmitted> {
         let (appender, rules) = (self.appender.clone(), Arc::clone(&self.rules));
         let (sender, receiver) = oneshot::channel();
+        let views = Arc::clone(&self.views);
         let worked = in_time(self.patience.rules, move |turn| {
+            // A body may have been on its way for minutes.
+            if let Err(error) = views.catch_up() {
+                return drop(sender.send(Err(NotAdmitted::Behind(error))));
+            }
             let Under { masker, call } = rules.under(call, appender.now());
             let admitted = call.admit_to(&body, &masker, &appender);
             // From here on it is held by who waits, until the log knows of the call.

@@ -8,7 +8,7 @@ use axum::Json;
 use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use ledger::AppendError;
+use ledger::{AppendError, IndexError};
 use schemas::kinds::people::AuthFailure;
 use schemas::kinds::traffic::{LimitKind, LimitReached};
 use schemas::{Actor, EventId, Name};
@@ -167,8 +167,10 @@ impl Fault {
         }
     }
 
-    pub fn uncounted() -> Fault {
-        let message = "what was used so far cannot be read from the ledger, so nothing was sent: \
+    /// Who may speak and what may leave is what the log says, to its end.
+    pub fn behind(error: &IndexError) -> Fault {
+        tracing::error!(%error, "a call was refused: the log cannot be read to its end");
+        let message = "what is allowed cannot be read from the ledger, so nothing was sent: \
                        try again later, and tell the operator of this gateway if it lasts";
         Fault::new(StatusCode::SERVICE_UNAVAILABLE, "api_error", message)
     }

@@ -129,10 +129,8 @@ impl Gateway {
     ) -> Result<Result<Place, Box<LimitReached>>, Fault> {
         // One after the other: between a look and a place nobody else takes one.
         let mut coming = self.coming.0.lock().unwrap_or_else(PoisonError::into_inner);
-        self.views.catch_up().map_err(|error| {
-            tracing::error!(%error, "a call was refused: its limits cannot be checked");
-            Fault::uncounted()
-        })?;
+        let caught_up = self.views.catch_up();
+        caught_up.map_err(|error| Fault::behind(&error))?;
         let now = self.appender.now();
         let ahead = |of: &Actor| coming.get(of).copied().unwrap_or(0);
         let amounts = |spent: &_| policy.amounts(asking, spent, ahead, now);

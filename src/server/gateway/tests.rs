@@ -1,5 +1,6 @@
 mod bad_input;
 mod calls;
+mod current;
 mod failures;
 mod limits;
 mod openai;
@@ -213,9 +214,14 @@ impl World {
     }
 
     fn append(&self, data: impl Into<Data>) {
+        self.append_unseen(data);
+        self.views.catch_up().unwrap();
+    }
+
+    /// The views do not know of it.
+    fn append_unseen(&self, data: impl Into<Data>) {
         let event = Event::new(self.appender.new_id(), "user:s001".parse().unwrap(), data);
         self.appender.append(vec![event.into()]).unwrap();
-        self.views.catch_up().unwrap();
     }
 
     fn post(&self, path: &str, body: impl Into<reqwest::Body>) -> reqwest::RequestBuilder {
