@@ -1,6 +1,7 @@
 mod bad_input;
 mod calls;
 mod current;
+mod durable;
 mod failures;
 mod limits;
 mod openai;
@@ -136,13 +137,23 @@ async fn world_holding(
     dir: tempfile::TempDir,
     clock: Arc<OffClock>,
     upstream: Arc<Scripted>,
-    (upstream_base, limits, patience, capacity): (String, LimitPolicy, Patience, Capacity),
+    rest: (String, LimitPolicy, Patience, Capacity),
 ) -> World {
-    ledger::create(dir.path(), "example.com/daicho", &*clock).unwrap();
     let options = Options {
         clock: clock.clone(),
         ..Options::default()
     };
+    world_on(options, dir, clock, upstream, rest).await
+}
+
+async fn world_on(
+    options: Options,
+    dir: tempfile::TempDir,
+    clock: Arc<OffClock>,
+    upstream: Arc<Scripted>,
+    (upstream_base, limits, patience, capacity): (String, LimitPolicy, Patience, Capacity),
+) -> World {
+    ledger::create(dir.path(), "example.com/daicho", &*clock).unwrap();
     let (appender, reader) = ledger::open(dir.path(), options).unwrap();
     let views = Arc::new(Views::open(reader.clone()).unwrap());
     let token = issue_token().unwrap();
