@@ -3,13 +3,16 @@
 
 use super::{is_refused, too_long};
 use crate::world::{
-    Ledger, ORIGIN, Server, cannot_run, clean, daicho, drill, ndjson, overwrite, run, walk,
-    with_content,
+    Ledger, ORIGIN, Server, World, cannot_run, clean, daicho, drill, hook_event, ndjson, overwrite,
+    provider, run, walk, with_content,
 };
-use serde_json::Value;
+use axum::http::StatusCode;
+use serde_json::{Value, json};
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 #[test]
 fn keys_and_files_of_another_ledger_are_told_apart() {
@@ -190,6 +193,125 @@ pub fn faketime() -> Option<PathBuf> {
         .find(|path| path.exists())
 }
 
+/// A server whose clock is off by what a file says.
+fn serve_by(library: &Path, file: &Path, ledger: &Ledger) -> Server {
+    let mut command = daicho(&ledger.dir);
+    clean(&mut command);
+    command
+        .env("LD_PRELOAD", library)
+        .env("FAKETIME_TIMESTAMP_FILE", file);
+    command
+        .env("FAKETIME_NO_CACHE", "1")
+        .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    Server::start(&ledger.dir, command)
+}
+
+/// A tool server that counts what it runs. Gives its address.
+fn counting(ran: &Arc<AtomicU64>) -> String {
+    let ran = Arc::clone(ran);
+    let answer = move |body: String| async move {
+        let asked: Value = serde_json::from_str(&body).unwrap();
+        if asked["id"].is_null() {
+            return (StatusCode::ACCEPTED, axum::Json(Value::Null));
+        }
+        let result = match asked["method"].as_str() {
+            Some("initialize") => json!({
+                "protocolVersion": "2025-11-25", "capabilities": { "tools": {} },
+                "serverInfo": { "name": "counting", "version": "1" },
+            }),
+            Some("tools/call") => {
+                ran.fetch_add(1, Ordering::SeqCst);
+                json!({ "content": [{ "type": "text", "text": "done" }] })
+            }
+            _ => json!({}),
+        };
+        let answer = json!({ "jsonrpc": "2.0", "id": asked["id"], "result": result });
+        (StatusCode::OK, axum::Json(answer))
+    };
+    provider(axum::Router::new().route("/mcp", axum::routing::post(answer)))
+}
+
+#[test]
+fn a_ledger_that_cannot_write_lets_nothing_through_at_any_door() {
+    let Some(library) = faketime() else {
+        return cannot_run("doors", "no libfaketime (package faketime)");
+    };
+    let ran = Arc::new(AtomicU64::new(0));
+    let tools = counting(&ran);
+    let ledger = Ledger::new();
+    ledger.configure(|text| text + &format!("\n[mcp.x]\nurl = \"{tools}/mcp\"\n"));
+    let token = ledger.register("dev");
+    let file = ledger.beside("offset");
+    std::fs::write(&file, "+2d\n").unwrap();
+    let server = serve_by(&library, &file, &ledger);
+    let world = World {
+        ledger,
+        server,
+        token,
+    };
+    let hook = |event: &str| {
+        let used = json!({ "tool_name": "Read", "tool_use_id": "toolu_1",
+                           "tool_input": { "file_path": "notes.txt" } });
+        world.hook(&world.token, hook_event(event, &used).to_string())
+    };
+    let export = |id: &str| {
+        let attribute = |key: &str, value: &str| json!({ "key": key, "value": { "stringValue": value } });
+        let record = json!({ "body": { "stringValue": "claude_code.tool_result" },
+            "attributes": [attribute("session.id", "s-1"), attribute("tool_use_id", id)] });
+        let told = json!({ "resourceLogs": [{ "scopeLogs": [{ "logRecords": [record] }] }] });
+        let sent = world.server.client.post(world.server.url("/otlp/v1/logs"));
+        let sent = sent.bearer_auth(&world.token).body(told.to_string());
+        sent.send().unwrap().status().as_u16()
+    };
+    let mcp = |session: &str, message: Value| {
+        let request = world.post_to("/mcp/x", &message.to_string());
+        let request = match session {
+            "" => request,
+            session => request.header("mcp-session-id", session),
+        };
+        request.send().unwrap()
+    };
+    let call = |session: &str, id: u64| {
+        let message = json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call",
+                              "params": { "name": "read", "arguments": {} } });
+        mcp(session, message).text().unwrap()
+    };
+    let begun = mcp("", json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
+        "protocolVersion": "2025-11-25", "capabilities": {},
+        "clientInfo": { "name": "test", "version": "1" } } }));
+    let session = begun.headers()["mcp-session-id"].to_str().unwrap().to_owned();
+    assert!(begun.text().unwrap().contains("counting"));
+    mcp(&session, json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
+
+    let decision = |answer: &Value| answer["hookSpecificOutput"]["permissionDecision"].clone();
+    let (status, answer) = hook("PreToolUse");
+    assert!(status == 200 && decision(&answer) != "deny", "{answer}");
+    assert_eq!((hook("PostToolUse").0, export("toolu_1")), (200, 200));
+    let said = call(&session, 1);
+    assert!(said.contains("done"), "{said}");
+    assert_eq!(ran.load(Ordering::SeqCst), 1);
+
+    std::fs::write(&file, "-1d\n").unwrap();
+    let size = world.server.size();
+    let (status, answer) = hook("PreToolUse");
+    assert_eq!((status, decision(&answer)), (200, json!("deny")), "{answer}");
+    assert_eq!((hook("PostToolUse").0, export("toolu_2")), (503, 503));
+    let said = call(&session, 2);
+    assert!(!said.contains("done"), "{said}");
+    assert_eq!(ran.load(Ordering::SeqCst), 1, "it was run, and nothing says so");
+    assert_eq!(world.server.size(), size);
+
+    // A clock that is right again is enough, at all of them.
+    std::fs::write(&file, "+2d\n").unwrap();
+    let (status, answer) = hook("PreToolUse");
+    assert!(status == 200 && decision(&answer) != "deny", "{answer}");
+    assert_eq!((hook("PostToolUse").0, export("toolu_2")), (200, 200));
+    assert!(call(&session, 3).contains("done"));
+    assert_eq!(ran.load(Ordering::SeqCst), 2);
+    world.server.stop();
+    world.ledger.verify();
+}
+
 #[test]
 fn a_clock_that_ran_back_stops_writing_and_nothing_else() {
     let Some(library) = faketime() else {
@@ -225,15 +347,7 @@ fn a_clock_that_ran_back_stops_writing_and_nothing_else() {
     // Under a running server, whose clock is set back between two requests.
     let file = ledger.beside("offset");
     std::fs::write(&file, "+2d\n").unwrap();
-    let mut command = daicho(&ledger.dir);
-    clean(&mut command);
-    command
-        .env("LD_PRELOAD", &library)
-        .env("FAKETIME_TIMESTAMP_FILE", &file);
-    command
-        .env("FAKETIME_NO_CACHE", "1")
-        .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
-    let server = Server::start(&ledger.dir, command);
+    let server = serve_by(&library, &file, &ledger);
     let post = || server.post("application/json", drill("restore").to_string());
     assert_eq!(post().send().unwrap().status(), 200);
     std::fs::write(&file, "-1d\n").unwrap();
