@@ -15,6 +15,7 @@
 //! A call runs in a task of its own ([`exchange`]), so that a client that goes away can stop
 //! it but cannot keep it from being recorded.
 
+mod address;
 mod body;
 mod credentials;
 mod exchange;
@@ -219,7 +220,8 @@ impl Side {
 
 fn beside(uri: &Uri, headers: &HeaderMap) -> Beside {
     Beside {
-        address: uri.path_and_query().map_or("", |p| p.as_str()).to_owned(),
+        // What cannot be read was refused.
+        address: address::said(uri).unwrap_or_default(),
         headers: headers::lines(headers),
     }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 /// The address and the headers of a request that would be sent.
 #[derive(Debug, Clone, Default)]
 pub struct Beside {
-    /// Path and query.
+    /// Path and query, without escapes.
     pub address: String,
     /// `name: value`.
     pub headers: Vec<String>,

@@ -205,8 +205,8 @@ impl Fault {
 
     pub fn unsound_query() -> Fault {
         Fault::invalid(
-            "the query holds more than names and plain values, and a query is not checked for \
-             private data: put what you have to say into the body",
+            "the address cannot be checked for private data: send a path without escapes, and a \
+             query of UTF-8, below 4 KiB in all; put what you have to say into the body",
         )
     }
 

@@ -1,3 +1,4 @@
+use super::address;
 use agents::gateway::Provider;
 use axum::http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use axum::http::{HeaderName, Uri};
@@ -180,14 +181,11 @@ impl Upstream {
         &self.destination
     }
 
-    /// The provider's address of a path that a client asked for; `None` where path or query
-    /// could carry text past the rules.
+    /// The provider's address of a path that a client asked for, as it was written; `None` where
+    /// path or query could carry text past the rules.
     pub(super) fn url(&self, uri: &Uri) -> Option<String> {
+        address::said(uri)?;
         let (path, query) = (uri.path(), uri.query().unwrap_or_default());
-        let plain = |b: u8| b.is_ascii_alphanumeric() || b"_-.,:/=&".contains(&b);
-        if path.len() + query.len() > 512 || !path.bytes().chain(query.bytes()).all(plain) {
-            return None;
-        }
         let mark = if query.is_empty() { "" } else { "?" };
         Some(format!("{}{path}{mark}{query}", self.base))
     }

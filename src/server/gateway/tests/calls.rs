@@ -149,16 +149,23 @@ async fn headers_and_addresses_pass_the_rules() {
         let answer = with(asked(), &[(name, SECRET)]).send().await.unwrap();
         assert_eq!(error_of(answer).await.0, 403, "{name}");
     }
-    let address = format!("/v1/messages?beta={SECRET}");
-    let answer = world
-        .post(&address, ask("plain", false))
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(error_of(answer).await.0, 403);
+    // However it is written there; what is somebody's is no address either.
+    let escaped: String = SECRET.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let queries = [
+        SECRET,
+        &escaped,
+        "%E5%B1%B1%E7%94%B0%E5%A4%AA%E9%83%8E%E6%A7%98",
+        "%E9%9B%BB%E8%A9%B1+090-1234-5678",
+    ];
+    for query in queries {
+        let address = format!("/v1/messages?beta={query}");
+        let answer = world.post(&address, ask("plain", false)).send().await;
+        assert_eq!(error_of(answer.unwrap()).await.0, 403, "{query}");
+    }
     for address in [
         format!("/v1/models/{SECRET}"),
         format!("/v1/models?after_id={SECRET}"),
+        format!("/v1/models?after_id={escaped}"),
     ] {
         let get = world.http.get(format!("{}{address}", world.base));
         let answer = get.bearer_auth(world.token.reveal()).send().await.unwrap();
@@ -171,12 +178,20 @@ async fn headers_and_addresses_pass_the_rules() {
             .iter()
             .filter(|k| **k == "payload.blocked")
             .count(),
-        4
+        3 + queries.len()
     );
     assert_eq!(
-        world.kinds()[world.kinds().len() - 2..],
-        ["rule.violated"; 2]
+        world.kinds()[world.kinds().len() - 3..],
+        ["rule.violated"; 3]
     );
+    // What says nothing of anybody passes as it was written.
+    for query in ["?note=a+b", "?q=%E5%B1%B1&beta=%74rue", "?a[]=b;c*(d)~!@$|"] {
+        let path = format!("/v1/messages{query}");
+        let answer = world.post(&path, ask("plain", false)).send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{query}");
+        let received = world.upstream.received().pop().unwrap();
+        assert_eq!(received.path_and_query, path);
+    }
     world.check();
 }
 
