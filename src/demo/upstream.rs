@@ -7,6 +7,7 @@
 //! |---|---|
 //! | anything else | text that repeats the end of the last user message, and `end_turn` |
 //! | `tool` | a `tool_use` of `get_weather`; text once a `tool_result` has come |
+//! | `thinking` | a thinking block with its signature, a redacted one, and text |
 //! | `secret` | text that holds a provider key, split over two deltas |
 //! | `400`, `401`, `429`, `500`, `529` | that error, with `request-id` and `retry-after` |
 //! | `fails` | a stream that says `overloaded_error` after its first delta |
@@ -14,7 +15,7 @@
 //! | `hang` | a stream that begins and never goes on, until the client leaves |
 //! | `silent` | no head at all, until the client leaves |
 //! | `redirect` | 307 to elsewhere |
-//! | `gzip` | the usual answer, compressed although nobody asked for that |
+//! | `gzip`, `deflate` | the usual answer, compressed although nobody asked for that |
 //! | `br` | an answer in a coding that only its name says |
 //!
 //! A stream if `"stream": true`, else one JSON message.
@@ -27,10 +28,12 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use axum::{Json, Router};
+use flate2::Compression;
+use flate2::bufread::{GzEncoder, ZlibEncoder};
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 use std::convert::Infallible;
-use std::io;
+use std::io::{self, Read};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -203,11 +206,10 @@ async fn say(
             let body = Body::from_stream(begun.chain(never));
             (head, body).into_response()
         }
-        coding @ ("gzip" | "br") => {
-            let packed = if coding == "gzip" {
-                gzip(&bytes)
-            } else {
-                b"\x0b".to_vec()
+        coding @ ("gzip" | "deflate" | "br") => {
+            let packed = match coding {
+                "br" => b"\x0b".to_vec(),
+                coding => packed(coding, bytes.as_bytes()),
             };
             (head, [("content-encoding", coding)], packed).into_response()
         }
@@ -238,12 +240,14 @@ fn in_pieces(bytes: Vec<u8>, end: Vec<io::Result<Bytes>>) -> Body {
     }))
 }
 
-fn gzip(text: &str) -> Vec<u8> {
-    use std::io::Write;
-    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    // Into memory: writing cannot fail.
-    let _ = packer.write_all(text.as_bytes());
-    packer.finish().unwrap_or_default()
+/// In one of two codings. Into memory: reading cannot fail.
+fn packed(coding: &str, bytes: &[u8]) -> Vec<u8> {
+    let (mut packed, fast) = (Vec::new(), Compression::fast());
+    let _ = match coding {
+        "gzip" => GzEncoder::new(bytes, fast).read_to_end(&mut packed),
+        _ => ZlibEncoder::new(bytes, fast).read_to_end(&mut packed),
+    };
+    packed
 }
 
 /// The last word of the model's name.
@@ -344,6 +348,12 @@ fn message(body: &Value, number: usize) -> Value {
         ]),
         "tool" => json!([text("東京の天気は晴れ、気温は21度です。".to_owned())]),
         "secret" => json!([text(format!("鍵は {SECRET} です。"))]),
+        "thinking" => json!([
+            { "type": "thinking", "thinking": "会議は十時から。参加者は三名。",
+              "signature": "EqQBCgIYAhIM1gbcDa9GJwZA2b3hGgxBdjrkzLoky3dl1pkiMOYds9Q=" },
+            { "type": "redacted_thinking", "data": "EmwKAhgBEgy3va3pzix/LafPsn4aDFIT2Xlxh0L5L8rLVyIwxtE3rAFBa8cr3qpP" },
+            text("承知しました。".to_owned()),
+        ]),
         _ => json!([text(format!(
             "承知しました。ご依頼の内容は「{tail}」ですね。確認のうえ、対応いたします。"
         ))]),
@@ -376,31 +386,44 @@ fn stream(message: &Value, word: &str) -> String {
         .flatten()
         .enumerate()
     {
-        let (start, field, grown) = if block["type"] == "text" {
-            let text = block["text"].as_str().unwrap_or_default().to_owned();
-            (json!({ "type": "text", "text": "" }), "text", text)
-        } else {
-            let mut start = block.clone();
-            start["input"] = json!({});
-            (start, "partial_json", block["input"].to_string())
+        let said = |field: &str| block[field].as_str().unwrap_or_default().to_owned();
+        let mut start = block.clone();
+        // What grows, in which field of which delta.
+        let grows = match block["type"].as_str() {
+            Some("text") => vec![("text_delta", "text", said("text"))],
+            Some("thinking") => vec![
+                ("thinking_delta", "thinking", said("thinking")),
+                ("signature_delta", "signature", said("signature")),
+            ],
+            Some("redacted_thinking") => Vec::new(),
+            _ => {
+                start["input"] = json!({});
+                let input = block["input"].to_string();
+                vec![("input_json_delta", "partial_json", input)]
+            }
         };
-        let kind = if field == "text" {
-            "text_delta"
-        } else {
-            "input_json_delta"
-        };
+        for (_, field, _) in grows.iter().filter(|(_, field, _)| *field != "partial_json") {
+            start[*field] = json!("");
+        }
         event(json!({ "type": "content_block_start", "index": index, "content_block": start }));
-        let chars: Vec<char> = grown.chars().collect();
-        for part in chars.chunks(if word == "secret" { 20 } else { 7 }) {
-            let part: String = part.iter().collect();
-            event(
-                json!({ "type": "content_block_delta", "index": index, "delta": { "type": kind, field: part } }),
-            );
-            if word == "fails" {
+        for (kind, field, grown) in grows {
+            let chars: Vec<char> = grown.chars().collect();
+            let length = match (kind, word) {
+                ("signature_delta", _) => chars.len().max(1),
+                (_, "secret") => 20,
+                _ => 7,
+            };
+            for part in chars.chunks(length) {
+                let part: String = part.iter().collect();
                 event(
-                    json!({ "type": "error", "error": { "type": "overloaded_error", "message": "Overloaded" } }),
+                    json!({ "type": "content_block_delta", "index": index, "delta": { "type": kind, field: part } }),
                 );
-                return out;
+                if word == "fails" {
+                    event(
+                        json!({ "type": "error", "error": { "type": "overloaded_error", "message": "Overloaded" } }),
+                    );
+                    return out;
+                }
             }
         }
         event(json!({ "type": "content_block_stop", "index": index }));

@@ -91,3 +91,22 @@ pub(super) async fn in_time<T: Send + 'static>(
         Err(_) => Err(Late::Panicked),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn work_that_panics_came_to_nothing_whether_it_had_its_turn_or_not() {
+        let long = Duration::from_secs(60);
+        let fails = |_: &Turn| -> u8 { panic!("a rule fails") };
+        assert_eq!(in_time(long, fails).await, Err(Late::Panicked));
+        let fails = |turn: &Turn| -> u8 {
+            assert!(!turn.take(), "a rule fails in its turn");
+            1
+        };
+        assert_eq!(in_time(long, fails).await, Err(Late::Panicked));
+        assert_eq!(in_time(long, |turn| turn.take()).await, Ok(true));
+        assert_eq!(in_time(Duration::ZERO, |_| 1).await, Err(Late::TooSlow));
+    }
+}

@@ -137,6 +137,26 @@ async fn other_paths_and_methods_are_refused() {
         assert_eq!((status, kind.as_str()), (403, "permission_error"), "{path}");
         assert!(message.contains(reason), "{message}");
     }
+    // Nor by another method, nor of the other provider.
+    let (batch, files) = ("/v1/messages/batches/msgbatch_1", "/v1/files/file_1");
+    let (get, delete) = (reqwest::Method::GET, reqwest::Method::DELETE);
+    for (method, path) in [
+        (&get, format!("{batch}/results")),
+        (&get, batch.to_owned()),
+        (&delete, batch.to_owned()),
+        (&get, format!("{files}/content")),
+        (&delete, files.to_owned()),
+    ] {
+        let url = format!("{}{path}", world.base);
+        let request = world.http.request(method.clone(), url);
+        let answer = request.bearer_auth(world.token.reveal()).send().await;
+        assert_eq!(error_of(answer.unwrap()).await.0, 403, "{method} {path}");
+    }
+    for path in ["/v1/files", "/v1/batches", "/v1/uploads"] {
+        let request = world.http.post(format!("{}{path}", world.openai));
+        let answer = request.bearer_auth(world.token.reveal()).body("{}").send();
+        assert_eq!(answer.await.unwrap().status(), 403, "{path}");
+    }
     let denied: Vec<_> = world.entries()[2..]
         .iter()
         .map(|entry| match entry.data() {
@@ -150,6 +170,14 @@ async fn other_paths_and_methods_are_refused() {
         "POST /v1/complete",
         "POST /v1/organizations",
         "an unlisted path",
+        "GET /v1/messages/batches/msgbatch_1/results",
+        "GET /v1/messages/batches/msgbatch_1",
+        "DELETE /v1/messages/batches/msgbatch_1",
+        "GET /v1/files/file_1/content",
+        "DELETE /v1/files/file_1",
+        "POST /v1/files",
+        "POST /v1/batches",
+        "POST /v1/uploads",
     ];
     assert_eq!(denied, named);
     let open = world.http.post(format!("{}/v1/files", world.base));

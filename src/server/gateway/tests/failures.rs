@@ -202,13 +202,15 @@ async fn a_packed_answer_that_nobody_asked_for_is_unpacked_or_withheld() {
         let text = String::from_utf8(bytes.to_vec()).unwrap();
         (0..9).fold(text, |text, n| text.replace(&format!("_000{n}"), ""))
     };
-    for (count, streaming) in [false, true].into_iter().enumerate() {
+    let packed = [false, true].map(|streaming| [("gzip", streaming), ("deflate", streaming)]);
+    for (count, (coding, streaming)) in packed.into_iter().flatten().enumerate() {
         let asked = ask("plain", streaming);
         let readable = world.message(asked.clone()).await.bytes().await.unwrap();
-        let answer = world.message(ask("gzip", streaming)).await;
+        let answer = world.message(ask(coding, streaming)).await;
         assert!(!answer.headers().contains_key("content-encoding"));
         let answer = answer.bytes().await.unwrap();
-        assert_eq!(plain(&answer), plain(&readable).replace("-plain", "-gzip"));
+        let named = format!("-{coding}");
+        assert_eq!(plain(&answer), plain(&readable).replace("-plain", &named));
         let entry = world.wait_for("model.responded", 2 * count + 2);
         assert_eq!(world.content(&entry, "response"), answer);
     }
