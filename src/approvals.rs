@@ -5,10 +5,13 @@ use crate::door::Door;
 use crate::views::Views;
 use agents::approvals::draft::CONTENT;
 use agents::approvals::preview::{Reading, previewed};
+use agents::approvals::signature::ApproverKey;
+use agents::approvals::statement::Verdict;
 use agents::approvals::view::{Row, State};
 use agents::masking::Masker;
 use agents::retention::matter::{ErasureTerms, Matter, end_id};
 use agents::scanner::patch::diff::visible;
+use agents::scanner::patch::follow_decisions;
 use ledger::{AppendError, ContentError, ReadError, Reader, Submission};
 use schemas::kinds::acting::{Subject, SubjectKind};
 use schemas::{Actor, EventId, Hash, Label, Name, Timestamp};
@@ -228,6 +231,65 @@ pub enum WholeError {
     Content(#[from] ContentError),
     #[error("what lies beside this request is not what would be signed: do not approve it")]
     NotWhatIsAsked,
+}
+
+/// What became of a decision that was recorded.
+#[derive(Serialize)]
+pub struct Decided {
+    pub approval: EventId,
+    /// `granted` or `denied`.
+    pub verdict: &'static str,
+    pub seq: u64,
+    /// How many have approved, of how many.
+    pub approved: u64,
+    pub needed: u64,
+}
+
+impl Decided {
+    /// Of the entry at this position. Why it counts for nothing, where the deadline passed on the way,
+    /// or another decision came first.
+    pub fn at(seq: u64, verdict: Verdict, approval: EventId, views: &Views) -> Result<Decided, String> {
+        views.approvals.read(|approvals| {
+            let found = approvals.find(approval);
+            let mut refused = found.into_iter().flat_map(|found| &found.refused);
+            if let Some((_, why)) = refused.find(|(at, _)| *at == seq) {
+                return Err(format!(
+                    "recorded at {seq}, and it counts for nothing: {why}"
+                ));
+            }
+            let progress = found.map(|found| (found.approved(), found.approvers_needed));
+            let (approved, needed) = progress.unwrap_or_default();
+            let verdict = match verdict {
+                Verdict::Approve => "granted",
+                Verdict::Deny => "denied",
+            };
+            Ok(Decided {
+                approval,
+                verdict,
+                seq,
+                approved,
+                needed,
+            })
+        })
+    }
+}
+
+/// The key that the log has for an approver: whatever signs has to be that one.
+pub fn registered(views: &Views, approver: &Actor) -> Option<ApproverKey> {
+    let key = views.approvals.read(|approvals| match approver {
+        Actor::User(user) => approvals.key_of(user).cloned(),
+        Actor::Agent(_) | Actor::Service(_) => None,
+    });
+    ApproverKey::parse(key?.as_str()).ok()
+}
+
+/// What decisions mean for patches, to be recorded.
+pub fn follow(views: &Views, by: &Actor, now: Timestamp) -> Vec<Submission> {
+    views.findings.read(|findings| {
+        views
+            .approvals
+            .read(|approvals| follow_decisions(findings, approvals, by, now))
+    })
 }
 
 /// Where a draft's arguments lie, and those of the last one of the same agent and tool.

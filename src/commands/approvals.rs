@@ -1,6 +1,6 @@
 mod sign;
 
-use crate::approvals::{Line, Whole, WholeError, age, lines, preview, whole};
+use crate::approvals::{Decided, Line, Whole, WholeError, age, lines, preview, whole};
 use crate::cli::{Approvals, Cli, Decide};
 use crate::commands::{hold, patch, read, retention, word};
 use crate::desk::Desk;
@@ -173,35 +173,21 @@ fn decided(cli: &Cli, args: &Decide, verdict: Verdict) -> Done {
         });
     }
     let receipts = desk.append(vec![decision])?;
-    let seq = receipts[0].seq;
-    // The deadline may have passed on the way, or another decision come first.
-    let ignored = desk.views.approvals.read(|approvals| {
-        let refused = &approvals.find(approval)?.refused;
-        refused
-            .iter()
-            .find(|(at, _)| *at == seq)
-            .map(|(_, why)| why.clone())
-    });
-    if let Some(why) = ignored {
-        let fault = format!("recorded at {seq}, and it counts for nothing: {why}");
-        return Err(Failure::msg(fault, "see `daicho approvals show`"));
-    }
+    let decided = Decided::at(receipts[0].seq, verdict, approval, &desk.views);
+    let decided = decided.map_err(|fault| Failure::msg(fault, "see `daicho approvals show`"))?;
     patch::settle(&mut desk)?;
     let deeds = hold::settle(&desk)?;
-    let word = if verdict == Verdict::Approve {
-        "granted"
-    } else {
-        "denied"
-    };
-    let (approved, needed) = desk.progress(approval);
     if cli.json {
-        say!(
-            "{}",
-            serde_json::json!({ "approval": approval, "verdict": word, "seq": seq,
-                "approved": approved, "needed": needed })
-        );
+        say!("{}", serde_json::to_string(&decided)?);
     } else {
-        say!("{word}, signed and recorded at {seq}; {approved} of {needed} have approved");
+        let Decided {
+            verdict,
+            seq,
+            approved,
+            needed,
+            ..
+        } = decided;
+        say!("{verdict}, signed and recorded at {seq}; {approved} of {needed} have approved");
         retention::told(cli, &deeds)?;
     }
     Ok(Outcome::Well)

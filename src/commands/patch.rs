@@ -1,3 +1,4 @@
+use crate::approvals::follow;
 use crate::cli::{Cli, Patch, PatchApply, PatchPropose};
 use crate::commands::period_from;
 use crate::desk::Desk;
@@ -6,7 +7,7 @@ use crate::outcome::{Done, Failure, Outcome, say};
 use agents::approvals::view::POLICY;
 use agents::scanner::patch::apply::{ApplyRequest, apply};
 use agents::scanner::patch::tree::Tree;
-use agents::scanner::patch::{Terms, follow_decisions, propose};
+use agents::scanner::patch::{Terms, propose};
 use anyhow::Context;
 use schemas::{EventId, Hash};
 
@@ -130,11 +131,7 @@ fn run_apply(cli: &Cli, args: &PatchApply) -> Done {
 pub fn settle(desk: &mut Desk) -> Result<(), Failure> {
     let now = desk.now();
     let actor = Door::operator(&desk.door);
-    let batch = desk.views.findings.read(|findings| {
-        desk.views
-            .approvals
-            .read(|approvals| follow_decisions(findings, approvals, &actor, now))
-    });
+    let batch = follow(&desk.views, &actor, now);
     if !batch.is_empty() {
         desk.append(batch)?;
     }

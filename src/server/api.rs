@@ -25,7 +25,11 @@ pub fn routes() -> Router<Node> {
         .route("/proofs/{seq}", get(events::proof))
         .route("/findings", get(lists::findings))
         .route("/approvals", get(approvals::list))
-        .route("/approvals/{approval}", get(approvals::one))
+        .route(
+            "/approvals/{approval}",
+            get(approvals::one).post(approvals::decide),
+        )
+        .route("/approvals/{approval}/statement", get(approvals::statement))
         .route("/agents", get(lists::agents))
         .route("/retention", get(retention::plan))
         .route("/retention/run", post(retention::run))

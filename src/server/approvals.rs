@@ -1,12 +1,16 @@
-//! What a server does about requests: it shows them to approvers, and says when they are over.
+//! What a server does about requests: it shows them to approvers, takes what they decide, and says
+//! when they are over.
 
 use super::Node;
 use super::work::pause;
-use crate::approvals::{self, Line, Whole, WholeError};
+use crate::approvals::{self, Decided, Line, Whole, WholeError, follow, registered};
 use crate::door::Door;
-use agents::approvals::expire;
+use agents::approvals::rule::Refused;
+use agents::approvals::signature::from_armour;
+use agents::approvals::statement::{Statement, Verdict};
 use agents::approvals::view::State;
-use ledger::AppendError;
+use agents::approvals::{decide, expire, statement};
+use ledger::{AppendError, IndexError};
 use schemas::{Actor, EventId};
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -75,4 +79,67 @@ pub fn whole(node: &Node, approval: EventId) -> Result<Option<Whole>, WholeError
         .pop()
         .map(|line| approvals::whole(line, (&node.views, &node.reader), &door));
     opened.transpose()
+}
+
+/// Why a decision does not stand.
+#[derive(Debug, thiserror::Error)]
+pub enum NotDecided {
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    #[error("{0}")]
+    Ignored(String),
+}
+
+/// What an approver has to sign, if this one may decide at all.
+pub fn stated(
+    node: &Node,
+    approval: EventId,
+    approver: &Actor,
+    verdict: Verdict,
+) -> Result<Statement, NotDecided> {
+    node.views.catch_up()?;
+    let now = node.now();
+    let read = node.views.approvals.read(|approvals| {
+        statement(approvals, approval, approver, verdict, now)
+    });
+    Ok(read?)
+}
+
+/// Records a decision that its approver has signed, and what follows from it. Holds and erasures
+/// [`super::retention`] sees to by itself.
+pub fn decided(
+    node: &Node,
+    approval: EventId,
+    approver: &Actor,
+    verdict: Verdict,
+    armoured: &str,
+) -> Result<Decided, NotDecided> {
+    let stated = stated(node, approval, approver, verdict)?;
+    let key = registered(&node.views, approver).ok_or_else(|| Refused::ApproverUnregistered {
+        approver: approver.clone(),
+    })?;
+    let signature = from_armour(armoured).map_err(Refused::from)?;
+    let now = node.now();
+    let decision = node
+        .views
+        .approvals
+        .read(|approvals| decide(approvals, stated, &key, signature, now));
+    let receipts = node.appender.append(vec![decision?])?;
+    node.views.catch_up()?;
+    let decided = Decided::at(receipts[0].seq, verdict, approval, &node.views);
+    let decided = decided.map_err(NotDecided::Ignored)?;
+    // By whom the command would record it: whoever comes second says the same.
+    let by = Door::Here(node.appender.clone()).operator();
+    let follows = follow(&node.views, &by, node.now());
+    if !follows.is_empty()
+        && let Err(error) = node.appender.append(follows)
+    {
+        // The decision stands, and nothing relies on this; the next one says it again.
+        tracing::error!(%error, "what a decision means for a patch could not be recorded");
+    }
+    Ok(decided)
 }

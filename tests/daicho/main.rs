@@ -16,6 +16,7 @@
 //! | `hooks` | a hook that is not recorded, or lets go what nobody granted |
 //! | `claude_code` | what the real client says and does that hooks, gateway and telemetry do not all show alike |
 //! | `approvals` | a decision that counts and should not, a deadline that nobody hears of, an approver untold |
+//! | `decisions` | an approver whom HTTP takes for another, or a decision that means less there |
 //! | `mcp` | a call of a tool that runs unrecorded, ungranted, or with what must not leave |
 //! | `retention` | content that ends early, held, by one person alone or by a wrong clock; rules or holds that nobody approved |
 //! | `erasure` | one person's content that stays, comes back, or takes another's along; an erasure that nobody approved, or of what is held |
@@ -52,6 +53,7 @@ mod cli;
 /// Real receivers and their certificates, as the exporters' own tests have them.
 #[path = "../../exporters/tests/common/mod.rs"]
 mod common;
+mod decisions;
 #[cfg(unix)]
 mod disk;
 mod doctor;

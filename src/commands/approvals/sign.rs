@@ -1,5 +1,6 @@
 //! Where an approver's signature comes from: a key file, the ssh-agent, or hardware.
 
+use crate::approvals;
 use crate::cli::Decide;
 use crate::desk::Desk;
 use crate::openssh;
@@ -56,14 +57,8 @@ fn signed_by_file(
     signed.map_err(|error| Failure::new(error, "nothing was recorded"))
 }
 
-/// The key that the log has for an approver: whatever signed has to be that one.
 fn registered(desk: &Desk, approver: &Actor) -> Result<ApproverKey, Failure> {
-    let key = desk.views.approvals.read(|approvals| match approver {
-        Actor::User(user) => approvals.key_of(user).cloned(),
-        Actor::Agent(_) | Actor::Service(_) => None,
-    });
-    let key = key.and_then(|key| ApproverKey::parse(key.as_str()).ok());
-    key.ok_or_else(|| {
+    approvals::registered(&desk.views, approver).ok_or_else(|| {
         let fault = format!("{approver} has no approver's key in this log");
         Failure::msg(fault, "register one with `daicho users activate --key`")
     })

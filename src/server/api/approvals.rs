@@ -1,13 +1,28 @@
-//! Approvals, as JSON. What is sealed is shown to the operator's token only, and recorded first.
+//! Approvals, as JSON. What is sealed is shown to the operator's token only, and recorded first. Who
+//! decides shows no token: the signature under the statement says who it is.
 
 use super::fault::Fault;
 use super::operator::Operator;
-use crate::approvals::{Line, Whole, lines};
+use crate::approvals::{Decided, Line, Whole, lines};
 use crate::server::Node;
-use crate::server::approvals::{shown, whole};
+use crate::server::approvals::{NotDecided, decided, shown, stated, whole};
+use agents::approvals::rule::Refused;
+use agents::approvals::signature::NAMESPACE;
+use agents::approvals::statement::Verdict;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::body::{Body, to_bytes};
+use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
+use schemas::{Actor, EventId};
+use serde::Deserialize;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// A signed decision, with much room to spare.
+const LONGEST: usize = 16 << 10;
+
+/// It is there at once, or is not waited for: nobody knows yet who sends it.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Every approval, oldest request first; with the operator's token, previews of what waits.
 pub async fn list(State(node): State<Node>, headers: HeaderMap) -> Result<Json<Vec<Line>>, Fault> {
@@ -26,18 +41,107 @@ pub async fn one(
     _: Operator,
     Path(approval): Path<String>,
 ) -> Result<Json<Whole>, Fault> {
-    let unknown = || {
-        let help = "see /api/v1/approvals";
-        Fault::new(
-            StatusCode::NOT_FOUND,
-            "this log knows no such approval",
-            help,
-        )
-    };
     let approval = approval.parse().map_err(|_| unknown())?;
     let found = tokio::task::spawn_blocking(move || whole(&node, approval));
     let found = found.await.map_err(|_| broken())??;
     found.map(Json).ok_or_else(unknown)
+}
+
+/// Who would decide, and which way.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Decision {
+    by: Actor,
+    decision: Verdict,
+}
+
+/// The bytes that an approver signs.
+pub async fn statement(
+    State(node): State<Node>,
+    Path(approval): Path<String>,
+    Query(Decision { by, decision }): Query<Decision>,
+) -> Result<String, Fault> {
+    let approval: EventId = approval.parse().map_err(|_| unknown())?;
+    let stated = tokio::task::spawn_blocking(move || stated(&node, approval, &by, decision));
+    Ok(stated.await.map_err(|_| broken())??.text())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Signed {
+    by: Actor,
+    decision: Verdict,
+    /// As `ssh-keygen -Y sign` writes it.
+    signature: String,
+}
+
+/// Takes a decision that its approver has signed.
+pub async fn decide(
+    State(node): State<Node>,
+    Path(approval): Path<String>,
+    body: Body,
+) -> Result<(StatusCode, Json<Decided>), Fault> {
+    let approval: EventId = approval.parse().map_err(|_| unknown())?;
+    let signed = signed(body).await?;
+    if let Some(why) = node.withheld() {
+        let help = "try again later; `daicho witness status` says which witness does not answer";
+        return Err(Fault::new(StatusCode::SERVICE_UNAVAILABLE, why, help));
+    }
+    let decided = tokio::task::spawn_blocking(move || {
+        let Signed {
+            by,
+            decision,
+            signature,
+        } = signed;
+        decided(&node, approval, &by, decision, &signature)
+    });
+    let decided = decided.await.map_err(|_| broken())??;
+    Ok((StatusCode::CREATED, Json(decided)))
+}
+
+async fn signed(body: Body) -> Result<Signed, Fault> {
+    let help = "send {\"by\":\"user:s002\",\"decision\":\"approve\",\"signature\":\"-----BEGIN SSH SIGNATURE-----…\"}";
+    let Ok(read) = timeout(PATIENCE, to_bytes(body, LONGEST)).await else {
+        let why = "the decision did not come in time";
+        return Err(Fault::new(StatusCode::REQUEST_TIMEOUT, why, help));
+    };
+    let body = read.map_err(|_| {
+        let why = format!("a decision is no longer than {LONGEST} bytes, and comes whole");
+        Fault::new(StatusCode::PAYLOAD_TOO_LARGE, why, help)
+    })?;
+    serde_json::from_slice(&body)
+        .map_err(|error| Fault::new(StatusCode::BAD_REQUEST, schemas::json_fault(&error), help))
+}
+
+impl From<NotDecided> for Fault {
+    fn from(error: NotDecided) -> Fault {
+        let help = match &error {
+            NotDecided::Refused(Refused::RequestUnknown { .. }) => return unknown(),
+            NotDecided::Refused(Refused::Signature(_)) => {
+                let help = format!(
+                    "sign the statement of this decision, as it is, with `ssh-keygen -Y sign -n {NAMESPACE}`"
+                );
+                return Fault::new(StatusCode::FORBIDDEN, error, help);
+            }
+            NotDecided::Refused(_) => "nothing was recorded; see /api/v1/approvals",
+            NotDecided::Ignored(_) => "see /api/v1/approvals",
+            NotDecided::Append(_) | NotDecided::Index(_) => "run `daicho verify`",
+        };
+        match error {
+            NotDecided::Append(error) => error.into(),
+            NotDecided::Index(error) => {
+                let error = anyhow::Error::new(error);
+                Fault::new(StatusCode::SERVICE_UNAVAILABLE, error, help)
+            }
+            error => Fault::new(StatusCode::CONFLICT, error, help),
+        }
+    }
+}
+
+fn unknown() -> Fault {
+    let help = "see /api/v1/approvals";
+    let status = StatusCode::NOT_FOUND;
+    Fault::new(status, "this log knows no such approval", help)
 }
 
 fn broken() -> Fault {

@@ -74,7 +74,7 @@ pub async fn named(request: Request, next: Next) -> Response {
         StatusCode::METHOD_NOT_ALLOWED => Fault::new(
             status,
             format!("{method} is not for {path}"),
-            "GET reads; POST is for /api/v1/events, /api/v1/reports and /api/v1/erasures",
+            "GET reads; POST is for /api/v1/events, /api/v1/approvals/…, /api/v1/reports and /api/v1/erasures",
         ),
         StatusCode::PAYLOAD_TOO_LARGE => Fault::new(
             status,
