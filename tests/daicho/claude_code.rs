@@ -4,6 +4,7 @@
 #[cfg(target_os = "linux")]
 mod private_etc;
 
+use crate::hooks::capture;
 use crate::world::{Ran, World, cannot_run, provider, run, wait_for};
 use axum::Router;
 use axum::body::Bytes;
@@ -317,6 +318,23 @@ fn a_real_client_that_reaches_the_model_past_the_gateway_is_seen_by_its_hooks() 
     let positions = raised["data"]["positions"].as_array().unwrap();
     assert!(positions.contains(&hook[0]["seq"]), "{raised} {hook:?}");
     host.world.ledger.verify();
+}
+
+#[test]
+fn a_real_client_without_hooks_is_found_by_doctor_although_no_other_has_any() {
+    let Some(client) = client() else {
+        return cannot_run("claude code", "tests/install-sdks was not run");
+    };
+    let host = Host::new(client);
+    let mut command = Command::new(&host.client);
+    command.args(["--bare", "-p", "What do the notes say?", "--settings"]);
+    command.arg(&host.settings);
+    let done = host.ran(command);
+    assert!(done.code == 0 && done.out.contains("All done."), "{done:?}");
+    assert!(host.world.events("hook.reported").is_empty(), "{done:?}");
+    assert!(!host.bodies().is_empty());
+    let (well, text) = capture(&host.world.ledger);
+    assert!(!well && text.starts_with("1 sessions called"), "{text}");
 }
 
 /// Settings whose hooks leave a mark, and whose key comes from a program that leaves one.

@@ -1,5 +1,6 @@
 //! Claude Code's hooks, as the documented JSON over HTTP and through `daicho hook`.
 
+use crate::privacy::upstream;
 use crate::world::{Ledger, Ran, World, cannot_run, daicho, has, hook_event, run};
 use serde_json::{Value, json};
 
@@ -251,6 +252,16 @@ fn managed_settings_are_shown_written_and_taken_away_and_others_are_left_alone()
     install(&["--remove", "--yes"]).refused(&["no settings file"]);
 }
 
+/// What `doctor` says of the capture.
+pub fn capture(ledger: &Ledger) -> (bool, String) {
+    let rows = ledger.run(&["--json", "doctor"]);
+    let rows = rows.out.lines().map(|line| serde_json::from_str(line));
+    let mut rows = rows.map(|row| row.unwrap());
+    let row: Value = rows.find(|row: &Value| row["check"] == "capture").unwrap();
+    let text = row["text"].as_str().unwrap().to_owned();
+    (row["well"].as_bool().unwrap(), text)
+}
+
 #[test]
 fn doctor_tells_of_sessions_that_pass_the_gateway_by() {
     let world = World::new();
@@ -258,30 +269,38 @@ fn doctor_tells_of_sessions_that_pass_the_gateway_by() {
         "UserPromptSubmit",
         &json!({ "prompt": "hello" }),
     ));
-    let seen = |ledger: &Ledger| {
-        let rows = ledger.run(&["--json", "doctor"]);
-        let rows = rows
-            .out
-            .lines()
-            .map(|line| serde_json::from_str::<Value>(line).unwrap());
-        rows.into_iter()
-            .find(|row| row["check"] == "capture")
-            .unwrap()
-    };
-    assert_eq!(seen(&world.ledger)["well"], true);
+    assert!(capture(&world.ledger).0);
     world.tell(&hook_event(
         "Stop",
         &json!({ "stop_hook_active": false, "last_assistant_message": "hi" }),
     ));
-    let row = seen(&world.ledger);
-    assert_eq!(row["well"], false);
-    assert!(
-        row["text"]
-            .as_str()
-            .unwrap()
-            .contains("1 sessions had answers"),
-        "{row}"
-    );
+    let (well, text) = capture(&world.ledger);
+    assert!(!well && text.contains("1 sessions had answers"), "{text}");
+}
+
+#[test]
+fn doctor_tells_of_sessions_without_hooks_also_where_no_session_has_any() {
+    let world = World::before(&upstream());
+    let ask = |path: &str, header: &str, session: &str| {
+        let body = json!({ "model": "m", "max_tokens": 9,
+                           "messages": [{ "role": "user", "content": "hello" }] });
+        let request = world.server.client.post(world.server.url(path));
+        let request = request.bearer_auth(&world.token).header(header, session);
+        request.json(&body).send().unwrap();
+    };
+    // Another client of another provider names its sessions too, and has no such hooks.
+    ask("/openai/v1/chat/completions", "session_id", "s-1");
+    assert_eq!(world.events("prompt.submitted")[0]["session"], "s-1");
+    let nothing = (true, "no hook has reported".to_owned());
+    assert_eq!(capture(&world.ledger), nothing);
+    ask("/anthropic/v1/messages", "x-no-session", "s-2");
+    assert_eq!(capture(&world.ledger), nothing);
+    for session in ["s-3", "s-4", "s-3"] {
+        let header = "x-claude-code-session-id";
+        ask("/anthropic/v1/messages", header, session);
+    }
+    let (well, text) = capture(&world.ledger);
+    assert!(!well && text.starts_with("2 sessions called"), "{text}");
 }
 
 impl World {

@@ -2,6 +2,8 @@
 
 use super::defeats::{self, ANOTHER_PROVIDER, KEY_HELPER, Said};
 use super::settings::{FILE, OLDEST, SWITCHES, WITHHELD, Wanted, settings};
+use agents::gateway::Provider;
+use agents::hooks::Client;
 use ledger::Reader;
 use schemas::kinds::hooks::HookEvent;
 use schemas::{Data, Label};
@@ -147,8 +149,8 @@ fn older(version: &str, than: &str) -> bool {
 /// Entries that are looked at: enough for weeks of a team, and a second's work.
 const NEWEST: u64 = 100_000;
 
-/// Sessions whose hooks and model traffic do not both reach this log. Claude Code names a
-/// session alike to both.
+/// Sessions of Claude Code whose hooks and model traffic do not both reach this log. It names a
+/// session alike to both; other clients of its provider name none.
 pub fn in_the_log(reader: &Reader) -> Seen {
     #[derive(Default)]
     struct Session {
@@ -164,21 +166,18 @@ pub fn in_the_log(reader: &Reader) -> Seen {
             continue;
         };
         match entry.data() {
-            Data::HookReported(told) => {
+            Data::HookReported(told) if told.client.as_str() == Client::ClaudeCode.word() => {
                 let session = sessions.entry(session.clone()).or_default();
                 session.hooks += 1;
                 session.turns += u64::from(told.event == HookEvent::Stop);
             }
-            Data::PromptSubmitted(_) => sessions.entry(session.clone()).or_default().calls += 1,
+            Data::PromptSubmitted(sent)
+                if sent.provider.as_str() == Provider::Anthropic.as_str() =>
+            {
+                sessions.entry(session.clone()).or_default().calls += 1;
+            }
             _ => {}
         }
-    }
-    let hooked = sessions
-        .values()
-        .filter(|session| session.hooks > 0)
-        .count();
-    if hooked == 0 {
-        return Ok("no hook has reported".to_owned());
     }
     let count = |what: fn(&Session) -> bool| sessions.values().filter(|s| what(s)).count();
     let past = count(|session| session.turns > 0 && session.calls == 0);
@@ -194,10 +193,11 @@ pub fn in_the_log(reader: &Reader) -> Seen {
             "{bare} sessions called the model without hooks (--bare, or another client)"
         ));
     }
-    if wrong.is_empty() {
-        return Ok(format!("{hooked} sessions, seen by hooks and gateway"));
+    match (wrong.is_empty(), count(|session| session.hooks > 0)) {
+        (false, _) => Err(wrong.join("; ")),
+        (true, 0) => Ok("no hook has reported".to_owned()),
+        (true, hooked) => Ok(format!("{hooked} sessions, seen by hooks and gateway")),
     }
-    Err(wrong.join("; "))
 }
 
 #[cfg(test)]
@@ -217,7 +217,7 @@ mod tests {
 
     fn written() -> Value {
         settings(&Wanted {
-            url: "http://127.0.0.1:7420",
+                url: "http://127.0.0.1:7420",
             token_env: "DAICHO_TOKEN",
             program: "/usr/bin/daicho",
             telemetry: None,
