@@ -1,10 +1,10 @@
 //! What people decide: statements, signatures, and a projection of what waits.
 //!
 //! An approval binds one approver, one action and the digest of its exact arguments, under a
-//! policy version, once, until a deadline; never by the requester. One rule ([`view`]) says
-//! which decisions count. It is asked before a decision is written, and again by every fold
-//! of the log: a grant that someone slipped into the log without the right signature is an
-//! entry like any other, and approves nothing.
+//! policy version, once, until a deadline; never by the requester, nor by the person whom an
+//! agent that asks works for. One rule ([`rule`]) says which decisions count. It is asked before
+//! a decision is written, and again by every fold of the log: a grant that someone slipped into
+//! the log without the right signature is an entry like any other, and approves nothing.
 
 pub mod draft;
 pub mod notify;

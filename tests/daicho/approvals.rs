@@ -217,6 +217,47 @@ fn a_rule_may_ask_for_two_people_and_who_has_left_is_none_of_them() {
 }
 
 #[test]
+fn whom_an_agent_works_for_may_deny_what_it_asks_and_not_approve_it() {
+    if !has("ssh-keygen", "-?") {
+        return cannot_run("approvals", "ssh-keygen is not there");
+    }
+    let office = Office::new("", &["s002", "s003"]);
+    let assign = |person: &str| {
+        let args = ["agents", "set", "dev", "--person", person];
+        office.ledger.run(&args).ok();
+    };
+    assign("s002");
+    let server = office.ledger.serve();
+    let push = |to: &str| {
+        let command = format!("git push origin {to}");
+        office.asks(&server, "Bash", json!({ "command": command }))
+    };
+    assert_eq!(push("main").0, "deny");
+    let main = id(&office.waiting()[0]);
+    let own = office.decide("approve", &main, "s002", &office.keys[0]);
+    own.refused(&["works for user:s002", "ask someone else", "you may deny it"]);
+    // In other hands it is still what it was asked for.
+    assign("s003");
+    for (user, key) in ["s002", "s003"].iter().zip(&office.keys) {
+        let own = office.decide("approve", &main, user, key);
+        own.refused(&["you may deny it"]);
+    }
+    assert_eq!(office.entries("approval.granted").len(), 0);
+    assert_eq!(push("main").0, "deny");
+    office.decide("deny", &main, "s002", &office.keys[0]).ok();
+    assert!(push("main").1.contains("was denied"));
+
+    assert_eq!(push("docs").0, "deny");
+    let docs = id(&office.waiting()[0]);
+    office
+        .decide("approve", &docs, "s002", &office.keys[0])
+        .ok();
+    assert_eq!(push("docs").0, "allow");
+    assert_eq!(server.stop(), 0);
+    office.ledger.verify();
+}
+
+#[test]
 fn approvers_see_one_masked_line_and_what_changed_and_the_log_says_that_they_looked() {
     let office = Office::new("", &[]);
     let server = office.ledger.serve();

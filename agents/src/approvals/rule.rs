@@ -2,7 +2,7 @@
 //! every fold of the log.
 
 use super::signature::SignatureFault;
-use super::statement::{SignedDecision, Statement};
+use super::statement::{SignedDecision, Statement, Verdict};
 use super::view::{Approval, Approvals, State};
 use schemas::{Actor, EventId, Hash, Label, Timestamp};
 
@@ -22,6 +22,11 @@ pub enum Refused {
     RequestUnderOldPolicy { approval: EventId },
     #[error("{approver} asked for this approval and cannot decide on it; ask someone else")]
     ApproverIsRequester { approver: Actor },
+    #[error(
+        "an agent that works for {approver}, or for another user with their key, asked for this \
+         approval, or did when it asked, so theirs does not count; ask someone else; you may deny it"
+    )]
+    ApproverIsBehindAgent { approver: Actor },
     #[error("{approver} is not a user; only a person approves")]
     ApproverNotAPerson { approver: Actor },
     #[error("{approver} has no approver's key in this log; register one with `daicho users`")]
@@ -180,6 +185,11 @@ impl Approvals {
         });
         if of_requester || found.decisions.iter().any(|d| d.key == *key) {
             return Err(Refused::ApproverKeyShared { approver });
+        }
+        // Who has an agent ask would else be both of the four eyes. What they deny, nobody does.
+        let is_behind = |person| person == user || self.key_of(person) == Some(key);
+        if statement.verdict == Verdict::Approve && self.persons_behind(found).any(is_behind) {
+            return Err(Refused::ApproverIsBehindAgent { approver });
         }
         Ok(key)
     }

@@ -13,6 +13,8 @@ use signature::SignatureFault;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+mod persons;
+
 /// A log in memory: positions and times without a ledger.
 struct World {
     approvals: Approvals,

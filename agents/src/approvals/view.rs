@@ -6,7 +6,7 @@ use ledger::{Entry, Projection};
 use schemas::kinds::acting::{ApprovalRequested, NotifyChannel, NotifyOutcome, Subject};
 use schemas::{Actor, Data, Event, EventId, Hash, Label, Name, Timestamp};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The name under which `policy.adopted` puts approval rules in force.
 pub const POLICY: &str = "approvals";
@@ -18,6 +18,8 @@ pub struct Approvals {
     policy: Option<Hash>,
     /// From `user.activated`; a deactivated user has no key.
     keys: BTreeMap<Name, Label>,
+    /// From `agent.registered` and `agent.updated`: whom each agent works for.
+    persons: BTreeMap<Name, Name>,
     approvals: BTreeMap<EventId, Approval>,
 }
 
@@ -31,6 +33,8 @@ pub struct Approval {
     pub requester: Actor,
     /// Who wrote the request, which may be another than its requester. May not approve either.
     pub asked_by: Actor,
+    /// Whom these two, as far as they are agents, worked for when it was asked. They may deny it.
+    pub works_for: Vec<Name>,
     pub policy: Hash,
     pub requested: Timestamp,
     pub deadline: Timestamp,
@@ -105,7 +109,7 @@ impl Row {
 
 impl Projection for Approvals {
     const NAME: &'static str = "approvals";
-    const VERSION: u32 = 5;
+    const VERSION: u32 = 6;
 
     fn fold(&mut self, entry: &Entry) {
         self.take(entry.seq(), entry.at(), entry.event());
@@ -195,6 +199,23 @@ impl Approvals {
         self.keys.get(user)
     }
 
+    /// Whom those who ask for an approval worked for then, or work for now.
+    pub(super) fn persons_behind<'a>(
+        &'a self,
+        asked: &'a Approval,
+    ) -> impl Iterator<Item = &'a Name> {
+        let asking = [&asked.requester, &asked.asked_by];
+        let now = asking.into_iter().filter_map(|asker| self.person_of(asker));
+        asked.works_for.iter().chain(now)
+    }
+
+    fn person_of(&self, actor: &Actor) -> Option<&Name> {
+        match actor {
+            Actor::Agent(agent) => self.persons.get(agent),
+            Actor::User(_) | Actor::Service(_) => None,
+        }
+    }
+
     /// Takes in one event at its place in the log.
     pub(crate) fn take(&mut self, seq: u64, at: Timestamp, event: &Event) {
         match &event.data {
@@ -218,6 +239,12 @@ impl Approvals {
                 let key = key.map(|key| key.label().clone());
                 self.register(&activated.user, key, (seq, at));
             }
+            Data::AgentRegistered(agent) => {
+                // A name that comes back works for whom it is registered for now, or for nobody.
+                self.persons.remove(&agent.agent);
+                self.works_for(&agent.agent, agent.person.as_ref());
+            }
+            Data::AgentUpdated(agent) => self.works_for(&agent.agent, agent.person.as_ref()),
             Data::UserDeactivated(deactivated) => self.register(&deactivated.user, None, (seq, at)),
             Data::ApprovalRequested(requested) => self.request(seq, at, event, requested),
             Data::ApprovalGranted(_) | Data::ApprovalDenied(_) => self.decision(seq, at, event),
@@ -272,6 +299,12 @@ impl Approvals {
         };
     }
 
+    fn works_for(&mut self, agent: &Name, person: Option<&Name>) {
+        if let Some(person) = person {
+            self.persons.insert(agent.clone(), person.clone());
+        }
+    }
+
     /// Something was done on a grant: what becomes of its approvers' keys later is no matter.
     fn use_up(&mut self, approval: EventId, seq: u64, at: Timestamp) {
         if let Some(approval) = self.approvals.get_mut(&approval)
@@ -288,6 +321,11 @@ impl Approvals {
     }
 
     fn request(&mut self, seq: u64, at: Timestamp, event: &Event, asked: &ApprovalRequested) {
+        let asking = [&asked.requester, &event.actor];
+        let works_for: BTreeSet<&Name> = asking
+            .into_iter()
+            .filter_map(|asker| self.person_of(asker))
+            .collect();
         // The first request has the id; a second one with other arguments changes nothing.
         let request = Approval {
             approval: asked.approval,
@@ -296,6 +334,7 @@ impl Approvals {
             base_sha256: asked.base_sha256,
             requester: asked.requester.clone(),
             asked_by: event.actor.clone(),
+            works_for: works_for.into_iter().cloned().collect(),
             policy: asked.policy,
             requested: at,
             deadline: asked.deadline,

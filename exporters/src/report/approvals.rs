@@ -152,8 +152,8 @@ pub(super) fn decisions(facts: &Facts, known: &Known, moment: Timestamp) -> Sect
     ]);
     Section::new("approvals", text("申請と決定", "Requests and decisions"))
         .says(text(
-            "決定は、承認者本人の鍵による署名があり、申請者以外の者が期限内に、正確に同じ内容について行ったものだけを数えます。時間は申請から決定が揃うまでです（時:分:秒）。",
-            "Only decisions count that an approver other than the requester signed with their own key, in time and for exactly this. Times run from the request to the decision that settled it (h:mm:ss).",
+            "決定は、承認者本人の鍵による署名があり、申請者以外の者が期限内に、正確に同じ内容について行ったものだけを数えます。エージェントの申請に対するその担当者本人の承認は数えず、却下は数えます。時間は申請から決定が揃うまでです（時:分:秒）。",
+            "Only decisions count that an approver other than the requester signed with their own key, in time and for exactly this; what an agent asks, the person whom it works for may deny and not approve. Times run from the request to the decision that settled it (h:mm:ss).",
         ))
         .shows(table)
         .shows(other)
