@@ -32,6 +32,9 @@ pub struct Line {
     /// Which arguments differ from the last draft of the same agent and tool, if there was one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changed: Option<Vec<String>>,
+    /// A few lines of the difference, masked; none where all of it is masked or further down.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub masked_diff: Option<Vec<String>>,
 }
 
 /// Oldest request first, without anything that is sealed; `None` for every state.
@@ -46,6 +49,7 @@ pub fn lines(views: &Views, state: Option<State>, now: Timestamp) -> Vec<Line> {
                         tool: None,
                         preview: Some(about),
                         changed: None,
+                        masked_diff: None,
                         row,
                     };
                 }
@@ -57,6 +61,7 @@ pub fn lines(views: &Views, state: Option<State>, now: Timestamp) -> Vec<Line> {
                     tool: drafts.find(subject).map(|draft| draft.tool.clone()),
                     preview: paths,
                     changed: None,
+                    masked_diff: None,
                     row,
                 }
             };
@@ -126,8 +131,11 @@ pub fn preview(
             continue;
         };
         line.preview = Some(draft.line(masker));
-        let last = pair.last.and_then(|at| sealed(reader, at));
-        line.changed = last.map(|last| draft.changed(&last, masker));
+        let Some(last) = pair.last.and_then(|at| sealed(reader, at)) else {
+            continue;
+        };
+        line.changed = Some(draft.changed(&last, masker));
+        line.masked_diff = Some(draft.masked_diff(&last, masker));
     }
     Ok(())
 }
@@ -329,5 +337,21 @@ pub fn age(seconds: u64) -> String {
         60..3_600 => format!("{} min", seconds / 60),
         3_600..86_400 => format!("{} h", seconds / 3_600),
         _ => format!("{} d", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::age;
+
+    #[test]
+    fn an_age_is_told_in_its_largest_unit() {
+        let told = [0, 59, 60, 3_599, 3_600, 86_399, 86_400, 864_000].map(age);
+        assert_eq!(
+            told,
+            [
+                "0 s", "59 s", "1 min", "59 min", "1 h", "23 h", "1 d", "10 d"
+            ]
+        );
     }
 }

@@ -81,6 +81,9 @@ fn print(json: bool, line: &Line) -> Result<(), Failure> {
         Some([]) => say!("    the same as the last of this agent and tool"),
         Some(paths) => say!("    changed since the last: {}", paths.join(", ")),
     }
+    for differs in line.masked_diff.iter().flatten() {
+        say!("      {differs}");
+    }
     Ok(())
 }
 

@@ -259,6 +259,7 @@ fn whom_an_agent_works_for_may_deny_what_it_asks_and_not_approve_it() {
 
 #[test]
 fn approvers_see_one_masked_line_and_what_changed_and_the_log_says_that_they_looked() {
+    let begun = std::time::Instant::now();
     let office = Office::new("", &[]);
     let server = office.ledger.serve();
     let mail = |body: &str| {
@@ -278,9 +279,16 @@ fn approvers_see_one_masked_line_and_what_changed_and_the_log_says_that_they_loo
         "agent:dev",
         "0 of 1",
         "Y.T.様",
-        "changed since the last: body",
+        "changed since the last: body\n      -お電話は 03-5555-**** まで。\n      +金額は 48,000 ",
     ] {
         assert!(listed.contains(part), "no {part} in {listed}");
+    }
+    // As old as the test is, at most.
+    let asked = |line: &&str| line.contains("asked by");
+    for line in listed.lines().filter(asked) {
+        let (before, _) = line.split_once(" s  action ").unwrap();
+        let seconds: u64 = before.rsplit(' ').next().unwrap().parse().unwrap();
+        assert!(seconds <= begun.elapsed().as_secs(), "{line}");
     }
     let looked = || {
         let revealed = office.entries("content.revealed");
@@ -294,6 +302,9 @@ fn approvers_see_one_masked_line_and_what_changed_and_the_log_says_that_they_loo
     assert_eq!((rows.len(), looked()), (2, 2), "recorded once per draft");
     assert!(rows[0]["changed"].is_null());
     assert_eq!(rows[1]["changed"], json!(["body"]));
+    let differs = rows[1]["masked_diff"].as_array().unwrap();
+    assert_eq!(differs.len(), 2, "{differs:?}");
+    assert!(rows[1]["age_seconds"].as_u64().unwrap() <= begun.elapsed().as_secs());
 
     // Whoever has no token sees that something waits, and nothing of what.
     let bare = server.json("/api/v1/approvals");

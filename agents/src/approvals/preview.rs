@@ -1,5 +1,5 @@
 //! What an approver sees of a draft: one masked line, and what differs from the last draft of the
-//! same agent and tool.
+//! same agent and tool, masked and a few lines of it in a list, in full where it is shown.
 
 use super::draft::CONTENT;
 use crate::masking::Masker;
@@ -17,6 +17,12 @@ const PREVIEW_CHARS: usize = 100;
 
 /// Bytes that are looked at for a preview: all that can be in it, and what stands around it.
 const PREVIEW_READS_BYTES: usize = 16_384;
+
+/// What may be half a value where a text was cut: more than any rule finds of a person's.
+const CUT_CHARS: usize = 256;
+
+/// Lines of a difference in a list.
+const DIFF_LINES: usize = 8;
 
 /// A draft's arguments, each by its path. Holds what people wrote: neither `Debug` nor
 /// `Serialize`.
@@ -72,20 +78,51 @@ impl Reading {
 
     /// One line of the arguments as the masking rules let them be seen, cut to a line.
     pub fn line(&self, masker: &Masker) -> String {
-        let mut text = String::new();
-        for (path, value) in &self.fields {
-            if path == DIRECTORY {
-                continue;
-            }
+        one_line(&self.masked(masker, |path| path != DIRECTORY))
+    }
+
+    /// What differs as the masking rules let it be seen, cut to a few lines. The sides are masked
+    /// whole and then compared, for what stands around a value tells what it is: none where all
+    /// that differs is masked, or stands further down.
+    pub fn masked_diff(&self, before: &Reading, masker: &Masker) -> Vec<String> {
+        let sides = [before, self].map(|side| visible(side.masked(masker, |_| true).as_bytes()));
+        let [old, new] = &sides;
+        let mut options = diffy::DiffOptions::new();
+        let patch = options.set_context_len(0).create_patch(old, new);
+        let lines = patch.hunks().iter().flat_map(|hunk| hunk.lines());
+        let signed = lines.filter_map(|line| match line {
+            diffy::Line::Context(_) => None,
+            diffy::Line::Delete(text) => Some(format!("-{}", text.trim_end())),
+            diffy::Line::Insert(text) => Some(format!("+{}", text.trim_end())),
+        });
+        let mut shown: Vec<String> = signed.map(|line| cut(line.replace('\t', " "))).collect();
+        let more = shown.len().saturating_sub(DIFF_LINES);
+        if more > 0 {
+            shown.truncate(DIFF_LINES);
+            shown.push(format!("… {more} more"));
+        }
+        shown
+    }
+
+    /// The beginning of the arguments, each below its path, masked before anything is cut to a
+    /// line: half a number is found by no rule.
+    fn masked(&self, masker: &Masker, shows: impl Fn(&str) -> bool) -> String {
+        let (mut text, mut is_whole) = (String::new(), true);
+        for (path, value) in self.fields.iter().filter(|(path, _)| shows(path)) {
             if text.len() >= PREVIEW_READS_BYTES {
+                is_whole = false;
                 break;
             }
             let (value, colon) = (&value.text, if path.is_empty() { "" } else { ": " });
             let end = value.floor_char_boundary(PREVIEW_READS_BYTES);
+            is_whole &= end == value.len();
             let _ = writeln!(text, "{path}{colon}{}", &value[..end]);
         }
-        // Masked before it is cut: half a number is found by no rule.
-        one_line(&masker.text(text.trim_end()).masked)
+        let mut masked = masker.text(&text).masked;
+        if !is_whole && let Some((end, _)) = masked.char_indices().nth_back(CUT_CHARS) {
+            masked.truncate(end);
+        }
+        masked
     }
 
     /// The paths of what is new, gone or another than before; masked, for a path is the agent's
@@ -184,7 +221,10 @@ fn one_line(text: &str) -> String {
         .map(str::trim)
         .filter(|line| !line.is_empty())
         .collect();
-    let line = words.join(" · ").replace('\t', " ");
+    cut(words.join(" · ").replace('\t', " "))
+}
+
+fn cut(line: String) -> String {
     match line.char_indices().nth(PREVIEW_CHARS) {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line,
@@ -271,6 +311,42 @@ mod tests {
     }
 
     #[test]
+    fn what_differs_is_masked_as_a_whole_before_it_is_compared() {
+        let mail = |name: &str, phone: &str, yen: u64| {
+            let body = format!("{name}様\n\nお電話は {phone} まで。\nprice: {yen} yen\n");
+            reading(&json!({ "subject": "お見積り\u{1b}[2J", "body": body }))
+        };
+        let before = mail("山田太郎", "03-5555-1234", 48_000);
+        let differs = |after: &Reading| after.masked_diff(&before, &masker());
+        let dearer = mail("山田太郎", "03-5555-1234", 52_000);
+        assert_eq!(differs(&dearer), ["-price: 48000 yen", "+price: 52000 yen"]);
+        assert_eq!(differs(&before), [""; 0]);
+        // Where only who or what is masked differs, nobody learns of it more than that.
+        let others = mail("山口太一", "03-5555-4321", 48_000);
+        let shown = differs(&others).concat();
+        for raw in ["山田", "山口", "1234", "4321"] {
+            assert!(!shown.contains(raw), "{shown}");
+        }
+        let text = |lines: usize| reading(&json!({ "body": "x\n".repeat(lines) }));
+        let long = text(40).masked_diff(&text(1), &masker());
+        assert_eq!((long.len(), long[8].as_str()), (9, "… 31 more"));
+        let wide = reading(&json!({ "body": "あ".repeat(300) }));
+        assert!(wide.masked_diff(&text(1), &masker())[2].ends_with('…'));
+    }
+
+    #[test]
+    fn half_a_value_where_a_long_draft_is_cut_is_not_shown() {
+        // The number stands where the reading ends.
+        for back in 0..20 {
+            let filler = "x\n".repeat((PREVIEW_READS_BYTES - back) / 2);
+            let draft = |phone: &str| reading(&json!({ "b": format!("{filler}{phone}") }));
+            let (one, other) = (draft("03-5555-7788"), draft("03-5555-9966"));
+            let shown = one.masked_diff(&other, &masker()).concat();
+            assert!(!shown.contains(['7', '9']), "{shown}");
+        }
+    }
+
+    #[test]
     fn another_directory_is_a_difference_and_no_argument_can_pose_as_one() {
         let arguments = json!({ "command": "git push" });
         let at = |directory| {
@@ -303,6 +379,10 @@ mod tests {
             let line = one.line(&masker());
             prop_assert!(line.chars().count() <= PREVIEW_CHARS + 1 && !line.contains('\n'));
             let _ = (one.changed(&other, &masker()), one.diff(&other));
+            let differs = one.masked_diff(&other, &masker());
+            prop_assert!(differs.len() <= DIFF_LINES + 1);
+            prop_assert!(differs.iter().all(|l| l.chars().count() <= PREVIEW_CHARS + 1));
+            prop_assert!(differs.iter().all(|l| !l.contains(['\n', '\r'])));
             prop_assert_eq!(one.diff(&one), "");
         }
     }
