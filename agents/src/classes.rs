@@ -124,16 +124,24 @@ pub struct Denied {
 }
 
 impl Asked {
-    /// `tools` reads which tools the body shows as used: it is asked only where a rule does.
+    /// Every class that the data is of. `tools` reads which tools were used: it is asked only where
+    /// a rule does.
+    pub fn classes(&self, tools: impl FnOnce() -> Vec<String>) -> BTreeSet<DataClass> {
+        let rules = &self.policy.rule;
+        let by_tool = rules.iter().any(|rule| rule.tool.is_some());
+        let tools = if by_tool { tools() } else { Vec::new() };
+        let ruled = rules.iter().filter(|r| r.applies(&self.role, &tools));
+        ruled.map(|r| r.class).chain([self.registered]).collect()
+    }
+
+    /// `tools` reads which tools the body shows as used.
     /// `finds` is what may be of single persons: what was masked, and what no rule can read.
     pub fn rule(&self, tools: impl FnOnce() -> Vec<String>, finds: &[RuleCount]) -> Ruled {
         let policy = &self.policy;
-        let by_tool = policy.rule.iter().any(|rule| rule.tool.is_some());
-        let tools = if by_tool { tools() } else { Vec::new() };
-        let ruled = policy.rule.iter().filter(|r| r.applies(&self.role, &tools));
-        let mut classes: BTreeSet<(Handling, DataClass)> =
-            ruled.map(|r| (policy.handling(r.class), r.class)).collect();
-        classes.insert((policy.handling(self.registered), self.registered));
+        let classes = self.classes(tools).into_iter();
+        let classes: BTreeSet<(Handling, DataClass)> = classes
+            .map(|class| (policy.handling(class), class))
+            .collect();
         let ruling = |(handling, class): (Handling, DataClass)| ClassRuling {
             class,
             handling,

@@ -24,6 +24,7 @@ pub use witnesses::Witnesses;
 use crate::approvals::draft::{Action, Drafts, Ended, Standing, Terms, conclude, release};
 use crate::approvals::view::Approvals;
 use crate::capture::Capture;
+use crate::classes::Asked;
 use crate::gateway::ids::{word, word_or_digest};
 use crate::masking::{MaskedBody, Masker};
 use crate::once::{name, once};
@@ -32,9 +33,9 @@ use schemas::kinds::agents::{SessionEnd, SessionEnded, SessionStarted};
 use schemas::kinds::hooks::{HookEvent, HookReported, HookVerdict};
 use schemas::kinds::rules::RuleViolated;
 use schemas::kinds::traffic::RuleCount;
-use schemas::{Actor, Data, Event, EventId, Hash, Label, Name, Timestamp};
+use schemas::{Actor, Data, DataClass, Event, EventId, Hash, Label, Name, Timestamp};
 use serde_json::Value;
-use tools::Ruled;
+use tools::{Ruled, UsedData};
 
 /// A call that the rules for texts have looked at.
 pub struct Seen<'m> {
@@ -68,6 +69,8 @@ pub struct Surroundings<'v> {
     pub approvals: &'v Approvals,
     pub witnesses: &'v Witnesses,
     pub terms: Terms,
+    /// Of which classes its data is; nobody knows it of an agent that is not registered.
+    pub asked: Option<&'v Asked>,
     /// Calls to the model in this session so far.
     pub calls: u64,
     pub now: Timestamp,
@@ -405,13 +408,13 @@ impl Seen<'_> {
 
     fn ruled(&self, tool: &str, around: &Surroundings<'_>) -> Ruled {
         let (input, directory) = (&self.call.input, self.call.directory.as_deref());
-        let personal = || {
-            let input = Capture::new(input.to_string().into_bytes());
-            let masked = self.masker.told(&input);
-            // What cannot be looked at may hold anything.
-            masked.map_or(true, |masked| !masked.masks.is_empty())
+        let data = Used {
+            tool,
+            input,
+            masker: self.masker,
+            asked: around.asked,
         };
-        around.policy.rule((tool, input), directory, personal)
+        around.policy.rule((tool, input), directory, &data)
     }
 
     /// Held until somebody else has said yes to exactly this.
@@ -571,6 +574,28 @@ impl Seen<'_> {
         };
         let id = once("approval.missing", &[tool_use, &held.action]);
         Some(self.event(id, violated).into())
+    }
+}
+
+/// The data that a use is about.
+struct Used<'s> {
+    tool: &'s str,
+    input: &'s Value,
+    masker: &'s Masker,
+    asked: Option<&'s Asked>,
+}
+
+impl UsedData for Used<'_> {
+    fn is_personal(&self) -> bool {
+        let input = Capture::new(self.input.to_string().into_bytes());
+        let masked = self.masker.told(&input);
+        // What cannot be looked at may hold anything.
+        masked.map_or(true, |masked| !masked.masks.is_empty())
+    }
+
+    fn is_of(&self, class: DataClass) -> bool {
+        let classes = |asked: &Asked| asked.classes(|| vec![self.tool.to_owned()]);
+        (self.asked).is_some_and(|asked| classes(asked).contains(&class))
     }
 }
 

@@ -13,7 +13,7 @@ use agents::limits::LimitPolicy;
 use agents::masking::{Masker, TagKey};
 use agents::registry::Agents;
 use ledger::{Reader, View};
-use schemas::{Hash, Timestamp};
+use schemas::{Hash, Name, Timestamp};
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -119,7 +119,7 @@ impl InForce {
             },
             _ => (newest, None),
         };
-        let asked = self.asked(&call, now);
+        let asked = self.asked(&call.agent, now);
         let call = call.instead_of(instead_of);
         let call = match asked {
             Some(asked) => call.of_class(asked),
@@ -215,11 +215,12 @@ impl InForce {
         Arc::clone(of(&mut held))
     }
 
-    /// `None` for an agent that is not registered, which no call comes from.
-    fn asked(&self, call: &Call, now: Timestamp) -> Option<Asked> {
+    /// Of which classes an agent's data is; `None` for one that is not registered, which no call
+    /// comes from.
+    pub fn asked(&self, agent: &Name, now: Timestamp) -> Option<Asked> {
         let policy = self.classes();
         let (registered, role, person) = self.agents.read(|agents| {
-            let agent = agents.agent(&call.agent)?;
+            let agent = agents.agent(agent)?;
             let person = agent.person.clone();
             Some((agent.data_class, agent.role.clone(), person))
         })?;

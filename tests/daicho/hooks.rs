@@ -119,6 +119,68 @@ fn a_policy_that_is_adopted_decides_at_once() {
     assert!(reason(&world.tell(&push("t2"))).starts_with("\"ask\""));
 }
 
+#[test]
+fn rules_for_a_class_of_data_decide_by_agent_role_and_tool_once_they_are_adopted() {
+    let world = World::new();
+    let classes = ["internal", "mail", "ec", "personal", "generated"];
+    let register = |agent: &str, args: &[&str]| {
+        let args = [&["--json", "agents", "register", agent][..], args].concat();
+        let told = world.ledger.run(&args).lines();
+        told[0]["token"].as_str().unwrap().to_owned()
+    };
+    let tokens = classes.map(|class| register(class, &["--class", class]));
+    let secretary = register("secretary", &["--class", "ec", "--role", "secretary"]);
+    let said = |token: &str, event: &Value| reason(&world.hook(token, event.to_string()).1);
+    for (number, token) in tokens.iter().enumerate() {
+        let held = said(token, &push(&format!("before-{number}")));
+        assert!(held.contains("outward-push"), "{held}");
+    }
+    let rule = |class: &str, then: &str| {
+        format!("\n[[tools.rule]]\ntool = \"*\"\nclass = \"{class}\"\nthen = \"{then}\"\n")
+    };
+    let expected = ["allow", "deny", "ask", "draft", "defer"];
+    // The mail's rule first: what is of two classes is decided by the first that fits.
+    let order = [1, 0, 2, 3, 4];
+    let rules: String = order
+        .iter()
+        .map(|&at| rule(classes[at], expected[at]))
+        .collect();
+    let more = "\n[[classes.rule]]\nclass = \"mail\"\nrole = \"secretary\"\n\
+                \n[[classes.rule]]\nclass = \"mail\"\ntool = \"mcp__mail__*\"\n";
+    world.ledger.configure(|text| text + &rules + more);
+    let held = said(&tokens[0], &push("not-yet"));
+    assert!(held.contains("still waits"), "{held}");
+    let diff = world.ledger.run(&["policy"]);
+    assert!(diff.out.contains("tools.rule"), "{diff:?}");
+    world.ledger.run(&["policy", "adopt"]).ok();
+    let word = |said: &str| said.split(' ').next().unwrap().to_owned();
+    for ((class, token), verdict) in classes.iter().zip(&tokens).zip(expected) {
+        let answer = said(token, &push(&format!("after-{class}")));
+        // To the client a draft is a denial that names it.
+        let told = if verdict == "draft" { "deny" } else { verdict };
+        assert_eq!(word(&answer), format!("\"{told}\""), "{class}: {answer}");
+        assert_eq!(
+            answer.contains("still waits as draft"),
+            ["draft", "defer"].contains(&verdict)
+        );
+    }
+    let verdicts: Vec<String> = (world.events("hook.reported").iter().rev().take(5).rev())
+        .map(|told| told["data"]["verdict"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(verdicts, expected);
+    let answer = said(&secretary, &push("s"));
+    assert!(answer.contains("rule-1"), "by its role: {answer}");
+    let read = |tool: &str| {
+        let told = json!({ "tool_name": tool, "tool_use_id": tool, "tool_input": {} });
+        said(&tokens[2], &hook_event("PreToolUse", &told))
+    };
+    let answer = read("mcp__mail__read");
+    assert!(answer.contains("rule-1"), "by the tool: {answer}");
+    let answer = read("mcp__files__read");
+    assert!(answer.contains("rule-3"), "{answer}");
+    world.ledger.verify();
+}
+
 impl World {
     /// `daicho hook` with an event on its standard input.
     fn command(&self, url: &str, event: &Value) -> Ran {

@@ -91,6 +91,7 @@ impl World {
                         approvals,
                         witnesses,
                         terms,
+                        asked: None,
                         calls: 3,
                         now: self.now,
                     })

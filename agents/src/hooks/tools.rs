@@ -4,7 +4,7 @@ use super::outward;
 use crate::approvals::MAX_APPROVERS;
 use crate::pattern::fits;
 use schemas::kinds::hooks::HookVerdict;
-use schemas::{Hash, Label, Name};
+use schemas::{DataClass, Hash, Label, Name};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -34,10 +34,21 @@ pub struct ToolRule {
     /// Only where the arguments hold what the masking rules would mask.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub personal: bool,
+    /// Only where the data is of this class: by `[classes]`, as the agent's class and role and the
+    /// tool itself have it. What the conversation has used before, a hook does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<DataClass>,
     pub then: HookVerdict,
     /// How many people must approve the draft; absent: as many as `[approvals]` says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approvers: Option<u64>,
+}
+
+/// What a rule may ask of the data that a use is about.
+pub(super) trait UsedData {
+    /// Would the masking rules mask anything in it?
+    fn is_personal(&self) -> bool;
+    fn is_of(&self, class: DataClass) -> bool;
 }
 
 /// What is said of a use, by which rule, and how many have to approve it where it is held.
@@ -103,18 +114,19 @@ impl ToolPolicy {
         Ok(())
     }
 
-    /// What is said of a use, and by which rule. `personal` is asked where a rule asks it.
+    /// What is said of a use, and by which rule. Of its `data` is asked what a rule asks.
     pub(super) fn rule(
         &self,
         (tool, input): (&str, &Value),
         directory: Option<&str>,
-        personal: impl Fn() -> bool,
+        data: &impl UsedData,
     ) -> Ruled {
         for (number, rule) in (1..).zip(&self.rule) {
             let argument = rule.argument.as_ref();
             if fits(rule.tool.as_str(), tool)
                 && argument.is_none_or(|pattern| any_text(input, &|t| fits(pattern.as_str(), t)))
-                && (!rule.personal || personal())
+                && rule.class.is_none_or(|class| data.is_of(class))
+                && (!rule.personal || data.is_personal())
             {
                 return Ruled {
                     verdict: rule.then,
@@ -153,9 +165,23 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    /// Of one class, and personal or not.
+    struct Is(DataClass, bool);
+
+    impl UsedData for Is {
+        fn is_personal(&self) -> bool {
+            self.1
+        }
+
+        fn is_of(&self, class: DataClass) -> bool {
+            self.0 == class
+        }
+    }
+
     fn rule(policy: &str, tool: &str, input: &Value) -> (HookVerdict, String) {
         let policy: ToolPolicy = toml::from_str(policy).unwrap();
-        let ruled = policy.rule((tool, input), Some("/w"), || tool == "mcp__mail__draft");
+        let is = Is(DataClass::Internal, tool == "mcp__mail__draft");
+        let ruled = policy.rule((tool, input), Some("/w"), &is);
         let by = ruled.by.map_or(String::new(), |by| by.to_string());
         (ruled.verdict, by)
     }
@@ -195,7 +221,8 @@ mod tests {
         )
         .unwrap();
         policy.check().unwrap();
-        let asks = |tool: &str, input: Value| policy.rule((tool, &input), None, || false).approvers;
+        let is = Is(DataClass::Internal, false);
+        let asks = |tool: &str, input: Value| policy.rule((tool, &input), None, &is).approvers;
         assert_eq!(asks("mcp__bank__pay", json!({})), Some(3));
         assert_eq!(asks("Publish", json!({})), None);
         let push = json!({ "command": "git push origin main" });
@@ -216,6 +243,45 @@ mod tests {
         // What was adopted before there was this setting has the digest that it had.
         let plain = serde_json::to_string(&ToolPolicy::default()).unwrap();
         assert_eq!(plain, r#"{"outward":"draft","rule":[]}"#);
+    }
+
+    #[test]
+    fn a_rule_may_be_for_one_class_of_data() {
+        let policy: ToolPolicy = toml::from_str(
+            "[[rule]]\ntool = '*'\nclass = 'mail'\nthen = 'deny'\n\
+             [[rule]]\ntool = 'Bash'\nargument = 'git push*'\nclass = 'generated'\nthen = 'allow'\n",
+        )
+        .unwrap();
+        let push = json!({ "command": "git push origin main" });
+        let ruled = |class| {
+            let ruled = policy.rule(("Bash", &push), Some("/w"), &Is(class, false));
+            (ruled.verdict, ruled.by.unwrap().to_string())
+        };
+        for class in DataClass::ALL {
+            let (verdict, by) = match class {
+                DataClass::Mail => (HookVerdict::Deny, "rule-1"),
+                DataClass::Generated => (HookVerdict::Allow, "rule-2"),
+                DataClass::Internal | DataClass::Ec | DataClass::Personal => {
+                    (HookVerdict::Draft, "outward-push")
+                }
+            };
+            assert_eq!(ruled(class), (verdict, by.to_owned()), "{class}");
+        }
+        let wrong = "[[rule]]\ntool = 'x'\nclass = 'secret'\nthen = 'deny'";
+        assert!(toml::from_str::<ToolPolicy>(wrong).is_err());
+    }
+
+    #[test]
+    fn a_rule_without_a_class_has_the_digest_that_it_had() {
+        let text = "[[rule]]\ntool = 'Bash'\nargument = 'npm *'\npersonal = true\nthen = 'draft'\n\
+                    approvers = 2";
+        let policy: ToolPolicy = toml::from_str(text).unwrap();
+        assert_eq!(
+            serde_json::to_string(&policy).unwrap(),
+            r#"{"outward":"draft","rule":[{"tool":"Bash","argument":"npm *","personal":true,"then":"draft","approvers":2}]}"#
+        );
+        let classed: ToolPolicy = toml::from_str(&format!("{text}\nclass = 'ec'")).unwrap();
+        assert_ne!(policy.digest(), classed.digest());
     }
 
     #[test]

@@ -311,6 +311,7 @@ fn decide(node: &Node, gateway: &Gateway, seen: &Seen<'_>) -> agents::hooks::Dec
         let agent = agents.agent(seen.agent())?;
         agent.sessions.get(seen.session()?).copied()
     });
+    let asked = gateway.rules.asked(seen.agent(), now);
     let terms = |view: &Approvals| Terms {
         policy: view.policy_in_force().unwrap_or(approvals.digest()),
         deadline: period_from(now, approvals.deadline),
@@ -326,6 +327,7 @@ fn decide(node: &Node, gateway: &Gateway, seen: &Seen<'_>) -> agents::hooks::Dec
                     approvals,
                     witnesses,
                     terms: terms(approvals),
+                    asked: asked.as_ref(),
                     calls: calls.unwrap_or(0),
                     now,
                 })
