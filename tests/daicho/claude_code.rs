@@ -5,7 +5,7 @@
 mod private_etc;
 
 use crate::hooks::capture;
-use crate::world::{Ran, World, cannot_run, provider, run, wait_for};
+use crate::world::{Ran, World, cannot_run, has, provider, run, wait_for};
 use axum::Router;
 use axum::body::Bytes;
 use axum::routing::post;
@@ -21,6 +21,9 @@ const CARD: &str = "5555-5555-5555-4444";
 
 /// The word of a prompt that has the script ask for what is outward.
 const OUTWARD: &str = "publish-it";
+
+/// The word of one that has it ask for what the client's own rules want somebody's word for.
+const MAKES: &str = "make-it";
 
 type Asked = Arc<Mutex<Vec<Value>>>;
 
@@ -46,9 +49,10 @@ fn turn(body: &Value, number: usize) -> (Value, &'static str) {
     if answered || !offered {
         return (json!({ "type": "text", "text": "All done." }), "end_turn");
     }
-    let command = match said.contains(OUTWARD) {
-        true => "git push origin main",
-        false => "cat notes.txt",
+    let command = match (said.contains(OUTWARD), said.contains(MAKES)) {
+        (true, _) => "git push origin main",
+        (_, true) => "touch made.txt",
+        (false, false) => "cat notes.txt",
     };
     let used = json!({
         "type": "tool_use", "id": format!("toolu_01scripted{number:04}"), "name": "Bash",
@@ -147,6 +151,7 @@ impl Host {
     fn prompted(&self, prompt: &str, settings: &Path) -> Ran {
         let mut command = Command::new(&self.client);
         command.args(["-p", prompt, "--settings"]).arg(settings);
+        command.args(["--allowedTools", "Bash"]);
         self.ran(command)
     }
 
@@ -156,7 +161,7 @@ impl Host {
         let mut command = etc.command(Path::new("env"));
         // Whoever starts the client would have another provider asked.
         command.arg("CLAUDE_CODE_USE_BEDROCK=1").arg(&self.client);
-        command.args(["-p", prompt]);
+        command.args(["-p", prompt, "--allowedTools", "Bash"]);
         self.ran(command)
     }
 
@@ -164,7 +169,6 @@ impl Host {
         let beside = |name: &str| self.world.ledger.beside(name);
         let outside = format!("http://{}", self.outside.local_addr().unwrap());
         command
-            .args(["--allowedTools", "Bash"])
             .current_dir(beside("work"))
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
@@ -194,6 +198,22 @@ impl Host {
         events
             .filter(|event| event["data"][field] == value)
             .collect()
+    }
+
+    /// Adopts other rules than those of the start.
+    fn rules(&self, change: impl FnOnce(String) -> String) {
+        self.world.ledger.configure(change);
+        self.world.ledger.run(&["policy", "adopt"]).ok();
+    }
+
+    /// Has git do something where the agent works.
+    fn git(&self, args: &[&str]) {
+        let mut command = Command::new("git");
+        command
+            .args(["-c", "user.name=agent", "-c", "user.email=agent@localhost"])
+            .args(args)
+            .current_dir(self.world.ledger.beside("work"));
+        run(command, b"").ok();
     }
 
     /// The newest session is over for telemetry, too.
@@ -335,6 +355,128 @@ fn a_real_client_without_hooks_is_found_by_doctor_although_no_other_has_any() {
     assert!(!host.bodies().is_empty());
     let (well, text) = capture(&host.world.ledger);
     assert!(!well && text.starts_with("1 sessions called"), "{text}");
+}
+
+#[test]
+fn a_real_client_that_was_stopped_with_a_draft_goes_on_with_it_once_when_resumed() {
+    let Some(client) = client() else {
+        return cannot_run("claude code", "tests/install-sdks was not run");
+    };
+    for program in ["git", "ssh-keygen"] {
+        if !has(program, "-?") {
+            return cannot_run("claude code", &format!("{program} is not there"));
+        }
+    }
+    let host = Host::new(client);
+    host.rules(|text| text.replace("outward = \"draft\"", "outward = \"defer\""));
+    let key = host.world.ledger.approver("s002");
+    let remote = host.world.ledger.beside("remote.git");
+    let place = remote.display().to_string();
+    host.git(&["init", "--quiet", "--initial-branch=main"]);
+    host.git(&["init", "--quiet", "--bare", &place]);
+    host.git(&["remote", "add", "origin", &place]);
+    host.git(&["add", "notes.txt"]);
+    host.git(&["commit", "--quiet", "--message=notes"]);
+    let pushed = || remote.join("refs/heads/main").exists();
+
+    let stopped = host.prompted(OUTWARD, &host.settings);
+    assert!(!stopped.out.contains("All done."), "{stopped:?}");
+    let uses = || host.of("hook.reported", "event", "pre_tool_use");
+    assert_eq!(uses().len(), 1, "{stopped:?}");
+    assert_eq!(uses()[0]["data"]["verdict"], "defer");
+    let session = uses()[0]["session"].as_str().unwrap().to_owned();
+    let resumed = || {
+        let mut command = Command::new(&host.client);
+        command.args(["-p", "--resume", &session, "--settings"]);
+        command.arg(&host.settings);
+        command.args(["--allowedTools", "Bash"]);
+        host.ran(command)
+    };
+    // Too early it stops again, and nobody is asked twice.
+    let early = resumed();
+    assert!(!early.out.contains("All done."), "{early:?}");
+    assert_eq!(host.world.events("action.drafted").len(), 1);
+    assert_eq!((host.bodies().len(), pushed()), (1, false));
+
+    host.world.approve(&host.world.waiting().unwrap(), &key);
+    let done = resumed();
+    assert!(done.code == 0 && done.out.contains("All done."), "{done:?}");
+    assert!(pushed(), "{done:?}");
+    let verdicts: Vec<String> = (uses().iter())
+        .map(|used| used["data"]["verdict"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(verdicts, ["defer", "defer", "allow"]);
+    assert!(uses().iter().all(|used| used["session"] == session));
+    for once in ["action.drafted", "action.released", "action.executed"] {
+        assert_eq!(host.world.events(once).len(), 1, "{once}");
+    }
+    let bodies = host.bodies();
+    assert!(bodies.last().unwrap().contains("tool_result"), "{bodies:?}");
+    let raised = host.world.events("alert.raised");
+    assert!(raised.is_empty(), "{raised:?}");
+    assert_eq!(host.world.server.stop(), 0);
+    host.world.ledger.verify();
+}
+
+#[test]
+fn a_real_client_asks_the_permission_prompt_where_its_own_rules_want_somebodys_word() {
+    let Some(client) = client() else {
+        return cannot_run("claude code", "tests/install-sdks was not run");
+    };
+    if !has("ssh-keygen", "-?") {
+        return cannot_run("claude code", "ssh-keygen is not there");
+    }
+    let host = Host::new(client);
+    let key = host.world.ledger.approver("s002");
+    let servers = host.world.ledger.beside("mcp.json");
+    let daicho = json!({ "mcpServers": { "daicho": {
+        "type": "http", "url": host.world.server.url("/mcp"),
+        "headers": { "Authorization": "Bearer ${DAICHO_TOKEN}" },
+    } } });
+    std::fs::write(&servers, daicho.to_string()).unwrap();
+    let prompted = || {
+        let mut command = Command::new(&host.client);
+        command
+            .args(["-p", MAKES, "--settings"])
+            .arg(&host.settings);
+        command.arg("--mcp-config").arg(&servers);
+        command.args(["--permission-prompt-tool", "mcp__daicho__permission_prompt"]);
+        host.ran(command)
+    };
+    let made = host.world.ledger.beside("work").join("made.txt");
+    // The client's own hook of that name is told of the same, and decides nothing.
+    let asked = || {
+        let mut asked = host.of("hook.reported", "event", "permission_request");
+        asked.retain(|asked| asked["data"]["verdict"] != "pass");
+        asked
+    };
+
+    let held = prompted();
+    assert!(held.code == 0 && held.out.contains("All done."), "{held:?}");
+    let draft = host.world.waiting().expect("a draft");
+    let bodies = host.bodies();
+    assert!(bodies.last().unwrap().contains(&draft), "{bodies:?}");
+    assert!(!made.exists());
+    assert_eq!(asked().len(), 1);
+    assert_eq!(asked()[0]["data"]["verdict"], "draft");
+
+    host.world.approve(&draft, &key);
+    let done = prompted();
+    assert!(done.code == 0 && done.out.contains("All done."), "{done:?}");
+    assert!(made.exists(), "{done:?}");
+    assert_eq!(asked()[1]["data"]["verdict"], "allow");
+    for once in ["action.drafted", "action.released", "action.executed"] {
+        assert_eq!(host.world.events(once).len(), 1, "{once}");
+    }
+    // Once: what is to happen again is another draft.
+    std::fs::remove_file(&made).unwrap();
+    prompted();
+    assert!(!made.exists());
+    assert_eq!(host.world.events("action.drafted").len(), 2);
+    let raised = host.world.events("alert.raised");
+    assert!(raised.is_empty(), "{raised:?}");
+    assert_eq!(host.world.server.stop(), 0);
+    host.world.ledger.verify();
 }
 
 /// Settings whose hooks leave a mark, and whose key comes from a program that leaves one.
