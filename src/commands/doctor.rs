@@ -1,7 +1,7 @@
 //! What an operator would look at by hand: says what is so, and what is wrong.
 
 use crate::cli::Cli;
-use crate::commands::hook::settings::managed_dir;
+use crate::commands::hook::system::System;
 use crate::commands::hook::{capture, defeats};
 use crate::config::Config;
 use crate::door::address_file;
@@ -74,7 +74,11 @@ pub fn run(cli: &Cli) -> Done {
     }
     let version = capture::version();
     let own = defeats::own();
-    let settings = capture::on_this_host(&managed_dir(), version.as_deref(), &own);
+    let settings = capture::on_this_host(
+        Path::new(System::HERE.managed_dir()),
+        version.as_deref(),
+        &own,
+    );
     checks.push(("claude code", settings));
     if let Ok(reader) = &reader {
         checks.push(("capture", capture::in_the_log(reader)));

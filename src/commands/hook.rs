@@ -8,6 +8,7 @@ pub mod capture;
 pub mod defeats;
 mod install;
 pub mod settings;
+pub mod system;
 
 use crate::cli::{Cli, Hook, HookAction};
 use crate::outcome::{Done, Failure, Outcome, say};

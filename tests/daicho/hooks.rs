@@ -255,6 +255,7 @@ fn managed_settings_are_shown_written_and_taken_away_and_others_are_left_alone()
     assert_eq!(hook["onFailure"], "block");
     let start = &written["hooks"]["SessionStart"][0]["hooks"][0];
     assert_eq!(start["type"], "command");
+    assert_eq!(start["args"][0], "hook");
     assert_eq!(
         written["env"]["ANTHROPIC_BASE_URL"],
         "http://127.0.0.1:7420/anthropic"

@@ -2,6 +2,7 @@
 
 use super::defeats::{self, ANOTHER_PROVIDER, KEY_HELPER, Said};
 use super::settings::{FILE, OLDEST, SWITCHES, WITHHELD, Wanted, settings};
+use super::system::System;
 use agents::gateway::Provider;
 use agents::hooks::Client;
 use ledger::Reader;
@@ -63,6 +64,7 @@ pub fn on_this_host(dir: &Path, version: Option<&str>, own: &[Said]) -> Seen {
 /// What the file lacks of what would be written.
 fn missing(ours: &Value) -> Vec<String> {
     let wanted = settings(&Wanted {
+        system: System::HERE,
         url: "",
         token_env: "",
         program: "",
@@ -217,7 +219,8 @@ mod tests {
 
     fn written() -> Value {
         settings(&Wanted {
-                url: "http://127.0.0.1:7420",
+            system: System::HERE,
+            url: "http://127.0.0.1:7420",
             token_env: "DAICHO_TOKEN",
             program: "/usr/bin/daicho",
             telemetry: None,

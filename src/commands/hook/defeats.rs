@@ -198,10 +198,12 @@ fn is_of(host: &str, listed: &str) -> bool {
 mod tests {
     use super::*;
     use crate::commands::hook::settings::{Wanted, settings};
+    use crate::commands::hook::system::System;
     use serde_json::json;
 
     fn ours() -> Value {
         settings(&Wanted {
+            system: System::HERE,
             url: "http://daicho.example.co.jp:7420",
             token_env: "DAICHO_TOKEN",
             program: "/usr/bin/daicho",

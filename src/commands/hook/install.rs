@@ -1,6 +1,7 @@
 //! Managed settings, written or taken away after they were shown.
 
-use super::settings::{FILE, WITHHELD, Wanted, foreign, managed_dir, settings};
+use super::settings::{FILE, WITHHELD, Wanted, foreign, settings};
+use super::system::System;
 use crate::cli::{Cli, Hook, HookInstall};
 use crate::files;
 use crate::outcome::{Done, Failure, Outcome, say};
@@ -8,10 +9,11 @@ use crate::policies;
 use anyhow::Context;
 use serde_json::Value;
 use std::io::{IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub fn run(cli: &Cli, hook: &Hook, args: &HookInstall) -> Done {
-    let path = args.dir.clone().unwrap_or_else(managed_dir).join(FILE);
+    let managed = || PathBuf::from(System::HERE.managed_dir());
+    let path = args.dir.clone().unwrap_or_else(managed).join(FILE);
     if !args.remove && WITHHELD.contains(&hook.token_env.as_str()) {
         return Err(Failure::msg(
             format!(
@@ -25,6 +27,7 @@ pub fn run(cli: &Cli, hook: &Hook, args: &HookInstall) -> Done {
     let program = std::env::current_exe().context("the program's own path is not known")?;
     let wanted = (!args.remove).then(|| {
         settings(&Wanted {
+            system: System::HERE,
             url: &hook.url,
             token_env: &hook.token_env,
             program: &program.display().to_string(),

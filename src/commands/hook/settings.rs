@@ -1,25 +1,13 @@
 //! Claude Code's managed settings, as far as daicho writes them: one file of its own beside
 //! whatever else the administrator has there.
 
+use super::system::System;
 use serde_json::{Map, Value, json};
-use std::path::PathBuf;
 
 /// The oldest Claude Code that stops where a hook fails (`onFailure`).
 pub const OLDEST: &str = "2.1.295";
 
-/// Where this system's administrator puts settings that no user can change.
-pub fn managed_dir() -> PathBuf {
-    let dir = if cfg!(target_os = "macos") {
-        "/Library/Application Support/ClaudeCode"
-    } else if cfg!(windows) {
-        r"C:\Program Files\ClaudeCode"
-    } else {
-        "/etc/claude-code"
-    };
-    PathBuf::from(dir)
-}
-
-/// The file in it that is daicho's alone; Claude Code reads all of that directory.
+/// The file that is daicho's alone, below the managed settings' directory, all of which is read.
 pub const FILE: &str = "managed-settings.d/daicho.json";
 
 /// Where the server takes what Claude Code's hooks say.
@@ -48,6 +36,7 @@ pub const SWITCHES: [&str; 6] = [
 
 /// How agents reach the server.
 pub struct Wanted<'a> {
+    pub system: System,
     pub url: &'a str,
     /// Environment variable that holds an agent's token.
     pub token_env: &'a str,
@@ -99,12 +88,14 @@ const PATIENCE: u64 = 30;
 
 pub fn settings(wanted: &Wanted<'_>) -> Value {
     let Wanted {
+        system,
         url,
         token_env,
         program,
         telemetry,
     } = wanted;
     let url = url.trim_end_matches('/');
+    let quoted = system.quoted(program);
     let http = json!([{ "hooks": [{
         "type": "http",
         "url": hook_url(url),
@@ -113,9 +104,11 @@ pub fn settings(wanted: &Wanted<'_>) -> Value {
         "timeout": PATIENCE,
         "onFailure": "block",
     }]}]);
+    // With `args` no shell reads it: on Windows that would be one or another.
     let command = json!([{ "hooks": [{
         "type": "command",
-        "command": format!("\"{program}\" hook --url {url} --token-env {token_env}"),
+        "command": program,
+        "args": ["hook", "--url", url, "--token-env", token_env],
         "timeout": PATIENCE,
         "onFailure": "block",
     }]}]);
@@ -145,7 +138,7 @@ pub fn settings(wanted: &Wanted<'_>) -> Value {
         "requiredMinimumVersion": OLDEST,
         // The key that the client shows to the gateway: one variable is enough, and it stands in no
         // file of settings.
-        "apiKeyHelper": format!("\"{program}\" hook token --token-env {token_env}"),
+        "apiKeyHelper": format!("{quoted} hook token --token-env {token_env}"),
         // Else each address that WebFetch asks for goes to the provider past the gateway.
         "skipWebFetchPreflight": true,
     });
@@ -155,7 +148,7 @@ pub fn settings(wanted: &Wanted<'_>) -> Value {
     } else {
         env["OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"] = format!("{url}{TELEMETRY}").into();
         // What it prints goes with each export; a token has no place in a file of settings.
-        let headers = format!("\"{program}\" hook headers --token-env {token_env}");
+        let headers = format!("{quoted} hook headers --token-env {token_env}");
         settings["otelHeadersHelper"] = headers.into();
     }
     settings["env"] = env;
@@ -165,6 +158,7 @@ pub fn settings(wanted: &Wanted<'_>) -> Value {
 /// Keys at the top of a file that daicho did not write.
 pub fn foreign(file: &Value) -> Vec<String> {
     let ours = settings(&Wanted {
+        system: System::HERE,
         url: "",
         token_env: "",
         program: "",
@@ -174,4 +168,42 @@ pub fn foreign(file: &Value) -> Vec<String> {
     keys.filter(|key| ours.get(key.as_str()).is_none())
         .cloned()
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_whose_path_has_spaces_is_named_as_its_system_reads_it() {
+        let windows = r"C:\Program Files\daicho\daicho.exe";
+        for (system, program, quoted) in [
+            (System::Windows, windows, format!("\"{windows}\"")),
+            (System::Linux, "/opt/d 1/daicho", "'/opt/d 1/daicho'".into()),
+            (System::MacOs, "/opt/d 1/daicho", "'/opt/d 1/daicho'".into()),
+        ] {
+            let written = settings(&Wanted {
+                system,
+                url: "http://ledger.test:7420/",
+                token_env: "DAICHO_TOKEN",
+                program,
+                telemetry: None,
+            });
+            let hook = &written["hooks"]["SessionStart"][0]["hooks"][0];
+            let args = [
+                "hook",
+                "--url",
+                "http://ledger.test:7420",
+                "--token-env",
+                "DAICHO_TOKEN",
+            ];
+            assert_eq!(
+                (&hook["command"], &hook["args"]),
+                (&json!(program), &json!(args))
+            );
+            let line = |what: &str| format!("{quoted} hook {what} --token-env DAICHO_TOKEN");
+            assert_eq!(written["apiKeyHelper"], line("token"));
+            assert_eq!(written["otelHeadersHelper"], line("headers"));
+        }
+    }
 }
