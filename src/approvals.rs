@@ -256,7 +256,12 @@ pub struct Decided {
 impl Decided {
     /// Of the entry at this position. Why it counts for nothing, where the deadline passed on the way,
     /// or another decision came first.
-    pub fn at(seq: u64, verdict: Verdict, approval: EventId, views: &Views) -> Result<Decided, String> {
+    pub fn at(
+        seq: u64,
+        verdict: Verdict,
+        approval: EventId,
+        views: &Views,
+    ) -> Result<Decided, String> {
         views.approvals.read(|approvals| {
             let found = approvals.find(approval);
             let mut refused = found.into_iter().flat_map(|found| &found.refused);

@@ -402,7 +402,10 @@ fn stream(message: &Value, word: &str) -> String {
                 vec![("input_json_delta", "partial_json", input)]
             }
         };
-        for (_, field, _) in grows.iter().filter(|(_, field, _)| *field != "partial_json") {
+        for (_, field, _) in grows
+            .iter()
+            .filter(|(_, field, _)| *field != "partial_json")
+        {
             start[*field] = json!("");
         }
         event(json!({ "type": "content_block_start", "index": index, "content_block": start }));

@@ -103,9 +103,10 @@ pub fn stated(
 ) -> Result<Statement, NotDecided> {
     node.views.catch_up()?;
     let now = node.now();
-    let read = node.views.approvals.read(|approvals| {
-        statement(approvals, approval, approver, verdict, now)
-    });
+    let read = node
+        .views
+        .approvals
+        .read(|approvals| statement(approvals, approval, approver, verdict, now));
     Ok(read?)
 }
 

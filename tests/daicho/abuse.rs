@@ -253,7 +253,11 @@ fn what_finds_no_room_is_counted_until_the_stop_and_no_call_is_named_that_nobody
         .collect();
     assert_eq!(named, recorded);
     let followed = ledger.events("request.refused");
-    assert!(followed.iter().all(|one| one["data"]["reason"] == "no_room"));
+    assert!(
+        followed
+            .iter()
+            .all(|one| one["data"]["reason"] == "no_room")
+    );
     let counts = followed.iter().map(|one| one["data"]["count"].as_u64());
     let counts: u64 = counts.flatten().sum();
     assert_eq!(reached.len() as u64 + counts, 20);

@@ -105,7 +105,11 @@ fn an_approver_decides_over_http_and_the_signature_is_all_that_opens() {
         key: second.key.clone(),
         world: &world,
     };
-    is_refused(nobody.asks(&approval, "approve"), 409, &["no approver's key"]);
+    is_refused(
+        nobody.asks(&approval, "approve"),
+        409,
+        &["no approver's key"],
+    );
     let agent = Approver {
         user: "agent:dev",
         ..nobody
@@ -126,7 +130,11 @@ fn an_approver_decides_over_http_and_the_signature_is_all_that_opens() {
         is_refused(posted, 403, &["signature"]);
     }
     let body = json!({ "by": "user:s002", "decision": "approve" });
-    is_refused(post(&world, &approval, body.to_string()), 400, &["signature"]);
+    is_refused(
+        post(&world, &approval, body.to_string()),
+        400,
+        &["signature"],
+    );
     let long = "x".repeat(20_000);
     is_refused(second.posts(&approval, "approve", &long), 413, &["16384"]);
     assert_eq!(world.server.size(), size, "something was recorded");
@@ -136,7 +144,10 @@ fn an_approver_decides_over_http_and_the_signature_is_all_that_opens() {
     assert_eq!(decided.status(), 201);
     let decided: Value = decided.json().unwrap();
     assert_eq!(decided["verdict"], "granted");
-    assert_eq!((&decided["approved"], &decided["needed"]), (&json!(1), &json!(1)));
+    assert_eq!(
+        (&decided["approved"], &decided["needed"]),
+        (&json!(1), &json!(1))
+    );
     let granted = &world.events("approval.granted")[0];
     assert_eq!(granted["seq"], decided["seq"]);
     assert_eq!(granted["actor"], "user:s002");
@@ -145,7 +156,10 @@ fn an_approver_decides_over_http_and_the_signature_is_all_that_opens() {
     is_refused(again, 409, &["decided", "already"]);
     is_refused(third.asks(&approval, "deny"), 409, &["granted already"]);
     assert!(goes(&world.tell(&use_of("t2"))));
-    assert!(!goes(&world.tell(&use_of("t3"))), "one grant is for one use");
+    assert!(
+        !goes(&world.tell(&use_of("t3"))),
+        "one grant is for one use"
+    );
 
     let approval = world.waiting().unwrap();
     let denied = third.decides(&approval, "deny").send().unwrap();

@@ -62,7 +62,13 @@ mod tests {
         assert_eq!(said("/v1/a?q=b+c%2Bd"), "/v1/a?q=b+c+d\n\nq=b c+d");
         // Once, as a server does.
         assert_eq!(said("/v1/a?q=%2541"), "/v1/a?q=%41");
-        for unsound in ["/v1/%41", "/v1/a?q=%", "/v1/a?q=%4", "/v1/a?q=%4g", "/v1/a?q=%ff"] {
+        for unsound in [
+            "/v1/%41",
+            "/v1/a?q=%",
+            "/v1/a?q=%4",
+            "/v1/a?q=%4g",
+            "/v1/a?q=%ff",
+        ] {
             assert_eq!(of(unsound), None, "{unsound}");
         }
         assert_eq!(of(&format!("/v1/a?q={}", "x".repeat(LONGEST))), None);

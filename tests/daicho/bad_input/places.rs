@@ -255,7 +255,8 @@ fn a_ledger_that_cannot_write_lets_nothing_through_at_any_door() {
         world.hook(&world.token, hook_event(event, &used).to_string())
     };
     let export = |id: &str| {
-        let attribute = |key: &str, value: &str| json!({ "key": key, "value": { "stringValue": value } });
+        let attribute =
+            |key: &str, value: &str| json!({ "key": key, "value": { "stringValue": value } });
         let record = json!({ "body": { "stringValue": "claude_code.tool_result" },
             "attributes": [attribute("session.id", "s-1"), attribute("tool_use_id", id)] });
         let told = json!({ "resourceLogs": [{ "scopeLogs": [{ "logRecords": [record] }] }] });
@@ -276,12 +277,21 @@ fn a_ledger_that_cannot_write_lets_nothing_through_at_any_door() {
                               "params": { "name": "read", "arguments": {} } });
         mcp(session, message).text().unwrap()
     };
-    let begun = mcp("", json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
+    let begun = mcp(
+        "",
+        json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
         "protocolVersion": "2025-11-25", "capabilities": {},
-        "clientInfo": { "name": "test", "version": "1" } } }));
-    let session = begun.headers()["mcp-session-id"].to_str().unwrap().to_owned();
+        "clientInfo": { "name": "test", "version": "1" } } }),
+    );
+    let session = begun.headers()["mcp-session-id"]
+        .to_str()
+        .unwrap()
+        .to_owned();
     assert!(begun.text().unwrap().contains("counting"));
-    mcp(&session, json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
+    mcp(
+        &session,
+        json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }),
+    );
 
     let decision = |answer: &Value| answer["hookSpecificOutput"]["permissionDecision"].clone();
     let (status, answer) = hook("PreToolUse");
@@ -294,11 +304,19 @@ fn a_ledger_that_cannot_write_lets_nothing_through_at_any_door() {
     std::fs::write(&file, "-1d\n").unwrap();
     let size = world.server.size();
     let (status, answer) = hook("PreToolUse");
-    assert_eq!((status, decision(&answer)), (200, json!("deny")), "{answer}");
+    assert_eq!(
+        (status, decision(&answer)),
+        (200, json!("deny")),
+        "{answer}"
+    );
     assert_eq!((hook("PostToolUse").0, export("toolu_2")), (503, 503));
     let said = call(&session, 2);
     assert!(!said.contains("done"), "{said}");
-    assert_eq!(ran.load(Ordering::SeqCst), 1, "it was run, and nothing says so");
+    assert_eq!(
+        ran.load(Ordering::SeqCst),
+        1,
+        "it was run, and nothing says so"
+    );
     assert_eq!(world.server.size(), size);
 
     // A clock that is right again is enough, at all of them.

@@ -83,10 +83,16 @@ async fn headers_cross_as_they_should() {
     assert_eq!(headers["anthropic-version"], "2026-10-21");
     // None of ours where none came.
     let bare = world.http.post(format!("{}/v1/messages", world.base));
-    let bare = bare.bearer_auth(world.token.reveal()).body(ask("plain", false));
+    let bare = bare
+        .bearer_auth(world.token.reveal())
+        .body(ask("plain", false));
     assert_eq!(bare.send().await.unwrap().status(), 200);
     let bare = world.upstream.received().pop().unwrap().headers;
-    assert!(!bare.keys().any(|name| name.as_str().starts_with("anthropic-")));
+    assert!(
+        !bare
+            .keys()
+            .any(|name| name.as_str().starts_with("anthropic-"))
+    );
     let betas: Vec<_> = headers.get_all("anthropic-beta").iter().collect();
     assert_eq!(betas, ["a-1,b-2", "c-3"]);
     assert_eq!(headers["x-stainless-lang"], "js");
@@ -255,8 +261,14 @@ async fn a_stream_passes_unchanged_and_is_recorded_whole() {
 async fn thinking_passes_unchanged_in_both_directions() {
     let world = world().await;
     for streaming in [false, true] {
-        let direct = world.http.post(format!("{}/v1/messages", world.upstream_base));
-        let direct = direct.body(ask("thinking", streaming)).send().await.unwrap();
+        let direct = world
+            .http
+            .post(format!("{}/v1/messages", world.upstream_base));
+        let direct = direct
+            .body(ask("thinking", streaming))
+            .send()
+            .await
+            .unwrap();
         let direct = direct.text().await.unwrap();
         for part in ["signature", "redacted_thinking"] {
             assert!(direct.contains(part), "{direct}");
@@ -264,12 +276,21 @@ async fn thinking_passes_unchanged_in_both_directions() {
         let through = world.message(ask("thinking", streaming)).await;
         let through = through.text().await.unwrap();
         // The script numbers its answers; all else is equal.
-        let plain = |text: &str| (0..9).fold(text.to_owned(), |text, n| text.replace(&format!("_000{n}"), ""));
+        let plain = |text: &str| {
+            (0..9).fold(text.to_owned(), |text, n| {
+                text.replace(&format!("_000{n}"), "")
+            })
+        };
         assert_eq!(plain(&through), plain(&direct));
         let entry = world.wait_for("model.responded", 1 + usize::from(streaming) * 3);
         assert_eq!(world.content(&entry, "response"), through.as_bytes());
         // And back, with all that the client got, beside something that is masked.
-        let whole = world.message(ask("thinking", false)).await.text().await.unwrap();
+        let whole = world
+            .message(ask("thinking", false))
+            .await
+            .text()
+            .await
+            .unwrap();
         let whole: serde_json::Value = serde_json::from_str(&whole).unwrap();
         let said = whole["content"].to_string();
         let asked = format!(

@@ -201,7 +201,10 @@ async fn every_model_that_a_call_names_is_one_that_is_allowed() {
     }
     let of = |one: &LimitReached| (one.limit, one.model.as_ref().unwrap().to_string());
     let reached: Vec<_> = world.reached().iter().map(of).collect();
-    assert_eq!(reached, vec![(LimitKind::Models, "claude-opus".to_owned()); 4]);
+    assert_eq!(
+        reached,
+        vec![(LimitKind::Models, "claude-opus".to_owned()); 4]
+    );
     assert_eq!(world.hits(), 3);
     world.check();
 }
@@ -236,6 +239,9 @@ async fn what_a_budget_cannot_count_does_not_leave_under_one() {
     assert_eq!(answer.unwrap().status(), 200);
     let answer = world.message(asked).await;
     let (status, _, message) = error_of(answer).await;
-    assert!(status == 429 && message.contains("of 1000 tokens"), "{message}");
+    assert!(
+        status == 429 && message.contains("of 1000 tokens"),
+        "{message}"
+    );
     world.check();
 }

@@ -110,7 +110,10 @@ async fn rules_that_fail_are_on_record_as_those_that_are_late_and_none_is_left_u
     let followed = followed.iter().map(|one| one.count).sum::<u64>();
     assert_eq!(blocked.len() as u64 + followed, 20);
     world.gateway.settle(true);
-    let again = refusals(&world.entries()).iter().map(|one| one.count).sum::<u64>();
+    let again = refusals(&world.entries())
+        .iter()
+        .map(|one| one.count)
+        .sum::<u64>();
     assert_eq!(again, followed, "counted twice");
     world.check();
 }
