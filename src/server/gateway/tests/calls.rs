@@ -81,18 +81,6 @@ async fn headers_cross_as_they_should() {
     assert_eq!(headers["accept-encoding"], "identity");
     assert_eq!(headers["user-agent"], "Test/1");
     assert_eq!(headers["anthropic-version"], "2026-10-21");
-    // None of ours where none came.
-    let bare = world.http.post(format!("{}/v1/messages", world.base));
-    let bare = bare
-        .bearer_auth(world.token.reveal())
-        .body(ask("plain", false));
-    assert_eq!(bare.send().await.unwrap().status(), 200);
-    let bare = world.upstream.received().pop().unwrap().headers;
-    assert!(
-        !bare
-            .keys()
-            .any(|name| name.as_str().starts_with("anthropic-"))
-    );
     let betas: Vec<_> = headers.get_all("anthropic-beta").iter().collect();
     assert_eq!(betas, ["a-1,b-2", "c-3"]);
     assert_eq!(headers["x-stainless-lang"], "js");
@@ -105,6 +93,18 @@ async fn headers_cross_as_they_should() {
     assert_eq!(
         (entry.actor().to_string(), entry.id().to_string()),
         ("agent:cfo".to_owned(), call)
+    );
+    // None of ours where none came.
+    let bare = world.http.post(format!("{}/v1/messages", world.base));
+    let bare = bare
+        .bearer_auth(world.token.reveal())
+        .body(ask("plain", false));
+    assert_eq!(bare.send().await.unwrap().status(), 200);
+    let bare = world.upstream.received().pop().unwrap().headers;
+    assert!(
+        !bare
+            .keys()
+            .any(|name| name.as_str().starts_with("anthropic-"))
     );
 }
 
