@@ -318,9 +318,9 @@ fn managed_settings_are_shown_written_and_taken_away_and_others_are_left_alone()
 /// What `doctor` says of the capture.
 pub fn capture(ledger: &Ledger) -> (bool, String) {
     let rows = ledger.run(&["--json", "doctor"]);
-    let rows = rows.out.lines().map(|line| serde_json::from_str(line));
-    let mut rows = rows.map(|row| row.unwrap());
-    let row: Value = rows.find(|row: &Value| row["check"] == "capture").unwrap();
+    let rows = rows.out.lines().map(serde_json::from_str::<Value>);
+    let mut rows = rows.map(Result::unwrap);
+    let row = rows.find(|row| row["check"] == "capture").unwrap();
     let text = row["text"].as_str().unwrap().to_owned();
     (row["well"].as_bool().unwrap(), text)
 }
