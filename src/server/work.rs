@@ -100,17 +100,52 @@ fn follow(node: &Node, stop: &AtomicBool) {
 }
 
 fn checkpoint(node: &Node, stop: &AtomicBool) {
-    let (mut last, mut at_size) = (Instant::now(), node.reader.size());
+    let (mut age, mut next) = newest_checkpoint(&node.reader, node.appender.now());
+    let mut since = Instant::now();
     while !stop.load(Ordering::Relaxed) {
-        let size = node
-            .reader
-            .wait_beyond(at_size + CHECKPOINT_ENTRIES - 1, TICK);
-        if last.elapsed() < CHECKPOINT_INTERVAL && size < at_size + CHECKPOINT_ENTRIES {
+        let size = node.reader.wait_beyond(next + CHECKPOINT_ENTRIES - 1, TICK);
+        if !is_due(age + since.elapsed(), size.saturating_sub(next)) {
             continue;
         }
         if let Err(error) = node.appender.append(vec![node.appender.checkpoint_event()]) {
             tracing::error!(%error, "no checkpoint could be recorded");
         }
-        (last, at_size) = (Instant::now(), node.reader.size());
+        (age, since, next) = (Duration::ZERO, Instant::now(), node.reader.size());
+    }
+}
+
+/// How old the log's newest checkpoint is, and the position behind it: a server that is restarted
+/// all the time has a heartbeat too. Farther back than one is due anyway nobody looks; a log
+/// without any has its beginning.
+fn newest_checkpoint(reader: &Reader, now: Timestamp) -> (Duration, u64) {
+    let size = reader.size();
+    let from = size.saturating_sub(CHECKPOINT_ENTRIES);
+    let entries = reader.entries(from..size).flatten();
+    let (next, at) = entries
+        .filter(|entry| entry.kind() == "ledger.checkpoint")
+        .last()
+        .map(|entry| (entry.seq() + 1, entry.at()))
+        .or_else(|| Some((from, reader.entry(from).ok()?.at())))
+        .unwrap_or((from, now));
+    // A clock that ran back makes none due.
+    let micros = u64::try_from(now.micros() - at.micros()).unwrap_or_default();
+    (Duration::from_micros(micros), next)
+}
+
+/// Whether a checkpoint is due, at this age of the newest and so many entries behind it.
+fn is_due(age: Duration, entries: u64) -> bool {
+    age >= CHECKPOINT_INTERVAL || entries >= CHECKPOINT_ENTRIES
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What receivers of the log are told to count on.
+    #[test]
+    fn a_checkpoint_is_due_after_60_seconds_or_10_000_entries() {
+        let seconds = Duration::from_secs;
+        assert!(!is_due(Duration::ZERO, 0) && !is_due(seconds(59), 9_999));
+        assert!(is_due(seconds(60), 0) && is_due(Duration::ZERO, 10_000));
     }
 }

@@ -1,9 +1,13 @@
 //! Receivers of the log, seen from the command line: what they get through kills, and what
 //! `export check` and `verify --checkpoint` make of what they stored.
 
-use crate::world::{Dice, Ledger, daicho, drill, overwrite, run, wait_for, walk};
+use crate::common::wait_at_most;
+use crate::retention::{JANUARY, at, there};
+use crate::world::{Dice, Ledger, ORIGIN, daicho, drill, overwrite, run, wait_for, walk};
+use schemas::Timestamp;
 use serde_json::Value;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Adds a receiver to the ledger's configuration.
 fn receiver(ledger: &Ledger, table: &str) {
@@ -193,6 +197,16 @@ fn the_siem_s_file_finds_a_ledger_that_was_rolled_back_or_written_anew() {
         rows.as_array().unwrap().iter().all(all)
     });
     assert_eq!(server.stop(), 0);
+    // It was the entries that made it due, not the time.
+    let first = &ledger.events("ledger.checkpoint")[0];
+    let created = &ledger.events("ledger.created")[0];
+    let size = first["data"]["size"].as_u64();
+    assert!(size >= Some(10_000), "{first}");
+    let [begun, beaten] = [created, first].map(|entry| {
+        let at: Timestamp = entry["at"].as_str().unwrap().parse().unwrap();
+        at.micros()
+    });
+    assert!(beaten - begun < 60_000_000, "{created} {first}");
     let stored = ["shipper", "lines"].map(|name| beside(&ledger, name, &written(&ledger, name)));
     for stored in &stored {
         let verified = ledger.run(&["verify", "--checkpoint", stored]);
@@ -219,6 +233,32 @@ fn the_siem_s_file_finds_a_ledger_that_was_rolled_back_or_written_anew() {
         .collect();
     younger.run_with(&["append"], other.as_bytes()).ok();
     found("written anew");
+}
+
+/// A heartbeat is due by the log's newest, whoever wrote it: not by the life of a process.
+#[test]
+fn a_server_that_never_lives_for_a_minute_has_a_heartbeat() {
+    if !there("export") {
+        return;
+    }
+    let ledger = Ledger::none();
+    at(&ledger, JANUARY, &["init", "--origin", ORIGIN]).ok();
+    let beats = || ledger.events("ledger.checkpoint").len();
+    let server = ledger.serve();
+    wait_at_most(Duration::from_secs(30), "what is due", || {
+        (beats() == 1).then_some(())
+    });
+    assert_eq!(server.stop(), 0);
+    // And is not due again because somebody starts anew.
+    for _ in 0..3 {
+        let server = ledger.serve();
+        let size = server.size();
+        let sent = server.post("application/x-ndjson", events(1)).send();
+        assert!(sent.unwrap().status().is_success());
+        wait_for("the event", || server.size() > size);
+        assert_eq!(server.stop(), 0);
+    }
+    assert_eq!(beats(), 1);
 }
 
 /// Each receiver is told by its own list; what one is not told stands nowhere in its bytes.
