@@ -8,6 +8,10 @@
 //! signature. With the log's `--vkey` the signatures are checked; with the ledger at hand,
 //! every hash is compared. With neither a forger who rewrites a message and all its params
 //! is found only by the chain, and the report says so.
+//!
+//! **Where it begins and ends.** Only the ledger knows. With it at hand every position that was
+//! not stored shows: before the last that was as a gap, after it as the tail, which may still be
+//! on its way. Without it a file may be one of several, and its first position is told as such.
 
 mod stored;
 
@@ -69,11 +73,14 @@ pub struct Chain {
     /// Copies with the same bytes: no fault.
     pub duplicates: u64,
     pub vouched: Vouched,
-    /// How many entries the ledger at hand has: what is beyond `last` never came.
+    /// How many entries the ledger at hand has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ledger_entries: Option<u64>,
-    /// Positions without a sound message.
+    /// Positions without a sound message, before one that has it.
     pub gaps: Faults<Gap>,
+    /// What the ledger at hand has behind that: not there yet, or lost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tail: Option<Gap>,
     pub truncated: Faults<Place>,
     pub altered: Faults<Place>,
     pub forged: Faults<Place>,
@@ -141,7 +148,8 @@ impl Report {
 impl Chain {
     pub fn is_clean(&self) -> bool {
         let places = [&self.truncated, &self.altered, &self.forged];
-        self.gaps.count == 0 && places.iter().all(|faults| faults.count == 0)
+        let all_there = self.gaps.count == 0 && self.tail.is_none();
+        all_there && places.iter().all(|faults| faults.count == 0)
     }
 
     /// The key of a position, as far as the keys are known without a hole.
@@ -325,7 +333,11 @@ impl Checker<'_> {
             chain.first = chain.seen.min().unwrap_or_default();
             chain.last = chain.seen.max().unwrap_or_default();
             chain.entries = chain.seen.len();
-            let mut next = chain.first;
+            let ledger = self.trust.ledger.as_ref();
+            let ledger = ledger.filter(|ledger| ledger.origin() == origin);
+            chain.ledger_entries = ledger.map(Reader::size);
+            // Whatever a receiver is told begins with the log.
+            let mut next = ledger.map_or(chain.first, |_| 0);
             for seq in &chain.seen {
                 if seq > next {
                     chain.gaps.add(Gap {
@@ -335,9 +347,11 @@ impl Checker<'_> {
                 }
                 next = seq + 1;
             }
-            let ledger = self.trust.ledger.as_ref();
-            let ledger = ledger.filter(|ledger| ledger.origin() == origin);
-            chain.ledger_entries = ledger.map(Reader::size);
+            let rest = chain.ledger_entries.filter(|size| *size > next);
+            chain.tail = rest.map(|size| Gap {
+                first: next,
+                last: size - 1,
+            });
             chain.vouched = match (ledger, &self.trust.vkey) {
                 (Some(_), _) => Vouched::Ledger,
                 (_, Some(key)) if key.name() == origin => Vouched::Key,

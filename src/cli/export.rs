@@ -18,6 +18,10 @@ pub enum Export {
     /// file of their own.
     Replay(ExportReplay),
     /// Check what a receiver stored: gaps, copies, what was cut, altered or forged
+    ///
+    /// Exit code 1 if anything is wrong. With --ledger everything has to be there from entry 0 on: a
+    /// beginning that lacks is a gap, and an end that lacks is told as the tail, which may be on its
+    /// way at this moment. Without it the file may be one of several.
     Check(ExportCheck),
     /// Show the fingerprint of our certificate, for a receiver that pins it (RFC 5425)
     Certificate(ExportCertificate),
@@ -58,7 +62,7 @@ pub struct ExportCheck {
     /// The log's verifier key: every signature is checked
     #[arg(long, value_name = "VKEY")]
     pub vkey: Option<String>,
-    /// Compare with the ledger in --data too
+    /// Compare with the ledger in --data too, from its first entry to its last
     #[arg(long)]
     pub ledger: bool,
 }

@@ -12,7 +12,7 @@ use exporters::forward::{self, Destination, ReplayError};
 use ledger::clock::{Clock, SystemClock};
 use ledger::{Layout, Reader};
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, Read};
 
 pub fn run(cli: &Cli, args: &Export) -> Done {
     match args {
@@ -170,6 +170,15 @@ fn replay(cli: &Cli, name: &str, from: u64, to: u64) -> Done {
 }
 
 fn check(cli: &Cli, args: &ExportCheck) -> Done {
+    let unread = || format!("{} cannot be read", args.file.display());
+    let file = File::open(&args.file).with_context(unread)?;
+    // As long as it is now: what comes while it is read is beyond the ledger that is opened next.
+    let length = file.metadata().with_context(unread)?;
+    let length = if length.is_file() {
+        length.len()
+    } else {
+        u64::MAX
+    };
     let trust = Trust {
         vkey: verify::trust(args.vkey.as_deref(), &[])?.vkey,
         ledger: match args.ledger {
@@ -177,9 +186,8 @@ fn check(cli: &Cli, args: &ExportCheck) -> Done {
             false => None,
         },
     };
-    let report = File::open(&args.file)
-        .and_then(|file| check::check(BufReader::with_capacity(1 << 20, file), &trust))
-        .with_context(|| format!("{} cannot be read", args.file.display()))?;
+    let stored = BufReader::with_capacity(1 << 20, file.take(length));
+    let report = check::check(stored, &trust).with_context(unread)?;
     if report.chains.is_empty() && report.torn.count == 0 {
         return Err(Failure::msg(
             "the file holds no message of daicho",
@@ -233,6 +241,11 @@ fn print_chain(origin: &str, chain: &Chain) {
             say!("  stored     {entries} entries, {first} to {last}; the ledger has {of}")
         }
     }
+    if chain.ledger_entries.is_none() && first > 0 {
+        say!(
+            "  begins     at {first}: what is before that is not in this file (--ledger counts it as a gap)"
+        );
+    }
     let vouched = match chain.vouched {
         Vouched::Nothing => {
             "each message agrees with itself and its neighbours; no signature was checked, give --vkey"
@@ -252,6 +265,13 @@ fn print_chain(origin: &str, chain: &Chain) {
     }
     for gap in chain.gaps.first.iter().take(LISTED) {
         say!("  gap        {} to {}", gap.first, gap.last);
+    }
+    if let Some(tail) = &chain.tail {
+        say!(
+            "  tail       {} to {} are not there yet, or lost: `daicho export status` says what was sent",
+            tail.first,
+            tail.last
+        );
     }
     for (what, faults) in [
         ("truncated", &chain.truncated),

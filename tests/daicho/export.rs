@@ -154,6 +154,33 @@ fn what_a_receiver_stored_is_judged_by_its_own_bytes() {
             faults(&forged) != [0; 4] || forged["torn"]["count"] == 1,
             "{forged}"
         );
+        // What lacks at either end shows where the ledger is; elsewhere that it begins late is told.
+        let (head, tail) = (lines[5..].join("\n"), lines[..lines.len() - 5].join("\n"));
+        for text in [&head, &tail] {
+            check(text.clone(), 0);
+        }
+        let last = lines.len() - 1;
+        for (text, gaps, shown) in [
+            (&head, 1, "gap        0 to 4".to_owned()),
+            (
+                &tail,
+                0,
+                format!(
+                    "tail       {} to {last} are not there yet, or lost",
+                    last - 4
+                ),
+            ),
+        ] {
+            let file = beside(&ledger, "stored", text.as_bytes());
+            let by_ledger = ["export", "check", &file, "--ledger"];
+            let ran = ledger.run(&by_ledger);
+            assert!(ran.code == 1 && ran.out.contains(&shown), "{ran:?}");
+            let ran = ledger.run(&[&by_ledger[..], &["--json"]].concat());
+            let report: Value = serde_json::from_str(&ran.out).unwrap();
+            assert_eq!(faults(&report), [gaps, 0, 0, 0]);
+            let told = ledger.run(&["export", "check", &file, "--vkey", vkey]).ok();
+            assert_eq!(told.contains("begins     at 5:"), gaps == 1, "{told}");
+        }
         let torn = check(whole[..whole.len() - 40].to_owned(), 1);
         assert!(
             faults(&torn) != [0; 4] || torn["torn"]["count"] == 1,

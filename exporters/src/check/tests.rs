@@ -148,6 +148,29 @@ fn a_gap_is_named_by_its_ends() {
 }
 
 #[test]
+fn a_beginning_or_an_end_that_lacks_shows_to_who_holds_the_ledger() {
+    let sent = Sent::new();
+    let gap = |first, last| Gap { first, last };
+    let (_, chain) = checked(&sent.lines[5..], &sent.ledger());
+    assert_eq!(
+        (&chain.gaps.first[..], &chain.tail),
+        (&[gap(0, 4)][..], &None)
+    );
+    assert!(!chain.is_clean());
+    let (_, chain) = checked(&sent.lines[..5], &sent.ledger());
+    assert_eq!((chain.gaps.count, &chain.tail), (0, &Some(gap(5, 9))));
+    assert!(!chain.is_clean());
+    // Nobody else can tell it from a file among several.
+    for trust in [Trust::default(), sent.key()] {
+        for (part, first, last) in [(&sent.lines[5..], 5, 9), (&sent.lines[..5], 0, 4)] {
+            let (_, chain) = checked(part, &trust);
+            assert!(chain.is_clean() && chain.tail.is_none(), "{chain:?}");
+            assert_eq!((chain.first, chain.last), (first, last));
+        }
+    }
+}
+
+#[test]
 fn what_was_cut_is_told_from_what_was_altered() {
     let sent = Sent::new();
     let with = |change: &dyn Fn(&mut String)| {
