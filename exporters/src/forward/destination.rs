@@ -167,6 +167,8 @@ impl Destination {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::Format;
+    use crate::format::rfc5424::Header;
 
     fn read(more: &str) -> Result<Destination, String> {
         toml::from_str(&format!("name = 'hq'\nhost = 'siem.example'\n{more}"))
@@ -177,6 +179,9 @@ mod tests {
     fn a_short_destination_has_sound_defaults() {
         let hq = read("transport = 'tls'\nport = 6514\nca_file = 'pki/ca.pem'").expect("sound");
         assert_eq!(hq.rewind_bytes(), 16_777_216);
+        let header = Header::new(None, 32_473).expect("sound");
+        let form = Form::syslog(Format::Json, header, 8_000).expect("sound");
+        assert_eq!(hq.form(), &form, "another shape, or another length");
         assert!(hq.has_documentation_number());
         let Route::Peer(peer) = hq.route(Path::new("/data")) else {
             panic!("a peer");
@@ -192,7 +197,7 @@ mod tests {
                 .map_err(|e| e.message().to_owned())
         };
         let json = file("directory = 'out'").expect("sound");
-        assert_eq!(json.form(), &Form::line(crate::format::Format::Json));
+        assert_eq!(json.form(), &Form::line(Format::Json));
         let syslog = file("directory = 'out'\nformat = 'rfc5424'\nhostname = 'a.example'");
         assert!(syslog.expect("sound").has_documentation_number());
         let faults: Vec<_> = [

@@ -5,7 +5,10 @@ use crate::common::pki::Authority;
 use crate::common::rsyslog::{Rsyslog, TlsSide};
 use crate::common::syslog_ng::SyslogNg;
 use crate::world::{ORIGIN, wait_for};
-use serde_json::json;
+use exporters::format::rfc5424::Header;
+use exporters::format::{EntryView, Form, Format};
+use ledger::Reader;
+use serde_json::{Value, json};
 
 /// rsyslog as it is where nobody has set a size.
 const UNSET: &str = r#"
@@ -134,6 +137,78 @@ fn a_receiver_that_cuts_and_says_200_is_told_of_before_and_found_after() {
         "{row} {chain}"
     );
     told.counts("hq", "reduced", 3);
+}
+
+/// An event with so many positions, and one more of so many digits.
+fn with_positions(count: usize, digits: u32) -> Value {
+    let mut positions: Vec<_> = (100_000..100_000 + count as u64).collect();
+    positions.push(10_u64.pow(digits - 1));
+    json!({
+        "kind": "secret.leaked", "actor": "user:s001",
+        "data": { "secret": "provider-key", "positions": positions },
+    })
+}
+
+/// Posts an event whose message has so many octets, or one more than that.
+fn post_exactly(told: &Told, octets: usize, one_more: bool) {
+    let newest = || {
+        let reader = Reader::open(&told.ledger.dir).unwrap();
+        let mut backwards = (0..reader.size()).rev();
+        let entry = backwards.find_map(|seq| {
+            let entry = reader.entry(seq).unwrap();
+            (entry.kind() == "secret.leaked").then_some(entry)
+        });
+        let entry = entry.unwrap();
+        let header = Header::new(None, 32_473).unwrap();
+        let form = Form::syslog(Format::Json, header, 65_536).unwrap();
+        let whole = form.whole(&EntryView::of(ORIGIN, &entry, None), 1);
+        whole.map(|message| message.len())
+    };
+    // Near enough that no length in it gets another digit.
+    let count = octets / 7 - 150;
+    told.post(&[with_positions(count, 7)]);
+    let lacks = octets - newest().expect("it is shorter");
+    let (more, digits) = (lacks / 7, 7 + (lacks % 7) as u32);
+    if one_more {
+        return told.post(&[with_positions(count + more, digits + 1)]);
+    }
+    told.post(&[with_positions(count + more, digits)]);
+    assert_eq!(newest(), Some(octets));
+}
+
+/// What daicho itself keeps to, and where a receiver that nobody has set up begins to cut.
+#[test]
+fn a_length_is_kept_to_the_octet() {
+    for (more, octets) in [("", 8_000), (LARGEST, 65_536)] {
+        let Some(rsyslog) = Rsyslog::relp(None, "") else {
+            return;
+        };
+        let told = Told::to(&[table("relp", rsyslog.port, more)]);
+        told.add(12);
+        post_exactly(&told, octets, false);
+        post_exactly(&told, octets, true);
+        told.arrives("hq");
+        let chain = told.stores_all(|| rsyslog.stored_now());
+        assert_eq!(chain["reduced"], 1, "{octets}: {chain}");
+        told.counts("hq", "reduced", 1);
+    }
+    let Some(rsyslog) = Rsyslog::configured(&UNSET.replace("{module}", "imrelp")) else {
+        return;
+    };
+    let told = Told::to(&[table("relp", rsyslog.port, LARGEST)]);
+    told.add(12);
+    post_exactly(&told, 8_096, false);
+    post_exactly(&told, 8_097, false);
+    let row = told.arrives("hq");
+    assert_eq!(row["over_8096"], 1, "{row}");
+    let mut chain = json!({});
+    wait_for("the receiver's lines", || {
+        chain = told.check(&rsyslog.stored_now()).1["chains"][ORIGIN].clone();
+        chain["truncated"]["count"] == 1
+    });
+    let longer = told.ledger.events("secret.leaked").pop().unwrap();
+    let cut = &chain["truncated"]["first"][0]["seq"];
+    assert_eq!(cut, &longer["seq"], "{chain}");
 }
 
 /// Over plain frames the same receiver makes nine records of one message, and answers nothing.
