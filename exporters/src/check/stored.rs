@@ -2,7 +2,8 @@
 //!
 //! Receivers write a syslog header in their own way, so only what stands from our structured
 //! data on is read: `[daicho@PEN chain="…" seq="…" …] MSG`. A line of a file or request is read
-//! as it was written: `{"chain":"…","hash":"…","sig":"…","entry":{…}}`.
+//! as it was written: `{"chain":"…","hash":"…","sig":"…","entry":{…}}`, or with
+//! `"reduced":true,"body":N` before the entry.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -91,6 +92,9 @@ struct Written<'a> {
     sig: Cow<'a, str>,
     #[serde(default)]
     reduced: bool,
+    /// What nothing here is compared with: the whole is elsewhere.
+    #[serde(default, rename = "body")]
+    _body: Option<u64>,
     #[serde(borrow)]
     entry: &'a RawValue,
 }

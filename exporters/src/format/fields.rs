@@ -5,7 +5,8 @@
 //! LEEF:2.0|daicho|daicho|1|auth.failed|^|devTime=1795305600000^sev=5^cat=auth^usrName=service:desk^…
 //! ```
 //! Field names are theirs where they have one, and `daicho` with the name of the data's field
-//! where they have none: `daichoInputTokens`. Lists and what is inside them are JSON.
+//! where they have none: `daichoInputTokens`. Lists and what is inside them are JSON. Where all
+//! of the data is left out there is `daichoReduced=1`, and in `daichoBody` the octets of the whole.
 
 use super::{EntryView, Severity, ocsf};
 use serde_json::Value;
@@ -45,7 +46,10 @@ pub(super) fn cef(entry: &EntryView, body: &Value, reduced: bool) -> String {
         put("cs4", session);
         put("cs4Label", "session");
     }
-    own(body, reduced, &mut put);
+    match reduced {
+        true => left_out(entry, &mut put),
+        false => own(body, &mut put),
+    }
     out
 }
 
@@ -82,7 +86,10 @@ pub(super) fn leef(entry: &EntryView, body: &Value, reduced: bool) -> String {
     if let Some(session) = body.get("session").and_then(Value::as_str) {
         put("daichoSession", session);
     }
-    own(body, reduced, &mut put);
+    match reduced {
+        true => left_out(entry, &mut put),
+        false => own(body, &mut put),
+    }
     out
 }
 
@@ -90,11 +97,13 @@ fn millis(entry: &EntryView) -> String {
     (entry.at.micros() / 1_000).to_string()
 }
 
+fn left_out(entry: &EntryView, put: &mut impl FnMut(&str, &str)) {
+    put("daichoReduced", "1");
+    put("daichoBody", &entry.body.len().to_string());
+}
+
 /// The data's own fields.
-fn own(body: &Value, reduced: bool, put: &mut impl FnMut(&str, &str)) {
-    if reduced {
-        return put("daichoReduced", "1");
-    }
+fn own(body: &Value, put: &mut impl FnMut(&str, &str)) {
     if let Some(data) = body.get("data") {
         flatten("daicho", data, put);
     }

@@ -42,11 +42,14 @@ impl Format {
         }
     }
 
-    /// The word, or another where the same word has other bytes.
+    /// Another where the same word has other bytes.
     fn shape(self) -> &'static str {
         match self {
-            Format::Ocsf(Version::V1_9) => "ocsf-1.9",
-            other => other.word(),
+            Format::Json => "json/v2",
+            Format::Ocsf(Version::V1_8) => "ocsf/v1",
+            Format::Ocsf(Version::V1_9) => "ocsf-1.9/v1",
+            Format::Cef => "cef/v2",
+            Format::Leef => "leef/v2",
         }
     }
 }
@@ -163,7 +166,7 @@ impl Form {
             }
         }
         if !syslog || self.format != Format::Json {
-            digest.update(format!("daicho/{}/v1\n", self.format.shape()));
+            digest.update(format!("daicho/{}\n", self.format.shape()));
         }
         for path in self.withhold.paths() {
             digest.update(format!("without {path}\n"));

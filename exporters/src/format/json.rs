@@ -4,8 +4,8 @@
 //! {"chain":"example.com/log","hash":"…","sig":"…","entry":{"v":1,"seq":41,…}}
 //! ```
 //! `entry` is the body byte for byte: SHA-256 of a zero byte and those bytes is `hash`, the
-//! Ed25519 signature over it `sig` (base64). `"reduced":true` stands before `entry` where it
-//! leaves something out.
+//! Ed25519 signature over it `sig` (base64). `"reduced":true,"body":1234` stands before `entry`
+//! where it leaves something out, with the octets of the whole.
 
 use super::EntryView;
 use base64::Engine;
@@ -19,7 +19,10 @@ use std::fmt::Write;
 pub(super) fn line(entry: &EntryView, body: &str, reduced: bool) -> String {
     let chain = serde_json::to_string(entry.chain).expect("a string is JSON");
     let (hash, sig) = (entry.leaf, BASE64_STANDARD.encode(entry.signature));
-    let reduced = if reduced { "\"reduced\":true," } else { "" };
+    let reduced = match reduced {
+        true => format!("\"reduced\":true,\"body\":{},", entry.body.len()),
+        false => String::new(),
+    };
     format!(r#"{{"chain":{chain},"hash":"{hash}","sig":"{sig}",{reduced}"entry":{body}}}"#)
 }
 
