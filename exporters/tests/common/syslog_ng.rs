@@ -1,7 +1,6 @@
 //! A real syslog-ng beside a real rsyslog, owned by the test.
 
-use super::wait_for;
-use std::io::Write as _;
+use super::{cannot_run, wait_for};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -29,15 +28,7 @@ impl SyslogNg {
     pub fn start(configuration: &str) -> Option<SyslogNg> {
         let root = unpacked();
         if !root.join("usr/sbin/syslog-ng").exists() {
-            let required = std::env::var("CI").is_ok_and(|ci| !ci.is_empty());
-            assert!(
-                !required,
-                "syslog-ng is not there, and CI must not pass without it"
-            );
-            let _ = writeln!(
-                std::io::stderr(),
-                "skipped: syslog-ng is not there (tests/install-syslog-ng)"
-            );
+            cannot_run("syslog-ng", "it is not there (tests/install-syslog-ng)");
             return None;
         }
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
