@@ -4,12 +4,12 @@
 mod common;
 
 use common::pki::Authority;
-use common::{Ledger, destination, wait_for, wait_for_error};
+use common::{Ledger, cannot_run, destination, wait_for, wait_for_error};
 use exporters::forward::StartError;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
-use std::io::{Read, Write};
+use std::io::{BufReader, Read, Write};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -106,6 +106,46 @@ fn a_resent_frame_is_byte_identical() {
     assert_eq!(runs[0], runs[2]);
 }
 
+/// The cursor moves behind enough bytes and enough time (30 s, which this test lasts), and a break sends again from there.
+#[test]
+fn a_break_sends_the_window_again_and_no_more() {
+    const REWIND: usize = 4 << 20;
+    const BATCH: usize = 66 << 10;
+    const LAST: usize = 9_000;
+    let (listener, toml) = listener();
+    let ledger = Ledger::with(LAST as u64);
+    let forwarder = ledger.follow(destination(&format!("{toml}\nrewind_bytes = {REWIND}")));
+    let octets = |frames: &[Vec<u8>]| -> usize {
+        let framed = |frame: &Vec<u8>| frame.len().to_string().len() + 1 + frame.len();
+        frames.iter().map(framed).sum()
+    };
+    let (stream, _) = listener.accept().unwrap();
+    let mut stream = BufReader::new(stream);
+    let first: Vec<_> = (0..=LAST).map(|_| read_frame(&mut stream)).collect();
+    assert!(octets(&first) > 7 << 20, "{}", octets(&first));
+    assert_eq!(
+        forwarder.status().confirmed,
+        0,
+        "all of it was a moment ago"
+    );
+    let confirmed = wait_for("what is behind the window", || {
+        let confirmed = usize::try_from(forwarder.status().confirmed).unwrap();
+        (octets(&first[confirmed..]) < REWIND + BATCH).then_some(confirmed)
+    });
+    drop(stream);
+    let (stream, _) = listener.accept().unwrap();
+    let mut stream = BufReader::new(stream);
+    let again: Vec<_> = (confirmed..=LAST)
+        .map(|_| read_frame(&mut stream))
+        .collect();
+    assert!(confirmed > 0 && again == first[confirmed..]);
+    assert!(octets(&again) >= REWIND, "{}", octets(&again));
+    wait_for("the resend to be counted", || {
+        let status = forwarder.status();
+        (status.resent as usize == again.len()).then_some(())
+    });
+}
+
 #[test]
 fn another_form_is_another_epoch() {
     let (listener, toml) = listener();
@@ -169,8 +209,7 @@ fn a_receiver_that_is_not_there_is_named_and_tried_again() {
 #[test]
 fn an_address_of_version_six_is_reached() {
     let Ok(listener) = TcpListener::bind("[::1]:0") else {
-        let _ = writeln!(std::io::stderr(), "not run: this machine has no IPv6");
-        return;
+        return cannot_run("forward", "this machine has no IPv6");
     };
     let port = listener.local_addr().unwrap().port();
     let ledger = Ledger::with(0);
