@@ -24,8 +24,15 @@ const RESENT_PER_DEATH: u64 = 128 + 1_000;
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Wire {
     Relp,
+    RelpTls,
     Tcp,
     Tls,
+}
+
+impl Wire {
+    fn answers(self) -> bool {
+        matches!(self, Wire::Relp | Wire::RelpTls)
+    }
 }
 
 /// A receiver that writes what comes to one file.
@@ -72,25 +79,28 @@ impl Receiver {
 }
 
 fn rsyslog(wire: Wire, authority: &Authority) -> Option<Receiver> {
-    let started = match wire {
-        Wire::Relp => {
-            let mut rsyslog = Rsyslog::relp(None, "")?;
-            // An answer for what is in its memory would be one for what a kill takes.
-            rsyslog.answer_after_writing();
-            rsyslog
-        }
-        Wire::Tcp => Rsyslog::start(None)?,
-        Wire::Tls => {
-            let receiver = authority.issue("receiver.example");
-            Rsyslog::start(Some(TlsSide {
-                driver: "ossl",
-                ca: &authority.certificate(),
-                certificate: &receiver.certificate,
-                key: &receiver.key,
-                permitted_peer: None,
-            }))?
-        }
+    let receiver = authority.issue("receiver.example");
+    let ca = authority.certificate();
+    let secured = |permitted_peer| {
+        Some(TlsSide {
+            driver: "ossl",
+            ca: &ca,
+            certificate: &receiver.certificate,
+            key: &receiver.key,
+            permitted_peer,
+        })
     };
+    let started = match wire {
+        Wire::Relp => Rsyslog::relp(None, ""),
+        Wire::RelpTls => Rsyslog::relp(secured(Some("ledger.example")), ""),
+        Wire::Tcp => Rsyslog::start(None),
+        Wire::Tls => Rsyslog::start(secured(None)),
+    };
+    let mut started = started?;
+    if wire.answers() {
+        // An answer for what is in its memory would be one for what a kill takes.
+        started.answer_after_writing();
+    }
     Some(Receiver::Rsyslog(started))
 }
 
@@ -134,6 +144,8 @@ struct Storm {
     server: Option<Server>,
     dice: Dice,
     sent: u64,
+    /// What this server's exporter had handed over at the last death.
+    handed_over: u64,
 }
 
 impl Storm {
@@ -146,6 +158,11 @@ impl Storm {
             Wire::Relp => "transport = 'relp'",
             Wire::Tcp => "transport = 'tcp'",
             Wire::Tls => "transport = 'tls'\nca_file = 'ca.pem'\nserver_name = 'receiver.example'",
+            Wire::RelpTls => {
+                authority.issue_to("ledger.example", &ledger.dir);
+                "transport = 'relp-tls'\nca_file = 'ca.pem'\nserver_name = 'receiver.example'\n\
+                 client_certificate_file = 'ledger.example.pem'\nclient_key_file = 'ledger.example.key'"
+            }
         };
         let config = ledger.dir.join("daicho.toml");
         let before = std::fs::read_to_string(&config).unwrap();
@@ -163,6 +180,7 @@ impl Storm {
             server,
             dice,
             sent: 0,
+            handed_over: 0,
         })
     }
 
@@ -179,7 +197,26 @@ impl Storm {
         self.sent += TOGETHER;
     }
 
+    /// The exporter as its server sees it, once that is so.
+    fn exporter(&mut self, what: &str, so: impl Fn(&Value) -> bool) -> Value {
+        let until = Instant::now() + Duration::from_secs(120);
+        loop {
+            let row = self.server().json("/api/v1/export")[0].clone();
+            if so(&row) {
+                return row;
+            }
+            assert!(Instant::now() < until, "in vain: {what}: {row}");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Into a stream that is under way: one that was never made again since the last death has
+    /// nothing to lose.
     fn strike(&mut self) -> Down {
+        let before = self.handed_over;
+        self.exporter("a stream", |row| {
+            row["connected"] == true && row["sent"].as_u64() > Some(before)
+        });
         match self.dice.below(4) {
             0 => self.receiver.kill(),
             1 => self.receiver.terminate(),
@@ -190,9 +227,12 @@ impl Storm {
                         _ => assert_eq!(server.stop(), 0),
                     }
                 }
+                self.handed_over = 0;
                 return Down::Server;
             }
         }
+        let row = self.exporter("the break", |row| row["connected"] == false);
+        self.handed_over = row["sent"].as_u64().unwrap();
         Down::Receiver
     }
 
@@ -269,7 +309,7 @@ fn storm(wire: Wire, start: Started, name: &str) {
         chain["entries"],
         count("truncated") + report["torn"]["count"].as_u64().unwrap(),
     ));
-    if wire == Wire::Relp {
+    if wire.answers() {
         assert!(duplicates <= deaths * RESENT_PER_DEATH, "{report}");
     }
     assert_eq!(storm.server.take().map(Server::stop), Some(0));
@@ -279,6 +319,11 @@ fn storm(wire: Wire, start: Started, name: &str) {
 #[test]
 fn nothing_is_lost_over_relp() {
     storm(Wire::Relp, rsyslog, "storm over relp");
+}
+
+#[test]
+fn nothing_is_lost_over_relp_with_tls() {
+    storm(Wire::RelpTls, rsyslog, "storm over relp-tls");
 }
 
 #[test]
