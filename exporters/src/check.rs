@@ -13,14 +13,17 @@
 //! not stored shows: before the last that was as a gap, after it as the tail, which may still be
 //! on its way. Without it a file may be one of several, and its first position is told as such.
 
+mod checkpoints;
 mod stored;
 
+pub use checkpoints::checkpoints;
+
 use ledger::note::VerifierKey;
-use ledger::{Checkpoint, ReadError, Reader, signature};
+use ledger::{ReadError, Reader, signature};
 use roaring::RoaringTreemap;
 use schemas::{Data, Event, Hash};
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io::{self, BufRead};
 use stored::{Fault, Line, Stored};
 
@@ -169,35 +172,6 @@ pub fn check(file: impl BufRead, trust: &Trust) -> io::Result<Report> {
     };
     for_each_line(file, |line| checker.take(line))?;
     Ok(checker.finish())
-}
-
-/// More than one, so that a forged line among them does not stand for all.
-const NEWEST_CHECKPOINTS: usize = 16;
-
-/// The newest checkpoints among what a receiver stored, as the signed notes that the log gave.
-/// Whether their signatures hold is for whoever checks the log by them.
-pub fn checkpoints(file: impl BufRead) -> io::Result<Vec<String>> {
-    let mut notes = BTreeSet::new();
-    for_each_line(file, |line| {
-        let Line::Stored(stored) = Line::parse(line) else {
-            return;
-        };
-        let Some(Data::LedgerCheckpoint(seen)) = stored.event.map(|event| event.data) else {
-            return;
-        };
-        let text = Checkpoint {
-            origin: stored.chain.clone(),
-            size: seen.size,
-            root: seen.root,
-        }
-        .to_text();
-        let note = format!("{text}\n— {} {}\n", stored.chain, seen.signature);
-        notes.insert((seen.size, note));
-        if notes.len() > NEWEST_CHECKPOINTS {
-            notes.pop_first();
-        }
-    })?;
-    Ok(notes.into_iter().map(|(_, note)| note).collect())
 }
 
 /// What of a message its neighbours and copies are held against.

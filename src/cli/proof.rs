@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 #[derive(Args)]
 pub struct Verify {
-    /// A checkpoint kept elsewhere (repeatable)
+    /// A checkpoint kept elsewhere, or what a SIEM stored in daicho's JSON or OCSF (repeatable)
     #[arg(long, value_name = "FILE")]
     pub checkpoint: Vec<PathBuf>,
     /// The log's key as it was published elsewhere

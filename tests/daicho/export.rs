@@ -197,8 +197,12 @@ fn what_a_receiver_stored_is_judged_by_its_own_bytes() {
 fn the_siem_s_file_finds_a_ledger_that_was_rolled_back_or_written_anew() {
     let ledger = Ledger::new();
     files(&ledger, "shipper");
-    let lines = "name = 'lines'\ntransport = 'file'\ndirectory = 'lines'\nformat = 'rfc5424'\n";
-    receiver(&ledger, lines);
+    for format in ["rfc5424", "ocsf"] {
+        let table = format!(
+            "name = '{format}'\ntransport = 'file'\ndirectory = '{format}'\nformat = '{format}'\n"
+        );
+        receiver(&ledger, &table);
+    }
     let server = ledger.serve();
     let few = server.post("application/x-ndjson", events(500)).send();
     assert!(few.unwrap().status().is_success());
@@ -218,7 +222,7 @@ fn the_siem_s_file_finds_a_ledger_that_was_rolled_back_or_written_anew() {
             .text("/metrics")
             .contains("kind=\"ledger.checkpoint\"")
     });
-    wait_for("both receivers have everything", || {
+    wait_for("all receivers have everything", || {
         let rows = server.json("/api/v1/export");
         let all = |row: &Value| row["confirmed"].as_u64() == Some(server.size());
         rows.as_array().unwrap().iter().all(all)
@@ -234,7 +238,8 @@ fn the_siem_s_file_finds_a_ledger_that_was_rolled_back_or_written_anew() {
         at.micros()
     });
     assert!(beaten - begun < 60_000_000, "{created} {first}");
-    let stored = ["shipper", "lines"].map(|name| beside(&ledger, name, &written(&ledger, name)));
+    let receivers = ["shipper", "rfc5424", "ocsf"];
+    let stored = receivers.map(|name| beside(&ledger, name, &written(&ledger, name)));
     for stored in &stored {
         let verified = ledger.run(&["verify", "--checkpoint", stored]);
         assert_eq!(verified.code, 0, "{verified:?}");

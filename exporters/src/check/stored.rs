@@ -194,7 +194,7 @@ fn whole(msg: &str, stored: &Stored, id: EventId) -> Result<Event, &'static str>
 }
 
 /// The params of the element that `text` begins with, un-escaped, and what is after it.
-fn params(text: &str) -> Option<(BTreeMap<&str, String>, &str)> {
+pub(super) fn params(text: &str) -> Option<(BTreeMap<&str, String>, &str)> {
     let mut found = BTreeMap::new();
     let mut rest = &text[text.find([' ', ']'])?..];
     loop {

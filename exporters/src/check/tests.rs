@@ -1,5 +1,6 @@
 use super::*;
 use crate::format::EntryView;
+use crate::format::ocsf::Version;
 use crate::format::rfc5424::Header;
 use crate::format::{Form, Format};
 use ledger::clock::SystemClock;
@@ -248,12 +249,25 @@ fn checkpoints_come_back_as_the_notes_that_the_log_signed() {
     let opened = opened.expect("the signature holds");
     assert_eq!(opened.size, 10);
     assert_eq!(opened.root, sent.reader.root_at(10).expect("a root"));
-    assert_eq!(
-        checkpoints(sent.lines[..10].join("\n").as_bytes())
-            .expect("reads")
-            .len(),
-        0
-    );
+    let of = |stored: String| checkpoints(stored.as_bytes()).expect("reads");
+    assert_eq!(of(sent.lines[..10].join("\n")).len(), 0);
+    // OCSF is read too, over syslog and in lines; CEF and LEEF are not.
+    let entry = sent.reader.entry(10).expect("reads");
+    let view = EntryView::of(sent.reader.origin(), &entry, None);
+    for (format, held) in [
+        (Format::Json, true),
+        (Format::Ocsf(Version::V1_8), true),
+        (Format::Ocsf(Version::V1_9), true),
+        (Format::Cef, false),
+        (Format::Leef, false),
+    ] {
+        let message = Form::line(format).message(&view, 1);
+        let message = String::from_utf8(message).expect("UTF-8");
+        for stored in [message, line_in(&sent.reader, 10, (32_473, format), 1)] {
+            let expected = if held { &notes[..] } else { &[] };
+            assert_eq!(of(stored), expected, "{format:?}");
+        }
+    }
 }
 
 proptest::proptest! {

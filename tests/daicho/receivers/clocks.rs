@@ -42,7 +42,7 @@ fn a_clock_that_jumps_stops_no_receiver_and_no_heartbeat() {
                 "\n[[export]]\nname = '{name}'\ntransport = '{transport}'\nhost = '127.0.0.1'\nport = {port}\n"
             )
         };
-        text + &table("hq", "relp", relp) + &table("plain", "tcp", tcp)
+        text + &table("hq", "relp", relp) + &table("plain", "tcp", tcp) + "format = 'ocsf'\n"
     });
     let hands = ledger.beside("hands");
     set(&hands, "+0d");
@@ -105,13 +105,24 @@ fn a_clock_that_jumps_stops_no_receiver_and_no_heartbeat() {
     // And idle again, the heartbeat: at both.
     let beats = |stored: Vec<u8>| {
         let text = String::from_utf8_lossy(&stored).into_owned();
-        text.matches("\"kind\":\"ledger.checkpoint\"").count() >= 1
+        text.contains(" ledger.checkpoint [daicho@")
     };
     wait_at_most(HEARTBEATS, "a heartbeat at both receivers", || {
         (beats(rsyslog.stored_now()) && beats(plain.stored_now())).then_some(())
     });
     told.stores_all(|| rsyslog.stored_now());
     told.stores_all(|| plain.stored_now());
+    // What either of them wrote is a witness as it stands, in the ledger's words or in OCSF's.
+    for (name, stored) in [
+        ("relp", rsyslog.stored_now()),
+        ("plain", plain.stored_now()),
+    ] {
+        let file = told.ledger.beside(name);
+        std::fs::write(&file, stored).unwrap();
+        let file = file.display().to_string();
+        let verified = told.ledger.run(&["verify", "--checkpoint", &file]).ok();
+        assert!(verified.contains(": kept"), "{name}: {verified}");
+    }
     assert_eq!(told.server.stop(), 0);
     told.ledger.verify();
 }
