@@ -408,7 +408,10 @@ fn tls_is_checked_as_elsewhere() {
     };
     for (host, authority) in [("localhost", &stranger), ("127.0.0.1", &authority)] {
         let forwarder = ledger.follow(secured(host, authority));
-        wait_for_error(&forwarder, "certificate");
+        let refusal = format!("the receiver's certificate is not accepted for {host}");
+        let status = wait_for_error(&forwarder, &refusal);
+        let faults: Vec<_> = status.faults.into_keys().collect();
+        assert_eq!(faults, ["untrusted"]);
         assert!(server.lines().is_empty());
     }
     let _forwarder = ledger.follow(secured("localhost", &authority));

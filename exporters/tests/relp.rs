@@ -11,6 +11,7 @@ use exporters::forward::Destination;
 use schemas::Data;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
 
 const WINDOW: u64 = 128;
 
@@ -214,6 +215,43 @@ impl Peer {
     fn answer(&mut self, number: u32, text: &str) {
         let frame = format!("{number} rsp {} {text}\n", text.len());
         self.stream.get_mut().write_all(frame.as_bytes()).unwrap();
+    }
+}
+
+/// No more is under way than the window holds, and the next goes out as answers come.
+#[test]
+fn a_receiver_that_answers_nothing_has_exactly_a_window() {
+    for (more, window) in [("", 128_u64), ("window = 10", 10)] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let ledger = Ledger::with(1_000);
+        let forwarder = ledger.follow(destination(&format!(
+            "transport = 'relp'\nhost = '127.0.0.1'\nport = {port}\n{more}"
+        )));
+        let mut peer = Peer::accept(&listener);
+        let has_exactly = |peer: &mut Peer, numbers: std::ops::Range<u64>| {
+            for number in numbers {
+                let read = peer
+                    .read()
+                    .map(|(number, command, _)| (u64::from(number), command));
+                assert_eq!(read, Some((number, "syslog".to_owned())));
+            }
+            let socket = peer.stream.get_ref();
+            socket
+                .set_read_timeout(Some(Duration::from_millis(500)))
+                .unwrap();
+            assert_eq!(peer.read(), None, "more than the window holds");
+            peer.stream.get_ref().set_read_timeout(None).unwrap();
+            wait_for("the count", || {
+                (forwarder.status().unanswered == Some(window)).then_some(())
+            });
+        };
+        // `open` was number 1.
+        has_exactly(&mut peer, 2..2 + window);
+        for number in 2..2 + window as u32 {
+            peer.answer(number, "200 OK");
+        }
+        has_exactly(&mut peer, 2 + window..2 + 2 * window);
     }
 }
 

@@ -18,6 +18,8 @@ pub use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode};
+use std::error::Error;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -219,17 +221,20 @@ impl Http {
     /// What reqwest says, without the URL, and with what is behind it.
     fn fault(&self, fault: &reqwest::Error) -> TransportError {
         let mut reason = String::new();
-        let mut cause = std::error::Error::source(fault);
+        let mut cause = fault.source();
         while let Some(inner) = cause {
             reason = inner.to_string();
             cause = inner.source();
         }
         let to = self.to.clone();
+        if let Some(fault) = of_tls(fault) {
+            return tls::blame(fault, to, self.url.host_str().unwrap_or_default());
+        }
         if fault.is_timeout() {
             let seconds = PATIENCE.as_secs();
             return TransportError::Unanswered { to, seconds };
         }
-        let source = std::io::Error::other(reason);
+        let source = io::Error::other(reason);
         match fault.is_connect() {
             true => TransportError::Unreachable { to, source },
             false => TransportError::Broken { to, source },
@@ -253,6 +258,21 @@ impl Http {
             self.answered += indexed.map_err(|reason| TransportError::NotHttp { to, reason })?;
         }
         Ok(())
+    }
+}
+
+/// What TLS found wrong, if that is behind a fault.
+fn of_tls<'a>(fault: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    if let Some(found) = fault.downcast_ref() {
+        return Some(found);
+    }
+    // What an io::Error is made of is not its source, but has one.
+    let inner = fault
+        .downcast_ref::<io::Error>()
+        .and_then(io::Error::get_ref);
+    match inner {
+        Some(inner) => of_tls(inner),
+        None => fault.source().and_then(of_tls),
     }
 }
 

@@ -149,21 +149,25 @@ impl TlsConnection {
     }
 
     fn blame(&self, fault: rustls::Error) -> TransportError {
-        let to = self.socket.to.clone();
-        let reason = match &fault {
-            // What is ours to say, without how it is wrapped.
-            rustls::Error::InvalidCertificate(CertificateError::Other(ours)) => ours.0.to_string(),
-            fault => fault.to_string(),
-        };
-        match fault {
-            rustls::Error::InvalidCertificate(_) => TransportError::Untrusted {
-                to,
-                name: self.name.clone(),
-                reason,
-            },
-            rustls::Error::AlertReceived(_) => TransportError::Refused { to, reason },
-            _ => TransportError::Handshake { to, reason },
-        }
+        blame(&fault, self.socket.to.clone(), &self.name)
+    }
+}
+
+/// Whose fault it is, towards a receiver of this name.
+pub(super) fn blame(fault: &rustls::Error, to: String, name: &str) -> TransportError {
+    let reason = match fault {
+        // What is ours to say, without how it is wrapped.
+        rustls::Error::InvalidCertificate(CertificateError::Other(ours)) => ours.0.to_string(),
+        fault => fault.to_string(),
+    };
+    match fault {
+        rustls::Error::InvalidCertificate(_) => TransportError::Untrusted {
+            to,
+            name: name.to_owned(),
+            reason,
+        },
+        rustls::Error::AlertReceived(_) => TransportError::Refused { to, reason },
+        _ => TransportError::Handshake { to, reason },
     }
 }
 

@@ -34,11 +34,13 @@ fn what_keeps_a_receiver_from_being_reached_is_told() {
     silent.bind(&any.into()).unwrap();
     let free = silent.local_addr().unwrap().as_socket().unwrap().port();
     let web = one_that_says("HTTP/1.1 400 Bad Request\r\n\r\n");
+    let (mute, closed) = (one_that_says(""), one_that_says("1 rsp 13 500 no thanks\n"));
     let own = "host = '127.0.0.1'";
-    let (barred, busy, lost) = (
+    let (barred, busy, lost, choosy) = (
         answers_with(StatusCode::UNAUTHORIZED),
         answers_with(StatusCode::SERVICE_UNAVAILABLE),
         answers_with(StatusCode::NOT_FOUND),
+        answers_with(StatusCode::BAD_REQUEST),
     );
     let cases = [
         (
@@ -65,6 +67,21 @@ fn what_keeps_a_receiver_from_being_reached_is_told() {
             "handshake",
             format!("transport = 'tls'\n{own}\nport = {web}"),
             "check that this port speaks TLS",
+        ),
+        (
+            "silent",
+            format!("transport = 'tls'\n{own}\nport = {mute}"),
+            "no answer to the TLS handshake",
+        ),
+        (
+            "rejected",
+            format!("transport = 'relp'\n{own}\nport = {closed}"),
+            "the receiver refuses with \"500 no thanks\"",
+        ),
+        (
+            "unfit",
+            format!("transport = 'http'\nurl = '{choosy}/in'"),
+            "the receiver takes this entry never (400 not you, not now)",
         ),
         (
             "file",
@@ -110,7 +127,7 @@ fn what_keeps_a_receiver_from_being_reached_is_told() {
         assert_eq!(row["confirmed"], 0, "{row}");
         if *fault != "spoke" {
             // A connection is there for as long as it takes to be told no by a server of HTTP.
-            let answers = ["forbidden", "busy", "not_http"].contains(fault);
+            let answers = ["forbidden", "busy", "not_http", "unfit"].contains(fault);
             assert!(answers || row["connected"] == false, "{row}");
             assert_eq!(row["sent"], 0, "{row}");
             told.counts(&name(fault), "lag_entries", 11);

@@ -1,7 +1,8 @@
 //! Receivers that are there, and do nothing.
 
 use super::{Told, long};
-use crate::common::rsyslog::Rsyslog;
+use crate::common::pki::Authority;
+use crate::common::rsyslog::{Rsyslog, TlsSide};
 use crate::world::{Disk, Ledger, ORIGIN, Server, cannot_run, drill, say, wait_for, walk};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -130,6 +131,63 @@ fn what_stands_still_shows_while_it_does_and_an_idle_log_has_a_heartbeat() {
     }
     // Nor is an entry at fault because a receiver is.
     assert!(told.ledger.events("export.degraded").is_empty());
+    assert_eq!(told.server.stop(), 0);
+}
+
+/// A real receiver whose process stands still in the middle of a stream over TLS: it is connected, and that it takes
+/// nothing shows; when it goes on it gets the rest.
+#[test]
+fn a_receiver_that_stops_midway_under_tls_shows_and_has_everything_once_it_goes_on() {
+    let authority = Authority::new();
+    let shown = authority.issue("receiver.example");
+    let us = authority.issue("ledger.example");
+    let ca = authority.certificate();
+    let side = || {
+        Some(TlsSide {
+            driver: "ossl",
+            ca: &ca,
+            certificate: &shown.certificate,
+            key: &shown.key,
+            permitted_peer: Some("ledger.example"),
+        })
+    };
+    let (Some(relp), Some(plain)) = (Rsyslog::relp(side(), ""), Rsyslog::start(side())) else {
+        return;
+    };
+    let table = |transport: &str, port: u16| {
+        format!(
+            "name = '{transport}'\ntransport = '{transport}'\nhost = '127.0.0.1'\nport = {port}\nmax_octets = 65536\n\
+             ca_file = '{}'\nserver_name = 'receiver.example'\nclient_certificate_file = '{}'\nclient_key_file = '{}'",
+            ca.display(),
+            us.certificate.display(),
+            us.key.display()
+        )
+    };
+    let told = Told::to(&[table("relp-tls", relp.port), table("tls", plain.port)]);
+    let receivers = [("relp-tls", &relp), ("tls", &plain)];
+    told.add(100);
+    for (name, rsyslog) in receivers {
+        told.arrives(name);
+        told.stores_all(|| rsyslog.stored_now());
+        rsyslog.signal("-STOP");
+    }
+    // More than two kernels' buffers take.
+    for _ in 0..12 {
+        told.post(&vec![long(64_000); 20]);
+    }
+    for (name, _) in receivers {
+        told.counts(name, "lag_entries", 1);
+        told.counts(name, "lag_seconds", 1);
+        assert_eq!(told.metric("connected", name), Some(1));
+    }
+    told.counts("relp-tls", "unanswered", 1);
+    told.counts("relp-tls", "unanswered_seconds", 1);
+    for (name, rsyslog) in receivers {
+        rsyslog.signal("-CONT");
+        told.arrives(name);
+        let chain = told.stores_all(|| rsyslog.stored_now());
+        assert_eq!(chain["reduced"], 0, "{chain}");
+    }
     assert_eq!(told.server.stop(), 0);
 }
 
