@@ -65,4 +65,8 @@ pub struct ExportCheck {
     /// Compare with the ledger in --data too, from its first entry to its last
     #[arg(long)]
     pub ledger: bool,
+    /// Record the outcome, for this receiver of daicho.toml: export.delivered, or an export.gap for
+    /// each gap
+    #[arg(long, value_name = "DESTINATION", requires = "ledger")]
+    pub record: Option<String>,
 }

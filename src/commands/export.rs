@@ -4,13 +4,15 @@ use crate::cli::{Cli, Export, ExportCheck};
 use crate::commands::open_failed;
 use crate::commands::verify;
 use crate::config::Config;
-use crate::door;
+use crate::door::{self, Door, append_failed};
 use crate::outcome::{Done, Failure, Outcome, say};
 use anyhow::Context;
 use exporters::check::{self, Chain, Place, Report, Trust, Vouched};
 use exporters::forward::{self, Destination, ReplayError};
 use ledger::clock::{Clock, SystemClock};
 use ledger::{Layout, Reader};
+use schemas::Data;
+use schemas::kinds::ledger::{ExportDelivered, ExportGap};
 use std::fs::File;
 use std::io::{BufReader, Read};
 
@@ -207,10 +209,58 @@ fn check(cli: &Cli, args: &ExportCheck) -> Done {
             "compare the chains above with the name in the key",
         ));
     }
+    if let Some(name) = &args.record {
+        record(cli, name, &report)?;
+    }
     Ok(match report.is_clean() {
         true => Outcome::Well,
         false => Outcome::Wrong,
     })
+}
+
+/// What a receiver was found to have is news of the log: reports count it, and every receiver of
+/// the log is told.
+fn record(cli: &Cli, name: &str, report: &Report) -> Result<(), Failure> {
+    let config = Config::load(&Layout::new(&cli.data))?;
+    let destination = destination(&config, name)?.name().clone();
+    let (door, reader) = Door::open(&cli.data)?;
+    let Some(chain) = report.chains.get(reader.origin()) else {
+        return Ok(());
+    };
+    let mut found: Vec<Data> = Vec::new();
+    for gap in &chain.gaps.first {
+        let (destination, first, last) = (destination.clone(), gap.first, gap.last);
+        found.push(
+            ExportGap {
+                destination,
+                first,
+                last,
+            }
+            .into(),
+        );
+    }
+    if chain.gaps.count == 0 && chain.entries > 0 {
+        let (first, last) = (chain.first, chain.last);
+        found.push(
+            ExportDelivered {
+                destination,
+                first,
+                last,
+            }
+            .into(),
+        );
+    }
+    if found.is_empty() {
+        return Ok(());
+    }
+    let event = |data| door.event(door.operator(), data);
+    let receipts = door.append(found.into_iter().map(event).collect());
+    let receipts = receipts.map_err(append_failed)?;
+    if !cli.json {
+        let seqs: Vec<_> = receipts.iter().map(|r| r.seq.to_string()).collect();
+        say!("recorded   {}", seqs.join(", "));
+    }
+    Ok(())
 }
 
 /// Faults of a kind that a person reads; `--json` has more, and all are counted.

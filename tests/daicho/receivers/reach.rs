@@ -5,6 +5,7 @@ use crate::common::rsyslog::Rsyslog;
 use crate::world::{cannot_run, provider, run, wait_for};
 use axum::Router;
 use axum::http::StatusCode;
+use serde_json::json;
 use std::io::Write;
 use std::net::TcpListener;
 
@@ -220,9 +221,32 @@ fn a_part_that_is_sent_again_says_what_came_back() {
     });
     // Byte for byte what was sent before.
     assert_eq!(&grown[whole.len()..], lines[100..120].concat());
-    let mended = [holed, grown[whole.len()..].to_vec()].concat();
+    let mended = [holed.clone(), grown[whole.len()..].to_vec()].concat();
     let (ran, report) = told.check(&mended);
     assert_eq!(ran.code, 0, "{report}");
+
+    // Whoever checks may have the log say so: reports and rules at the receiver count by that.
+    let record = |stored: &[u8]| {
+        let file = told.ledger.beside("stored");
+        std::fs::write(&file, stored).unwrap();
+        let file = file.display().to_string();
+        let checked = ["export", "check", &file, "--ledger", "--record", "hq"];
+        told.ledger.run(&checked)
+    };
+    let found = |kind: &str| -> Vec<_> {
+        let events = told.ledger.events(kind).into_iter();
+        events.map(|event| event["data"].clone()).collect()
+    };
+    assert_eq!(record(&holed).code, 1);
+    let gaps = [json!({"destination": "hq", "first": 100, "last": 119})];
+    assert_eq!(found("export.gap"), gaps);
+    // What was recorded since has not come there when the file was taken: that is its tail.
+    let ran = record(&mended);
+    assert!(ran.code == 1 && ran.out.contains("tail       "), "{ran:?}");
+    assert_eq!(found("export.gap"), gaps);
+    let last = lines.len() - 1;
+    let delivered = json!({"destination": "hq", "first": 0, "last": last});
+    assert_eq!(found("export.delivered"), [delivered]);
 }
 
 #[test]
