@@ -10,6 +10,7 @@
 #[path = "../tests/common/mod.rs"]
 mod common;
 
+use common::pki::Authority;
 use common::rsyslog::Rsyslog;
 use common::{Ledger, destination_named, wait_at_most};
 use schemas::kinds::scanner::{Coverage, FileCovered};
@@ -29,8 +30,10 @@ const WINDOWS: [usize; 2] = [128, 1_024];
 fn main() {
     let entries = std::env::var("DRAIN_ENTRIES").map_or(200_000, |n| n.parse().unwrap());
     let only_appends = std::env::args().any(|argument| argument == "appends");
-    for (size, path) in [("shortest", 1), ("1.2 KiB", 240)] {
-        let ledger = backlog(entries, path);
+    let authority = Authority::new();
+    // 1,229 octets: the longest path that is there beside a session's name.
+    for (size, path, session) in [("shortest", 1, 0), ("1.2 KiB", 240, 167)] {
+        let ledger = backlog(entries, path, session);
         let all = entries + 1;
         if only_appends {
             disturbed(&ledger);
@@ -38,15 +41,25 @@ fn main() {
         }
         for window in WINDOWS {
             let (name, more) = (format!("relp{window}"), format!("window = {window}"));
-            let Some(ours) = drained(&ledger, &name, "relp", &more, all) else {
+            let there = receiver("imrelp");
+            let Some(ours) = drained(&ledger, &name, ("relp", &more), &there, all) else {
                 return;
             };
-            let peer = forwarded(&ours.stored, ours.lines, &omrelp(window), "imrelp").unwrap();
+            let peer = forwarded(&ours, &omrelp(window), &there).unwrap();
             report(&format!("{size}, relp, window {window}"), &ours, Some(peer));
         }
-        let ours = drained(&ledger, "tcp", "tcp", "", all).unwrap();
-        let peer = forwarded(&ours.stored, ours.lines, OMFWD, "imtcp").unwrap();
+        let there = receiver("imtcp");
+        let ours = drained(&ledger, "tcp", ("tcp", ""), &there, all).unwrap();
+        let peer = forwarded(&ours, &omfwd(""), &there).unwrap();
         report(&format!("{size}, tcp"), &ours, Some(peer));
+        let there = secured(&authority);
+        let more = format!(
+            "ca_file = '{}'\nserver_name = 'receiver.example'",
+            authority.certificate().display()
+        );
+        let ours = drained(&ledger, "tls", ("tls", &more), &there, all).unwrap();
+        let peer = forwarded(&ours, &omfwd(&trusting(&authority)), &there).unwrap();
+        report(&format!("{size}, tls"), &ours, Some(peer));
         report(&format!("{size}, http"), &posted(&ledger, all), None);
         disturbed(&ledger);
     }
@@ -69,8 +82,9 @@ enum Receiver {
     Http(TempDir),
 }
 
-fn backlog(entries: u64, path: usize) -> Ledger {
+fn backlog(entries: u64, path: usize, session: usize) -> Ledger {
     let ledger = Ledger::with(0);
+    let session = (session > 0).then(|| Label::lossy(&"s".repeat(session)));
     let scan = EventId::derived(Hash([0x5a; 32]));
     let mut left = entries;
     while left > 0 {
@@ -82,7 +96,8 @@ fn backlog(entries: u64, path: usize) -> Ledger {
                 file_sha256: None,
                 coverage: Coverage::Scanned,
             };
-            Event::new(ledger.appender.new_id(), "agent:cfo".parse().unwrap(), data).into()
+            let event = Event::new(ledger.appender.new_id(), "agent:cfo".parse().unwrap(), data);
+            event.in_session(session.clone()).into()
         };
         ledger
             .appender
@@ -107,11 +122,11 @@ fn to(
 fn drained(
     ledger: &Ledger,
     name: &str,
-    transport: &str,
-    more: &str,
+    (transport, more): (&str, &str),
+    receiver: &str,
     entries: u64,
 ) -> Option<Drained> {
-    let rsyslog = Rsyslog::configured(&receiver(&format!("im{transport}")))?;
+    let rsyslog = Rsyslog::configured(receiver)?;
     let stored = rsyslog.file("stored");
     let destination = to(&rsyslog, name, transport, more);
     Some(followed(
@@ -191,17 +206,17 @@ fn followed(
 }
 
 /// The same messages from a file by rsyslog's own sender to a receiver of its own.
-fn forwarded(messages: &Path, lines: u64, action: &str, input: &str) -> Option<Duration> {
-    let rsyslog = Rsyslog::configured(&receiver(input))?;
+fn forwarded(ours: &Drained, action: &str, receiver: &str) -> Option<Duration> {
+    let rsyslog = Rsyslog::configured(receiver)?;
     let mut stored = Lines::of(&rsyslog.file("stored"));
     let sender = SENDER
-        .replace("{messages}", &messages.display().to_string())
+        .replace("{messages}", &ours.stored.display().to_string())
         .replace("{action}", action)
         .replace("{to}", &rsyslog.port.to_string());
     let begin = Instant::now();
     let _sender = Rsyslog::configured(&sender)?;
     wait_at_most(PATIENCE, "rsyslog's forwarding", || {
-        (stored.count() >= lines).then_some(())
+        (stored.count() >= ours.lines).then_some(())
     });
     Some(begin.elapsed())
 }
@@ -331,7 +346,34 @@ fn omrelp(window: usize) -> String {
     )
 }
 
-const OMFWD: &str = r#"action(type="omfwd" target="127.0.0.1" port="{to}" protocol="tcp" TCP_Framing="octet-counted" template="line")"#;
+fn omfwd(more: &str) -> String {
+    format!(
+        r#"action(type="omfwd" target="127.0.0.1" port="{{to}}" protocol="tcp" TCP_Framing="octet-counted" template="line" {more})"#
+    )
+}
+
+/// What a sender of rsyslog's says of a receiver over TLS: by path and name, as daicho.
+fn trusting(authority: &Authority) -> String {
+    format!(
+        r#"StreamDriver="ossl" StreamDriverMode="1" StreamDriverAuthMode="x509/name" StreamDriverPermittedPeers="receiver.example" StreamDriver.CAFile="{}""#,
+        authority.certificate().display()
+    )
+}
+
+/// The receiver over TLS, which lets in everyone.
+fn secured(authority: &Authority) -> String {
+    let shown = authority.issue("receiver.example");
+    let globals = format!(
+        r#"global(defaultNetstreamDriver="ossl" defaultNetstreamDriverCAFile="{}" defaultNetstreamDriverCertFile="{}" defaultNetstreamDriverKeyFile="{}")"#,
+        authority.certificate().display(),
+        shown.certificate.display(),
+        shown.key.display(),
+    );
+    let module = r#"module(load="imtcp""#;
+    let mode = r#"streamDriver.name="ossl" streamDriver.mode="1" streamDriver.authMode="anon""#;
+    let whole = receiver("imtcp").replace(module, &format!("{module} {mode}"));
+    format!("{globals}\n{whole}")
+}
 
 /// rsyslog listening by this module, and writing a file.
 fn receiver(input: &str) -> String {
