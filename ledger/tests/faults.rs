@@ -9,14 +9,17 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
 
-/// False where calls cannot be traced: a container without ptrace, or no strace.
-fn can_trace() -> bool {
+#[path = "../../tests/daicho/world/cannot_run.rs"]
+mod cannot_run;
+
+/// False, and said, where calls cannot be traced: a container without ptrace, or no strace.
+fn can_trace(test: &str) -> bool {
     let traced = Command::new("strace")
         .args(["-qq", "-o", "/dev/null", "true"])
         .status();
     let can = traced.is_ok_and(|status| status.success());
     if !can {
-        eprintln!("strace does not work here: nothing was tested");
+        cannot_run::cannot_run(test, "strace does not work here");
     }
     can
 }
@@ -132,7 +135,7 @@ fn calls(call: &str) -> usize {
 
 #[test]
 fn a_failing_call_stops_the_writer_and_loses_nothing_acknowledged() {
-    if !can_trace() {
+    if !can_trace("failing calls of the ledger") {
         return;
     }
     for (call, error) in [
@@ -164,7 +167,7 @@ fn a_failing_call_stops_the_writer_and_loses_nothing_acknowledged() {
 
 #[test]
 fn a_kill_at_any_call_then_another_loses_nothing_and_leaves_nothing_in_the_cache() {
-    if !can_trace() {
+    if !can_trace("kills of the ledger") {
         return;
     }
     for call in ["fdatasync", "fsync", "write", "rename", "mkdir", "unlink"] {

@@ -2,6 +2,7 @@
 //! with its guard, and events to give it.
 
 mod agent;
+mod cannot_run;
 mod dice;
 #[cfg(unix)]
 mod disk;
@@ -10,6 +11,7 @@ mod receiver;
 mod server;
 
 pub use agent::{World, before, hook_event, serve_gateway};
+pub use cannot_run::{cannot_run, say};
 pub use dice::Dice;
 #[cfg(unix)]
 pub use disk::Disk;
@@ -278,22 +280,6 @@ pub fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
         assert!(Instant::now() < until, "in vain: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
-}
-
-/// Says something on standard error past the harness, which hides what passing tests print.
-pub fn say(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
-}
-
-/// A test that cannot run says why on one line. CI must have what it lacks.
-#[track_caller]
-pub fn cannot_run(test: &str, why: &str) {
-    let required = std::env::var("CI").is_ok_and(|ci| !ci.is_empty());
-    assert!(
-        !required,
-        "{test} cannot run: {why} (tests/run installs what it can)"
-    );
-    say(&format!("skipped: {test}: {why}"));
 }
 
 /// An event of a machine's own making, of about 250 bytes.
