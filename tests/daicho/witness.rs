@@ -1,10 +1,15 @@
 //! Witnesses: ours and another author's cosign our log, and refuse what a witness must.
 
-use crate::world::{Ledger, cannot_run, drill, run, wait_for};
+use crate::world::{Ledger, ORIGIN, cannot_run, drill, run, wait_for};
+use ledger::Checkpoint;
+use ledger::note::SignerKey;
+use ledger::tree::{Tree, leaf_hash};
+use ledger::witness::AddCheckpoint;
 use reqwest::blocking::Client;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Barrier;
 
 /// A running witness. Killed when dropped.
 pub struct Running(Child);
@@ -112,7 +117,14 @@ fn our_witness_cosigns_our_log_and_refuses_a_rolled_back_or_forged_one() {
     let ask = |body: String| {
         let answer = client.post(format!("{url}/add-checkpoint")).body(body);
         let answer = answer.send().unwrap();
-        (answer.status().as_u16(), answer.text().unwrap())
+        let media = answer.headers().get("content-type").cloned();
+        let (status, text) = (answer.status().as_u16(), answer.text().unwrap());
+        assert_eq!(
+            media.unwrap() == "text/x.tlog.size",
+            status == 409,
+            "{text}"
+        );
+        (status, text)
     };
     let note = format!("{text}\n\n{log_line}\n");
     let hash = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
@@ -196,6 +208,193 @@ fn a_witness_follows_a_rotation_when_it_is_told_and_knows_the_old_key_no_more() 
         403,
         "a stolen old key gets nothing"
     );
+}
+
+/// A log that nobody keeps: its key and the tree of its entries.
+struct Made {
+    key: SignerKey,
+    tree: Tree,
+}
+
+impl Made {
+    fn new() -> Made {
+        Made {
+            key: SignerKey::from_seed(ORIGIN, &[7; 32]).unwrap(),
+            tree: Tree::default(),
+        }
+    }
+
+    /// What the tree becomes with these entries, and the request for the growth.
+    fn grown(&self, entries: &[String]) -> (Tree, String) {
+        let mut tree = self.tree.clone();
+        for entry in entries {
+            tree.push(leaf_hash(entry.as_bytes()));
+        }
+        let checkpoint = Checkpoint {
+            origin: ORIGIN.to_owned(),
+            size: tree.size(),
+            root: tree.root(),
+        };
+        let old = self.tree.size();
+        let request = AddCheckpoint {
+            old,
+            proof: tree.consistency_proof(old, tree.size()).unwrap(),
+            note: checkpoint.sign(&self.key),
+        };
+        (tree, request.to_text())
+    }
+}
+
+/// A witness's state file that knows a made log.
+fn knows(place: &Ledger, log: &Made) -> PathBuf {
+    let state = place.beside("witness.toml");
+    let file = state.to_str().unwrap();
+    let init = ["witness", "init", "--name", "w.example/1", file];
+    place.run(&init).ok();
+    let vkey = log.key.verifier().to_string();
+    place
+        .run(&["witness", "add-log", file, "--vkey", &vkey])
+        .ok();
+    state
+}
+
+fn ask(client: &Client, url: &str, body: &str) -> (u16, String) {
+    let answer = client.post(format!("{url}/add-checkpoint"));
+    let answer = answer.body(body.to_owned()).send().unwrap();
+    (answer.status().as_u16(), answer.text().unwrap())
+}
+
+#[test]
+fn of_two_histories_that_are_posted_at_once_one_is_cosigned() {
+    const ASKING: usize = 8;
+    const ROUNDS: u64 = 20;
+    let (place, mut log) = (Ledger::none(), Made::new());
+    let state = knows(&place, &log);
+    let (witness, url) = ours(&state, "127.0.0.1:0");
+    let client = Client::builder().no_proxy().build().unwrap();
+    let mut won = [0, 0];
+    for round in 0..ROUNDS {
+        let forks = ["this", "that"].map(|side| {
+            let entries = (0..=round).map(|entry| format!("{side} {round} {entry}"));
+            log.grown(&entries.collect::<Vec<_>>())
+        });
+        let barrier = Barrier::new(ASKING);
+        let answers: Vec<(usize, (u16, String))> = std::thread::scope(|scope| {
+            let asking = |number: usize| {
+                let side = (number + round as usize) % 2;
+                let (body, barrier, client, url) = (&forks[side].1, &barrier, &client, &url);
+                scope.spawn(move || {
+                    barrier.wait();
+                    (side, ask(client, url, body))
+                })
+            };
+            let all: Vec<_> = (0..ASKING).map(asking).collect();
+            all.into_iter().map(|one| one.join().unwrap()).collect()
+        });
+        let cosigned: Vec<_> = answers.iter().filter(|(_, a)| a.0 == 200).collect();
+        assert_eq!(cosigned.len(), 1, "{answers:?}");
+        // Who comes after the first is told the size, which is both histories' own.
+        let size = forks[0].0.size();
+        let told = (409, format!("{size}\n"));
+        let mut others = answers.iter().filter(|(_, a)| a.0 != 200);
+        assert!(others.all(|(_, answer)| *answer == told), "{answers:?}");
+        let side = cosigned[0].0;
+        won[side] += 1;
+        // And with that size the other history is refused for ever.
+        let again = |side: usize| {
+            let request = AddCheckpoint::parse(forks[side].1.as_bytes()).unwrap();
+            let (old, proof) = (size, Vec::new());
+            ask(
+                &client,
+                &url,
+                &AddCheckpoint {
+                    old,
+                    proof,
+                    ..request
+                }
+                .to_text(),
+            )
+            .0
+        };
+        assert_eq!((again(side), again(1 - side)), (200, 422));
+        log.tree = forks.into_iter().nth(side).unwrap().0;
+    }
+    drop(witness);
+    let (_witness, url) = ours(&state, "127.0.0.1:0");
+    let (_, next) = log.grown(&["next".to_owned()]);
+    assert_eq!(ask(&client, &url, &next).0, 200, "{won:?}");
+}
+
+#[test]
+fn a_witness_whose_state_cannot_be_written_cosigns_nothing_until_it_is_started_again() {
+    let (place, mut log) = (Ledger::none(), Made::new());
+    let state = knows(&place, &log);
+    let (witness, url) = ours(&state, "127.0.0.1:0");
+    let client = Client::builder().no_proxy().build().unwrap();
+    let (tree, first) = log.grown(&["first".to_owned()]);
+    assert_eq!(ask(&client, &url, &first).0, 200);
+    log.tree = tree;
+    let kept = std::fs::read(&state).unwrap();
+
+    // Where its new state would be written first is a directory.
+    let obstacle = place.beside("witness.toml.new");
+    std::fs::create_dir(&obstacle).unwrap();
+    let (_, second) = log.grown(&["second".to_owned()]);
+    let stopped = |body: &str| {
+        let (status, text) = ask(&client, &url, body);
+        assert_eq!(status, 500, "{text}");
+        assert!(!text.contains('—'), "a cosignature: {text}");
+    };
+    stopped(&second);
+    std::fs::remove_dir(&obstacle).unwrap();
+    stopped(&second);
+    stopped(&first);
+    assert_eq!(std::fs::read(&state).unwrap(), kept);
+
+    drop(witness);
+    let (_witness, url) = ours(&state, "127.0.0.1:0");
+    assert_eq!(ask(&client, &url, &second).0, 200);
+}
+
+#[test]
+fn without_its_quorum_a_log_that_goes_on_records_and_the_alarm_stands() {
+    let ledger = Ledger::new();
+    let (state, vkey) = made(&ledger);
+    let (witness, url) = ours(&state, "127.0.0.1:0");
+    configure(&ledger, &vkey, &url, "go-on");
+    let server = ledger.serve();
+    let quorum = |met: u32| {
+        let line = format!("daicho_witness_quorum {met}\n");
+        server.text("/metrics").contains(&line)
+    };
+    wait_for("a quorum", || quorum(1));
+    drop(witness);
+    let append = || {
+        let event = server.post("application/json", drill("restore").to_string());
+        assert_eq!(event.send().unwrap().status().as_u16(), 200);
+    };
+    append();
+    wait_for("the outage is noticed", || quorum(0));
+    let alerts = || {
+        let told = server.json("/api/v1/events?kind=alert.raised");
+        told["entries"].as_array().unwrap().clone()
+    };
+    wait_for("an alert", || !alerts().is_empty());
+    for _ in 0..3 {
+        append();
+        assert!(server.get("/readyz").status().is_success());
+        assert!(quorum(0));
+        assert_eq!(ledger.run(&["witness", "status"]).code, 1);
+    }
+    let alert = &alerts()[0]["entry"]["data"];
+    assert_eq!(alert["detector"], "witness-quorum", "{alert}");
+
+    let (_witness, _) = ours(&state, url.trim_start_matches("http://"));
+    wait_for("the quorum is back", || quorum(1));
+    ledger.run(&["witness", "status"]).ok();
+    assert_eq!(alerts().len(), 1, "one outage, one alert");
+    assert_eq!(server.stop(), 0);
+    ledger.verify();
 }
 
 #[test]

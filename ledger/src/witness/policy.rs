@@ -5,6 +5,7 @@
 //! witness <name> <vkey> [<url>]
 //! group <name> any|all|<k> <member>…
 //! quorum <name>|none
+//! # a comment has a line of its own
 //! ```
 
 use super::cosignature::CosignerKey;
@@ -23,6 +24,8 @@ pub enum PolicyError {
     TooLong,
     #[error("line {line}: more than {MAX_ITEMS} logs, witnesses or groups")]
     TooMany { line: usize },
+    #[error("line {line}: a control character; of those a policy has line feeds and tabs only")]
+    Control { line: usize },
     #[error("line {line}: a line is log, witness, group or quorum, with its own fields")]
     Malformed { line: usize },
     #[error("line {line}: the key is not sound")]
@@ -114,10 +117,14 @@ impl FromStr for Policy {
             return Err(PolicyError::TooLong);
         }
         let mut reading = Reading::default();
-        for (line, text) in (1..).zip(text.lines()) {
-            let text = text.split('#').next().unwrap_or_default();
-            let fields: Vec<&str> = text.split_ascii_whitespace().collect();
-            if !fields.is_empty() {
+        for (line, text) in (1..).zip(text.split('\n')) {
+            if text.chars().any(|c| c != '\t' && c.is_ascii_control()) {
+                return Err(PolicyError::Control { line });
+            }
+            let fields = text.split([' ', '\t']).filter(|field| !field.is_empty());
+            let fields: Vec<&str> = fields.collect();
+            let comment = fields.first().is_some_and(|first| first.starts_with('#'));
+            if !fields.is_empty() && !comment {
                 reading.take(line, &fields)?;
             }
         }
@@ -242,13 +249,14 @@ mod tests {
     fn a_quorum_counts_through_groups() {
         let [a, b, c] = [1, 2, 3].map(cosigner);
         let text = format!(
-            "# the parent's\nwitness a {} http://a\nwitness b {}\nwitness c {}\n\
-             group two 2 a b\ngroup top any two c # either\nquorum top\n",
+            "# the parent's\nwitness a {} http://a/#1\n\twitness\tb  {} \nwitness #c {}\n\
+             group two 2 a b\n \t# either\ngroup top any two #c\nquorum top",
             a.key(),
             b.key(),
             c.key()
         );
         let policy: Policy = text.parse().expect("a policy");
+        assert_eq!(policy.witnesses[0].url.as_deref(), Some("http://a/#1"));
         let checkpoint = "o\n0\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n";
         for (signers, met) in [
             (vec![&a], false),
@@ -274,6 +282,12 @@ mod tests {
             ("", PolicyError::NoQuorum),
             ("quorum", PolicyError::Malformed { line }),
             ("witnes x y", PolicyError::Malformed { line }),
+            ("quorum a # one", PolicyError::Malformed { line }),
+            // No white space but space and tab: a Windows line end, a form feed, a wide space.
+            ("quorum a\r", PolicyError::Control { line }),
+            ("quorum\u{c}a", PolicyError::Control { line }),
+            ("# a\u{7f}", PolicyError::Control { line }),
+            ("quorum\u{3000}a", PolicyError::Malformed { line }),
             ("quorum c", PolicyError::UnknownName { line }),
             ("group g any c", PolicyError::UnknownName { line }),
             ("group g 3 a b", PolicyError::Threshold { line }),
