@@ -3,6 +3,7 @@
 //! before still holds. `DAICHO_KILL_SECONDS=600` goes on for ten minutes.
 
 use crate::world::{Dice, Ledger, Server, daicho, drill, ndjson, say, wait_for, with_content};
+use ledger::Checkpoint;
 use ledger::note::VerifierKey;
 use ledger::proof::Proof;
 use schemas::Hash;
@@ -105,11 +106,13 @@ fn nothing_acknowledged_is_lost_when_the_server_is_killed_at_any_moment() {
     let all: Vec<String> = told.acknowledged.keys().cloned().collect();
     are_there(&server, &told, &all);
     drop(server);
+    hold(&ledger, &told);
     let (opened, deltas) = come_back(&ledger, &told);
     let report = ledger.verify();
     say(&format!(
-        "kill: {round} rounds, {} proofs checked, {} events acknowledged, {opened} contents opened ({deltas} packed against others), {} recorded and never answered, {} torn tails, {} torn packs, {} starts killed, {} entries in {} files",
+        "kill: {round} rounds, {} proofs checked over {} roots, {} events acknowledged, {opened} contents opened ({deltas} packed against others), {} recorded and never answered, {} torn tails, {} torn packs, {} starts killed, {} entries in {} files",
         told.proofs,
+        told.roots.len(),
         all.len(),
         counts.recorded_unanswered,
         counts.torn,
@@ -123,6 +126,21 @@ fn nothing_acknowledged_is_lost_when_the_server_is_killed_at_any_moment() {
         "too little load to mean anything"
     );
     assert!(deltas > ROUNDS, "conversations were not gone on with");
+}
+
+/// Every root that a reader was told, and that of every checkpoint served, is the log's own at that
+/// size.
+fn hold(ledger: &Ledger, told: &Told) {
+    let reader = ledger::Reader::open(&ledger.dir).unwrap();
+    let served = told.checkpoints.iter().map(|note| {
+        let (text, _) = note.split_once("\n\n").unwrap();
+        let checkpoint = Checkpoint::parse(&format!("{text}\n")).unwrap();
+        (checkpoint.size, checkpoint.root)
+    });
+    let roots = told.roots.iter().map(|(size, root)| (*size, *root));
+    for (size, root) in roots.chain(served) {
+        assert_eq!(reader.root_at(size).unwrap(), root, "the root at {size}");
+    }
 }
 
 /// Every acknowledged content is exactly what was sent. Gives how many there are, and how many
