@@ -43,6 +43,9 @@ impl Sample {
                 .map(|i| {
                     let mut event = with_content(drill("restore"), &format!("帳簿 {part} {i}"));
                     event["session"] = json!(if i % 2 == 0 { "even" } else { MARKUP });
+                    if i == 9 {
+                        event["actor"] = json!("user:s009");
+                    }
                     event
                 })
                 .collect();
@@ -298,6 +301,11 @@ fn a_bundle_has_one_form_and_is_never_written_over() {
             "41 entries (0-40)",
         ),
         ("kind.zip", &["--kind", "ledger.created"], "1 entries (0)"),
+        (
+            "actor.zip",
+            &["--actor", "user:s009"],
+            "5 entries (0, 10, 20, 30, 40)",
+        ),
         (
             "some.zip",
             &["--from", "3", "--to", "9"],

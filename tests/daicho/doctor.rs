@@ -1,7 +1,7 @@
 //! What surrounds a ledger, as `doctor` sees it.
 #![cfg(unix)]
 
-use crate::world::{Ledger, drill, ndjson, with_content};
+use crate::world::{Ledger, drill, ndjson, wait_for, with_content};
 use std::os::unix::fs::PermissionsExt;
 
 #[test]
@@ -62,4 +62,29 @@ fn a_sound_ledger_is_well_and_each_fault_is_named() {
     let checkpoint = ledger.dir.join("checkpoint");
     std::fs::remove_file(&checkpoint).unwrap();
     wrong("checkpoint");
+}
+
+#[test]
+fn the_metrics_say_how_far_the_views_are_behind_the_log() {
+    let ledger = Ledger::new();
+    let server = ledger.serve();
+    let figure = |name: &str| {
+        let text = server.text("/metrics");
+        let told = text.lines().find_map(|line| line.strip_prefix(name));
+        told.unwrap().trim().parse::<u64>().unwrap()
+    };
+    for _ in 0..5 {
+        let events: Vec<_> = (0..2_000).map(|_| drill("restore")).collect();
+        let sent = server.post("application/x-ndjson", ndjson(&events)).send();
+        assert!(sent.unwrap().status().is_success());
+        assert!(figure("daicho_projection_lag_entries ") <= figure("daicho_entries "));
+    }
+    wait_for("the views", || {
+        figure("daicho_projection_lag_entries ") == 0
+    });
+    // What the views say is of all entries then.
+    assert!(figure("daicho_entries ") > 10_000);
+    let drills = "daicho_kind_entries{kind=\"drill.completed\"} ";
+    assert_eq!(figure(drills), 10_000);
+    assert_eq!(server.stop(), 0);
 }
