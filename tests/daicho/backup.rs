@@ -109,6 +109,48 @@ fn an_older_copy_is_recognised_by_a_newer_checkpoint() {
 }
 
 #[test]
+fn a_copy_older_than_a_rotation_is_recognised_by_a_checkpoint_of_the_new_key() {
+    let ledger = Ledger::new();
+    ledger.append(&events(10));
+    let to = ledger.beside("copy");
+    let old = backup(&ledger, &to, &["--with-keys"]);
+    ledger.run(&["key", "rotate"]).ok();
+    ledger.append(&events(30));
+    let kept = keep_checkpoint(&ledger);
+    let kept = kept.to_str().unwrap();
+    let lost = ledger.verify()["entries"].as_u64().unwrap() - old["entries"].as_u64().unwrap();
+    let vkey = ledger.run(&["key", "show"]).ok();
+    let newest = ["--vkey", vkey.trim()];
+
+    let (copy, ran) = restored(&to, &["--checkpoint", kept]);
+    assert!(ran.err.contains("older than a rotation"), "{ran:?}");
+    assert!(ran.code == 1 && !copy.dir.exists(), "{ran:?}");
+    let (copy, ran) = restored(&to, &[&["--checkpoint", kept], &newest[..]].concat());
+    assert!(ran.err.contains(&format!("has lost {lost}")), "{ran:?}");
+    assert!(ran.code == 1 && !copy.dir.exists(), "{ran:?}");
+
+    // Restored all the same: `verify` sees it too.
+    let (copy, ran) = restored(&to, &[]);
+    ran.ok();
+    let verify = |more: &[&str]| {
+        let ran = copy.run(&[&["verify", "--checkpoint", kept], more].concat());
+        assert_eq!(ran.code, 1, "{ran:?}");
+        ran.out
+    };
+    let told = verify(&[]);
+    assert!(told.contains("older than a rotation"), "{told}");
+    assert!(!told.contains("has lost"), "{told}");
+    let told = verify(&newest);
+    assert!(told.contains(&format!("has lost {lost}")), "{told}");
+    // A longer log of somebody else says nothing of that kind.
+    let other = Ledger::named("example.com/other");
+    other.append(&events(50));
+    let kept = keep_checkpoint(&other);
+    let ran = copy.run(&["verify", "--checkpoint", kept.to_str().unwrap()]);
+    assert!(ran.code == 1 && !ran.out.contains("rotation"), "{ran:?}");
+}
+
+#[test]
 fn a_tampered_backup_is_refused_by_both_ways() {
     let ledger = Ledger::new();
     ledger.append(&events(60));

@@ -32,7 +32,8 @@ pub struct Promises {
 struct Waiting {
     source: String,
     note: Vec<u8>,
-    size: u64,
+    /// What it says, whoever signed it.
+    claimed: Checkpoint,
 }
 
 impl Promises {
@@ -68,13 +69,17 @@ impl Promises {
         for (source, note) in notes {
             let claimed = Note::parse(&note).map_err(CheckpointError::Note);
             match claimed.and_then(|note| Checkpoint::parse(note.unverified_text())) {
-                Ok(Checkpoint { size, .. }) => waiting.push(Waiting { source, note, size }),
+                Ok(claimed) => waiting.push(Waiting {
+                    source,
+                    note,
+                    claimed,
+                }),
                 Err(error) => found.push(unsigned(source, error.to_string())),
             }
         }
-        waiting.sort_by_key(|waiting: &Waiting| waiting.size);
+        waiting.sort_by_key(|waiting: &Waiting| waiting.claimed.size);
         let mut promises = Promises {
-            largest: waiting.last().map_or(0, |waiting| waiting.size),
+            largest: waiting.last().map_or(0, |waiting| waiting.claimed.size),
             waiting: waiting.into(),
             checked: Vec::new(),
             wrong: Vec::new(),
@@ -103,7 +108,7 @@ impl Promises {
         while self
             .waiting
             .front()
-            .is_some_and(|waiting| waiting.size <= frontier.size())
+            .is_some_and(|waiting| waiting.claimed.size <= frontier.size())
         {
             let Some(Waiting { source, note, .. }) = self.waiting.pop_front() else {
                 break;
@@ -217,11 +222,25 @@ impl Promises {
         self.wrong
             .into_iter()
             .for_each(|finding| found.push(finding));
-        for Waiting { source, note, .. } in self.waiting {
+        for Waiting {
+            source,
+            note,
+            claimed,
+        } in self.waiting
+        {
             let checkpoint = match keys.open(&note, true) {
                 Ok(checkpoint) => checkpoint,
                 Err(reason) => {
-                    found.push(unsigned(source, reason));
+                    // A key that went missing with the entries cannot be told from a stranger's.
+                    let ours = keys
+                        .newest()
+                        .is_some_and(|key| key.name() == claimed.origin);
+                    let older = format!(
+                        "{reason}; it promises {} entries, this copy holds {}: the copy may be older than a rotation, which the newest key of the log, if it is given, shows",
+                        claimed.size,
+                        frontier.size()
+                    );
+                    found.push(unsigned(source, if ours { older } else { reason }));
                     continue;
                 }
             };
