@@ -24,7 +24,7 @@ fn tool(name: &str) -> Option<PathBuf> {
     path.exists().then_some(path)
 }
 
-/// Appends until the log holds exactly so many entries.
+/// Appends until the log holds so many entries; more, where the server adds its own meanwhile.
 fn grow(server: &Server, size: u64) {
     let mut now = server.size();
     while now < size {
