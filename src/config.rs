@@ -62,6 +62,7 @@ pub struct Config {
     pub report: Report,
     pub witness: WitnessConfig,
     pub key: KeyConfig,
+    pub protection: Protection,
     pub timestamp: TimestampConfig,
     /// Receivers of the whole log.
     pub export: Vec<Destination>,
@@ -231,6 +232,14 @@ pub struct KeyConfig {
     pub module: Option<PathBuf>,
     /// A file that holds the token's PIN.
     pub pin_file: Option<PathBuf>,
+}
+
+/// How full files are kept from being written to, beside their modes.
+#[derive(Default, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Protection {
+    /// The server sets the system's immutable flag.
+    pub immutable: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]

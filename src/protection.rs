@@ -3,10 +3,10 @@
 //! file, and the newest pack of each bucket whose month goes on.
 
 use anyhow::{Context, Result};
-use ledger::Layout;
+use ledger::{Layout, is_immutable, set_immutable};
 use schemas::kinds::records::{FilesRead, ProtectionChecked, StoreKind};
 use schemas::{Month, Timestamp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -20,6 +20,21 @@ pub fn read(layout: &Layout, now: Timestamp) -> Result<ProtectionChecked> {
         log,
         content,
     })
+}
+
+/// Makes every full file immutable that is read-only, but for those in `done`, and notes it there. What
+/// is not read-only may be written once more, by a start that settles it.
+pub fn make_immutable(layout: &Layout, now: Timestamp, done: &mut HashSet<PathBuf>) -> Result<()> {
+    let mut files = full(&layout.log(), "ndjson", now)?;
+    files.extend(full(&layout.content(), "pack", now)?);
+    for path in files {
+        if !done.contains(&path) && is_read_only(&path)? {
+            set_immutable(&path, true)
+                .with_context(|| format!("{} cannot be made immutable", path.display()))?;
+            done.insert(path);
+        }
+    }
+    Ok(())
 }
 
 /// A full file that may be written to.
@@ -98,25 +113,6 @@ fn asked(files: &[PathBuf]) -> FilesRead {
 
 fn is_read_only(path: &Path) -> io::Result<bool> {
     Ok(std::fs::metadata(path)?.permissions().readonly())
-}
-
-/// The flag that `chattr +i` sets. A file system that knows no flags has none set.
-#[cfg(target_os = "linux")]
-fn is_immutable(path: &Path) -> io::Result<bool> {
-    use rustix::fs::{IFlags, ioctl_getflags};
-    use rustix::io::Errno;
-    let file = std::fs::File::open(path)?;
-    match ioctl_getflags(&file) {
-        Ok(flags) => Ok(flags.contains(IFlags::IMMUTABLE)),
-        Err(Errno::NOTTY | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(false),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Elsewhere no flag is known that refuses the administrator too.
-#[cfg(not(target_os = "linux"))]
-fn is_immutable(path: &Path) -> io::Result<bool> {
-    std::fs::metadata(path).map(|_| false)
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ pub mod listen;
 mod mcp;
 mod node;
 pub mod notify;
+mod protection;
 mod reports;
 mod retention;
 mod tiles;

@@ -67,6 +67,7 @@ pub use key_file::{
 pub use layout::Layout;
 pub use leftover::clear_leftover_keys;
 pub use open::{OpenError, Options, open};
+pub use os::{is_immutable, set_immutable};
 pub use projection::{Index, IndexError, Projection, View, digest_of};
 pub use reader::{Entries, Head, ReadError, Reader};
 pub use signer::{SignError, Signer};

@@ -44,10 +44,17 @@ pub fn set_readonly(path: &Path) -> io::Result<()> {
     std::fs::set_permissions(path, permissions)
 }
 
-/// Removes a file, read-only or not.
+/// Removes a file, read-only or immutable or neither.
 #[cfg(unix)]
 pub fn remove(path: &Path) -> io::Result<()> {
-    std::fs::remove_file(path)
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            // Where the flag is not the reason, or cannot be lifted, the first error is the one to tell.
+            set_immutable(path, false).map_err(|_| error)?;
+            std::fs::remove_file(path)
+        }
+        removed => removed,
+    }
 }
 
 #[cfg(windows)]
@@ -56,6 +63,44 @@ pub fn remove(path: &Path) -> io::Result<()> {
     permissions.set_readonly(false);
     std::fs::set_permissions(path, permissions)?;
     std::fs::remove_file(path)
+}
+
+/// Has a file the flag that `chattr +i` sets? Nobody writes to it then or removes it, root too, before
+/// the flag is lifted. A file system that knows no flags has none set.
+#[cfg(target_os = "linux")]
+pub fn is_immutable(path: &Path) -> io::Result<bool> {
+    use rustix::fs::{IFlags, ioctl_getflags};
+    use rustix::io::Errno;
+    match ioctl_getflags(&File::open(path)?) {
+        Ok(flags) => Ok(flags.contains(IFlags::IMMUTABLE)),
+        Err(Errno::NOTTY | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Elsewhere no flag is known that refuses the administrator too.
+#[cfg(not(target_os = "linux"))]
+pub fn is_immutable(path: &Path) -> io::Result<bool> {
+    std::fs::metadata(path).map(|_| false)
+}
+
+/// Sets that flag or lifts it, durably: as root, with CAP_LINUX_IMMUTABLE, on a file system that knows it.
+#[cfg(target_os = "linux")]
+pub fn set_immutable(path: &Path, immutable: bool) -> io::Result<()> {
+    use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
+    let file = File::open(path)?;
+    let mut flags = ioctl_getflags(&file)?;
+    if flags.contains(IFlags::IMMUTABLE) == immutable {
+        return Ok(());
+    }
+    flags.set(IFlags::IMMUTABLE, immutable);
+    ioctl_setflags(&file, flags)?;
+    file.sync_all()
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn set_immutable(_path: &Path, _immutable: bool) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// A new file will be one that only its owner can read. On Windows the directory's ACL decides.

@@ -56,7 +56,8 @@ pub fn run(cli: &Cli) -> Done {
         checks.push(("signing key", signing_key(reader, &layout)));
     }
     checks.push(("keys", private(&layout, config.as_ref().ok())));
-    checks.push(("protection", protection(&layout)));
+    let immutable = config.as_ref().is_ok_and(|c| c.protection.immutable);
+    checks.push(("protection", protection(&layout, immutable)));
     checks.push(("space", space(layout.dir())));
     checks.push(("writer", writer(&layout)));
     if let Ok(config) = &config {
@@ -265,7 +266,7 @@ fn private(layout: &Layout, config: Option<&Config>) -> Seen {
 }
 
 /// What keeps full files from being written to: their mode (L0), or the system's flag (L1).
-fn protection(layout: &Layout) -> Seen {
+fn protection(layout: &Layout, immutable: bool) -> Seen {
     let failed = |error: anyhow::Error| format!("{error:#}");
     let now = SystemClock.now();
     let read = protection::read(layout, now).map_err(failed)?;
@@ -288,6 +289,10 @@ fn protection(layout: &Layout) -> Seen {
                 path.display()
             ))
         }
+        ProtectionLevel::ReadOnly if immutable => Err(format!(
+            "{} of {told} are immutable, and [protection] asks it of all: `daicho serve` sets the flag, as root, where the file system knows it",
+            read.log.immutable + read.content.immutable
+        )),
         ProtectionLevel::ReadOnly => Ok(format!("L0, read-only: {told}")),
         ProtectionLevel::Immutable => Ok(format!("L1, immutable: {told}")),
     }

@@ -59,6 +59,7 @@ pub struct Node {
     pub authority: Option<Arc<Authority>>,
     /// How long people have to decide.
     pub approvals: config::Approvals,
+    pub protection: config::Protection,
     /// Held by whoever ends content or settles holds.
     pub keeping: Arc<Mutex<()>>,
 }
@@ -148,6 +149,7 @@ impl Node {
             timestamps,
             authority,
             approvals: config.approvals,
+            protection: config.protection,
             keeping: Arc::default(),
         })
     }

@@ -57,6 +57,7 @@ pub fn start(node: &Node) -> Work {
         spawn(super::witnesses::run),
         spawn(super::timestamps::run),
         spawn(super::ingest::run),
+        spawn(super::protection::run),
     ];
     Work { stop, threads }
 }
