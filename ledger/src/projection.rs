@@ -382,6 +382,15 @@ impl Index {
     }
 }
 
+impl Drop for Index {
+    /// sled panics where it cannot sync what it closes. What that loses is folded again, and whoever
+    /// asked has the answer.
+    fn drop(&mut self) {
+        let store = self.store.take();
+        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(store)));
+    }
+}
+
 /// Reads CBOR. ciborium refuses byte strings that are longer than its buffer, 4 KiB unless
 /// told: a bitmap of positions soon is.
 fn from_cbor<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ciborium::de::Error<std::io::Error>> {
