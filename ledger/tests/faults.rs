@@ -7,6 +7,7 @@ use ledger::verify::{Trust, verify};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tempfile::TempDir;
 
 #[path = "../../tests/daicho/world/cannot_run.rs"]
@@ -43,7 +44,20 @@ struct Run {
     trace: String,
 }
 
-const TRACED: &str = "trace=openat,mkdir,rename,unlink,pread64,write,fsync,fdatasync";
+const TRACED: &str = "trace=openat,mkdir,rename,unlink,chmod,pread64,write,fsync,fdatasync";
+
+/// What may fail, and how: no space, a broken disk; no handle for what is opened.
+const FAULTS: [(&str, &[&str]); 9] = [
+    ("fdatasync", &["EIO", "ENOSPC"]),
+    ("fsync", &["EIO", "ENOSPC"]),
+    ("write", &["EIO", "ENOSPC"]),
+    ("rename", &["EIO", "ENOSPC"]),
+    ("mkdir", &["EIO", "ENOSPC"]),
+    ("chmod", &["EIO", "ENOSPC"]),
+    ("openat", &["EIO", "ENOSPC", "EMFILE"]),
+    ("pread64", &["EIO"]),
+    ("unlink", &["EIO", "ENOSPC"]),
+];
 
 fn run(dir: &Path, inject: Option<String>) -> Run {
     let trace = dir.with_extension("trace");
@@ -133,24 +147,39 @@ fn calls(call: &str) -> usize {
         .expect("every kind of call is made")
 }
 
+/// A few at a time: each waits for the disk more than it works.
+fn each<T: Sync>(strikes: &[T], strike: impl Fn(&T) + Sync) {
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while let Some(one) = strikes.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    strike(one);
+                }
+            });
+        }
+    });
+}
+
+/// Each place with each error. What is opened is for the most part read, and by the loader of
+/// programs: every third of those, with one error after the other.
+fn strikes(call: &str, errors: &[&'static str]) -> Vec<(usize, &'static str)> {
+    let places = 1..=calls(call);
+    if call == "openat" {
+        let errors = errors.iter().copied().cycle();
+        return places.step_by(3).zip(errors).collect();
+    }
+    let each = |when| errors.iter().map(move |error| (when, *error));
+    places.flat_map(each).collect()
+}
+
 #[test]
 fn a_failing_call_stops_the_writer_and_loses_nothing_acknowledged() {
     if !can_trace("failing calls of the ledger") {
         return;
     }
-    for (call, error) in [
-        ("fdatasync", "EIO"),
-        ("fsync", "EIO"),
-        ("write", "ENOSPC"),
-        ("rename", "EIO"),
-        ("mkdir", "ENOSPC"),
-        ("openat", "EMFILE"),
-        ("pread64", "EIO"),
-        ("unlink", "EIO"),
-    ] {
-        // Most of what is opened is read by the loader of programs.
-        let step = if call == "openat" { 3 } else { 1 };
-        for when in (1..=calls(call)).step_by(step) {
+    for (call, errors) in FAULTS {
+        each(&strikes(call, errors), |(when, error)| {
             let what = format!("{call} fails with {error} at {when}");
             let parent = TempDir::new().unwrap();
             let dir = parent.path().join("data");
@@ -161,7 +190,7 @@ fn a_failing_call_stops_the_writer_and_loses_nothing_acknowledged() {
             let harmless = said("content cannot be sealed") || said("cannot be read from");
             assert!(!said("went on") || harmless, "{what}: {}", faulty.said);
             check_next_start(&dir, &faulty.acknowledged, &what);
-        }
+        });
     }
 }
 
@@ -170,9 +199,13 @@ fn a_kill_at_any_call_then_another_loses_nothing_and_leaves_nothing_in_the_cache
     if !can_trace("kills of the ledger") {
         return;
     }
-    for call in ["fdatasync", "fsync", "write", "rename", "mkdir", "unlink"] {
-        let most = calls(call);
-        for when in 1..=most {
+    let calls_of = FAULTS.map(|(call, _)| call);
+    for call in calls_of
+        .into_iter()
+        .filter(|call| *call != "openat" && *call != "pread64")
+    {
+        let places: Vec<usize> = (1..=calls(call)).collect();
+        each(&places, |&when| {
             let what = format!("killed at {call} {when}");
             let parent = TempDir::new().unwrap();
             let dir = parent.path().join("data");
@@ -189,7 +222,7 @@ fn a_kill_at_any_call_then_another_loses_nothing_and_leaves_nothing_in_the_cache
             }
             let next = check_next_start(&dir, &acknowledged, &what);
             cache.follow(&dir, &next.trace, &what);
-        }
+        });
     }
 }
 
