@@ -2,7 +2,6 @@
 //! with its guard, and events to give it.
 
 mod agent;
-mod cannot_run;
 mod dice;
 #[cfg(unix)]
 mod disk;
@@ -10,8 +9,8 @@ mod provider;
 mod receiver;
 mod server;
 
+pub use crate::common::cannot_run::{cannot_run, say};
 pub use agent::{World, before, hook_event, serve_gateway};
-pub use cannot_run::{cannot_run, say};
 pub use dice::Dice;
 #[cfg(unix)]
 pub use disk::Disk;

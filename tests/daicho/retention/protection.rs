@@ -29,10 +29,7 @@ impl Drop for Immutable {
 }
 
 fn chattr(flag: &str, path: &std::path::Path) -> Result<(), String> {
-    let ran = std::process::Command::new("chattr")
-        .arg(flag)
-        .arg(path)
-        .output();
+    let ran = Command::new("chattr").arg(flag).arg(path).output();
     let ran = ran.map_err(|error| format!("chattr cannot be run: {error}"))?;
     match ran.status.success() {
         true => Ok(()),
@@ -62,7 +59,7 @@ fn the_flag_that_is_set_is_the_protection_that_is_proven() {
         (&json!("read_only"), &json!(0))
     );
     match Immutable::set(vec![first.clone()]) {
-        Err(why) => crate::world::cannot_run("immutable", &why),
+        Err(why) => cannot_run("immutable", &why),
         Ok(held) => {
             let told = ledger.run(&["doctor"]).out;
             assert!(told.contains("L1, immutable"), "{told}");

@@ -28,8 +28,8 @@ pub(super) fn section(facts: &Facts) -> Section {
         "reason",
     )
     .titled(text(
-        "読めないため断った要求（理由別）",
-        "Requests refused because they could not be read, by reason",
+        "読まずに断った要求（理由別）",
+        "Requests refused unread, by reason",
     ));
     let section = Section::new("protection", text("情報の保護", "Protection of information"))
         .says(text(
