@@ -97,8 +97,20 @@ fn signs(words: &'static str, key: fn(&str) -> Key) -> Signs {
     out
 }
 
+/// A surname of one kanji that says what there are as many of as stands before it: 48,000 円です. Before
+/// another word it may be somebody in a list or a log: 10:05 門 受電.
+fn is_unit(view: &View, at: usize) -> bool {
+    one_of!("円巻町門泊丁条袋", view.chars[at])
+        && !view.get(at + 1).is_some_and(|c| is_han(c) || c == ' ')
+}
+
 /// Points for what stands before `at`; `None` where no word begins.
 pub(super) fn before(view: &View, names: &Names, at: usize) -> Option<u8> {
+    // 全 3 巻, 全12 巻: all of so many.
+    let then = at + 1 + usize::from(view.get(at + 1) == Some(' '));
+    if view.chars[at] == '全' && view.get(then).is_some_and(|c| c.is_ascii_digit()) {
+        return None;
+    }
     let Some(mark) = view.before(at) else {
         return Some(1);
     };
@@ -117,6 +129,7 @@ pub(super) fn before(view: &View, names: &Names, at: usize) -> Option<u8> {
                     Some(3)
                 }
                 Some('.' | ')') => Some(2),
+                Some(c) if c.is_ascii_digit() && is_unit(view, at) => None,
                 // 10:05 佐々木 受電: a log of who did what when.
                 Some(c) if c.is_ascii_digit() && end >= 3 && view.chars[end - 3] == ':' => Some(3),
                 _ if role(view, end) => Some(4),
