@@ -33,8 +33,9 @@ pub type Periods = BTreeMap<Class, Period>;
 /// Classes that are kept whatever anybody requests, and the law or rule that asks for it.
 pub type Duties = BTreeMap<Class, Label>;
 
-/// The company's rules before anyone changes them. `change` lives until the project's end
-/// and its archive's, which is a decision of people: until then for ever.
+/// The company's rules before anyone changes them. How long a project and its archive live is a
+/// decision of people: until they have said it `change` is for ever, and a bucket that is opened
+/// so never ends.
 pub fn default_periods() -> Periods {
     BTreeMap::from([
         (Class::operation(), Period::Months(12)),

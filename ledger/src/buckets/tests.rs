@@ -124,6 +124,24 @@ fn of_session(session: &str) -> HoldScope {
 }
 
 #[test]
+fn each_class_is_kept_as_the_company_asks_before_anybody_changes_it() {
+    let periods: Vec<_> = default_periods()
+        .into_iter()
+        .map(|(class, period)| (class.to_string(), period.to_string()))
+        .collect();
+    let asked = [
+        ("api", "P30D"),
+        ("auth", "P1Y"),
+        ("change", "forever"),
+        ("ledger", "forever"),
+        ("network", "P1Y"),
+        ("operation", "P1Y"),
+    ];
+    let asked = asked.map(|(class, period)| (class.to_owned(), period.to_owned()));
+    assert_eq!(periods, asked);
+}
+
+#[test]
 fn a_due_date_is_fixed_where_a_bucket_opens_and_only_ever_moves_away() {
     let mut log = Log::default();
     log.adopt(&[("api", "P30D"), ("auth", "P1Y"), ("change", "forever")]);

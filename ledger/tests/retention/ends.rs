@@ -31,7 +31,15 @@ fn a_bucket_ends_when_it_is_due_and_its_certificate_says_what_it_held() {
     assert_eq!(packs(world.dir.path()), 1);
 
     world.turn_to(LATE);
+    // Another name of the key's bytes: what becomes of them when the key is gone.
+    let (key, kept) = (
+        world.dir.path().join("keys/content/api/2026-01.key"),
+        world.dir.path().join("kept"),
+    );
+    std::fs::hard_link(key, &kept).unwrap();
     let receipt = world.end(&bucket()).unwrap();
+    let zeros = std::fs::read(&kept).unwrap();
+    assert!(!zeros.is_empty() && zeros.iter().all(|byte| *byte == 0));
     let entry = world.reader.entry(receipt.seq).unwrap();
     let Data::RetentionExpired(expired) = entry.data() else {
         panic!("{entry:?}");

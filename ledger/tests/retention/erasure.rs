@@ -24,7 +24,12 @@ fn one_persons_content_goes_and_nothing_else_does() {
     let early = spared(world.erase(1, api).unwrap_err());
     assert!(matches!(early, Spared::NotRequested { .. }), "{early}");
     world.request(1, std::slice::from_ref(api));
+    // Another name of the key's bytes: what becomes of them when the key is gone.
+    let kept = world.dir.path().join("kept");
+    std::fs::hard_link(world.file_of(api), &kept).unwrap();
     let receipt = world.erase(1, api).unwrap();
+    let zeros = std::fs::read(&kept).unwrap();
+    assert!(!zeros.is_empty() && zeros.iter().all(|byte| *byte == 0));
     let entry = world.reader.entry(receipt.seq).unwrap();
     let Data::ErasureCompleted(completed) = entry.data() else {
         panic!("{entry:?}");

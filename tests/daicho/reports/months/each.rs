@@ -102,9 +102,28 @@ impl Life {
         ] {
             self.say(operator, kind, data);
         }
+        self.unreachable();
         self.findings();
         self.patches();
         self.through(later);
+    }
+
+    /// A call that was let go and did not reach its provider.
+    fn unreachable(&mut self) {
+        let (agent, call) = ("agent:cfo", self.new_id());
+        let prompt = json!({
+            "call": call, "provider": "anthropic", "operation": "messages", "streaming": true,
+            "messages": 1, "body_bytes": 70,
+        });
+        let payload = json!({
+            "call": call, "destination": "api.anthropic.com:443", "policy": HASH, "payload_sha256": HASH,
+            "body_bytes": 60, "masks": [], "media": [], "tags": [], "tags_omitted": 0,
+            "class": { "class": "mail", "handling": "mask", "policy": HASH },
+        });
+        let failed = json!({ "call": call, "outcome": "unreachable", "body_bytes": 0 });
+        self.append(call, agent, "prompt.submitted", prompt);
+        self.say(agent, "payload.masked", payload);
+        self.say(agent, "model.failed", failed);
     }
 
     fn findings(&mut self) {

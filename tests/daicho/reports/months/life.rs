@@ -35,7 +35,7 @@ impl Life {
         words[usize::try_from(self.dice.below(words.len() as u64)).unwrap()]
     }
 
-    fn append(&mut self, id: EventId, actor: &str, kind: &str, data: Value) {
+    pub fn append(&mut self, id: EventId, actor: &str, kind: &str, data: Value) {
         let data = Data::parse(kind, &data.to_string()).unwrap_or_else(|e| panic!("{kind}: {e}"));
         let event = Event::new(id, actor.parse().unwrap(), data);
         let mut submission = Submission::from(event);
