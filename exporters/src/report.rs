@@ -21,6 +21,8 @@ mod page;
 mod positions;
 pub mod retention;
 mod stamp;
+#[cfg(test)]
+mod tests;
 pub mod transfers;
 pub mod window;
 pub mod write;

@@ -275,3 +275,6 @@ fn state_title(state: &str) -> super::model::Text {
         _ => text("未決", "waiting"),
     }
 }
+
+#[cfg(test)]
+mod tests;

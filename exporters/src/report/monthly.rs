@@ -64,3 +64,6 @@ fn limits() -> Section {
             "How far a receiver (SIEM) has come is kept outside the log: see daicho export status and export check.",
         ))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,19 +1,18 @@
+mod each;
+mod matrix;
+
 use super::*;
-use crate::report::Head;
-use crate::report::window::Window;
-use schemas::{ContentRef, Data, Event, EventId, Hash, Timestamp};
+use crate::report::tests::{HASH, Step, at, basis, folded};
+use schemas::EventId;
 use serde_json::{Value, json};
 use std::slice::from_ref;
 
-fn at(text: &str) -> Timestamp {
-    text.parse().unwrap()
+/// The verdicts on what happened, in November 2026 unless a step says another day.
+fn verdicts(steps: &[Step]) -> BTreeMap<String, Verdict> {
+    read(&judged(steps, Verification::NotRun))
 }
 
-const HASH: &str = "abababababababababababababababababababababababababababababababab";
-
-/// The verdicts on what happened, in November 2026 unless a step says another day.
-fn verdicts(steps: &[(&str, &str, Value)]) -> BTreeMap<String, Verdict> {
-    let report = judged(steps, Verification::NotRun);
+fn read(report: &Report) -> BTreeMap<String, Verdict> {
     let rows = report.sections[0].tables[0].rows.iter();
     let verdict = |row: &Vec<Cell>| match (&row[0], &row[5]) {
         (Cell::Name(id), Cell::Verdict(verdict)) => (id.clone(), *verdict),
@@ -22,45 +21,20 @@ fn verdicts(steps: &[(&str, &str, Value)]) -> BTreeMap<String, Verdict> {
     rows.map(verdict).collect()
 }
 
-fn judged(steps: &[(&str, &str, Value)], verification: Verification) -> Report {
+fn judged(steps: &[Step], verification: Verification) -> Report {
+    of(steps, verification, &Known::default())
+}
+
+fn of(steps: &[Step], verification: Verification, known: &Known) -> Report {
     let basis = Basis {
-        organisation: "株式会社サンプル商事".to_owned(),
-        log: "ledger.example.co.jp/daicho".to_owned(),
-        head: Head {
-            size: steps.len() as u64,
-            root: Hash([9; 32]),
-            at: at("2026-12-01T00:00:00.000000Z"),
-        },
         verification,
-        period: Some(Window::parse("2026-11", Default::default()).unwrap()),
-        begun: None,
-        hours: None,
-        rules: None,
-        folded: None,
-        program: "daicho 0.0.0".to_owned(),
+        ..basis(steps.len())
     };
-    let mut facts = Facts::new(&basis).unwrap();
-    for (position, (day, kind, data)) in steps.iter().enumerate() {
-        let time = at(&format!("{day}T09:00:00.000000Z"));
-        let mut content: Vec<ContentRef> = Vec::new();
-        let mut data = data.clone();
-        if let Some(bucket) = data.as_object_mut().unwrap().remove("content") {
-            let reference = json!({
-                "name": "note", "media": "text/plain", "bucket": bucket, "sealed": HASH,
-                "sealed_bytes": 9, "plain_bytes": 5,
-            });
-            content.push(serde_json::from_value(reference).unwrap());
-        }
-        let data = Data::parse(kind, &data.to_string()).unwrap();
-        let id = EventId::new(time, [position as u8; 10]);
-        let event = Event::new(id, "user:s001".parse().unwrap(), data);
-        facts.take(position as u64, time, &event, &content);
-    }
-    report(&facts, &Known::default(), basis).unwrap()
+    report(&folded(&basis, steps), known, basis).unwrap()
 }
 
 #[track_caller]
-fn is(control: &str, verdict: Verdict, steps: &[(&str, &str, Value)]) {
+fn is(control: &str, verdict: Verdict, steps: &[Step]) {
     assert_eq!(
         verdicts(steps).get(control),
         Some(&verdict),
