@@ -129,6 +129,27 @@ fn crates_import_in_one_direction() {
     }
 }
 
+/// The rest does not wait for the PDF engine.
+#[test]
+fn only_the_crate_pdf_has_the_pdf_engine() {
+    for crate_ in [
+        "",
+        "schemas",
+        "ledger",
+        "agents",
+        "exporters",
+        "fuzz",
+        "pdf",
+    ] {
+        let manifest = std::fs::read_to_string(root().join(crate_).join("Cargo.toml")).unwrap();
+        // The workspace's own table says which version, and is no dependency.
+        let depends = manifest.contains("krilla.workspace");
+        assert_eq!(depends, crate_ == "pdf", "{crate_}/Cargo.toml");
+        let versions = manifest.lines().filter(|line| line.starts_with("krilla"));
+        assert_eq!(versions.count(), usize::from(matches!(crate_, "" | "pdf")));
+    }
+}
+
 #[test]
 fn every_dependency_says_why_it_is_here() {
     let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
