@@ -3,6 +3,8 @@
 
 #[path = "../../tests/daicho/world/cannot_run.rs"]
 mod cannot_run;
+#[path = "pdf/month.rs"]
+mod month;
 
 use exporters::report::Stamp;
 use std::io::Write;
@@ -19,6 +21,16 @@ fn evidence(snapshot: &str) -> String {
 
 const RETENTION: &str = "retention/snapshots/exporters__report__retention__tests__every_figure_of_the_report_names_its_query_and_its_positions.snap";
 const TRANSFERS: &str = "transfers/snapshots/exporters__report__transfers__tests__json.snap";
+
+/// Of each report that these tests print, its name and its JSON.
+fn reports() -> Vec<(&'static str, String)> {
+    let mut reports = vec![
+        ("retention", evidence(RETENTION)),
+        ("transfers", evidence(TRANSFERS)),
+    ];
+    reports.extend(month::evidence());
+    reports
+}
 
 fn run(json: &str, args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_daicho-pdf"));
@@ -82,10 +94,10 @@ fn verapdf_calls_it_archivable_and_its_text_comes_out() {
     }
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let mut files = Vec::new();
-    for (name, snapshot) in [("retention", RETENTION), ("transfers", TRANSFERS)] {
+    for (name, json) in reports() {
         for language in ["ja", "en"] {
             let file = dir.join(format!("{name}.{language}.pdf"));
-            let output = run(&evidence(snapshot), &["--language", language]);
+            let output = run(&json, &["--language", language]);
             std::fs::write(&file, output.stdout).unwrap();
             files.push(file);
         }
@@ -146,34 +158,123 @@ fn what_the_font_does_not_have_is_marked_and_said_and_nothing_leaves_the_page() 
         );
         let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("strange.{language}.pdf"));
         std::fs::write(&file, &output.stdout).unwrap();
-        let said = |args: &[&str]| {
-            let text = Command::new("pdftotext")
-                .args(args)
-                .arg(&file)
-                .arg("-")
-                .output();
-            text.ok()
-                .map(|text| String::from_utf8(text.stdout).unwrap())
-        };
-        let (Some(text), Some(words)) = (said(&[]), said(&["-bbox"])) else {
+        let Some(text) = said(&file, &[]) else {
             return cannot("no pdftotext");
         };
         assert!(text.contains(note), "{text}");
         assert!(text.contains('〓') && !text.contains('\u{5e9}'), "{text}");
-        let edge = |word: &str, name: &str| -> f32 {
-            let (_, after) = word.split_once(&format!("{name}=\"")).unwrap();
-            after.split('"').next().unwrap().parse().unwrap()
-        };
-        for word in words.lines().filter(|line| line.contains("<word ")) {
-            assert!(
-                edge(word, "xMin") >= 0.0 && edge(word, "xMax") <= 595.28,
-                "{word}"
-            );
-            assert!(
-                edge(word, "yMin") >= 0.0 && edge(word, "yMax") <= 841.89,
-                "{word}"
-            );
+        stands_clear(&file);
+    }
+}
+
+/// What pdftotext says of a document.
+fn said(file: &Path, args: &[&str]) -> Option<String> {
+    let mut command = Command::new("pdftotext");
+    let output = command.args(args).arg(file).arg("-").output().ok()?;
+    assert!(output.status.success(), "{output:?}");
+    Some(String::from_utf8(output.stdout).unwrap())
+}
+
+/// Left, top, right and bottom of a word.
+fn edges(word: &str) -> [f32; 4] {
+    ["xMin", "yMin", "xMax", "yMax"].map(|name| {
+        let (_, after) = word.split_once(&format!("{name}=\"")).unwrap();
+        after.split('"').next().unwrap().parse().unwrap()
+    })
+}
+
+/// How much of the smaller of two words the other covers.
+fn covered(one: [f32; 4], two: [f32; 4]) -> f32 {
+    let area =
+        |[left, top, right, bottom]: [f32; 4]| (right - left).max(0.0) * (bottom - top).max(0.0);
+    let both = [
+        one[0].max(two[0]),
+        one[1].max(two[1]),
+        one[2].min(two[2]),
+        one[3].min(two[3]),
+    ];
+    area(both) / area(one).min(area(two)).max(f32::MIN_POSITIVE)
+}
+
+/// Every word stands on its page and on no other word; every page says which of how many it is.
+#[track_caller]
+fn stands_clear(file: &Path) {
+    let boxes = said(file, &["-bbox"]).unwrap();
+    let pages: Vec<&str> = boxes.split("<page ").skip(1).collect();
+    assert!(!pages.is_empty(), "{boxes}");
+    for (index, page) in pages.iter().enumerate() {
+        let words = page.lines().filter(|line| line.contains("<word "));
+        let words: Vec<(&str, [f32; 4])> = words.map(|word| (word, edges(word))).collect();
+        for (at, (word, edges)) in words.iter().enumerate() {
+            let [left, top, right, bottom] = *edges;
+            assert!(left >= 0.0 && right <= 595.28, "{word}");
+            assert!(top >= 0.0 && bottom <= 841.89, "{word}");
+            for (other, others) in words.iter().skip(at + 1) {
+                let covered = covered(*edges, *others);
+                assert!(covered < 0.2, "page {}: {word} on {other}", index + 1);
+            }
         }
+        let number = (index + 1).to_string();
+        let text = said(file, &["-layout", "-f", &number, "-l", &number]).unwrap();
+        // Spaces are not characters of a page: pdftotext guesses them.
+        let last = text.trim_end().rsplit("  ").next().unwrap_or_default();
+        let last: String = last.split_whitespace().collect();
+        assert_eq!(last, format!("{number}/{}", pages.len()), "{text}");
+    }
+}
+
+#[test]
+fn long_names_and_long_japanese_stand_on_no_other_word_and_pages_are_numbered() {
+    if !font() {
+        return;
+    }
+    if Command::new("pdftotext").arg("-v").output().is_err() {
+        return cannot("no pdftotext");
+    }
+    for (name, json) in reports() {
+        for language in ["ja", "en"] {
+            let output = run(&json, &["--language", language]);
+            let file =
+                Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("clear.{name}.{language}.pdf"));
+            std::fs::write(&file, &output.stdout).unwrap();
+            stands_clear(&file);
+            let text = said(&file, &[]).unwrap();
+            let whole: String = text.split_whitespace().collect();
+            let parts = match (name, language) {
+                ("monthly", _) => [month::AGENT, "2026-09"],
+                ("controls", "ja") => ["適合", "不適合"],
+                ("controls", _) => ["notmet", "notevidenced"],
+                _ => continue,
+            };
+            for part in parts {
+                assert!(whole.contains(part), "{name}: no {part} in {text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_evidence_comes_out_of_the_document_as_it_went_in() {
+    if !font() {
+        return;
+    }
+    for (name, json) in reports() {
+        let dir = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let (file, inside) = (
+            dir.join(format!("inside.{name}.pdf")),
+            dir.join(format!("inside.{name}.json")),
+        );
+        std::fs::write(&file, run(&json, &[]).stdout).unwrap();
+        let mut detach = Command::new("pdfdetach");
+        let Ok(told) = detach
+            .args(["-save", "1", "-o"])
+            .args([&inside, &file])
+            .output()
+        else {
+            return cannot("no pdfdetach");
+        };
+        assert!(told.status.success(), "{told:?}");
+        assert!(std::fs::read(&inside).unwrap() == json.as_bytes(), "{name}");
     }
 }
 
