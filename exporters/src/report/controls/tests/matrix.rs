@@ -2,13 +2,16 @@
 
 use super::*;
 
+fn word(cell: &Cell) -> Option<&str> {
+    match cell {
+        Cell::Name(name) => Some(name.as_str()),
+        Cell::Text(text) => Some(text.en.as_ref()),
+        _ => None,
+    }
+}
+
 /// A row's names and English words.
 fn words(row: &[Cell]) -> Vec<&str> {
-    let word = |cell| match cell {
-        &Cell::Name(ref name) => Some(name.as_str()),
-        &Cell::Text(ref text) => Some(text.en.as_ref()),
-        _ => None,
-    };
     row.iter().filter_map(word).collect()
 }
 
