@@ -191,7 +191,7 @@ words! {
         Background,
         /// The rules for texts failed, or came to no end with it in time.
         Unscanned,
-        /// There was no place for it, or no memory: it followed a `limit.reached` that says which.
+        /// There was no place for it, or no memory: it came after a `limit.reached` of the same agent and door.
         NoRoom,
     }
     FailedOutcome {
