@@ -205,7 +205,15 @@ struct Checker<'a> {
 impl Checker<'_> {
     fn take(&mut self, line: &str) {
         self.report.lines += 1;
-        let stored = match Line::parse(line) {
+        let (first, behind) = Line::all(line);
+        self.take_one(first);
+        if let Some(behind) = behind {
+            self.take_one(behind);
+        }
+    }
+
+    fn take_one(&mut self, line: Line) {
+        let stored = match line {
             Line::Other => {
                 self.report.other += 1;
                 return;

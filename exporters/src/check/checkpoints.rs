@@ -1,7 +1,7 @@
 //! The log's own checkpoints, out of what a receiver stored: whoever holds them is a witness.
 
 use super::for_each_line;
-use super::stored::{Line, params};
+use super::stored::{ELEMENT, Line, params};
 use ledger::Checkpoint;
 use schemas::Data;
 use schemas::kinds::ledger::LedgerCheckpoint;
@@ -41,7 +41,8 @@ pub fn checkpoints(file: impl BufRead) -> io::Result<Vec<String>> {
 
 /// In the entry's own words, with its log's origin.
 fn checkpoint(line: &str) -> Option<(String, LedgerCheckpoint)> {
-    let Line::Stored(stored) = Line::parse(line) else {
+    let (first, behind) = Line::all(line);
+    let Line::Stored(stored) = behind.unwrap_or(first) else {
         return None;
     };
     match stored.event?.data {
@@ -76,7 +77,7 @@ struct Own {
 /// The checkpoint that an OCSF event holds, with its log's origin: in a line of its own, or behind
 /// our structured data.
 fn of_ocsf(line: &str) -> Option<(String, LedgerCheckpoint)> {
-    let text = match line.find("[daicho@") {
+    let text = match line.find(ELEMENT) {
         Some(start) if !line.starts_with('{') => params(&line[start..])?.1,
         _ => line,
     };

@@ -4,6 +4,9 @@
 //! data on is read: `[daicho@PEN chain="…" seq="…" …] MSG`. A line of a file or request is read
 //! as it was written: `{"chain":"…","hash":"…","sig":"…","entry":{…}}`, or with
 //! `"reduced":true,"body":N` before the entry.
+//!
+//! A receiver that was killed within a line writes on behind it when it is back: the cut message
+//! and the next one stand in one line, and each is judged.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -51,15 +54,51 @@ pub(super) enum Fault {
     Altered(&'static str),
 }
 
+/// How our structured data begins.
+pub(super) const ELEMENT: &str = "[daicho@";
+
+/// How many elements behind a cut one are tried: what a message quotes looks like one too.
+const MAX_TRIED: usize = 8;
+
 impl Line {
-    pub fn parse(line: &str) -> Line {
+    /// What a line holds: one message, or a cut one and the sound one that was written behind it.
+    pub fn all(line: &str) -> (Line, Option<Line>) {
+        let mut first = Line::parse(line);
+        if matches!(&first, Line::Other) || first.is_sound() {
+            return (first, None);
+        }
+        let written = line.starts_with(NDJSON);
+        let mark = if written { NDJSON } else { ELEMENT };
+        let marks: Vec<usize> = line
+            .match_indices(mark)
+            .map(|(at, _)| at)
+            .take(1 + MAX_TRIED)
+            .collect();
+        // The header of a message stands before its mark, behind the mark of the cut one.
+        let rests = marks
+            .windows(2)
+            .map(|pair| if written { pair[1] } else { pair[0] + 1 });
+        let behind = rests
+            .map(|at| Line::parse(&line[at..]))
+            .find(Line::is_sound);
+        if let (Line::Stored(stored), Some(_)) = (&mut first, &behind) {
+            stored.fault = Some(Fault::Truncated);
+        }
+        (first, behind)
+    }
+
+    fn is_sound(&self) -> bool {
+        matches!(self, Line::Stored(stored) if stored.fault.is_none())
+    }
+
+    fn parse(line: &str) -> Line {
         if line.starts_with(NDJSON) {
             return match ndjson(line) {
                 Some(stored) => Line::Stored(Box::new(stored)),
                 None => Line::Torn("it is cut, or no line of this format"),
             };
         }
-        let Some(start) = line.find("[daicho@") else {
+        let Some(start) = line.find(ELEMENT) else {
             return Line::Other;
         };
         let element = &line[start..];
@@ -203,6 +242,10 @@ pub(super) fn params(text: &str) -> Option<(BTreeMap<&str, String>, &str)> {
         }
         rest = rest.strip_prefix(' ')?;
         let (name, value) = rest.split_once("=\"")?;
+        // RFC 5424 §6.3.3: such a name is none, but the header of another message.
+        if name.contains([' ', '"', ']']) {
+            return None;
+        }
         let mut read = String::new();
         let mut chars = value.char_indices();
         let end = loop {

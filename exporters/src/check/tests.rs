@@ -195,6 +195,65 @@ fn what_was_cut_is_told_from_what_was_altered() {
     assert_eq!(report.torn.count, 1);
 }
 
+/// What a receiver has that was killed while it wrote `cut`, and went on behind that.
+fn joined(cut: &str, octets: usize, next: &str) -> String {
+    format!("{}{next}", &cut[..octets])
+}
+
+#[test]
+fn a_message_behind_a_cut_one_is_judged_by_itself() {
+    let sent = Sent::new();
+    let (cut, next) = (&sent.lines[5], &sent.lines[6]);
+    let element = cut.find("[daicho@").expect("ours");
+    for octets in element + 8..cut.len() {
+        let line = joined(cut, octets, next);
+        // Neither has come again: the cut one alone is not there.
+        let mut lines = sent.lines.clone();
+        lines.splice(5..7, [line.clone()]);
+        for trust in [Trust::default(), sent.key(), sent.ledger()] {
+            let (report, chain) = checked(&lines, &trust);
+            let found = [chain.gaps.count, chain.altered.count, chain.forged.count];
+            assert_eq!(found, [1, 0, 0], "{octets}");
+            assert_eq!(chain.truncated.count + report.torn.count, 1, "{octets}");
+        }
+        // Both have.
+        lines.extend_from_slice(&sent.lines[5..7]);
+        let (report, chain) = checked(&lines, &sent.ledger());
+        assert_eq!((chain.entries, chain.duplicates), (10, 1), "{octets}");
+        assert_eq!(
+            chain.gaps.count + chain.altered.count + chain.forged.count,
+            0
+        );
+        assert!(!report.is_clean() || !chain.is_clean());
+    }
+    // Cut twice before it.
+    let twice = joined(cut, cut.len() - 9, &joined(cut, cut.len() - 20, next));
+    let mut lines = sent.lines.clone();
+    lines.push(twice);
+    let (_, chain) = checked(&lines, &sent.ledger());
+    assert_eq!(
+        (chain.entries, chain.duplicates, chain.truncated.count),
+        (10, 1, 1)
+    );
+    // What was altered and quotes a message is altered all the same.
+    let quoting = next.replace("user:e6", "user:[daicho@32473 chain=");
+    assert_eq!(faults(&[quoting], &Trust::default())[2], 1);
+}
+
+#[test]
+fn a_line_of_a_file_behind_a_cut_one_is_judged_by_itself() {
+    let sent = Sent::new();
+    let of = |seq| {
+        let entry = sent.reader.entry(seq).expect("reads");
+        let line =
+            Form::line(Format::Json).message(&EntryView::of(sent.reader.origin(), &entry, None), 1);
+        String::from_utf8(line).expect("JSON").trim_end().to_owned()
+    };
+    let (cut, next) = (of(5), of(6));
+    let (report, chain) = checked(&[joined(&cut, cut.len() - 9, &next)], &sent.ledger());
+    assert_eq!((report.torn.count, chain.first, chain.entries), (1, 6, 1));
+}
+
 /// A message made anew, with every param right but the signature.
 fn forged(line: &str) -> String {
     let (head, msg) = line.split_once("] {").expect("MSG");
