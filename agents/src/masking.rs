@@ -137,8 +137,8 @@ fn prepare() {
     static BEGUN: Once = Once::new();
     BEGUN.call_once(|| {
         let lists = || {
-            lexicon::lexicon();
             rules::address::prepare();
+            lexicon::lexicon();
         };
         // Without a thread they are read when they are asked for.
         let _ = std::thread::Builder::new().spawn(lists);

@@ -120,7 +120,14 @@ pub(super) fn pattern(text: &str) -> Regex {
 fn spelt(pattern: &str) -> String {
     // An edge of a word is one of Latin letters: 山 and A are both letters, and Aさん has an edge inside.
     // The digits of other scripts are ASCII by now, or no number of any rule.
+    // The scripts as Unicode has them, with radicals and enclosed letters, compile four times as long.
     pattern
+        .replace(
+            r"\p{Han}",
+            "[々〇\u{3400}-\u{9FFF}\u{F900}-\u{FAFF}\u{20000}-\u{3FFFF}]",
+        )
+        .replace(r"\p{Hiragana}", "[ぁ-ゖゝ-ゟ]")
+        .replace(r"\p{Katakana}", "[ァ-ヺヽ-ヿㇰ-ㇿ]")
         .replace(r"\b", r"(?-u:\b)")
         .replace(r"[^\d", "[^0-9")
         .replace(r"\d", "[0-9]")

@@ -101,6 +101,7 @@ static TAIL: LazyLock<Regex> = LazyLock::new(|| {
 });
 /// Compiles what takes longest to compile.
 pub(in crate::masking) fn prepare() {
+    LazyLock::force(&PLACES);
     LazyLock::force(&TAIL);
 }
 

@@ -149,17 +149,17 @@ impl Sought {
 
     /// The first match that begins at `from` or behind it.
     pub fn find_at(&'static self, view: &View, from: usize) -> Option<Range<usize>> {
-        let regex = self.regex();
         let text = Input::new(&view.text);
         if view.folds() {
-            let hit = regex.search(&text.range(from..))?;
+            let hit = self.regex().search(&text.range(from..))?;
             return Some(hit.range());
         }
         let begins = self.begins(view);
         let first = begins.partition_point(|at| (*at as usize) < from);
+        // What begins nowhere is never compiled.
         let hit = begins[first..].iter().find_map(|at| {
             let here = text.clone().range(*at as usize..);
-            regex.search(&here.anchored(Anchored::Yes))
+            self.regex().search(&here.anchored(Anchored::Yes))
         })?;
         Some(hit.range())
     }

@@ -117,7 +117,7 @@ pub(super) fn find(scene: &Scene, names: &mut Names) {
 }
 
 pub(in crate::masking::rules) static INSERT: Sought =
-    Sought::new(|| r"(?i)insert\s+into\s+\S{1,80}\s*\(([^()]{1,2000})\)\s*values\s*".into());
+    Sought::new(|| r"(?i)insert\s+into\s+\S{1,80}\s*\(([^()]+)\)\s*values\s*".into());
 
 /// `INSERT INTO t (name, …) VALUES ('…', …), (…)`.
 fn statements(scene: &Scene, names: &mut Names) {
