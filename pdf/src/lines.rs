@@ -9,6 +9,9 @@ const NO_START: &str =
 /// … and these do not end one.
 const NO_END: &str = "（「『【〈《〔［｛‘“([{";
 
+/// What sums of the same advances differ by, in another order.
+const ROUNDING: f32 = 0.01;
+
 /// A text in lines of at most this width, in points.
 pub fn wrap(text: &str, width: f32, size: f32, typeface: &Typeface) -> Vec<String> {
     let chars: Vec<char> = typeface.fit(text).chars().collect();
@@ -18,7 +21,7 @@ pub fn wrap(text: &str, width: f32, size: f32, typeface: &Typeface) -> Vec<Strin
         while let Some(&c) = chars.get(end) {
             used += typeface.glyph(c).1 * size;
             // One character at least: a column narrower than it would never end.
-            if used > width && end > start {
+            if used > width + ROUNDING && end > start {
                 break;
             }
             end += 1;
@@ -47,20 +50,55 @@ fn may_break(before: char, after: char) -> bool {
     if within || NO_START.contains(after) || NO_END.contains(before) {
         return false;
     }
+    // Half of a number, or of a time, is another.
+    if ",:".contains(before) && after.is_ascii_digit() {
+        return false;
+    }
     let wide = |c: char| c as u32 >= 0x2e80;
     before == ' ' || "/-:,".contains(before) || wide(before) || wide(after)
 }
 
-/// The widest piece that should stay whole, at most `most`.
-pub fn least(text: &str, size: f32, most: f32, typeface: &Typeface) -> f32 {
-    let (mut widest, mut piece) = (0.0_f32, 0.0);
-    let chars: Vec<char> = text.chars().collect();
-    for (index, &c) in chars.iter().enumerate() {
-        piece += typeface.glyph(c).1 * size;
-        widest = widest.max(piece);
-        if chars.get(index + 1).is_some_and(|&next| may_break(c, next)) {
-            piece = 0.0;
+/// How wide a column has to be for a text.
+#[derive(Default)]
+pub struct Need {
+    /// Of its widest number: half of one is another.
+    pub number: f32,
+    /// Of the widest piece that should stay whole.
+    pub piece: f32,
+}
+
+impl Need {
+    pub fn of(text: &str, size: f32, typeface: &Typeface) -> Need {
+        let chars: Vec<char> = text.chars().collect();
+        let (mut need, mut start) = (Need::default(), 0);
+        for (index, &c) in chars.iter().enumerate() {
+            let next = chars.get(index + 1);
+            if next.is_some_and(|&next| !may_break(c, next)) {
+                continue;
+            }
+            let piece: String = chars
+                .get(start..=index)
+                .unwrap_or_default()
+                .iter()
+                .collect();
+            let width = typeface.width(piece.trim_end(), size);
+            need.piece = need.piece.max(width);
+            if is_number(&piece) {
+                need.number = need.number.max(width);
+            }
+            start = index + 1;
+        }
+        need
+    }
+
+    pub fn and(self, other: Need) -> Need {
+        Need {
+            number: self.number.max(other.number),
+            piece: self.piece.max(other.piece),
         }
     }
-    widest.min(most)
+}
+
+fn is_number(piece: &str) -> bool {
+    piece.contains(|c: char| c.is_ascii_digit()) && !piece.contains(char::is_alphabetic)
 }

@@ -1,6 +1,6 @@
 //! Tables: columns by what stands in them, rows that break over pages, heads that come again.
 
-use crate::lines::{least, wrap};
+use crate::lines::{Need, wrap};
 use crate::sheet::{Color, HEAD, INK, LEADING, LEFT, RIGHT, RULE, Sheets};
 
 pub struct Field {
@@ -23,8 +23,30 @@ pub struct Grid {
 }
 
 const PAD: f32 = 4.0;
-/// A piece without a break may be as wide.
+/// A piece without a break may be as wide, where it is no number.
 const WIDEST_PIECE: f32 = 110.0;
+/// In sizes: what breaks more often is no name any more.
+const NAME: f32 = 8.0;
+/// Smaller than this nobody reads it.
+const SMALLEST: f32 = 4.5;
+
+/// What a column wants.
+struct Widths {
+    /// To break no number and leave names room …
+    least: f32,
+    /// … and break no word …
+    piece: f32,
+    /// … and no line.
+    natural: f32,
+}
+
+fn sum(columns: &[Widths], of: fn(&Widths) -> f32) -> f32 {
+    columns.iter().map(of).sum()
+}
+
+fn between(least: f32, most: f32, share: f32) -> f32 {
+    least + (most - least) * share
+}
 
 impl Grid {
     pub fn new(heads: Vec<(String, bool)>) -> Grid {
@@ -37,45 +59,65 @@ impl Grid {
         }
     }
 
-    /// As wide as what they hold, as far as there is room; what is left goes to the widest.
-    fn widths(&self, sheets: &Sheets) -> Vec<f32> {
+    /// As wide as what they hold, as far as there is room; what is left goes to the widest. Numbers
+    /// stay whole before all else: where they do not fit side by side, the table is set smaller.
+    fn widths(&mut self, sheets: &Sheets) -> Vec<f32> {
         let count = self.heads.len().max(1) as f32;
         let room = RIGHT - LEFT - 2.0 * PAD * count;
-        let columns = self.heads.iter().enumerate().map(|(index, (head, _))| {
-            let cells = self.rows.iter().filter_map(|row| row.get(index));
-            let texts = cells
-                .map(|field| field.text.as_str())
-                .chain([head.as_str()]);
-            let (mut natural, mut narrow) = (0.0_f32, 0.0_f32);
-            for text in texts {
-                natural = natural.max(sheets.typeface.width(text, self.size));
-                narrow = narrow.max(least(text, self.size, WIDEST_PIECE, sheets.typeface));
-            }
-            (
-                narrow.min(natural).max(self.size * 2.0),
-                natural.max(self.size * 2.0),
-            )
-        });
-        let columns: Vec<(f32, f32)> = columns.collect();
-        let (narrow, natural) = columns
-            .iter()
-            .fold((0.0, 0.0), |(a, b), (least, most)| (a + least, b + most));
+        let mut columns = self.columns(sheets);
+        while sum(&columns, |column| column.least) > room && self.size > SMALLEST {
+            self.size = (self.size * 0.96).max(SMALLEST);
+            columns = self.columns(sheets);
+        }
+        let least = sum(&columns, |column| column.least);
+        let piece = sum(&columns, |column| column.piece);
+        let natural = sum(&columns, |column| column.natural);
         columns
             .iter()
-            .map(|(least, most)| {
+            .map(|column| {
                 if natural <= room {
-                    most + (room - natural) * most / natural
-                } else if narrow < room {
-                    least + (most - least) * (room - narrow) / (natural - narrow)
+                    column.natural + (room - natural) * column.natural / natural
+                } else if piece < room {
+                    between(
+                        column.piece,
+                        column.natural,
+                        (room - piece) / (natural - piece),
+                    )
+                } else if least < room {
+                    between(column.least, column.piece, (room - least) / (piece - least))
                 } else {
-                    least * room / narrow
+                    column.least * room / least
                 }
             })
             .map(|width| width + 2.0 * PAD)
             .collect()
     }
 
-    pub fn draw(&self, sheets: &mut Sheets) {
+    fn columns(&self, sheets: &Sheets) -> Vec<Widths> {
+        let (size, typeface) = (self.size, sheets.typeface);
+        let of = |(index, (head, figures)): (usize, &(String, bool))| {
+            let cells = self.rows.iter().filter_map(|row| row.get(index));
+            let texts = cells.map(|field| field.text.as_str());
+            let texts = || texts.clone().chain([head.as_str()]);
+            let need = texts().map(|text| Need::of(text, size, typeface));
+            let need = need.fold(Need::default(), Need::and);
+            let natural = texts().map(|text| typeface.width(text, size));
+            let natural = natural.fold(size * 2.0, f32::max);
+            let name = match figures {
+                true => 0.0,
+                false => need.piece.min(size * NAME),
+            };
+            let least = need.number.max(name).max(size * 2.0);
+            Widths {
+                least,
+                piece: need.piece.min(WIDEST_PIECE).max(least),
+                natural,
+            }
+        };
+        self.heads.iter().enumerate().map(of).collect()
+    }
+
+    pub fn draw(mut self, sheets: &mut Sheets) {
         let widths = self.widths(sheets);
         let heads: Vec<Vec<String>> = self
             .heads

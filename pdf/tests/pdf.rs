@@ -7,6 +7,9 @@ mod cannot_run;
 mod month;
 
 use exporters::report::Stamp;
+use exporters::report::write::amount;
+use serde_json::Value;
+use std::collections::HashSet;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -248,6 +251,72 @@ fn long_names_and_long_japanese_stand_on_no_other_word_and_pages_are_numbered() 
             };
             for part in parts {
                 assert!(whole.contains(part), "{name}: no {part} in {text}");
+            }
+        }
+    }
+}
+
+/// Every figure of the tables with what a reader of the page sees of it.
+fn figures(tables: &Value) -> Vec<String> {
+    let cells = tables.as_array().unwrap().iter();
+    let rows = cells.flat_map(|table| table["rows"].as_array().unwrap());
+    let figures = rows
+        .flat_map(|row| row.as_array().unwrap())
+        .map(|cell| &cell["figure"]);
+    let figures = figures.filter(|figure| figure.is_object());
+    let shown = figures.map(|figure| {
+        let unit = serde_json::from_value(figure["unit"].clone()).unwrap();
+        amount(figure["value"].as_u64().unwrap(), unit)
+    });
+    shown.collect()
+}
+
+/// Twenty digits are what a figure can have: beside nine more of them they are set smaller.
+#[test]
+fn no_number_is_broken_however_many_stand_side_by_side() {
+    if !font() {
+        return;
+    }
+    if Command::new("pdftotext").arg("-v").output().is_err() {
+        return cannot("no pdftotext");
+    }
+    let (_, json) = month::evidence()
+        .into_iter()
+        .find(|(name, _)| *name == "monthly")
+        .unwrap();
+    for times in [1, 1_000, 1_000_000] {
+        let mut report: Value = serde_json::from_str(&json).unwrap();
+        let mut expected = Vec::new();
+        for section in report["sections"].as_array_mut().unwrap() {
+            for table in section["tables"].as_array_mut().unwrap() {
+                for row in table["rows"].as_array_mut().unwrap() {
+                    for cell in row.as_array_mut().unwrap() {
+                        if let Some(value) = cell.pointer_mut("/figure/value") {
+                            *value = value.as_u64().unwrap().saturating_mul(times).into();
+                        }
+                    }
+                }
+            }
+            expected.extend(figures(&section["tables"]));
+        }
+        assert!(
+            expected.iter().any(|figure| figure.len() >= 15),
+            "{expected:?}"
+        );
+        for language in ["ja", "en"] {
+            let output = run(&report.to_string(), &["--language", language]);
+            assert!(output.status.success());
+            let file = Path::new(env!("CARGO_TARGET_TMPDIR"))
+                .join(format!("numbers.{times}.{language}.pdf"));
+            std::fs::write(&file, &output.stdout).unwrap();
+            stands_clear(&file);
+            let text = said(&file, &[]).unwrap();
+            let words: HashSet<&str> = text.split_whitespace().collect();
+            for figure in &expected {
+                assert!(
+                    words.contains(figure.as_str()),
+                    "times {times}, {language}: {figure} is broken"
+                );
             }
         }
     }
