@@ -48,11 +48,10 @@ fn secured(transport: &str, port: u16, authority: &Authority) -> String {
     )
 }
 
-#[test]
-fn rsyslog_as_shipped_keeps_what_it_answered_for_through_kills() {
-    let authority = Authority::new();
+/// The shipped configuration of rsyslog, on this machine.
+fn shipped_rsyslog(authority: &Authority) -> String {
     let siem = authority.issue("siem.example");
-    let configuration = with(
+    with(
         RSYSLOG,
         &[
             ("/var/spool/rsyslog", "{dir}".to_owned()),
@@ -75,7 +74,13 @@ fn rsyslog_as_shipped_keeps_what_it_answered_for_through_kills() {
             ),
             ("ledger.example.co.jp", "ledger.example".to_owned()),
         ],
-    );
+    )
+}
+
+#[test]
+fn rsyslog_as_shipped_keeps_what_it_answered_for_through_kills() {
+    let authority = Authority::new();
+    let configuration = shipped_rsyslog(&authority);
     let Some(mut rsyslog) = Rsyslog::configured(&configuration) else {
         return;
     };
@@ -95,6 +100,69 @@ fn rsyslog_as_shipped_keeps_what_it_answered_for_through_kills() {
         "rsyslog: {} entries, {} copies, {torn} torn",
         chain.entries, chain.duplicates
     );
+}
+
+/// The shipped receiver hands on what it answered for, by an action, instead of writing it to a file.
+fn handing_on(authority: &Authority, action: &str) -> String {
+    let module = |text: String| format!("module(load=\"omrelp\")\n{text}");
+    let to_file = "type=\"omfile\"\n    file=\"{dir}/stored\"\n    fileCreateMode=\"0640\"";
+    let action = format!("{action}\n    action.resumeInterval=\"1\"");
+    module(with(&shipped_rsyslog(authority), &[(to_file, action)]))
+}
+
+/// The answer is given for what the receiver's own queue has: what lies behind it may be down.
+#[test]
+fn what_is_down_behind_a_receiver_as_shipped_costs_nothing() {
+    for (module, protocol) in [("omfwd", "protocol=\"tcp\""), ("omrelp", "")] {
+        let behind = match module {
+            "omfwd" => Rsyslog::start(None),
+            _ => Rsyslog::relp(None, "maxDataSize=\"128k\""),
+        };
+        let Some(mut behind) = behind else { return };
+        behind.answer_after_writing();
+        behind.kill();
+        let to = format!(
+            "type=\"{module}\" target=\"127.0.0.1\" port=\"{}\" {protocol}",
+            behind.port
+        );
+        let authority = Authority::new();
+        let Some(mut relay) = Rsyslog::configured(&handing_on(&authority, &to)) else {
+            return;
+        };
+        let ledger = Ledger::with(500);
+        let forwarder = ledger.follow(destination(&secured("relp-tls", relay.port, &authority)));
+        let answered = |entries: u64| {
+            wait_for("answers", || {
+                (forwarder.status().confirmed >= entries).then_some(())
+            });
+        };
+        // Answered for, and nowhere but in the receiver's queue, which its death does not empty.
+        answered(ledger.reader.size());
+        assert!(behind.stored_now().is_empty(), "{module}");
+        relay.kill();
+        relay.start_again();
+        ledger.append(100);
+        answered(ledger.reader.size());
+        assert!(behind.stored_now().is_empty(), "{module}");
+        behind.start_again();
+        if module == "omrelp" {
+            // Over RELP it may also go while it is told; over TCP what is on its way then is lost.
+            wait_for("the stream", || {
+                (behind.stored_now().len() > 100_000).then_some(())
+            });
+            behind.kill();
+            behind.start_again();
+        }
+        let (chain, torn) = judged(&ledger, || behind.stored_now());
+        assert!(
+            chain.is_clean() && torn <= 1,
+            "{module}: {chain:?}, {torn} torn"
+        );
+        eprintln!(
+            "{module}: {} entries, {} copies, {torn} torn",
+            chain.entries, chain.duplicates
+        );
+    }
 }
 
 #[test]
