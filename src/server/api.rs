@@ -9,8 +9,10 @@ mod lists;
 mod operator;
 mod reports;
 mod retention;
+mod tries;
 
 pub use events::{Wanted, page};
+pub use tries::Tries;
 
 use super::Node;
 use axum::Router;

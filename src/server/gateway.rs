@@ -31,6 +31,7 @@ mod room;
 mod telemetry;
 mod upstream;
 
+pub(super) use credentials::source;
 pub(in crate::server) use fault::Fault;
 pub use hooks::{cut, routes as hook_routes, state as draft_state, tell};
 pub use refused::settle as settle_refused;

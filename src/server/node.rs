@@ -1,3 +1,4 @@
+use super::api::Tries;
 use super::gateway::{Gateway, ProviderKey, Side, Upstream};
 use super::ingest::Listener;
 use super::listen::Faults;
@@ -39,6 +40,8 @@ pub struct Node {
     pub gateway: Arc<Gateway>,
     /// What clients did wrong before anybody knew them.
     pub connections: Arc<Faults>,
+    /// Decisions that came to nothing.
+    pub tries: Arc<Tries>,
     /// Tool servers, and who is at work with them.
     pub mcp: Arc<Sessions>,
     /// Of the providers whose key was given.
@@ -139,6 +142,7 @@ impl Node {
             operator,
             gateway,
             connections: Arc::default(),
+            tries: Arc::default(),
             mcp,
             upstreams,
             forwarders,

@@ -137,7 +137,15 @@ fn an_approver_decides_over_http_and_the_signature_is_all_that_opens() {
     );
     let long = "x".repeat(20_000);
     is_refused(second.posts(&approval, "approve", &long), 413, &["16384"]);
-    assert_eq!(world.server.size(), size, "something was recorded");
+    // Of all these the log says that somebody tried, and in whose name: once in a minute.
+    let failed = world.events("auth.failed");
+    assert!(matches!(failed.len(), 1 | 2), "{failed:?}");
+    assert_eq!(world.server.size(), size + failed.len() as u64);
+    let (said, by) = (&failed[0]["data"], &failed[0]["actor"]);
+    assert_eq!(by, "service:approvals");
+    let expected = json!({ "subject": "user:s002", "method": "approver-signature",
+                           "reason": "unknown", "source": "127.0.0.1" });
+    assert_eq!(*said, expected);
     assert!(!goes(&world.tell(&use_of("t1"))));
 
     let decided = second.decides(&approval, "approve").send().unwrap();
@@ -166,6 +174,36 @@ fn an_approver_decides_over_http_and_the_signature_is_all_that_opens() {
     assert_eq!(denied.status(), 201);
     assert_eq!(denied.json::<Value>().unwrap()["verdict"], "denied");
     assert_eq!(world.events("approval.denied").len(), 1);
+    assert_eq!(world.server.stop(), 0);
+    world.ledger.verify();
+}
+
+#[test]
+fn who_is_nobody_here_tries_so_many_times_and_leaves_hardly_an_entry() {
+    let world = World::new();
+    assert!(!goes(&world.tell(&use_of("t0"))));
+    let approval = world.waiting().unwrap();
+    let size = world.server.size();
+    let body = json!({ "by": "user:s009", "decision": "approve", "signature": "x" });
+    let tried = || {
+        let answer = post(&world, &approval, body.to_string()).send().unwrap();
+        (answer.status().as_u16(), answer.json::<Value>().unwrap())
+    };
+    // A new minute may begin in between.
+    let answers: Vec<_> = (0..100).map(|_| tried()).collect();
+    let looked_at = answers.iter().filter(|(status, _)| *status == 409).count();
+    assert!(matches!(looked_at, 30 | 60), "{looked_at}");
+    let over = answers.iter().find(|(status, _)| *status == 429).unwrap();
+    let why = "30 decisions from this address came to nothing within a minute";
+    assert_eq!(over.1["error"], why);
+    assert_eq!(
+        answers.iter().filter(|(status, _)| *status == 429).count(),
+        answers.len() - looked_at
+    );
+    let failed = world.events("auth.failed");
+    assert_eq!(failed.len(), looked_at / 30);
+    assert_eq!(world.server.size(), size + failed.len() as u64);
+    assert_eq!(failed[0]["data"]["subject"], Value::Null);
     assert_eq!(world.server.stop(), 0);
     world.ledger.verify();
 }

@@ -50,6 +50,18 @@ pub enum Refused {
     Signature(#[from] SignatureFault),
 }
 
+impl Refused {
+    /// Nothing shows that it is the approver who decides.
+    pub fn is_unproven(&self) -> bool {
+        matches!(
+            self,
+            Refused::ApproverUnregistered { .. }
+                | Refused::ApproverKeyDiffers { .. }
+                | Refused::Signature(_)
+        )
+    }
+}
+
 /// What was approved does not cover what is about to be done.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotGranted {

@@ -1,13 +1,13 @@
-use schemas::kinds::people::AuthFailure;
-use schemas::{Label, Timestamp};
+use schemas::kinds::people::{AuthFailed, AuthFailure};
+use schemas::{Label, Name, Timestamp};
 use std::collections::BTreeSet;
 
-/// Which failed attempts become events: the first of each source and reason in a minute, so
-/// that nobody without a token can make the log grow as fast as they can knock.
+/// Which failed attempts become events: the first of each source, method and reason in a minute,
+/// so that nobody without a credential can make the log grow as fast as they can knock.
 #[derive(Default)]
 pub struct Failures {
     minute: i64,
-    seen: BTreeSet<(Option<Label>, AuthFailure)>,
+    seen: BTreeSet<(Option<Label>, Name, AuthFailure)>,
     passed_over: u64,
 }
 
@@ -16,18 +16,14 @@ pub(super) const MOST_A_MINUTE: usize = 60;
 
 impl Failures {
     /// Is this attempt recorded? Gives how many were not since the last one that was.
-    pub fn admit(
-        &mut self,
-        source: Option<&Label>,
-        reason: AuthFailure,
-        now: Timestamp,
-    ) -> Option<u64> {
+    pub fn admit(&mut self, failed: &AuthFailed, now: Timestamp) -> Option<u64> {
         let minute = now.micros() / 60_000_000;
         if minute != self.minute {
             self.minute = minute;
             self.seen.clear();
         }
-        let fresh = self.seen.len() < MOST_A_MINUTE && self.seen.insert((source.cloned(), reason));
+        let of = (failed.source.clone(), failed.method.clone(), failed.reason);
+        let fresh = self.seen.len() < MOST_A_MINUTE && self.seen.insert(of);
         if fresh {
             Some(std::mem::take(&mut self.passed_over))
         } else {

@@ -237,30 +237,28 @@ fn the_log_never_holds_a_token() {
 #[test]
 fn failed_attempts_cannot_flood_the_log() {
     let mut failures = Failures::default();
-    let at = |second: i64| Timestamp::from_micros(second * 1_000_000);
-    let home = Label::lossy("192.0.2.1");
-    assert_eq!(
-        failures.admit(Some(&home), AuthFailure::Unknown, at(0)),
-        Some(0)
-    );
-    assert_eq!(
-        failures.admit(Some(&home), AuthFailure::Unknown, at(59)),
-        None
-    );
-    assert_eq!(
-        failures.admit(Some(&home), AuthFailure::Missing, at(59)),
-        Some(1)
-    );
-    assert_eq!(
-        failures.admit(Some(&home), AuthFailure::Unknown, at(60)),
-        Some(0)
-    );
+    let mut admit = |source: &str, method: &str, reason, second: i64| {
+        let failed = AuthFailed {
+            subject: None,
+            method: method.parse().unwrap(),
+            reason,
+            source: Some(Label::lossy(source)),
+        };
+        failures.admit(&failed, Timestamp::from_micros(second * 1_000_000))
+    };
+    let (home, token) = ("192.0.2.1", "agent-token");
+    assert_eq!(admit(home, token, AuthFailure::Unknown, 0), Some(0));
+    assert_eq!(admit(home, token, AuthFailure::Unknown, 59), None);
+    assert_eq!(admit(home, token, AuthFailure::Missing, 59), Some(1));
+    // A wrong token hides no forged signature.
+    let signature = "approver-signature";
+    assert_eq!(admit(home, signature, AuthFailure::Unknown, 59), Some(0));
+    assert_eq!(admit(home, signature, AuthFailure::Unknown, 59), None);
+    assert_eq!(admit(home, token, AuthFailure::Unknown, 60), Some(1));
     let recorded = (0..10_000)
         .filter(|i| {
-            let source = Label::lossy(&format!("2001:db8::{i}"));
-            failures
-                .admit(Some(&source), AuthFailure::Unknown, at(120))
-                .is_some()
+            let source = format!("2001:db8::{i}");
+            admit(&source, token, AuthFailure::Unknown, 120).is_some()
         })
         .count();
     assert_eq!(recorded, MOST_A_MINUTE);

@@ -9,7 +9,7 @@ facts! {
     UserActivated { user: Name, approver_key: Option<Label>, }
     UserDeactivated { user: Name, reason: DeactivationReason, }
     AuthSucceeded { subject: Actor, method: Name, }
-    /// Who tried is known only when the credential was.
+    /// Who tried is known only when the credential was; of a signature, whose it was said to be.
     AuthFailed { subject: Option<Actor>, method: Name, reason: AuthFailure, source: Option<Label>, }
     AccessDenied { subject: Actor, resource: Label, rule: Name, }
     /// Data of this class that is the subject's may be sent for this purpose, which is the role

@@ -3,17 +3,20 @@
 
 use super::fault::Fault;
 use super::operator::Operator;
-use crate::approvals::{Decided, Line, Whole, lines};
+use super::tries::{MOST, peer};
+use crate::approvals::{Decided, Line, Whole, lines, registered};
 use crate::server::Node;
 use crate::server::approvals::{NotDecided, decided, shown, stated, whole};
+use crate::server::gateway::source;
 use agents::approvals::rule::Refused;
 use agents::approvals::signature::NAMESPACE;
 use agents::approvals::statement::Verdict;
 use axum::Json;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
-use schemas::{Actor, EventId};
+use axum::http::{Extensions, HeaderMap, StatusCode, header};
+use schemas::kinds::people::{AuthFailed, AuthFailure};
+use schemas::{Actor, EventId, Label};
 use serde::Deserialize;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -79,24 +82,57 @@ pub struct Signed {
 pub async fn decide(
     State(node): State<Node>,
     Path(approval): Path<String>,
+    extensions: Extensions,
     body: Body,
 ) -> Result<(StatusCode, Json<Decided>), Fault> {
+    let peer = peer(&extensions);
+    if !node.tries.take(peer, node.now()) {
+        let why = format!("{MOST} decisions from this address came to nothing within a minute");
+        let help = "nothing was looked at; try again in a minute";
+        return Err(Fault::new(StatusCode::TOO_MANY_REQUESTS, why, help));
+    }
+    let decided = try_to_decide(&node, &approval, source(&extensions), body).await?;
+    node.tries.give_back(peer);
+    Ok((StatusCode::CREATED, Json(decided)))
+}
+
+/// A signature that opens nothing is recorded before it is answered.
+async fn try_to_decide(
+    node: &Node,
+    approval: &str,
+    source: Option<Label>,
+    body: Body,
+) -> Result<Decided, Fault> {
     let approval: EventId = approval.parse().map_err(|_| unknown())?;
     let signed = signed(body).await?;
     if let Some(why) = node.withheld() {
         let help = "try again later; `daicho witness status` says which witness does not answer";
         return Err(Fault::new(StatusCode::SERVICE_UNAVAILABLE, why, help));
     }
+    let (at, by) = (node.clone(), signed.by.clone());
     let decided = tokio::task::spawn_blocking(move || {
         let Signed {
             by,
             decision,
             signature,
         } = signed;
-        decided(&node, approval, &by, decision, &signature)
+        decided(&at, approval, &by, decision, &signature)
     });
-    let decided = decided.await.map_err(|_| broken())??;
-    Ok((StatusCode::CREATED, Json(decided)))
+    let decided = decided.await.map_err(|_| broken())?;
+    if let Err(NotDecided::Refused(refused)) = &decided
+        && refused.is_unproven()
+    {
+        let failed = AuthFailed {
+            subject: registered(&node.views, &by).map(|_| by),
+            method: "approver-signature"
+                .parse()
+                .expect("a literal name is sound"),
+            reason: AuthFailure::Unknown,
+            source,
+        };
+        node.gateway.note_failure("approvals", failed).await;
+    }
+    Ok(decided?)
 }
 
 async fn signed(body: Body) -> Result<Signed, Fault> {

@@ -5,7 +5,7 @@ use super::fault::Fault;
 use agents::registry::Token;
 use axum::extract::ConnectInfo;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
+use axum::http::{Extensions, HeaderMap, header};
 use schemas::kinds::people::{AuthFailed, AuthFailure};
 use schemas::{Actor, Event, Label, Name};
 use std::net::SocketAddr;
@@ -60,11 +60,14 @@ impl Gateway {
                 }
             }
         };
-        let source = request
-            .extensions
-            .get::<ConnectInfo<SocketAddr>>()
-            .map(|ConnectInfo(address)| Label::lossy(&address.ip().to_string()));
-        self.note_failure(agent.as_ref(), reason, source).await;
+        let source = source(&request.extensions);
+        let failed = AuthFailed {
+            subject: agent.clone().map(Actor::Agent),
+            method: "agent-token".parse().expect("a literal name is sound"),
+            reason,
+            source,
+        };
+        self.note_failure("gateway", failed).await;
         Err(match agent {
             Some(agent) => Fault::barred(&agent, reason),
             None => Fault::unauthenticated(reason),
@@ -83,25 +86,27 @@ impl Gateway {
         caught_up.map_err(|error| Fault::behind(&error)).map(drop)
     }
 
-    async fn note_failure(&self, agent: Option<&Name>, reason: AuthFailure, source: Option<Label>) {
+    /// Records that somebody was not who they would have to be, unless enough of it is recorded.
+    pub(in crate::server) async fn note_failure(&self, service: &str, failed: AuthFailed) {
         let noted = {
             let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-            failures.admit(source.as_ref(), reason, self.appender.now())
+            failures.admit(&failed, self.appender.now())
         };
         let Some(passed_over) = noted else { return };
         if passed_over > 0 {
             tracing::warn!(passed_over, "failed attempts were not recorded one by one");
         }
-        let failed = AuthFailed {
-            subject: agent.cloned().map(Actor::Agent),
-            method: "agent-token".parse().expect("a literal name is sound"),
-            reason,
-            source,
-        };
-        let gateway = Actor::Service("gateway".parse().expect("a literal name is sound"));
-        let event = Event::new(self.appender.new_id(), gateway, failed);
+        let by = Actor::Service(service.parse().expect("a literal name is sound"));
+        let event = Event::new(self.appender.new_id(), by, failed);
         if let Err(error) = self.append(move || vec![event.into()]).await {
             tracing::error!(%error, "a failed attempt could not be recorded");
         }
     }
+}
+
+/// From where it came, as far as its connection tells.
+pub(in crate::server) fn source(extensions: &Extensions) -> Option<Label> {
+    extensions
+        .get::<ConnectInfo<SocketAddr>>()
+        .map(|ConnectInfo(address)| Label::lossy(&address.ip().to_string()))
 }
