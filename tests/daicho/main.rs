@@ -17,6 +17,7 @@
 //! | `claude_code` | what the real client says and does that hooks, gateway and telemetry do not all show alike |
 //! | `approvals` | a decision that counts and should not, a deadline that nobody hears of, an approver untold |
 //! | `decisions` | an approver whom HTTP takes for another, or a decision that means less there |
+//! | `mask` | a find that is shown wrongly, a file called clean that is not, a level on labelled texts that is not kept |
 //! | `mcp` | a call of a tool that runs unrecorded, ungranted, or with what must not leave |
 //! | `retention` | content that ends early, held, by one person alone or by a wrong clock; rules or holds that nobody approved |
 //! | `erasure` | one person's content that stays, comes back, or takes another's along; an erasure that nobody approved, or of what is held |
