@@ -4,6 +4,7 @@ use ledger::clock::SystemClock;
 use ledger::{Appender, Index, Options, Reader, View};
 use schemas::Event;
 use schemas::kinds::agents::{AgentReleased, AgentRetired, AgentSuspended, SessionStarted};
+use schemas::kinds::people::AuthFailed;
 
 struct Fixture {
     _dir: tempfile::TempDir,
