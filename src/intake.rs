@@ -6,8 +6,10 @@
 //!  "id":"<uuid v7>","class":"auth","session":"…","occurred":"…Z",
 //!  "content":[{"name":"note","media":"text/plain","text":"…"}],"person":"s001"}
 //! ```
-//! `person` is whose the content is, so that it can be erased alone.
+//! `person` is whose the content is, so that it can be erased alone: a staff number or another handle.
+//! One that reads like a name is refused here, for every door that erases refuses it too.
 
+use crate::commands::consent::as_a_name;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::{DateTime, NaiveDate};
 use ledger::{Content, Receipt, Submission};
@@ -137,6 +139,10 @@ pub fn read_event(
     }
     if let Some(rule) = taken.session.as_ref().and_then(|s| guard(s.as_str())) {
         return Err(private(("session".to_owned(), rule)));
+    }
+    let person = taken.person.as_ref().map(as_a_name);
+    if let Some(rule) = person.and_then(|person| guard(&person)) {
+        return Err(private(("person".to_owned(), rule)));
     }
     let content = taken
         .content
@@ -413,6 +419,30 @@ mod tests {
             read_lines(b"\xff", &|_| None, id),
             Err(IntakeError::NotUtf8(0))
         ));
+    }
+
+    #[test]
+    fn whose_content_is_is_told_by_a_handle_and_never_by_a_name() {
+        let of = |person: &str| {
+            SOUND.replace(
+                "\"content\"",
+                &format!("\"person\":\"{person}\",\"content\""),
+            )
+        };
+        let read = |line: &str| {
+            let guard = |text: &str| text.contains("Yamada Taro").then(|| "person".to_owned());
+            read_lines(line.as_bytes(), &guard, id)
+        };
+        let person = read(&of("s001")).unwrap()[0].person.clone();
+        assert_eq!(person, Some("s001".parse().unwrap()));
+        for handle in ["yamada.taro", "yamada-taro", "yamada_taro"] {
+            let Err(error) = read(&of(handle)) else {
+                panic!("{handle} is taken")
+            };
+            let shown = error.to_string();
+            assert!(shown.contains("person holds what rule person"), "{shown}");
+            assert!(!shown.contains("yamada"), "{shown}");
+        }
     }
 
     #[test]
