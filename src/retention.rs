@@ -11,7 +11,7 @@ use crate::views::Views;
 use agents::approvals::draft::CONTENT;
 use agents::approvals::view::{Approval, State};
 use agents::retention::RetentionPolicy;
-use agents::retention::matter::{Decided, HoldAct, HoldTerms, Matter, approvers};
+use agents::retention::matter::{Decided, HoldAct, HoldTerms, Matter, agreed, approvers};
 use agents::retention::plan::{Facts, Row, Stamped, Step, Trusted};
 use agents::retention::seen::SeenTime;
 use anyhow::Context;
@@ -307,7 +307,9 @@ impl Keeper<'_> {
                     time,
                     token,
                 } => {
-                    // To read a month takes its time: what was asked and decided meanwhile counts.
+                    // To read a month takes its time: what was asked and decided meanwhile counts. What
+                    // comes after this, the guard of the certificate looks at.
+                    let agreed = agreed(records.reader.size());
                     records.views.catch_up()?;
                     deeds.extend(self.settle_holds()?);
                     if records.hold_asked_for()?.is_some() {
@@ -324,6 +326,7 @@ impl Keeper<'_> {
                         token,
                         approvals: vec![approval],
                         approvers,
+                        agreed,
                     };
                     let receipt = match self.appender.expire(disposal) {
                         Ok(receipt) => receipt,

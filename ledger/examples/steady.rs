@@ -7,7 +7,8 @@ use ledger::clock::{Clock, SystemClock};
 use ledger::note::SignerKey;
 use ledger::tree::leaf_hash;
 use ledger::{
-    Appender, Content, ContentError, Disposal, ExpireError, HeldKey, Options, Reader, Submission,
+    Agreed, Appender, Content, ContentError, Disposal, ExpireError, HeldKey, Options, Reader,
+    Submission,
 };
 use schemas::kinds::agents::AgentRetired;
 use schemas::kinds::ledger::RotationReason;
@@ -118,6 +119,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         token: None,
         approvals: Vec::new(),
         approvers: Vec::new(),
+        agreed: Agreed::WHATEVER_COMES,
     };
     match opened.0.expire(disposal) {
         Ok(_) | Err(ExpireError::Kept(Kept::Ended { .. })) => {}

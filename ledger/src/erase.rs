@@ -7,7 +7,7 @@
 //! The marker, `<subject>.erasing` beside the key, holds the id of the event, as that of a bucket's
 //! end does. The sealed bytes stay in their packs: entries commit to them, and nobody can open them.
 
-use crate::append::{AppendError, Appender, Guard, Receipt};
+use crate::append::{Agreed, AppendError, Appender, Guard, Receipt};
 use crate::buckets::{Buckets, Spared};
 use crate::content::ContentError;
 use crate::disk::{Disk, LocalDisk};
@@ -49,6 +49,7 @@ pub struct Erasing {
     pub actor: Actor,
     pub approvals: Vec<EventId>,
     pub approvers: Vec<Actor>,
+    pub agreed: Agreed,
 }
 
 /// The key that seals it is overwritten and removed.
@@ -224,6 +225,7 @@ impl Appender {
             shared.content.retire(&key.bucket, key.subject);
             Ok(())
         });
+        let guard = guard.resting_on(erasing.agreed);
         let (layout, disk) = (self.layout(), self.disk());
         let marker = marker_of(layout, &erasing.key);
         marker::put(disk, &marker, id)?;

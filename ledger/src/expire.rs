@@ -7,7 +7,7 @@
 //! The marker, `<month>.ending` beside the bucket's key, holds the id of the event. A start
 //! that finds one asks the log: what it records is completed, what it does not is forgotten.
 
-use crate::append::{AppendError, Appender, Guard, Receipt};
+use crate::append::{Agreed, AppendError, Appender, Guard, Receipt};
 use crate::buckets::{Buckets, Kept};
 use crate::disk::{self, Disk, remove_if_there};
 use crate::erase::NO_KEY;
@@ -54,6 +54,7 @@ pub struct Disposal {
     pub token: Option<Hash>,
     pub approvals: Vec<EventId>,
     pub approvers: Vec<Actor>,
+    pub agreed: Agreed,
 }
 
 /// How a bucket's content ends: its key is overwritten and removed, and so are its files.
@@ -221,6 +222,7 @@ impl Appender {
             }
             Ok(())
         });
+        let guard = guard.resting_on(disposal.agreed);
         let (layout, disk) = (self.layout(), self.disk());
         marker::put(disk, &layout.bucket_ending(&bucket), id)?;
         let receipt = match self.append_guarded(event.into(), guard) {

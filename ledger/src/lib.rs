@@ -50,7 +50,7 @@ pub mod witness;
 /// The whole format, for whoever writes a second verifier.
 pub const FORMAT: &str = include_str!("../FORMAT.md");
 
-pub use append::{ActsFor, AppendError, Appender, Content, Receipt, Submission};
+pub use append::{ActsFor, Agreed, AppendError, Appender, Content, Receipt, Submission};
 pub use buckets::Buckets;
 pub use checkpoint::Checkpoint;
 pub use content::{Ahead, ContentError};

@@ -10,7 +10,8 @@ use ledger::clock::Clock;
 use ledger::note::SignerKey;
 use ledger::verify::{Trust, verify};
 use ledger::{
-    Appender, Buckets, Content, Disposal, Erasing, HeldKey, Options, Projection, Reader, Submission,
+    Agreed, Appender, Buckets, Content, Disposal, Erasing, HeldKey, Options, Projection, Reader,
+    Submission,
 };
 use schemas::kinds::agents::{AgentReason, AgentRetired};
 use schemas::kinds::ledger::RotationReason;
@@ -174,6 +175,7 @@ fn load(dir: &Path, disk: &Arc<CrashDisk>, told: &mut Told, what: &str) -> bool 
             token: None,
             approvals: Vec::new(),
             approvers: Vec::new(),
+            agreed: Agreed::WHATEVER_COMES,
         });
         told.end_answered = ended.is_ok();
         return ended.is_ok();
@@ -219,6 +221,7 @@ fn erase(appender: &Appender, reader: &Reader, told: &mut Told) -> bool {
             actor: "user:s001".parse().unwrap(),
             approvals: Vec::new(),
             approvers: Vec::new(),
+            agreed: Agreed::WHATEVER_COMES,
         });
         if erased.is_err() {
             return false;
@@ -498,6 +501,7 @@ fn an_end_that_was_recorded_and_failed_is_finished_while_the_ledger_runs() {
             token: None,
             approvals: Vec::new(),
             approvers: Vec::new(),
+            agreed: Agreed::WHATEVER_COMES,
         });
         let marker = dir
             .join("keys/content")

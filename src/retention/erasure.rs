@@ -11,9 +11,9 @@ use super::{Act, Deed, Keeper, Records, hold_failed, service};
 use crate::door::append_failed;
 use crate::outcome::Failure;
 use agents::approvals::view::{Approval, State};
-use agents::retention::matter::{ErasureTerms, Matter, approvers};
+use agents::retention::matter::{ErasureTerms, Matter, agreed, approvers};
 use ledger::buckets::{Erasure, Spared};
-use ledger::{AppendError, Buckets, ContentError, EraseError, Erasing, HoldError, Reader};
+use ledger::{Agreed, AppendError, Buckets, ContentError, EraseError, Erasing, HoldError, Reader};
 use register::asked_about;
 use schemas::kinds::records::{ErasureExtended, ErasureRefused, Refusal, SubjectKey};
 use schemas::{Event, EventId};
@@ -220,6 +220,7 @@ impl Keeper<'_> {
                 }
                 None => {
                     // The hold may be late by a signature, and an erasure cannot be taken back.
+                    let agreed = agreed(records.reader.size());
                     records.views.catch_up()?;
                     if records.hold_asked_for()?.is_some() {
                         return Ok(());
@@ -227,12 +228,12 @@ impl Keeper<'_> {
                     if terms.is_none() {
                         terms = Some(records.terms::<ErasureTerms>(&open.asked)?);
                     }
-                    let agreed = terms.as_ref().is_some_and(|terms| {
+                    let carried = terms.as_ref().is_some_and(|terms| {
                         let later = terms.later && open.request.extended.contains(key);
                         (later || terms.keys.contains(key)) && records.are_carried(terms, open)
                     });
-                    if agreed {
-                        deeds.extend(self.erase(open, key)?);
+                    if carried {
+                        deeds.extend(self.erase(open, key, agreed)?);
                     }
                 }
             }
@@ -240,13 +241,19 @@ impl Keeper<'_> {
         Ok(())
     }
 
-    fn erase(&self, open: &Open, key: &SubjectKey) -> Result<Option<Deed>, Failure> {
+    fn erase(
+        &self,
+        open: &Open,
+        key: &SubjectKey,
+        agreed: Agreed,
+    ) -> Result<Option<Deed>, Failure> {
         let erasing = Erasing {
             erasure: open.erasure,
             key: key.clone(),
             actor: service(),
             approvals: vec![open.asked.approval],
             approvers: approvers(&open.asked),
+            agreed,
         };
         let receipt = match self.appender.erase(&erasing) {
             Ok(receipt) => receipt,

@@ -9,7 +9,7 @@ use crate::format::second_verifier;
 use crate::world::{Ledger, Ran, cannot_run, drill, has, wait_for, walk, with_content};
 use agents::approvals::view::Approvals;
 use agents::retention::matter::{ErasureAct, ErasureTerms, Matter};
-use ledger::{Erasing, Options};
+use ledger::{Agreed, Erasing, Options};
 use schemas::kinds::records::{ErasureRequested, SubjectKey};
 use schemas::{Actor, Data, Event, EventId, Hash, Name, Timestamp};
 use serde_json::{Value, json};
@@ -335,6 +335,7 @@ fn an_erasure_that_two_people_had_not_signed_for_is_found() {
                 approvers: ["s002", "s003"]
                     .map(|u| format!("user:{u}").parse().unwrap())
                     .into(),
+                agreed: Agreed::WHATEVER_COMES,
             })
             .unwrap()
             .seq
@@ -448,6 +449,7 @@ fn keys_that_nobody_signed_for_are_found_and_shown_to_nobody_as_signed() {
         approvers: ["s002", "s003"]
             .map(|u| format!("user:{u}").parse().unwrap())
             .into(),
+        agreed: Agreed::WHATEVER_COMES,
     });
     let seq = done.unwrap().seq;
     drop(appender);

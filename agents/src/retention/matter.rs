@@ -5,10 +5,10 @@ use crate::approvals::draft::CONTENT;
 use crate::approvals::view::{Approval, Approvals, State};
 use crate::approvals::{Request, RequestError, request};
 use crate::once::{name, once, sha256};
-use ledger::{Content, Submission, Tally};
+use ledger::{Agreed, Content, Submission, Tally};
 use schemas::kinds::acting::{Subject, SubjectKind};
 use schemas::kinds::records::{HoldScope, SubjectKey};
-use schemas::{Actor, BucketId, Class, EventId, Hash, Label, Name, Period, Timestamp};
+use schemas::{Actor, BucketId, Class, Data, EventId, Hash, Label, Name, Period, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// One thing to decide: a change of the rules, the end of a bucket, a hold, its release, or the erasure
@@ -271,6 +271,23 @@ pub fn request_ids(erasure: EventId) -> [EventId; 2] {
 /// What an approval to end a bucket is about.
 pub fn end_id(bucket: &BucketId) -> EventId {
     once("retention.expired", &[bucket])
+}
+
+/// Who agrees is known up to here: what comes after these entries may say that somebody does not any
+/// more, or that a hold is asked for, and then it is to be asked anew.
+pub fn agreed(seen: u64) -> Agreed {
+    Agreed {
+        seen,
+        shaken_by: |data| match data {
+            Data::UserActivated(_)
+            | Data::UserDeactivated(_)
+            | Data::AgentRegistered(_)
+            | Data::AgentUpdated(_)
+            | Data::PolicyAdopted(_) => true,
+            Data::ApprovalRequested(asked) => asked.subject.kind == SubjectKind::Hold,
+            _ => false,
+        },
+    }
 }
 
 /// What may be done on a granted approval: by whom it was granted.

@@ -496,3 +496,28 @@ fn settings_are_read_with_classes_of_their_own() {
         assert!(toml::from_str::<RetentionPolicy>(wrong).is_err(), "{wrong}");
     }
 }
+
+#[test]
+fn what_changes_who_agrees_or_asks_for_a_hold_is_looked_at_again_and_nothing_else() {
+    let shaken_by = matter::agreed(0).shaken_by;
+    let parsed =
+        |kind: &str, data: serde_json::Value| Data::parse(kind, &data.to_string()).unwrap();
+    let asked = |kind: &str| {
+        let hash = "ab".repeat(32);
+        let id = "019ab000-0000-7000-8000-000000000001";
+        let data = serde_json::json!({
+            "approval": id, "subject": { "kind": kind, "id": id }, "arguments_sha256": hash,
+            "requester": "user:s001", "policy": hash, "deadline": "2027-01-01T00:00:00.000000Z",
+            "approvers_needed": 2,
+        });
+        parsed("approval.requested", data)
+    };
+    let left = serde_json::json!({ "user": "s002", "reason": "left" });
+    assert!(shaken_by(&parsed("user.deactivated", left)));
+    let key = serde_json::json!({ "user": "s002" });
+    assert!(shaken_by(&parsed("user.activated", key)));
+    assert!(shaken_by(&asked("hold")));
+    assert!(!shaken_by(&asked("action")));
+    let drill = serde_json::json!({ "drill": "restore", "passed": true, "duration_seconds": 5 });
+    assert!(!shaken_by(&parsed("drill.completed", drill)));
+}

@@ -4,8 +4,9 @@ use crate::ends::sample;
 use crate::world::{LATE, World, bucket, of_bucket, of_session, packs, text};
 use ledger::buckets::Spared;
 use ledger::disk::{Disk, DiskFile, LocalDisk};
-use ledger::{EraseError, Options};
+use ledger::{Agreed, AppendError, EraseError, ExpireError, Options};
 use schemas::Data;
+use schemas::kinds::people::{DeactivationReason, UserDeactivated};
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -111,6 +112,86 @@ fn of_a_hold_and_an_erasure_that_race_one_comes_first_and_the_other_knows() {
         world.check();
     }
     println!("erasure: {held} held, {erased} erased");
+}
+
+fn revocation() -> UserDeactivated {
+    UserDeactivated {
+        user: "s002".parse().unwrap(),
+        reason: DeactivationReason::Left,
+    }
+}
+
+/// Who asked whether people agree saw so much of the log.
+fn agreed(seen: u64) -> Agreed {
+    Agreed {
+        seen,
+        shaken_by: |data| matches!(data, Data::UserDeactivated(_)),
+    }
+}
+
+fn is_shaken(error: &AppendError) -> bool {
+    error.to_string().contains("user.deactivated, came after")
+}
+
+/// One who agreed leaves after the last look and before the certificate: then there is none.
+#[test]
+fn nothing_ends_on_the_word_of_whoever_lost_their_key_since_the_last_look() {
+    let world = sample();
+    world.content("auth", Some("s001"), &text("theirs"));
+    let keys = world.keys("s001");
+    world.request(1, &keys);
+    world.turn_to(LATE);
+    let seen = world.reader.size();
+    world.write(revocation());
+    let Err(ExpireError::Append(error)) = world.end_if(&bucket(), agreed(seen)) else {
+        panic!("it ended");
+    };
+    assert!(is_shaken(&error), "{error}");
+    let Err(EraseError::Append(error)) = world.erase_if(1, &keys[0], agreed(seen)) else {
+        panic!("it was erased");
+    };
+    assert!(is_shaken(&error), "{error}");
+    assert!(world.bucket_key().exists() && world.file_of(&keys[0]).exists());
+    // Whoever has seen it, and still finds two people, goes on.
+    world.end_if(&bucket(), agreed(seen + 1)).unwrap();
+    world.erase_if(1, &keys[0], agreed(seen + 1)).unwrap();
+    world.check();
+}
+
+#[test]
+fn of_a_revocation_and_an_end_that_race_one_comes_first_and_the_other_knows() {
+    let (mut kept, mut ended) = (0, 0);
+    for round in 0..24 {
+        let world = sample();
+        world.turn_to(LATE);
+        let seen = world.reader.size();
+        let (revoked, end) = std::thread::scope(|threads| {
+            let revoke = || world.write(revocation());
+            let end = || world.end_if(&bucket(), agreed(seen));
+            let (revoked, end) = match round % 2 {
+                0 => (threads.spawn(revoke), threads.spawn(end)),
+                _ => {
+                    let end = threads.spawn(end);
+                    (threads.spawn(revoke), end)
+                }
+            };
+            (revoked.join().unwrap(), end.join().unwrap())
+        });
+        match end {
+            Ok(end) => {
+                ended += 1;
+                assert!(end.seq < revoked, "{} < {revoked}", end.seq);
+            }
+            Err(ExpireError::Append(error)) => {
+                kept += 1;
+                assert!(is_shaken(&error), "{error}");
+                assert!(world.bucket_key().exists());
+            }
+            Err(error) => panic!("{error}"),
+        }
+        world.check();
+    }
+    println!("revocation: {kept} kept, {ended} ended");
 }
 
 /// A disk that one call waits at, until a test lets it go on.

@@ -4,7 +4,7 @@ use ledger::buckets::Spared;
 use ledger::clock::Clock;
 use ledger::verify::{Check, Report, Trust, verify};
 use ledger::{
-    Appender, Buckets, Content, ContentError, Disposal, EraseError, Erasing, ExpireError,
+    Agreed, Appender, Buckets, Content, ContentError, Disposal, EraseError, Erasing, ExpireError,
     HoldError, Options, PersonKeys, Placement, Projection, Reader, Receipt, Submission, line,
 };
 use schemas::kinds::people::AuthSucceeded;
@@ -227,12 +227,22 @@ impl World {
     }
 
     pub fn erase(&self, erasure: u8, key: &SubjectKey) -> Result<Receipt, EraseError> {
+        self.erase_if(erasure, key, Agreed::WHATEVER_COMES)
+    }
+
+    pub fn erase_if(
+        &self,
+        erasure: u8,
+        key: &SubjectKey,
+        agreed: Agreed,
+    ) -> Result<Receipt, EraseError> {
         self.appender.erase(&Erasing {
             erasure: id(erasure),
             key: key.clone(),
             actor: actor(),
             approvals: vec![id(200)],
             approvers: vec!["user:s002".parse().unwrap(), "user:s003".parse().unwrap()],
+            agreed,
         })
     }
 
@@ -259,6 +269,10 @@ impl World {
     }
 
     pub fn end(&self, bucket: &BucketId) -> Result<Receipt, ExpireError> {
+        self.end_if(bucket, Agreed::WHATEVER_COMES)
+    }
+
+    pub fn end_if(&self, bucket: &BucketId, agreed: Agreed) -> Result<Receipt, ExpireError> {
         self.appender.expire(Disposal {
             bucket: bucket.clone(),
             actor: actor(),
@@ -266,6 +280,7 @@ impl World {
             token: None,
             approvals: vec![id(1)],
             approvers: vec!["user:s002".parse().unwrap(), "user:s003".parse().unwrap()],
+            agreed,
         })
     }
 

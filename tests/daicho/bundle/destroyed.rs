@@ -5,7 +5,7 @@ use super::judges::{Python, Question, all_say, ask_page};
 use super::{keep, members};
 use crate::world::{Ledger, drill, with_content};
 use exporters::bundle::zip;
-use ledger::{Buckets, Erasing, Options, Projection};
+use ledger::{Agreed, Buckets, Erasing, Options, Projection};
 use schemas::kinds::records::{ErasureCompleted, ErasureRequested};
 use schemas::{ContentRef, Data, DataSubject, Envelope, Event, EventId, Hash};
 use serde_json::json;
@@ -41,6 +41,7 @@ fn erase(of: &Ledger, person: &str) {
             actor: "service:retention".parse().unwrap(),
             approvals: Vec::new(),
             approvers: Vec::new(),
+            agreed: Agreed::WHATEVER_COMES,
         };
         appender.erase(&erasing).unwrap();
     }

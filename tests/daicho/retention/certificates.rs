@@ -6,7 +6,7 @@ use crate::world::{Ledger, overwrite};
 use ledger::note::SignerKey;
 use ledger::tree::leaf_hash;
 use ledger::verify::{Check, Trust};
-use ledger::{Appender, Checkpoint, Disposal, Options, Placement, line};
+use ledger::{Agreed, Appender, Checkpoint, Disposal, Options, Placement, line};
 use schemas::kinds::records::{HoldReleased, HoldScope, RetentionExpired, TimeSource};
 use schemas::kinds::rules::PolicyAdopted;
 use schemas::{Data, Envelope, Event, Hash, Timestamp};
@@ -45,6 +45,7 @@ fn what_two_people_have_not_signed_for_is_found_by_whoever_verifies() {
             token: None,
             approvals: Vec::new(),
             approvers: vec!["user:s002".parse().unwrap(), "user:s003".parse().unwrap()],
+            agreed: Agreed::WHATEVER_COMES,
         };
         appender.expire(disposal).unwrap();
     };
@@ -160,6 +161,7 @@ fn a_certificate_that_the_log_does_not_bear_out_is_found_by_two_verifiers() {
             token: None,
             approvals: Vec::new(),
             approvers: Vec::new(),
+            agreed: Agreed::WHATEVER_COMES,
         };
         appender.expire(disposal).unwrap();
     });

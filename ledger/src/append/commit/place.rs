@@ -116,17 +116,23 @@ impl Committer {
             mut buckets,
             reached,
             check,
+            agreed,
         } = guard;
         self.settle()?;
         let reader = crate::Reader {
             shared: Arc::clone(&self.shared),
         };
-        for entry in reader.entries(reached..self.size) {
-            buckets.fold(&entry.map_err(|error| stopped(&error.to_string()))?);
+        for entry in reader.entries(reached.min(agreed.seen)..self.size) {
+            let entry = entry.map_err(|error| stopped(&error.to_string()))?;
+            agreed.stands(entry.seq(), entry.data())?;
+            if entry.seq() >= reached {
+                buckets.fold(&entry);
+            }
         }
         for drafted in &plan.drafted {
             let unread = |error: EnvelopeError| stopped(&error.to_string());
             let entry = Envelope::from_body(&drafted.body).map_err(unread)?;
+            agreed.stands(entry.seq, &entry.event.data)?;
             buckets.take(entry.seq, entry.at, &entry.event, &entry.content);
         }
         check(&buckets, self.options.clock.now().max(self.newest))
