@@ -28,7 +28,7 @@ static LABEL: LazyLock<Regex> = LazyLock::new(|| {
 });
 static CONTRARY: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"(?i)注文|オーダー|型番|ロット|品番|品目|部品|isbn|issn|伝票|追跡|送り状|会員|顧客番号|顧客id|受付|整理番号|管理番号|製造番号|シリアル|問い?合わせ番号|予約番号|登録番号|jan\b|sku|order|serial|part|lot|invoice|ticket|tracking|version|バージョン|口座|振込|見積番号|契約番号|請求書?番号|承認番号|証券番号|図番|案件番号|機種",
+        r"(?i)注文|オーダー|型番|ロット|品番|品目|部品|isbn|issn|伝票|追跡|送り状|会員|顧客番号|顧客id|受付|整理番号|管理番号|製造番号|シリアル|問い?合わせ番号|予約番号|登録番号|jan\b|sku|order|serial|part|lot|invoice|ticket|tracking|version|バージョン|口座|振込|見積番号|契約番号|請求書?番号|承認番号|証券番号|図番|案件番号|機種(?:[^変]|$)",
     )
 });
 
@@ -193,6 +193,7 @@ mod tests {
             ("〇九〇-一二三四-五六七八", "090-1234-****"),
             ("0 9 0 - 1 2 3 4 - 5 6 7 8", "090-1234-****"),
             ("090-12\n34-5678", "090-1234-****"),
+            ("機種変したら09012345678へ", "機種変したら0901234****へ"),
         ] {
             assert_eq!(masked(text), want);
         }

@@ -79,8 +79,10 @@ pub(super) static LABELLED: Sought = Sought::new(|| {
     r#"(?ix)
         (?: pass(?:word|wd|phrase|code)? | pwd | \bpw | secret(?:[_-]?(?:access)?[_-]?key)? | token | api[_\ -]?key | access[_\ -]?key | auth[_-]?key | client[_-]?secret
           | private[_-]?key | encryption[_-]?key | signing[_-]?key | account[_-]?key | credentials?
-          | パスワード | パスフレーズ | パスコード | 合言葉 | シークレット(?:キー)? | トークン | (?:api|アクセス|認証|秘密|暗号|ライセンス)(?:キー|鍵) | pw)
-        (?:\(仮\)|\([^)\n]{1,8}\))? ["'`*]{0,3} \s{0,2} (?: [:=] | => | は、? | が | ==? | → | \bis\b )+ \s{0,2} [>]? \s? ["'`「『*]{0,3}
+          | パスワード | パスフレーズ | パスコード | 合言葉 | シークレット(?:キー)? | トークン | (?:api|アクセス|認証|秘密|暗号化?|ライセンス)(?:キー|鍵)
+          | (?:仮|初期|ログイン|管理者?)パス | pw)
+        (?:\(仮\)|\([^)\n]{1,8}\))? ["'`*]{0,3} \s{0,2}
+        (?: (?: [:=] | => | は、? | が | ==? | → | \bis\b )+ \s{0,2} [>]? \s? ["'`「『*]{0,3} | [「『] | \s?\|\s{0,2} )
         ([!-~]{6,200})"#.into()
 });
 /// `ID/PW: admin / …`.
@@ -241,6 +243,7 @@ fn is_credential(value: &str, lead: &str) -> bool {
         .chars()
         .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'))
         && value.chars().filter(char::is_ascii_digit).count() < 2
+        && (lead.is_ascii() || is_of_words(value))
         && (value.contains(['_', '.', '-'])
             || !lead.contains(['"', '\'', 'は', '「'])
             || value.chars().all(|c| c.is_ascii_lowercase()));
@@ -248,6 +251,26 @@ fn is_credential(value: &str, lead: &str) -> bool {
         .chars()
         .all(|c| c.is_ascii_digit() || matches!(c, '-' | '/' | ':' | '.' | ','));
     !(hashed || code || identifier || dated)
+}
+
+/// Words of two letters or more, told apart by marks or by capitals: `nextToken`, `max_tokens`, not
+/// `hcJiB_TeGP7`. Behind a label in Japanese nothing else is a name that code has for a value.
+fn is_of_words(value: &str) -> bool {
+    let mut parts = value.split(|c: char| !c.is_ascii_alphabetic());
+    parts.all(|part| {
+        let ends = |(at, pair): (usize, &[u8])| {
+            let ends = pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase();
+            ends.then_some(at + 1)
+        };
+        let ends = part.as_bytes().windows(2).enumerate().filter_map(ends);
+        let mut from = 0;
+        let mut words = ends.chain([part.len()]).map(|end| {
+            let word = &part[from..end];
+            from = end;
+            word
+        });
+        part.is_empty() || words.all(|word| word.len() > 1)
+    })
 }
 
 /// Kinds of characters: lower, upper, digits, marks.
@@ -393,6 +416,12 @@ mod tests {
             "PW は「kX8-2pQz」",
             "暗証番号は4821です",
             "client_secret='q8Zr4Lm1Wn'",
+            "共有フォルダのPW「rT4-kuMo9」でお願いします",
+            "パスワード「hcJiB_TeGP7」",
+            "暗号化キー：vKq83-mmPz01",
+            "パスワード：ywaxP-xqbr7",
+            "| パスワード | Zk39-plQe |",
+            "仮パス：mR7tuv2Q",
         ] {
             blocks(text, SpanKind::Secret);
         }
@@ -420,6 +449,9 @@ mod tests {
             "password: ********",
             "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ",
             "token = tokenizer.next_token",
+            "パスワードは user_password に入れます",
+            "パスワード「再発行」を押してください",
+            "| パスワード | 必須 |",
             "[CUT:SECRET]",
         ] {
             passes(text);
