@@ -192,7 +192,7 @@ fn who_is_nobody_here_tries_so_many_times_and_leaves_hardly_an_entry() {
     // A new minute may begin in between.
     let answers: Vec<_> = (0..100).map(|_| tried()).collect();
     let looked_at = answers.iter().filter(|(status, _)| *status == 409).count();
-    assert!(matches!(looked_at, 30 | 60), "{looked_at}");
+    assert!((30..=60).contains(&looked_at), "{looked_at}");
     let over = answers.iter().find(|(status, _)| *status == 429).unwrap();
     let why = "30 decisions from this address came to nothing within a minute";
     assert_eq!(over.1["error"], why);
@@ -201,7 +201,7 @@ fn who_is_nobody_here_tries_so_many_times_and_leaves_hardly_an_entry() {
         answers.len() - looked_at
     );
     let failed = world.events("auth.failed");
-    assert_eq!(failed.len(), looked_at / 30);
+    assert_eq!(failed.len(), 1 + usize::from(looked_at > 30));
     assert_eq!(world.server.size(), size + failed.len() as u64);
     assert_eq!(failed[0]["data"]["subject"], Value::Null);
     assert_eq!(world.server.stop(), 0);

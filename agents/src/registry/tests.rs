@@ -263,4 +263,6 @@ fn failed_attempts_cannot_flood_the_log() {
         })
         .count();
     assert_eq!(recorded, MOST_A_MINUTE);
+    // All those tokens leave room for a signature.
+    assert!(admit(home, signature, AuthFailure::Unknown, 120).is_some());
 }

@@ -96,7 +96,6 @@ pub async fn decide(
     Ok((StatusCode::CREATED, Json(decided)))
 }
 
-/// A signature that opens nothing is recorded before it is answered.
 async fn try_to_decide(
     node: &Node,
     approval: &str,
@@ -109,6 +108,18 @@ async fn try_to_decide(
         let help = "try again later; `daicho witness status` says which witness does not answer";
         return Err(Fault::new(StatusCode::SERVICE_UNAVAILABLE, why, help));
     }
+    // Whoever hangs up meanwhile is recorded all the same.
+    let looked_at = tokio::spawn(look_at(node.clone(), approval, signed, source));
+    looked_at.await.map_err(|_| broken())?
+}
+
+/// Decides, and records a signature that opens nothing before that is answered.
+async fn look_at(
+    node: Node,
+    approval: EventId,
+    signed: Signed,
+    source: Option<Label>,
+) -> Result<Decided, Fault> {
     let (at, by) = (node.clone(), signed.by.clone());
     let decided = tokio::task::spawn_blocking(move || {
         let Signed {
