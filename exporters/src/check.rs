@@ -2,7 +2,7 @@
 //!
 //! The receiver's file is read once and line by line. What is remembered does not grow with
 //! it: which positions were seen (as runs), the newest [`REMEMBERED`] messages, the first
-//! [`SHOWN`] faults of each kind. A copy that comes later than that is checked in itself.
+//! [`report::SHOWN`] faults of each kind. A copy that comes later than that is checked in itself.
 //!
 //! **Who vouches.** Each message carries its hash, its predecessor's and the entry's
 //! signature. With the log's `--vkey` the signatures are checked; with the ledger at hand,
@@ -14,24 +14,21 @@
 //! on its way. Without it a file may be one of several, and its first position is told as such.
 
 mod checkpoints;
+mod report;
 mod stored;
 
 pub use checkpoints::checkpoints;
+pub use report::{Chain, Faults, Gap, Place, Report, Torn, Vouched};
 
 use ledger::note::VerifierKey;
 use ledger::{ReadError, Reader, signature};
-use roaring::RoaringTreemap;
 use schemas::{Data, Event, Hash};
-use serde::Serialize;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::io::{self, BufRead};
 use stored::{Fault, Line, Stored};
 
 /// More than the largest window that any transport sends again.
 const REMEMBERED: usize = 1 << 18;
-
-/// Faults that are listed; all are counted.
-const SHOWN: usize = 100;
 
 /// A message is at most 65,536 octets; a receiver adds its own header.
 const MAX_LINE: u64 = 256 << 10;
@@ -44,122 +41,6 @@ const MAX_CHAINS: usize = 64;
 pub struct Trust {
     pub vkey: Option<VerifierKey>,
     pub ledger: Option<Reader>,
-}
-
-#[derive(Debug, Default, Serialize)]
-pub struct Report {
-    pub lines: u64,
-    /// Lines of other programs.
-    pub other: u64,
-    /// Lines that begin like ours and cannot be read on: cut, or split by the receiver.
-    pub torn: Faults<Torn>,
-    pub chains: BTreeMap<String, Chain>,
-}
-
-#[derive(Debug, Serialize)]
-pub struct Torn {
-    pub line: u64,
-    pub why: &'static str,
-}
-
-/// One log, as it was stored.
-#[derive(Debug, Default, Serialize)]
-pub struct Chain {
-    pub first: u64,
-    pub last: u64,
-    pub entries: u64,
-    /// Reduced on purpose: the ledger is asked for the body.
-    pub reduced: u64,
-    /// In another format: their chain and signature are checked, and that the text is whole, but
-    /// not that it says what the entry does.
-    pub translated: u64,
-    /// Copies with the same bytes: no fault.
-    pub duplicates: u64,
-    pub vouched: Vouched,
-    /// How many entries the ledger at hand has.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ledger_entries: Option<u64>,
-    /// Positions without a sound message, before one that has it.
-    pub gaps: Faults<Gap>,
-    /// What the ledger at hand has behind that: not there yet, or lost.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tail: Option<Gap>,
-    pub truncated: Faults<Place>,
-    pub altered: Faults<Place>,
-    pub forged: Faults<Place>,
-    #[serde(skip)]
-    seen: RoaringTreemap,
-    /// Each key with the first position that it signs, once the first is known.
-    #[serde(skip)]
-    keys: Vec<(u64, VerifierKey)>,
-}
-
-/// What the messages of a chain were held against, besides themselves and each other.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Vouched {
-    #[default]
-    Nothing,
-    Key,
-    Ledger,
-}
-
-#[derive(Debug, PartialEq, Eq, Serialize)]
-pub struct Gap {
-    pub first: u64,
-    pub last: u64,
-}
-
-#[derive(Debug, Serialize)]
-pub struct Place {
-    pub seq: u64,
-    pub line: u64,
-    pub why: String,
-}
-
-/// All are counted, the first are listed.
-#[derive(Debug, Serialize)]
-pub struct Faults<T> {
-    pub count: u64,
-    pub first: Vec<T>,
-}
-
-impl<T> Default for Faults<T> {
-    fn default() -> Faults<T> {
-        Faults {
-            count: 0,
-            first: Vec::new(),
-        }
-    }
-}
-
-impl<T> Faults<T> {
-    fn add(&mut self, fault: T) {
-        self.count += 1;
-        if self.first.len() < SHOWN {
-            self.first.push(fault);
-        }
-    }
-}
-
-impl Report {
-    pub fn is_clean(&self) -> bool {
-        self.torn.count == 0 && self.chains.values().all(Chain::is_clean)
-    }
-}
-
-impl Chain {
-    pub fn is_clean(&self) -> bool {
-        let places = [&self.truncated, &self.altered, &self.forged];
-        let all_there = self.gaps.count == 0 && self.tail.is_none();
-        all_there && places.iter().all(|faults| faults.count == 0)
-    }
-
-    /// The key of a position, as far as the keys are known without a hole.
-    fn key(&self, seq: u64) -> Option<&VerifierKey> {
-        let found = self.keys.iter().rev().find(|(first, _)| *first <= seq);
-        found.map(|(_, key)| key)
-    }
 }
 
 /// Reads what a receiver stored, to the end.
