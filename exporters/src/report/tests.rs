@@ -1,6 +1,7 @@
 //! What tests of reports begin with: a log told as days, kinds and data.
 
-use super::facts::Facts;
+use super::facts::{Facts, Moment};
+use super::known::{Approval, Decision};
 use super::window::Window;
 use super::{Basis, Head, Verification};
 use schemas::{ContentRef, Data, Event, EventId, Hash, Timestamp};
@@ -65,4 +66,33 @@ pub fn folded(basis: &Basis, steps: &[Step]) -> Facts {
         facts.take(position as u64, time, &event, &content);
     }
     facts
+}
+
+/// Asked at this time, granted so many seconds later.
+pub fn granted(number: u8, asked: &str, seconds: i64) -> Approval {
+    let position = u64::from(number) * 2;
+    let asked = at(asked);
+    let answered = Moment {
+        position: position + 1,
+        at: Timestamp::from_micros(asked.micros() + seconds * 1_000_000),
+    };
+    Approval {
+        approval: id(number),
+        subject: "action".to_owned(),
+        requester: "agent:cfo".to_owned(),
+        requested: Moment {
+            position,
+            at: asked,
+        },
+        deadline: at("2026-12-31T00:00:00.000000Z"),
+        needed: 1,
+        state: "granted",
+        answered: Some(answered),
+        decisions: vec![Decision {
+            approver: "user:s001".to_owned(),
+            approves: true,
+            moment: answered,
+        }],
+        used: None,
+    }
 }

@@ -1,36 +1,6 @@
 use super::*;
-use crate::report::known::Decision;
-use crate::report::tests::{at, basis, folded, id};
+use crate::report::tests::{basis, folded, granted};
 use crate::report::{Format, Language};
-
-/// Asked at this time, granted so many seconds later.
-fn granted(number: u8, asked: &str, seconds: i64) -> Approval {
-    let position = u64::from(number) * 2;
-    let asked = at(asked);
-    let answered = Moment {
-        position: position + 1,
-        at: Timestamp::from_micros(asked.micros() + seconds * 1_000_000),
-    };
-    Approval {
-        approval: id(number),
-        subject: "action".to_owned(),
-        requester: "agent:cfo".to_owned(),
-        requested: Moment {
-            position,
-            at: asked,
-        },
-        deadline: at("2026-12-31T00:00:00.000000Z"),
-        needed: 1,
-        state: "granted",
-        answered: Some(answered),
-        decisions: vec![Decision {
-            approver: "user:s001".to_owned(),
-            approves: true,
-            moment: answered,
-        }],
-        used: None,
-    }
-}
 
 /// Median and longest, each with its positions.
 fn times_of(approvals: Vec<Approval>) -> [Option<(u64, Vec<u64>)>; 2] {

@@ -1,10 +1,9 @@
 //! That the monthly report has what the parent company's security department asks for.
 
 use super::*;
-use crate::report::facts::Moment;
-use crate::report::known::{Approval, Decision, Finding, Price, Prices};
+use crate::report::known::{Finding, Price, Prices};
 use crate::report::model::{Cell, Table};
-use crate::report::tests::{HASH, Step, at, basis, folded, id};
+use crate::report::tests::{HASH, Step, basis, folded, granted, id};
 use crate::report::{Format, Language};
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -126,27 +125,6 @@ fn lived() -> Vec<Step<'static>> {
 }
 
 fn known() -> Known {
-    let moment = |position, time| Moment {
-        position,
-        at: at(time),
-    };
-    let answered = moment(1, "2026-11-02T10:00:00.000000Z");
-    let approval = Approval {
-        approval: id(1),
-        subject: "action".to_owned(),
-        requester: "agent:cfo".to_owned(),
-        requested: moment(0, "2026-11-02T09:00:00.000000Z"),
-        deadline: at("2026-12-01T00:00:00.000000Z"),
-        needed: 1,
-        state: "granted",
-        answered: Some(answered),
-        decisions: vec![Decision {
-            approver: "user:s001".to_owned(),
-            approves: true,
-            moment: answered,
-        }],
-        used: None,
-    };
     let finding = Finding {
         finding: id(33),
         severity: "high".to_owned(),
@@ -155,7 +133,7 @@ fn known() -> Known {
         positions: vec![18],
     };
     Known {
-        approvals: vec![approval],
+        approvals: vec![granted(0, "2026-11-02T09:00:00.000000Z", 3_600)],
         findings: vec![finding],
         prices: Prices {
             adopted: None,
