@@ -29,6 +29,7 @@ mod tags;
 
 pub use body::{BodyError, Dialect, MaskedBody, Media};
 pub use evidence::Evidence;
+pub use memo::Effort;
 pub use policy::{EmailMask, MediaRule, Policy, PolicyError};
 pub use roster::{Roster, RosterError};
 pub use tags::{StreamTag, TagKey};
@@ -167,6 +168,17 @@ impl Masker {
             digest,
             ..self
         }
+    }
+
+    /// The same, counting what it does where another counts it.
+    pub fn counting(mut self, effort: Arc<Effort>) -> Masker {
+        self.memo.effort = effort;
+        self
+    }
+
+    /// What the bodies so far took.
+    pub fn effort(&self) -> &Arc<Effort> {
+        &self.memo.effort
     }
 
     /// What names a policy together with the roster that is in force beside it.

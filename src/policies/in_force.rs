@@ -10,7 +10,7 @@ use agents::classes::{Asked, ClassPolicy, Consents};
 use agents::gateway::{Call, Sessions};
 use agents::hooks::ToolPolicy;
 use agents::limits::LimitPolicy;
-use agents::masking::{Masker, TagKey};
+use agents::masking::{Effort, Masker, TagKey};
 use agents::registry::Agents;
 use ledger::{Reader, View};
 use schemas::{Hash, Name, Timestamp};
@@ -30,6 +30,8 @@ pub struct InForce {
     consents: View<Consents>,
     agents: View<Agents>,
     key: TagKey,
+    /// What all maskers did, those of earlier versions too.
+    effort: Arc<Effort>,
     held: Mutex<Held>,
 }
 
@@ -73,6 +75,7 @@ impl InForce {
             consents: views.consents.clone(),
             agents: views.agents.clone(),
             key,
+            effort: Arc::clone(masker.effort()),
             held: Mutex::new(Held {
                 masker,
                 earlier: HashMap::new(),
@@ -104,6 +107,11 @@ impl InForce {
             }
         }
         Arc::clone(&held.masker)
+    }
+
+    /// What masking took since the program began.
+    pub fn effort(&self) -> &Effort {
+        &self.effort
     }
 
     /// The rules that a call is under.
@@ -142,7 +150,8 @@ impl InForce {
     /// `None` where this program makes another policy of the same text: its rules changed.
     fn make(&self, adopted: Version) -> Result<Option<Arc<Masker>>, Failure> {
         let text = read(&self.reader, "masking", adopted.masking)?;
-        let mut masker = Masker::new(serde_json::from_str(&text)?, self.key.clone())?;
+        let mut masker = Masker::new(serde_json::from_str(&text)?, self.key.clone())?
+            .counting(Arc::clone(&self.effort));
         if let Some(adopted) = adopted.roster
             && let Some(roster) = roster::read(&self.reader, adopted, &self.key)?
         {

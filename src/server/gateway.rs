@@ -43,7 +43,7 @@ pub use upstream::{KeyHeader, ProviderKey, Upstream, UpstreamError, checked_addr
 use crate::policies::InForce;
 use crate::views::Views;
 use agents::gateway::{Beside, Call, Looked, Operation, Provider, unscanned};
-use agents::masking::Masker;
+use agents::masking::{Effort, Masker};
 use agents::registry::Failures;
 use axum::Router;
 use axum::extract::{Request, State};
@@ -102,6 +102,11 @@ impl Gateway {
     /// The masking rules in force for what belongs to no session.
     pub fn masker(&self) -> Arc<Masker> {
         self.rules.masker()
+    }
+
+    /// What masking took since the program began.
+    pub fn effort(&self) -> &Effort {
+        self.rules.effort()
     }
 
     pub fn new(

@@ -76,6 +76,17 @@ async fn metrics(State(node): State<Node>) -> String {
         "Bytes of bodies and answers that are held in memory.",
         held,
     );
+    let effort = node.gateway.effort();
+    gauge(
+        "daicho_masking_analysed_bytes",
+        "Bytes of strings in bodies that the masking rules looked at.",
+        effort.analysed_bytes(),
+    );
+    gauge(
+        "daicho_masking_remembered_bytes",
+        "Bytes of strings in bodies that had been looked at before.",
+        effort.remembered_bytes(),
+    );
     if let Some(witnesses) = &node.witnesses {
         let status = witnesses.status();
         gauge(

@@ -1,6 +1,7 @@
 //! `daicho mask` as its users meet it: what is shown, what is never shown, how it ends.
 
 mod corpora;
+mod resent;
 
 use crate::world::{Ran, daicho, run};
 use serde_json::Value;

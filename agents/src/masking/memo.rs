@@ -5,11 +5,14 @@
 //! that are known by then, and on nothing else: all of these make the key. A string that teaches
 //! names is remembered with their places, and the names are read from the string when it comes
 //! again. No text is held: keys are keyed digests, the rest are places, masks and tags.
+//!
+//! What was looked at and what was remembered is counted, so that an operator sees it work.
 
 use super::{Media, SpanKind};
 use schemas::Label;
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Half of what the memo may hold, in bytes.
@@ -66,9 +69,31 @@ impl Seen {
     }
 }
 
+/// Bytes of strings, as they stood in bodies, since the program began.
+#[derive(Debug, Default)]
+pub struct Effort {
+    analysed: AtomicU64,
+    remembered: AtomicU64,
+}
+
+impl Effort {
+    /// What the rules looked at.
+    pub fn analysed_bytes(&self) -> u64 {
+        self.analysed.load(Relaxed)
+    }
+
+    /// What they did not have to look at, for it had been there before.
+    pub fn remembered_bytes(&self) -> u64 {
+        self.remembered.load(Relaxed)
+    }
+}
+
 /// Two generations: what nobody asked for while one filled up is forgotten.
 #[derive(Default)]
-pub(super) struct Memo(Mutex<Generations>);
+pub(super) struct Memo {
+    generations: Mutex<Generations>,
+    pub effort: Arc<Effort>,
+}
 
 #[derive(Default)]
 struct Generations {
@@ -78,7 +103,18 @@ struct Generations {
 }
 
 impl Memo {
-    pub fn get(&self, key: &Key) -> Option<Arc<Seen>> {
+    /// What is remembered of a string of so many bytes. If that is nothing, it is looked at.
+    pub fn get(&self, key: &Key, len_bytes: usize) -> Option<Arc<Seen>> {
+        let seen = self.seen(key);
+        let counted = match seen {
+            Some(_) => &self.effort.remembered,
+            None => &self.effort.analysed,
+        };
+        counted.fetch_add(len_bytes as u64, Relaxed);
+        seen
+    }
+
+    fn seen(&self, key: &Key) -> Option<Arc<Seen>> {
         let mut generations = self.lock();
         if let Some(seen) = generations.young.get(key) {
             return Some(seen.clone());
@@ -94,7 +130,9 @@ impl Memo {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Generations> {
         // A panic elsewhere leaves the maps whole: each change is one insertion.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.generations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -129,9 +167,9 @@ mod tests {
         let memo = Memo::default();
         for n in 0..400_000 {
             memo.put(key(n), Arc::default());
-            assert!(memo.get(&key(0)).is_some());
+            assert!(memo.get(&key(0), 1).is_some());
         }
-        assert!(memo.get(&key(1)).is_none());
+        assert!(memo.get(&key(1), 1).is_none());
         let generations = memo.lock();
         let held = generations.young.len() + generations.old.len();
         assert!(held * OVERHEAD <= 2 * GENERATION);

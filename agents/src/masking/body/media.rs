@@ -112,7 +112,7 @@ impl Masker {
     pub(super) fn media(&self, text: &str, node: &Node, known: &mut Known, work: &mut Work) {
         let string = &text[node.start..node.end];
         let key = self.fingerprint("media", &Known::default(), "", string);
-        let seen = match self.memo.get(&key) {
+        let seen = match self.memo.get(&key, string.len()) {
             Some(seen) => seen,
             None => {
                 // Megabytes, mostly without an escape: read where they stand.

@@ -130,7 +130,8 @@ impl Masker {
         let prose = run.iter().all(Piece::is_prose);
         let look = if prose { "prose" } else { "list" };
         let key = self.fingerprint(look, &Known::default(), "", &strings.concat());
-        let seen = self.memo.get(&key);
+        let edges = strings.iter().map(|string| string.len().min(2 * EDGE));
+        let seen = self.memo.get(&key, edges.sum());
         if seen.as_ref().is_some_and(|seen| seen.noted.is_empty()) {
             return;
         }

@@ -31,7 +31,7 @@ impl Masker {
         let label = label.filter(|_| node.end - node.start <= LONGEST_LABELLED * 12);
         let string = &text[node.start..node.end];
         let key = self.fingerprint("string", known, label.unwrap_or_default(), string);
-        let seen = match self.memo.get(&key) {
+        let seen = match self.memo.get(&key, string.len()) {
             Some(seen) => {
                 seen.taught.iter().for_each(|t| relearn(string, t, known));
                 seen
@@ -137,7 +137,7 @@ impl Masker {
         }
         let string = &text[start..end];
         let key = self.fingerprint("guard", &Known::default(), "", string);
-        let seen = self.memo.get(&key).unwrap_or_else(|| {
+        let seen = self.memo.get(&key, string.len()).unwrap_or_else(|| {
             let decoded = json::decode(string, 0, string.len());
             let noted = |hit: Hit| {
                 let (start, end) = (hit.start, hit.end);

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 mod fields;
 mod media;
+mod memo;
 mod prefix;
 mod runs;
 
