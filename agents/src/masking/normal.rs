@@ -282,7 +282,7 @@ pub(super) fn views(original: &[char]) -> Vec<View<'_>> {
     let plain = spell(original);
     let mut views = Vec::with_capacity(2);
     for (kind, reading) in [
-        (Reading::Decoded, decoded(original)),
+        (Reading::Decoded, decoded(&plain)),
         (Reading::DrawnTogether, drawn_together(&plain)),
         (Reading::Joined, joined(&plain)),
     ] {
@@ -364,6 +364,8 @@ mod tests {
         assert_eq!(read("2ー3―4〜5 カード ー"), ["2-3-4-5 カード ー"]);
         assert_eq!(read("〇九〇－一二三四－五六七八"), ["090-1234-5678"]);
         assert_eq!(read("三丁目二番"), ["三丁目二番"]);
+        assert_eq!(read("梅田一九ー七−一二"), ["梅田19-7-12"]);
+        assert_eq!(read("二-三日"), ["二-三日"]);
     }
 
     #[test]
@@ -373,6 +375,8 @@ mod tests {
         assert_eq!(read("&#23665;&#x7530;&amp;")[1], "山田&");
         assert_eq!(read("5bGx55Sw5aSq6YOO")[1], "山田太郎");
         assert_eq!(read("%255Cu5c71")[1], "山");
+        assert_eq!(read("＆＃２３６６５；")[1], "山");
+        assert_eq!(read("%E\u{200B}5%B1%B\u{2060}1")[1], "山");
     }
 
     #[test]

@@ -40,13 +40,6 @@ impl Spelled {
         }
     }
 
-    /// A text as it is.
-    pub fn plain(chars: &[char]) -> Spelled {
-        let mut spelled = Spelled::with_capacity(chars.len());
-        spelled.extend(chars, 0, 1);
-        spelled
-    }
-
     pub fn push(&mut self, glyph: Glyph) {
         self.places.begin(self.chars.len(), glyph.from, glyph.to);
         self.chars.push(glyph.c);

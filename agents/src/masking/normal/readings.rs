@@ -14,19 +14,21 @@ const MIN_BASE64: usize = 16;
 /// A reading, and the scalars of the original that it reads otherwise.
 type Reread = Option<(Spelled, Vec<u32>)>;
 
-/// Escapes of JSON, URLs and HTML undone, base64 of text opened.
-pub(super) fn decoded(original: &[char]) -> Reread {
-    let (mut text, mut altered) = decode_once(&Spelled::plain(original))?;
+/// Escapes of JSON, URLs and HTML undone, base64 of text opened. Each time in one spelling: what is
+/// written wide, or with invisible characters inside, is an escape all the same.
+pub(super) fn decoded(plain: &Spelled) -> Reread {
+    let (text, mut altered) = decode_once(plain)?;
+    let mut text = respell(&text);
     for _ in 1..MAX_DECODES {
         let Some((next, changed)) = decode_once(&text) else {
             break;
         };
         altered.extend(changed);
-        text = next;
+        text = respell(&next);
     }
     altered.sort_unstable();
     altered.dedup();
-    Some((respell(&text), altered))
+    Some((text, altered))
 }
 
 fn decode_once(text: &Spelled) -> Reread {

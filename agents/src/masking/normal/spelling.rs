@@ -81,7 +81,7 @@ impl Spelling {
                 chars[at] = '-';
             }
         }
-        if self.kanji_digits >= FEWEST_KANJI_DIGITS {
+        if self.kanji_digits >= FEWEST_PARTS {
             kanji_digits(chars);
         }
         self.out
@@ -106,19 +106,25 @@ fn is_plain(c: char) -> bool {
 /// Seven is the shortest number with a form of its own: a postal code.
 const FEWEST_KANJI_DIGITS: usize = 7;
 
-/// Positional kanji digits (〇九〇-一二三四-五六七八) in runs as long as a number.
+/// Fewer with dashes between them are a range (二-三) as often as a house number.
+const FEWEST_PARTS: usize = 3;
+
+/// Positional kanji digits (〇九〇-一二三四-五六七八) in runs as long as a number, or of as many parts
+/// as a house number (一九-七-一二).
 fn kanji_digits(chars: &mut [char]) {
     let mut i = 0;
     while i < chars.len() {
         let mut end = i;
-        let mut digits = 0;
+        let (mut digits, mut parts) = (0, 0);
         while end < chars.len()
             && (kanji_digit(chars[end]).is_some() || (end > i && chars[end] == '-'))
         {
-            digits += usize::from(chars[end] != '-');
+            let digit = chars[end] != '-';
+            digits += usize::from(digit);
+            parts += usize::from(digit && (end == i || chars[end - 1] == '-'));
             end += 1;
         }
-        if digits >= FEWEST_KANJI_DIGITS {
+        if digits >= FEWEST_KANJI_DIGITS || parts >= FEWEST_PARTS {
             for c in &mut chars[i..end] {
                 *c = kanji_digit(*c).unwrap_or(*c);
             }
