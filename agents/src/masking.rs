@@ -443,6 +443,13 @@ mod tests {
     }
 
     #[test]
+    fn a_cell_behind_a_number_is_a_number_of_its_own() {
+        assert_eq!(masked("42,090-1234-5678"), "42,090-1234-****");
+        blocks("x,42,5555555555554444,2027", SpanKind::Card);
+        blocks("42,123456789018,0", SpanKind::MyNumber);
+    }
+
+    #[test]
     fn cutting_takes_only_what_must_not_be_kept() {
         let (text, counts) =
             masker().cut("山田さんのカードは 5555-5555-5555-4444、パスワードは「Xk29!pqLm」");

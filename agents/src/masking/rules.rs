@@ -165,7 +165,8 @@ pub(super) fn digits(text: &str) -> String {
 pub(super) fn stands_alone(view: &View, start: usize, end: usize) -> bool {
     let joins =
         |c: Option<char>| c.is_some_and(|c| super::chars::is_latin(c) || c == '_' || c == '*');
-    let mark = |c: Option<char>| c.is_some_and(|c| matches!(c, '-' | '.' | ','));
+    // Not a comma: no number of any rule is a group of thousands, and a row's cell ends so.
+    let mark = |c: Option<char>| c.is_some_and(|c| matches!(c, '-' | '.'));
     let next = |at: usize| view.get(at + 1);
     let before = view.before(start);
     let after = view.get(end);
