@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 /// How much of each end of a long string can be part of a value that is split.
 const EDGE: usize = 256;
-/// How far after its label a credential may begin.
+/// How far into its string what is labelled in the one before may begin.
 const LABEL: usize = 16;
 
 /// A string that may read on, and where.
@@ -156,9 +156,10 @@ impl Masker {
             SpanKind::Secret => {
                 joined.crosses(start, end) || (prose && joined.follows_a_break(start))
             }
-            SpanKind::MyNumber | SpanKind::Card | SpanKind::Bank => {
-                prose && joined.crosses(start, end)
+            SpanKind::MyNumber => {
+                prose && (joined.crosses(start, end) || joined.follows_a_break(start))
             }
+            SpanKind::Card | SpanKind::Bank => prose && joined.crosses(start, end),
             _ => false,
         };
         let mut noted = Vec::new();

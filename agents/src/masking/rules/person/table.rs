@@ -10,6 +10,9 @@ use std::sync::LazyLock;
 /// Lines above a cell in which its head is looked for.
 const REACH: usize = 200;
 
+/// A longer line is no table's row.
+const WIDEST: usize = 2000;
+
 static HEAD: LazyLock<Regex> = LazyLock::new(|| {
     super::super::pattern(
         r"(?i)^(?:お?名前|(?:ご|お)?氏名(?:\(?(?:漢字|カナ|かな)\)?)?|姓|名|セイ|メイ|姓名|フリガナ|ふりがな|カナ|顧客名|お客様名?|担当者?名?|社員名|従業員名?|宛名|受取人名?|代表者名?|申込者名?|患者名?|生徒名?|参加者名?|(?:full|first|last|user|customer|given|family|contact|employee)?[ _-]?name|assignee|owner|author|reporter|customer|employee|recipient|sender|kana)$",
@@ -176,31 +179,46 @@ fn cell(scene: &Scene, names: &mut Names, start: usize, end: usize) {
     }
 }
 
-/// The text of the first cell above the one that holds `at`.
-pub(in crate::masking) fn column_head(view: &View, at: usize) -> Option<String> {
-    // A line longer than this is no table's row; without a limit many numbers in one line cost its square.
-    const WIDEST: usize = 2000;
-    let line_start = |at: usize| {
-        (at.saturating_sub(WIDEST)..at)
-            .rev()
-            .find(|&i| view.chars[i] == '\n')
-            .map_or(at.saturating_sub(WIDEST), |i| i + 1)
-    };
-    let start = line_start(at);
-    let mark = [',', '\t', '|'].into_iter().find(|&mark| {
-        view.chars[start..at].contains(&mark)
-            || view.get(at + 12) == Some(mark)
-            || view.chars[at..]
-                .iter()
-                .take(40)
-                .take_while(|c| **c != '\n')
-                .any(|&c| c == mark)
-    })?;
-    let column = view.chars[start..at].iter().filter(|&&c| c == mark).count();
+/// The heads of the table that was last looked at: a row's cells have them in common, and finding
+/// them for each would cost a wide table its square.
+#[derive(Default)]
+pub(in crate::masking) struct Heads {
+    row: Option<(usize, char)>,
+    cells: Vec<(usize, usize)>,
+}
+
+impl Heads {
+    /// The text of the first cell above the one that holds `at`.
+    pub(in crate::masking) fn above<'v>(&mut self, view: &'v View, at: usize) -> Option<&'v str> {
+        let start = line_start(view, at)?;
+        let mark = [',', '\t', '|'].into_iter().find(|&mark| {
+            view.chars[start..at].contains(&mark)
+                || view.get(at + 12) == Some(mark)
+                || view.chars[at..]
+                    .iter()
+                    .take(40)
+                    .take_while(|c| **c != '\n')
+                    .any(|&c| c == mark)
+        })?;
+        if self.row != Some((start, mark)) {
+            self.row = Some((start, mark));
+            let head = head(view, start, mark);
+            self.cells = head.map_or(Vec::new(), |(begin, end)| cells(view, begin, end, mark));
+        }
+        let column = view.chars[start..at].iter().filter(|&&c| c == mark).count();
+        let &(a, b) = self.cells.get(column)?;
+        Some(view.slice(a, b))
+    }
+}
+
+/// The first line of the table whose row begins at `start`.
+fn head(view: &View, start: usize, mark: char) -> Option<(usize, usize)> {
     let mut end = start.checked_sub(1)?;
     let mut head = None;
     for _ in 0..REACH {
-        let begin = line_start(end);
+        let Some(begin) = line_start(view, end) else {
+            break;
+        };
         if !view.chars[begin..end].contains(&mark) {
             break;
         }
@@ -210,10 +228,14 @@ pub(in crate::masking) fn column_head(view: &View, at: usize) -> Option<String> 
         };
         end = next;
     }
-    let (begin, end) = head?;
-    let cells = cells(view, begin, end, mark);
-    let &(a, b) = cells.get(column)?;
-    Some(view.slice(a, b).to_string())
+    head
+}
+
+/// Where the line of `at` begins; `None` of a line that is too long for a table's row.
+fn line_start(view: &View, at: usize) -> Option<usize> {
+    let reach = at.saturating_sub(WIDEST);
+    let before = (reach..at).rev().find(|&i| view.chars[i] == '\n');
+    before.map(|i| i + 1).or_else(|| (reach == 0).then_some(0))
 }
 
 #[cfg(test)]
