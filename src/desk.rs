@@ -51,7 +51,8 @@ impl Desk {
 
     /// The masking rules in force, with the roster beside them.
     pub fn masker(&self) -> Result<Masker, Failure> {
-        masking::in_force(&self.reader, &self.views, &self.config)
+        let masker = masking::in_force(&self.reader, &self.views, &self.config)?;
+        Ok(masker.at(self.now()))
     }
 
     /// Appends, and shows the views what was appended.

@@ -6,7 +6,9 @@ use crate::roster;
 use crate::views::Views;
 use agents::masking::{Masker, Policy, TagKey};
 use anyhow::Context;
+use ledger::clock::{Clock, SystemClock};
 use ledger::{Layout, Reader};
+use schemas::Timestamp;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use zeroize::Zeroizing;
@@ -50,9 +52,9 @@ pub fn tag_key(layout: &Layout) -> Result<TagKey, Failure> {
     Ok(TagKey::new(key))
 }
 
-/// A masker without a ledger: the same masks, and tags that are thrown away.
+/// A masker without a ledger, now: the same masks, and tags that are thrown away.
 pub fn alone(policy: Policy) -> Result<Masker, Failure> {
-    build(policy, TagKey::new([0; 32]))
+    Ok(build(policy, TagKey::new([0; 32]))?.at(SystemClock.now()))
 }
 
 fn build(policy: Policy, key: TagKey) -> Result<Masker, Failure> {
@@ -63,36 +65,67 @@ fn build(policy: Policy, key: TagKey) -> Result<Masker, Failure> {
 /// Keeps personal data and secrets out of the log's `data`.
 pub struct Guard {
     masker: Arc<Masker>,
-    /// Texts that were found clean: sessions, models and paths come again and again.
-    clean: Mutex<HashSet<Box<str>>>,
+    now: Box<dyn Fn() -> Timestamp + Send + Sync>,
+    clean: Mutex<Clean>,
+}
+
+/// Texts that were found clean: sessions, models and paths come again and again.
+#[derive(Default)]
+struct Clean {
+    /// The periods of silence that held then.
+    silent: Vec<usize>,
+    texts: HashSet<Box<str>>,
 }
 
 /// At this many the memory of clean texts begins anew.
 const REMEMBERED: usize = 4_096;
 
 impl Guard {
-    pub fn new(masker: Arc<Masker>) -> Guard {
+    /// By the clock of the ledger that it stands before.
+    pub fn new(masker: Arc<Masker>, now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Guard {
         Guard {
             masker,
+            now: Box::new(now),
             clean: Mutex::default(),
         }
     }
 
+    /// For one command.
+    pub fn of_this_host(masker: Masker) -> Guard {
+        Guard::new(Arc::new(masker), || SystemClock.now())
+    }
+
     /// The rule that keeps a text out, if one does.
     pub fn rule(&self, text: &str) -> Option<String> {
-        let clean = || self.clean.lock().unwrap_or_else(PoisonError::into_inner);
-        if is_plain(text) || clean().contains(text) {
+        if is_plain(text) {
             return None;
         }
-        if let Some(span) = self.masker.text(text).spans.first() {
+        let clean = || self.clean.lock().unwrap_or_else(PoisonError::into_inner);
+        let masker = self.masker.at((self.now)());
+        if clean().of(&masker).contains(text) {
+            return None;
+        }
+        if let Some(span) = masker.text(text).spans.first() {
             return Some(span.rule.to_string());
         }
         let mut clean = clean();
-        if clean.len() == REMEMBERED {
-            clean.clear();
+        let texts = clean.of(&masker);
+        if texts.len() == REMEMBERED {
+            texts.clear();
         }
-        clean.insert(text.into());
+        texts.insert(text.into());
         None
+    }
+}
+
+impl Clean {
+    /// What was clean under the periods that hold now.
+    fn of(&mut self, masker: &Masker) -> &mut HashSet<Box<str>> {
+        if self.silent != masker.silent() {
+            self.silent = masker.silent().to_vec();
+            self.texts.clear();
+        }
+        &mut self.texts
     }
 }
 

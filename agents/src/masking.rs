@@ -25,6 +25,7 @@ mod replace;
 mod resolve;
 mod roster;
 mod rules;
+mod silence;
 mod tags;
 
 pub use body::{BodyError, Dialect, MaskedBody, Media};
@@ -32,6 +33,7 @@ pub use evidence::Evidence;
 pub use memo::Effort;
 pub use policy::{EmailMask, MediaRule, Policy, PolicyError};
 pub use roster::{Roster, RosterError};
+pub use silence::{Day, Silence};
 pub use tags::{StreamTag, TagKey};
 
 use replace::{Replaced, replaced};
@@ -39,9 +41,10 @@ use resolve::{Hit, resolve};
 use rules::customer_list::{self, CustomerList};
 use rules::{Asked, RULES};
 use schemas::kinds::traffic::RuleCount;
-use schemas::{Hash, Name};
+use schemas::{Hash, Name, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use silence::Words;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Once};
 
@@ -125,12 +128,20 @@ pub struct Masked {
 }
 
 /// The rules under one policy, with the key of the tags.
+///
+/// Of a policy with periods of silence it holds all of them to be in force until it is told
+/// [what time it is](Masker::at). What is found is a function of the text, the policy and that.
+#[derive(Clone)]
 pub struct Masker {
-    policy: Policy,
+    policy: Arc<Policy>,
+    /// The operator's words, and then those of each period.
+    words: Arc<[Words]>,
+    /// Places of the periods that hold.
+    silent: Arc<[usize]>,
     roster: Option<Arc<Roster>>,
     digest: Hash,
     key: TagKey,
-    memo: memo::Memo,
+    memo: Arc<memo::Memo>,
 }
 
 /// Reads the word lists on another core, while this one goes on to what is asked for before them.
@@ -151,13 +162,34 @@ impl Masker {
         policy.check()?;
         prepare();
         let digest = policy.digest();
+        let mut words = vec![Words::of_the_operator(&policy.insider_keywords)?];
+        for silence in &policy.silence {
+            words.push(Words::of(silence)?);
+        }
         Ok(Masker {
-            policy,
+            silent: (0..policy.silence.len()).collect(),
+            policy: Arc::new(policy),
+            words: words.into(),
             roster: None,
             digest,
             key,
-            memo: memo::Memo::default(),
+            memo: Arc::default(),
         })
+    }
+
+    /// The same rules with the periods of silence that hold at a time, and the same memory.
+    pub fn at(&self, now: Timestamp) -> Masker {
+        let mut there = self.clone();
+        if !self.policy.silence.is_empty() {
+            there.silent = silence::holding(&self.policy.silence, now).into();
+        }
+        there
+    }
+
+    /// Places of the periods of silence that it holds to be in force: what was found under
+    /// others does not count.
+    pub fn silent(&self) -> &[usize] {
+        &self.silent
     }
 
     /// The same, with the people of a roster.
@@ -318,6 +350,8 @@ impl Masker {
     fn formats(&self, view: &normal::View, wanted: fn(SpanKind) -> bool) -> Vec<rules::Find> {
         let asked = Asked {
             policy: &self.policy,
+            words: &self.words,
+            silent: &self.silent,
         };
         let mut finds = Vec::new();
         let words = [SpanKind::Address, SpanKind::Insider];
@@ -326,7 +360,11 @@ impl Masker {
         for rule in RULES.iter().filter(asks) {
             let before = finds.len();
             (rule.find)(view, &asked, &mut finds);
-            debug_assert!(finds[before..].iter().all(|find| find.rule == rule.name));
+            debug_assert!(
+                finds[before..]
+                    .iter()
+                    .all(|find| find.rule.split('.').next() == Some(rule.name))
+            );
         }
         finds
     }
@@ -385,10 +423,14 @@ fn past_escape(original: &[char], start: usize) -> usize {
     }
 }
 
+/// What a period of silence finds, `insider.q3`, counts for the rule before the point too.
 fn counts(rules: impl Iterator<Item = &'static str>) -> Vec<RuleCount> {
     let mut counts: BTreeMap<&'static str, u64> = BTreeMap::new();
     for rule in rules {
         *counts.entry(rule).or_default() += 1;
+        if let Some((whole, _)) = rule.split_once('.') {
+            *counts.entry(whole).or_default() += 1;
+        }
     }
     counts
         .into_iter()

@@ -9,7 +9,6 @@ use crate::views::Views;
 use anyhow::Context;
 use ledger::{Layout, Submission};
 use std::io::{Read, Write};
-use std::sync::Arc;
 
 /// Events that one call to the ledger takes together …
 const BATCH: usize = 256;
@@ -32,7 +31,7 @@ pub fn run(cli: &Cli, args: &Append) -> Done {
     // All lines are read before the first is appended: bad input changes nothing.
     let layout = Layout::new(&cli.data);
     let masker = masking::of_ledger(&layout, &Config::load(&layout)?)?;
-    let guard = Guard::new(Arc::new(masker));
+    let guard = Guard::of_this_host(masker);
     let guard = |text: &str| guard.rule(text);
     let submissions = intake::read_lines(&input, &guard, || door.new_id()).map_err(|error| {
         Failure::new(error, "nothing was appended; a line is {\"kind\",\"actor\",\"data\"} and optionally id, class, session, occurred, content, person")

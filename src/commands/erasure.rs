@@ -13,7 +13,6 @@ use ledger::Buckets;
 use schemas::kinds::records::SubjectKey;
 use serde::Deserialize;
 use std::path::Path;
-use std::sync::Arc;
 
 pub fn run(cli: &Cli, args: &Erasure) -> Done {
     match args {
@@ -44,7 +43,7 @@ fn request(cli: &Cli, args: &ErasureRequest) -> Done {
             .context("--by")?,
         leave_unread: args.leave_unread,
     };
-    let guard = Guard::new(Arc::new(desk.masker()?));
+    let guard = Guard::of_this_host(desk.masker()?);
     let requester = args.by.as_deref();
     consent::in_clear(
         &guard,

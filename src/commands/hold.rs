@@ -15,7 +15,6 @@ use ledger::buckets;
 use schemas::kinds::records::HoldScope;
 use schemas::{Actor, BucketId, EventId, Label};
 use std::str::FromStr;
-use std::sync::Arc;
 
 pub fn run(cli: &Cli, args: &Hold) -> Done {
     match args {
@@ -62,7 +61,7 @@ fn scope(args: &HoldPlace) -> Result<HoldScope, Failure> {
 fn place(cli: &Cli, args: &HoldPlace) -> Done {
     let scope = scope(args)?;
     let mut desk = Desk::open(&cli.data)?;
-    let guard = Guard::new(Arc::new(desk.masker()?));
+    let guard = Guard::of_this_host(desk.masker()?);
     let scoped = [&args.session, &args.actor, &args.by];
     let scoped = scoped.into_iter().filter_map(|text| text.as_deref());
     consent::in_clear(&guard, scoped.chain([&*args.case]))?;

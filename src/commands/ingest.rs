@@ -16,7 +16,6 @@ use ledger::{Buckets, ReadError};
 use schemas::kinds::records::{LogIngested, SubjectKey};
 use schemas::{Class, ContentRef, Data, Name};
 use serde_json::json;
-use std::sync::Arc;
 
 pub fn run(cli: &Cli, args: &Args) -> Done {
     let desk = Desk::open(&cli.data)?;
@@ -32,7 +31,7 @@ pub fn run(cli: &Cli, args: &Args) -> Done {
     let person = person.map(|person| consent::person(person, &desk.config));
     let mut taking = Taking {
         person: person.transpose()?,
-        guard: Guard::new(Arc::new(desk.masker()?)),
+        guard: Guard::of_this_host(desk.masker()?),
         source: config::ingest::source(&desk.config.ingest, name, class)?,
         desk,
         told: Told::default(),

@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// What a field decides, by the beginning of its path; the first that fits.
-const WORDS: [(&str, &str); 30] = [
+const WORDS: [(&str, &str); 31] = [
     ("masking.email", "what of a mailbox's local part is masked"),
     (
         "masking.insider_keywords",
@@ -22,6 +22,10 @@ const WORDS: [(&str, &str); 30] = [
     (
         "masking.customer_list_at",
         "how many persons with contact data are a list that may not leave",
+    ),
+    (
+        "masking.silence",
+        "periods before disclosures in which texts with these words do not leave",
     ),
     ("masking", "how masking finds and writes"),
     ("classes.rule", "which calls hold data of a further class"),

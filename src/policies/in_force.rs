@@ -52,9 +52,9 @@ struct Held {
 /// Versions beside the newest that are kept ready.
 const MOST_EARLIER: usize = 4;
 
-/// The rules of one call.
+/// The rules of one call, with the periods of silence that hold when it comes.
 pub struct Under {
-    pub masker: Arc<Masker>,
+    pub masker: Masker,
     pub call: Call,
 }
 
@@ -89,7 +89,11 @@ impl InForce {
     }
 
     /// The masking rules that are in force for what belongs to no session.
-    pub fn masker(&self) -> Arc<Masker> {
+    pub fn masker(&self, now: Timestamp) -> Masker {
+        self.newest_masker().at(now)
+    }
+
+    fn newest_masker(&self) -> Arc<Masker> {
         let adopted = self.policies.read(Policies::masking);
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(adopted) = adopted
@@ -116,7 +120,7 @@ impl InForce {
 
     /// The rules that a call is under.
     pub fn under(&self, call: Call, now: Timestamp) -> Under {
-        let newest = self.masker();
+        let newest = self.newest_masker();
         let began = call
             .session()
             .and_then(|session| self.sessions.read(|s| s.policy(&call.agent, session)));
@@ -133,7 +137,10 @@ impl InForce {
             Some(asked) => call.of_class(asked),
             None => call,
         };
-        Under { masker, call }
+        Under {
+            masker: masker.at(now),
+            call,
+        }
     }
 
     fn earlier(&self, digest: Hash) -> Option<Arc<Masker>> {

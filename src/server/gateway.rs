@@ -100,8 +100,8 @@ pub struct Side {
 
 impl Gateway {
     /// The masking rules in force for what belongs to no session.
-    pub fn masker(&self) -> Arc<Masker> {
-        self.rules.masker()
+    pub fn masker(&self) -> Masker {
+        self.rules.masker(self.appender.now())
     }
 
     /// What masking took since the program began.
@@ -314,9 +314,9 @@ impl Side {
         let path = request.uri.path();
         let asked = format!("{} {path}", request.method);
         // A path can say anything; what the rules find in one is no word of the log.
-        let (looked, rules) = (asked.clone(), Arc::clone(&self.gateway.rules));
+        let (looked, gateway) = (asked.clone(), Arc::clone(&self.gateway));
         let clean = in_time(self.gateway.patience.rules, move |_| {
-            rules.masker().text(&looked).spans.is_empty()
+            gateway.masker().text(&looked).spans.is_empty()
         });
         let plain = self.upstream.url(&request.uri).is_some() && clean.await == Ok(true);
         let denied = AccessDenied {
@@ -343,12 +343,9 @@ impl Side {
             return Err(Fault::unsound_query());
         };
         let headers = headers::outbound(&parts.headers, self.provider());
-        let (beside, rules) = (
-            beside(&parts.uri, &headers),
-            Arc::clone(&self.gateway.rules),
-        );
+        let (beside, gateway) = (beside(&parts.uri, &headers), Arc::clone(&self.gateway));
         let looked = in_time(self.gateway.patience.rules, move |_| {
-            beside.look(&rules.masker())
+            beside.look(&gateway.masker())
         });
         let Looked { blocks, withheld } = match looked.await {
             Ok(looked) => looked,

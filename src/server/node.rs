@@ -131,7 +131,8 @@ impl Node {
                 })?;
             forwarders.push(forwarder);
         }
-        let guard = Arc::new(Guard::new(masker));
+        let clock = appender.clone();
+        let guard = Arc::new(Guard::new(masker, move || clock.now()));
         let forwarders = Arc::new(forwarders);
         Ok(Node {
             appender,

@@ -166,6 +166,50 @@ fn a_changed_policy_is_shown_then_adopted_and_a_session_keeps_the_one_it_began_w
 }
 
 #[test]
+fn a_period_of_silence_is_adopted_and_blocks_until_its_last_day_is_over() {
+    let ledger = ledger();
+    let token = register(&ledger, &["cfo"]);
+    let period = |name: &str, until: &str, word: &str| {
+        format!(
+            "\n[[masking.silence]]\nname = \"{name}\"\nfrom = \"2020-01-01\"\n\
+             until = \"{until}\"\nkeywords = [\"{word}\"]\n"
+        )
+    };
+    let periods = period("long", "2999-12-31", "中間決算") + &period("over", "2020-03-31", "増配");
+    configure(&ledger, "\n[classes]\n", &format!("{periods}\n[classes]\n"));
+    let shown = ledger.run(&["policy"]);
+    let change = "@@ masking.silence: periods before disclosures in which texts with these words \
+                  do not leave @@\n+{\"name\":\"long\",\"from\":\"2020-01-01\",\
+                  \"until\":\"2999-12-31\",\"keywords\":[\"中間決算\"]}\n";
+    assert!(shown.out.contains(change), "{shown:?}");
+    ledger.run(&["policy", "adopt"]).ok();
+
+    let server = serve(&ledger);
+    let (status, why) = ask(&server, &token, "a", says("中間決算の資料を要約して"));
+    assert_eq!(status, 403);
+    assert!(why.contains("insider.long"), "{why}");
+    assert_eq!(
+        ask(&server, &token, "a", says("増配の資料を要約して")).0,
+        200
+    );
+    assert_eq!(server.stop(), 0);
+    let blocked = events(&ledger, "payload.blocked").remove(0);
+    let reason = |rule: &str| json!({ "rule": rule, "count": 1 });
+    assert_eq!(
+        blocked["data"]["reasons"],
+        json!([reason("insider"), reason("insider.long")])
+    );
+    let adopted = events(&ledger, "policy.adopted").pop().unwrap();
+    assert_eq!(blocked["data"]["policy"], adopted["data"]["digest"]);
+
+    // A key that nobody knows is no period that is silently another.
+    configure(&ledger, "until = \"2999-12-31\"", "till = \"2999-12-31\"");
+    let ran = ledger.run(&["policy"]);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(ran.err.contains("unknown field `till`"), "{ran:?}");
+}
+
+#[test]
 fn what_cannot_be_used_is_not_adopted_and_changes_nothing() {
     let ledger = ledger();
     register(&ledger, &["cfo"]);

@@ -5,7 +5,8 @@ use std::fmt;
 
 /// The form of what was found, and the sign beside it: `surname lexicon + さん`.
 ///
-/// Words of the program alone, so that none can ever hold a value.
+/// Words of the program, and names of the policy's periods of silence, so that none can ever hold
+/// a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Evidence {
     form: &'static str,

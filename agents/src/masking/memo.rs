@@ -1,8 +1,8 @@
 //! What was found in a string before, so that only the new text of a re-sent conversation is
 //! looked at again.
 //!
-//! What the rules find in a string depends on the string, its label, the policy and the names
-//! that are known by then, and on nothing else: all of these make the key. A string that teaches
+//! What the rules find in a string depends on the string, its label, the policy, its periods of
+//! silence that hold and the names that are known by then, and on nothing else: all of these make the key. A string that teaches
 //! names is remembered with their places, and the names are read from the string when it comes
 //! again. No text is held: keys are keyed digests, the rest are places, masks and tags.
 //!

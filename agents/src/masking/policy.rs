@@ -1,5 +1,6 @@
 //! The choices that the company leaves open, as `[masking]` in daicho.toml has them.
 
+use super::silence::Silence;
 use schemas::Hash;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -8,7 +9,7 @@ use sha2::{Digest, Sha256};
 /// the rules that were in force, not only their settings.
 const RULE_SET: u32 = 5;
 
-/// More words than this are a dictionary, and slow every call.
+/// More words than this, those of all periods among them, are a dictionary, and slow every call.
 const MOST_KEYWORDS: usize = 1000;
 
 /// The rules in force. The default is the company's.
@@ -28,6 +29,8 @@ pub struct Policy {
     /// So many persons with contact data in one payload are a list that must not leave: 10
     /// unless told. A thread of mail with six signatures passes, a page of customers does not.
     pub customer_list_at: usize,
+    /// Periods before disclosures in which further words block.
+    pub silence: Vec<Silence>,
 }
 
 impl Default for Policy {
@@ -38,6 +41,7 @@ impl Default for Policy {
             allow_test_cards: false,
             media: MediaRule::default(),
             customer_list_at: 10,
+            silence: Vec::new(),
         }
     }
 }
@@ -72,6 +76,16 @@ pub enum PolicyError {
     NoListIsShort,
     #[error("{count} insider keywords; at most {MOST_KEYWORDS} are allowed")]
     TooManyKeywords { count: usize },
+    #[error("the keywords for inside information are too long all together")]
+    TooManyWords,
+    #[error("the period of silence `{name}` has no keywords")]
+    SilentOnNothing { name: String },
+    #[error("the period of silence `{name}` ends before it begins")]
+    EndsBeforeItBegins { name: String },
+    #[error("the name of the period of silence `{name}` is longer than 56 characters")]
+    SilenceNameTooLong { name: String },
+    #[error("two periods of silence are called `{name}`")]
+    SilencesOfOneName { name: String },
 }
 
 impl Policy {
@@ -86,21 +100,31 @@ impl Policy {
     }
 
     pub(super) fn check(&self) -> Result<(), PolicyError> {
-        if self.insider_keywords.len() > MOST_KEYWORDS {
-            let count = self.insider_keywords.len();
+        let count = self.keywords().count();
+        if count > MOST_KEYWORDS {
             return Err(PolicyError::TooManyKeywords { count });
         }
         if self.customer_list_at == 0 {
             return Err(PolicyError::NoListIsShort);
         }
-        match self
-            .insider_keywords
-            .iter()
-            .position(|word| word.trim().chars().count() < 2)
-        {
+        for (n, silence) in self.silence.iter().enumerate() {
+            silence.check()?;
+            if self.silence[..n].iter().any(|s| s.name == silence.name) {
+                let name = silence.name.as_str().to_owned();
+                return Err(PolicyError::SilencesOfOneName { name });
+            }
+        }
+        let short = |word: &String| word.trim().chars().count() < 2;
+        match self.keywords().position(short) {
             Some(position) => Err(PolicyError::KeywordTooShort { position }),
             None => Ok(()),
         }
+    }
+
+    /// Those for inside information and those of every period, in this order.
+    fn keywords(&self) -> impl Iterator<Item = &String> {
+        let silences = self.silence.iter().flat_map(|silence| &silence.keywords);
+        self.insider_keywords.iter().chain(silences)
     }
 }
 
@@ -132,6 +156,8 @@ mod tests {
                 customer_list_at: 20,
                 ..base.clone()
             },
+            toml::from_str("[[silence]]\nname = 'q3'\nuntil = '2026-11-13'\nkeywords = ['決算']")
+                .expect("sound"),
         ];
         for other in others {
             assert_ne!(other.digest(), base.digest());

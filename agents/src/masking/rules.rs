@@ -14,6 +14,7 @@ pub(super) mod sought;
 
 use super::normal::View;
 use super::policy::Policy;
+use super::silence::Words;
 use super::{Evidence, SpanKind, tags};
 use regex::Regex;
 
@@ -32,6 +33,10 @@ pub(super) struct Find {
 /// What a rule may ask besides the text.
 pub(super) struct Asked<'p> {
     pub policy: &'p Policy,
+    /// The operator's words, and then those of each period of silence.
+    pub words: &'p [Words],
+    /// Places of the periods that hold.
+    pub silent: &'p [usize],
 }
 
 pub(super) struct Rule {

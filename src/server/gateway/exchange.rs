@@ -93,8 +93,8 @@ impl Exchange {
             Err(NotAdmitted::Unrecorded(error)) => self.fail(Fault::unrecorded(&error)),
             Err(NotAdmitted::Behind(error)) => self.fail(Fault::behind(&error)),
             Err(NotAdmitted::Unlooked(late)) => {
-                let rules = Arc::clone(&self.side.gateway.rules);
-                let record = move || unscanned.record(rules.masker().policy());
+                let gateway = Arc::clone(&self.side.gateway);
+                let record = move || unscanned.record(gateway.masker().policy());
                 let asking = self.side.asking(self.id, &agent);
                 let fault = self.side.gateway.unlooked(&asking, late, record).await;
                 self.fail(fault);
@@ -366,7 +366,7 @@ impl Gateway {
         let (appender, rules) = (self.appender.clone(), Arc::clone(&self.rules));
         let (sender, receiver) = oneshot::channel();
         let worked = in_time(self.patience.answers, move |turn| {
-            let batch = recorder.end(end, micros, &rules.masker());
+            let batch = recorder.end(end, micros, &rules.masker(appender.now()));
             drop(held);
             if turn.take() {
                 appender.append_then(batch, move |result| {

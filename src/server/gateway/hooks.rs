@@ -83,7 +83,7 @@ pub async fn tell(node: Node, agent: Name, client: Client, told: Value) -> Resul
 
 /// A text without what may never be kept.
 pub fn cut(node: &Node, text: &str) -> String {
-    node.gateway.rules.masker().cut(text).0
+    node.gateway.masker().cut(text).0
 }
 
 /// The state of a draft that this agent asked for.
@@ -214,7 +214,11 @@ impl Gateway {
     async fn unscanned(&self, call: Unscanned, late: Late) -> Unrecorded {
         tracing::error!(?late, "a hook could not be looked at in time");
         let rules = Arc::clone(&self.rules);
-        let record = move || vec![call.record(rules.masker().policy(), rules.tools().digest())];
+        let now = self.appender.now();
+        let record = move || {
+            let masking = rules.masker(now).policy();
+            vec![call.record(masking, rules.tools().digest())]
+        };
         match self.append(record).await {
             Ok(()) => Unrecorded::Unscanned,
             Err(error) => Unrecorded::Append(error),
@@ -259,7 +263,7 @@ fn record(
     body: &Capture,
     turn: &Turn,
 ) -> Result<Value, Unrecorded> {
-    let masker = node.gateway.rules.masker();
+    let masker = node.gateway.masker();
     if let Some(tool_use) = call.prompted_use(&masker) {
         place(node, &mut call, &tool_use)?;
     }

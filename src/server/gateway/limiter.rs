@@ -111,7 +111,7 @@ impl Gateway {
     pub(super) fn asking_tool_server(&self, agent: &Name, server: &str) -> Asking {
         let mcp = "mcp".parse().expect("a literal name is sound");
         // A name that somebody gives can say anything; what is no word of the log is none there.
-        let plain = is_name(server) && self.rules.masker().text(server).spans.is_empty();
+        let plain = is_name(server) && self.masker().text(server).spans.is_empty();
         let to = (mcp, Label::lossy(if plain { server } else { "?" }));
         self.asking(self.appender.new_id(), agent, to)
     }

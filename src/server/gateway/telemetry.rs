@@ -54,7 +54,7 @@ async fn answered(node: Node, id: EventId, request: Request) -> Result<Value, Fa
     }
     let gateway = Arc::clone(gateway);
     let work = in_time(gateway.patience.rules, move |turn| {
-        let masker = node.gateway.rules.masker();
+        let masker = node.gateway.masker();
         let export = Export::read(&agent, &body, &masker).map_err(NotTaken::Unread)?;
         if !turn.take() {
             return Err(NotTaken::Late);

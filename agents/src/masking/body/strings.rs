@@ -120,7 +120,11 @@ impl Masker {
 
     /// All that decides what is found in a string.
     pub(super) fn fingerprint(&self, look: &str, known: &Known, label: &str, string: &str) -> Key {
-        let context = [self.digest.0.as_slice(), known.digest()].concat();
+        let mut context = [self.digest.0.as_slice(), known.digest()].concat();
+        // What was found in a period of silence is not what is found outside of it.
+        for period in self.silent.iter() {
+            context.extend(period.to_le_bytes());
+        }
         self.key.fingerprint([
             look.as_bytes(),
             &context,

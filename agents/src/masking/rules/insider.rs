@@ -4,6 +4,7 @@
 use super::sought::Sought;
 use super::{Asked, Find, blocked, pattern};
 use crate::masking::normal::View;
+use crate::masking::silence::Words;
 use crate::masking::{Evidence, SpanKind};
 use regex::Regex;
 use std::sync::LazyLock;
@@ -50,21 +51,17 @@ pub(super) static SIGNS: Sought = Sought::new(|| {
 });
 
 pub(super) fn find(view: &View, asked: &Asked, out: &mut Vec<Find>) {
+    let kind = SpanKind::Insider;
+    if !asked.policy.insider_keywords.is_empty() {
+        listed(view, &asked.words[0], out);
+    }
+    for period in asked.silent {
+        listed(view, &asked.words[1 + period], out);
+    }
     let mut add = |range: std::ops::Range<usize>, evidence: Evidence| {
         let (start, end) = (view.at_byte(range.start), view.at_byte(range.end));
-        out.push(blocked(view, start, end, SpanKind::Insider, NAME, evidence));
+        out.push(blocked(view, start, end, kind, NAME, evidence));
     };
-    for word in &asked.policy.insider_keywords {
-        if word.is_empty() {
-            continue;
-        }
-        for (at, hit) in view.text.match_indices(word.as_str()) {
-            add(
-                at..at + hit.len(),
-                Evidence::of("word of the operator's list"),
-            );
-        }
-    }
     let signs = SIGNS.begins(view);
     if signs.is_empty() && !view.folds() {
         return;
@@ -120,6 +117,24 @@ pub(super) fn find(view: &View, asked: &Asked, out: &mut Vec<Find>) {
                 add(sentence.clone(), evidence);
             }
         }
+    }
+}
+
+/// Wherever one of these words stands; one in Latin letters only where it is no part of a longer.
+fn listed(view: &View, words: &Words, out: &mut Vec<Find>) {
+    let letter = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphabetic());
+    let mut from = 0;
+    while let Some(hit) = words.regex.find_at(&view.text, from) {
+        let (start, end) = (view.at_byte(hit.start()), view.at_byte(hit.end()));
+        let inside = (letter(view.before(start)) && letter(view.get(start)))
+            || (letter(view.before(end)) && letter(view.get(end)));
+        if inside {
+            from = view.byte_of(start + 1);
+            continue;
+        }
+        let kind = SpanKind::Insider;
+        out.push(blocked(view, start, end, kind, words.rule, words.evidence));
+        from = hit.end();
     }
 }
 
