@@ -24,6 +24,7 @@ mod policy;
 mod replace;
 mod resolve;
 mod roster;
+mod rule_set;
 mod rules;
 mod silence;
 mod tags;

@@ -1,13 +1,10 @@
 //! The choices that the company leaves open, as `[masking]` in daicho.toml has them.
 
+use super::rule_set::RULE_SET;
 use super::silence::Silence;
 use schemas::Hash;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-
-/// Counts up when the rules themselves change what they find or write: a policy's digest names
-/// the rules that were in force, not only their settings.
-const RULE_SET: u32 = 5;
 
 /// More words than this, those of all periods among them, are a dictionary, and slow every call.
 const MOST_KEYWORDS: usize = 1000;
@@ -94,7 +91,7 @@ impl Policy {
         // Fields of fixed order, strings and booleans: writing them cannot fail.
         let settings = serde_json::to_vec(self).unwrap_or_default();
         let mut hash = Sha256::new();
-        hash.update(format!("daicho/masking/v{RULE_SET}\n"));
+        hash.update(format!("daicho/masking/v{}\n", RULE_SET.0));
         hash.update(settings);
         Hash(hash.finalize().into())
     }

@@ -1,4 +1,5 @@
-//! The rules, in the order in which they look. To add one: a file here, a line in [`RULES`].
+//! The rules, in the order in which they look. To add one: a file here, a line in [`RULES`], texts
+//! for it in `tests/rules.txt`; `rule_set.rs` says when it is another set of rules.
 
 pub(super) mod address;
 pub(super) mod bank;
