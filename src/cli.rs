@@ -27,6 +27,9 @@ pub use retention::*;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
+/// Where a ledger is unless told.
+pub const DATA: &str = "./daicho-data";
+
 /// A tamper-evident audit and compliance ledger for AI agents.
 ///
 /// Exit codes: 0 all is well; 1 the check found something wrong; 2 it could not be done.
@@ -38,7 +41,7 @@ pub struct Cli {
         long,
         global = true,
         value_name = "DIR",
-        default_value = "./daicho-data"
+        default_value = DATA
     )]
     pub data: PathBuf,
     /// Print JSON
@@ -90,7 +93,11 @@ pub enum Command {
     /// What has been taken in is known by the log: a repetition takes in what is new.
     #[command(subcommand)]
     Ingest(Ingest),
-    /// Mask a text as daicho.toml says, adopted or not; exit 1 if it must not leave at all
+    /// Mask a text as the ledger in --data would now: by the policy in force there, with its roster;
+    /// exit 1 if it must not leave at all.
+    ///
+    /// Without a ledger by the default policy, or that of a daicho.toml in the directory. Nothing is
+    /// recorded.
     Mask(Mask),
     /// Record what a scanner found, from its SARIF 2.1.0 report
     Scan(Scan),

@@ -2,14 +2,16 @@
 
 use crate::config::{Config, write_private};
 use crate::outcome::Failure;
-use crate::roster;
+use crate::policies::{self, Text};
 use crate::views::Views;
+use crate::{cli, commands, roster};
 use agents::masking::{Masker, Policy, TagKey};
 use anyhow::Context;
 use ledger::clock::{Clock, SystemClock};
 use ledger::{Layout, Reader};
 use schemas::Timestamp;
 use std::collections::HashSet;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use zeroize::Zeroizing;
 
@@ -31,6 +33,53 @@ pub fn in_force(reader: &Reader, views: &Views, config: &Config) -> Result<Maske
         None => masker,
     })
 }
+
+/// The rules of whoever masks by hand beside a ledger, now: those in force there with its roster,
+/// or the configured ones where none is, or where a change is to be tried.
+///
+/// What cannot be read there is a failure: masked by other rules it might leave.
+pub fn by_hand(data: &Path, configured: bool) -> Result<Masker, Failure> {
+    let layout = Layout::new(data);
+    let mut config = Config::load(&layout)?;
+    if configured || !layout.log().is_dir() {
+        // Who names a ledger is told where there is none.
+        if !configured && data != Path::new(cli::DATA) {
+            eprintln!(
+                "note: there is no ledger in {}; masked by its daicho.toml or the default policy, without a roster",
+                data.display()
+            );
+        }
+        return alone(config.masking);
+    }
+    let help = "--configured masks as daicho.toml says, without the roster";
+    let mut here = || {
+        let reader = Reader::open(data).map_err(commands::open_failed)?;
+        let views = Views::open(reader.clone())?;
+        if let Some(adopted) = views.policies.read(|p| p.in_force(MASKING)) {
+            let wanted = Text::of(&config, MASKING)?;
+            if adopted.digest != wanted.digest {
+                config.put(MASKING, &policies::read(&reader, MASKING, adopted)?)?;
+                // A program of other rules makes another digest of equal settings: no change.
+                if config.masking.digest() != wanted.digest {
+                    let waits = policies::waiting(&[MASKING]);
+                    waits.inspect(|waits| eprintln!("note: {waits}"));
+                }
+            }
+        }
+        let masker = in_force(&reader, &views, &config)?;
+        views.save();
+        Ok(masker.at(SystemClock.now().max(reader.head().at)))
+    };
+    here().map_err(|failure: Failure| Failure {
+        help: Some(match failure.help {
+            Some(remedy) => format!("{remedy}; {help}"),
+            None => help.to_owned(),
+        }),
+        ..failure
+    })
+}
+
+const MASKING: &str = "masking";
 
 /// The key that a ledger's tags are made under.
 pub fn tag_key(layout: &Layout) -> Result<TagKey, Failure> {

@@ -16,6 +16,9 @@ pub struct Mask {
     /// blocked; 2: not every file could be read
     #[arg(long, conflicts_with = "ndjson", requires = "files")]
     pub check: bool,
+    /// As daicho.toml in --data says, adopted or not, and without the roster: to try a change
+    #[arg(long)]
+    pub configured: bool,
     /// Read {"id","text"} lines, write {"id","verdict","masked","spans"} lines
     #[arg(long, conflicts_with = "files")]
     pub ndjson: bool,

@@ -4,12 +4,10 @@ mod place;
 mod source;
 
 use crate::cli::{Cli, Mask};
-use crate::config::Config;
 use crate::masking;
 use crate::outcome::{Done, Failure, Outcome};
 use agents::masking::{Masked, Masker, Verdict};
 use anyhow::{Context, anyhow};
-use ledger::Layout;
 use serde::{Deserialize, Serialize};
 use source::Text;
 use std::io::{BufRead, Read, Write};
@@ -29,8 +27,7 @@ struct Answer<'a> {
 }
 
 pub fn run(cli: &Cli, args: &Mask) -> Done {
-    let config = Config::load(&Layout::new(&cli.data))?;
-    let masker = masking::alone(config.masking)?;
+    let masker = masking::by_hand(&cli.data, args.configured)?;
     if args.check {
         return check::check(&masker, &args.files, cli.json);
     }

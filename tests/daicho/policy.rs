@@ -210,6 +210,59 @@ fn a_period_of_silence_is_adopted_and_blocks_until_its_last_day_is_over() {
 }
 
 #[test]
+fn a_text_masked_by_hand_is_masked_by_what_is_in_force_with_its_roster() {
+    let ledger = ledger();
+    let letter = ledger.beside("letter.txt");
+    let list = ledger.beside("staff.csv");
+    overwrite(&letter, format!("鰕原鷲司と {MAIL}").as_bytes());
+    overwrite(&list, "name,kana\n鰕原 鷲司,エビハラ シュウジ\n".as_bytes());
+    let mask = |args: &[&str]| {
+        let file = [letter.to_str().unwrap()];
+        ledger.run(&[&["mask"], args, &file].concat())
+    };
+    let load = [
+        "roster",
+        "load",
+        list.to_str().unwrap(),
+        "--name",
+        "employees",
+    ];
+    ledger.run(&load).ok();
+    let before = ledger.verify()["entries"].clone();
+    configure(&ledger, "email = \"local-part\"", "email = \"last-four\"");
+    let in_force = mask(&[]);
+    assert_eq!(in_force.out, "E.S.と ****@example.co.jp に送ってください。");
+    assert!(in_force.err.contains("not adopted"), "{in_force:?}");
+    let configured = mask(&["--configured"]);
+    let tried = "鰕原鷲司と taro.ya****@example.co.jp に送ってください。";
+    assert_eq!((&*configured.out, &*configured.err), (tried, ""));
+    let checked = mask(&["--check"]);
+    assert!(checked.out.contains("roster"), "{checked:?}");
+    ledger.run(&["policy", "adopt"]).ok();
+    let adopted = mask(&[]);
+    let both = "E.S.と taro.ya****@example.co.jp に送ってください。";
+    assert_eq!((&*adopted.out, &*adopted.err), (both, ""));
+
+    // Without its key the roster is not left out in silence.
+    std::fs::remove_file(ledger.dir.join("keys/roster.key")).unwrap();
+    mask(&[]).refused(&["the roster adopted at", "cannot be read", "--configured"]);
+    assert_eq!(mask(&["--configured"]).out, tried);
+    let after = ledger.verify()["entries"].as_u64().unwrap();
+    let shown_and_adopted = 2;
+    assert_eq!(after, before.as_u64().unwrap() + shown_and_adopted);
+
+    let nowhere = tempfile::TempDir::new().unwrap();
+    let mut command = daicho(nowhere.path());
+    command.args(["mask", letter.to_str().unwrap()]);
+    let default = crate::world::run(command, b"");
+    assert!(default.err.contains("there is no ledger in"), "{default:?}");
+    assert_eq!(
+        default.out,
+        "鰕原鷲司と ****@example.co.jp に送ってください。"
+    );
+}
+
+#[test]
 fn what_cannot_be_used_is_not_adopted_and_changes_nothing() {
     let ledger = ledger();
     register(&ledger, &["cfo"]);
