@@ -1,10 +1,11 @@
 //! Names in texts that the rules were not written for: how many are found, how much is masked
 //! that is none. The levels are floors: what falls below them has become worse.
 //!
-//! `people/README.md` says where texts and names come from. `PEOPLE=a` prints what set A leaks, `PEOPLE=c` what C does.
+//! `people/README.md` says where texts and names come from. `PEOPLE=a` prints what set A leaks and what it masks that is
+//! no name; C and E likewise. Of B, D and F it prints recall by hole.
 
 use agents::masking::{Masker, Policy, SpanKind, TagKey};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Each text is filled this often, with other names each time.
 const ROUNDS: usize = 5;
@@ -100,10 +101,15 @@ struct Level {
     /// Characters that are in no name, and those of them that are masked.
     clean: usize,
     over: usize,
+    /// Names and those found, by hole.
+    holes: BTreeMap<char, [usize; 2]>,
 }
 
+/// A name in a text: its hole, where it begins and ends.
+type Name = (char, usize, usize);
+
 impl Level {
-    fn read(&mut self, masker: &Masker, text: &str, names: &[(usize, usize)], talk: bool) {
+    fn read(&mut self, masker: &Masker, text: &str, names: &[Name], talk: bool) {
         let masked = masker.text(text);
         let masks: Vec<(usize, usize)> = masked
             .spans
@@ -118,17 +124,24 @@ impl Level {
         };
         self.names += names.len();
         self.masks += masks.len();
-        self.found += names
-            .iter()
-            .filter(|n| masks.iter().any(|m| same(**n, *m)))
-            .count();
-        self.right += masks
-            .iter()
-            .filter(|m| names.iter().any(|n| same(*n, **m)))
-            .count();
+        for (hole, start, end) in names {
+            let found = usize::from(masks.iter().any(|m| same((*start, *end), *m)));
+            let [of_hole, found_of_hole] = self.holes.entry(*hole).or_default();
+            (*of_hole, *found_of_hole) = (*of_hole + 1, *found_of_hole + found);
+            self.found += found;
+        }
+        let names: Vec<(usize, usize)> = names.iter().map(|n| (n.1, n.2)).collect();
+        let right = |mask: &&(usize, usize)| names.iter().any(|n| same(*n, **mask));
+        self.right += masks.iter().filter(right).count();
+        if talk {
+            for mask in masks.iter().filter(|mask| !right(mask)) {
+                let cut: String = text.chars().skip(mask.0).take(mask.1 - mask.0).collect();
+                println!("{cut} is no name in {text:?}");
+            }
+        }
         for (at, c) in text.chars().enumerate().filter(|(_, c)| !c.is_whitespace()) {
             let holds = |spans: &[(usize, usize)]| spans.iter().any(|s| s.0 <= at && at < s.1);
-            match (holds(names), holds(&masks)) {
+            match (holds(&names), holds(&masks)) {
                 (true, hidden) => {
                     self.sensitive += 1;
                     self.leaked += usize::from(!hidden);
@@ -145,28 +158,33 @@ impl Level {
     }
 }
 
-/// Texts with names and texts without; set A and set C have the odd lines, B and D the even ones.
+/// Sets whose texts may be read while rules are written.
+fn is_read(set: &str) -> bool {
+    matches!(set, "a" | "c" | "e")
+}
+
+/// Texts with names and texts without; sets A, C and E have the odd lines, B, D and F the even ones.
 fn texts(set: &str) -> [Vec<&'static str>; 2] {
     let files = match set {
         "a" | "b" => [
             include_str!("people/texts.txt"),
             include_str!("people/clean.txt"),
         ],
-        _ => [
+        "c" | "d" => [
             include_str!("people/texts-cd.txt"),
             include_str!("people/clean-cd.txt"),
         ],
+        _ => [
+            include_str!("people/texts-ef.txt"),
+            include_str!("people/clean-ef.txt"),
+        ],
     };
-    let first = usize::from(set == "b" || set == "d");
+    let first = usize::from(!is_read(set));
     files.map(|file| file.lines().skip(first).step_by(2).collect())
 }
 
 /// Where names stand in a text, and the text: its holes filled with people drawn from the pools.
-fn fill(
-    line: &str,
-    pools: &HashMap<&str, Vec<Vec<&str>>>,
-    dice: &mut Dice,
-) -> (String, Vec<(usize, usize)>) {
+fn fill(line: &str, pools: &HashMap<&str, Vec<Vec<&str>>>, dice: &mut Dice) -> (String, Vec<Name>) {
     let (mut text, mut names) = (String::new(), Vec::new());
     let mut people: HashMap<char, Person> = HashMap::new();
     let chars: Vec<char> = line.replace('⏎', "\n").chars().collect();
@@ -217,7 +235,7 @@ fn fill(
         text.push_str(&name);
         // A mailbox is masked, but not as a name.
         if hole != 'e' {
-            names.push((start, text.chars().count()));
+            names.push((hole, start, text.chars().count()));
         }
     }
     (text, names)
@@ -237,10 +255,10 @@ fn level(set: &str) -> Level {
     }
     let masker =
         Masker::new(Policy::default(), TagKey::new([1; 32])).expect("the default is sound");
-    let mut dice = Dice(if set == "a" || set == "c" { 1 } else { 2 });
+    let mut dice = Dice(if is_read(set) { 1 } else { 2 });
     let mut level = Level::default();
-    let read = set == "a" || set == "c";
-    let talk = read && std::env::var("PEOPLE").is_ok_and(|wanted| wanted == set);
+    let asked = std::env::var("PEOPLE").is_ok_and(|wanted| wanted == set);
+    let talk = asked && is_read(set);
     let [texts, clean] = texts(set);
     for _ in 0..ROUNDS {
         for line in &texts {
@@ -249,7 +267,12 @@ fn level(set: &str) -> Level {
         }
     }
     for line in clean {
-        level.read(&masker, &line.replace('⏎', "\n"), &[], false);
+        level.read(&masker, &line.replace('⏎', "\n"), &[], talk);
+    }
+    if asked {
+        for (hole, [names, found]) in &level.holes {
+            println!("hole {hole}: {found} of {names}");
+        }
     }
     level
 }
@@ -295,4 +318,14 @@ fn names_are_found_in_more_texts_that_were_read() {
 #[test]
 fn names_are_found_in_more_texts_that_nobody_looked_at() {
     check("d", 0.895, 0.95, 0.066, 11.5);
+}
+
+#[test]
+fn names_are_found_in_a_third_lot_of_texts_that_were_read() {
+    check("e", 0.94, 0.92, 0.05, 16.0);
+}
+
+#[test]
+fn names_are_found_in_a_third_lot_of_texts_that_nobody_looked_at() {
+    check("f", 0.92, 0.93, 0.063, 13.0);
 }
