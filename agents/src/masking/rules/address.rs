@@ -160,8 +160,9 @@ static TOWN_BLOCK: LazyLock<Regex> = LazyLock::new(|| {
 static LATIN: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
         r"(?x)
+        (?:(?:Room|Rm\.?|Apt\.?|Unit|Suite|No\.)\ ?[A-Z]?[0-9]{1,4}[A-Z]?,?\ )?
         (?:(?:[A-Za-z0-9][A-Za-z0-9'.\#-]*\ ){0,4}[A-Za-z0-9\#-]+,\ ?)?
-        [0-9]{1,4}(?:-[0-9]{1,4}){0,3}(?:-?chome|-?banchi|-?ban)?,?\ (?:[A-Z][A-Za-z-]+(?:\ [0-9]{1,2}-?chome)?,?\ ){0,4}?
+        [0-9]{1,4}(?:-[0-9]{1,4}){0,3}(?:-?chome|-?banchi|-?ban)?,?\ (?:[A-Z][A-Za-z-]+(?:\ [0-9]{1,2}-?(?:chome|jo))?,?\ ){0,4}?
         [A-Z][a-z]+[-\ ](?:shi|ku|gun|machi|cho|mura|City|Ward|Town)\b
         (?:,?\ (?:[A-Z][A-Za-z]+(?:-(?:shi|ku|gun|machi|cho|mura|ken|fu|to|City))?))*
         (?:,?\ \d{3}-\d{4})?(?:,?\ Japan)?",
@@ -250,6 +251,30 @@ pub(super) fn find(view: &View, _: &Asked, out: &mut Vec<Find>) {
     }
 }
 
+/// A field for the municipality: of an address only where another field has the rest of it.
+static CITY: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?i)(?:市区町村|市町村|city|municipality|locality)[0-9]?[\x22']?\)?[ :=|\t]{1,3}[\x22'「(]?$",
+    )
+});
+
+/// The rest of an address stands in a field of its own beside `start..end`.
+fn in_parts(view: &View, start: usize, end: usize) -> bool {
+    const FIELDS: [&str; 9] = [
+        "zip",
+        "postal",
+        "street",
+        "address",
+        "郵便番号",
+        "〒",
+        "番地",
+        "町名",
+        "丁目",
+    ];
+    let around = view.slice(start.saturating_sub(60), (end + 60).min(view.len()));
+    FIELDS.iter().any(|field| around.contains(field))
+}
+
 /// A form's own field for the building.
 pub(super) static BUILDING_FIELD: Sought = Sought::new(|| {
     r#"(?:建物名?|マンション名|アパート名|建物名・部屋番号|建物・部屋番号)["']?[:=\t ]{1,3}["']?([^\n,"'、。|\t<]{2,30}[^\n,"'、。|\t< ])"#.into()
@@ -324,7 +349,11 @@ fn at_place(view: &View, start: usize, end: usize, place: &str) -> Option<Find> 
             let closed = view
                 .get(at)
                 .is_none_or(|c| one_of!("\n\r\"',、。)」|\t</で", c));
-            let labelled = known && LABEL.is_match(before) && closed;
+            let labelled = known
+                && (closed && LABEL.is_match(before)
+                    || (closed || view.get(at) == Some(' '))
+                        && CITY.is_match(before)
+                        && in_parts(view, begin, at));
             if !(labelled || postal.is_some()) {
                 return None;
             }

@@ -16,14 +16,14 @@ pub(super) static LABELLED: Sought = Sought::new(|| {
 });
 /// A kind of deposit, then the number: an account only near a bank.
 pub(super) static DEPOSIT: Sought = Sought::new(|| {
-    r"(?:普通|当座|貯蓄|\(普\)|\(当\)|[・/ ]普|ordinary|savings|checking)[^\d\n]{0,12}\n?[^\d\n]{0,4}(\d{3}-?\d{4}|\d{6,8})".into()
+    r"(?i)(?:普通|当座|貯蓄|\(普\)|\(当\)|[・/ ]普|ordinary|savings|checking)[^\d\n]{0,12}\n?[^\d\n]{0,4}(\d{3}-?\d{4}|\d{6,8})".into()
 });
 pub(super) static BRANCH: Sought = Sought::new(|| {
     r"(?:銀行|信用金庫|信金|信組|信用組合|農協|労金|JA|bank)[^\n\d]{0,20}(?:支店|本店|出張所|営業部|店番|branch)[^\d\n]{0,10}(?:\d{3}[^\d\n]{1,8})?(\d{7})".into()
 });
 static BANK: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"(?i)銀行|信用金庫|信金|信用組合|信組|農協|労働金庫|労金|支店|振込|振り込み|お振込|預金|口座|ゆうちょ|名義|返金先|bank|iban|swift",
+        r"(?i)銀行|信用金庫|信金|信用組合|信組|農協|労働金庫|労金|支店|振込|振り込み|お振込|預金|口座|ゆうちょ|名義|返金先|bank|branch|iban|swift",
     )
 });
 /// Japan Post Bank: 記号 1xxx0, 番号 up to eight digits that end in 1.
@@ -93,9 +93,12 @@ fn is_amount(view: &View, start: usize, end: usize) -> bool {
         || digit(view.before(start))
         || next.is_some_and(|c| one_of!("円件人名個年万*", c))
         || (next.is_some_and(|c| matches!(c, '-' | ',' | '.')) && digit(view.get(end + 1)))
-        || view
-            .before(start)
-            .is_some_and(|c| matches!(c, '\\' | '$' | '.' | ','))
+        || match view.before(start) {
+            Some('\\' | '$') => true,
+            // 0.1234567 and 1,234,567, but No.1234567 and a cell of its own.
+            Some('.' | ',') => digit(view.before(start - 1)),
+            _ => false,
+        }
 }
 
 fn is_near_bank(view: &View, start: usize, end: usize) -> bool {
