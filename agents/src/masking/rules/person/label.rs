@@ -22,7 +22,7 @@ pub(in crate::masking::rules) static LABEL: Sought = Sought::new(|| {
           | 賃借人 | 賃貸人 | 売主 | 買主 | 貸主 | 借主 | 委託者 | 受託者 | (?:連帯)?保証人 | 債務者 | 債権者 | 申立人 | 原告 | 被告 | 相続人 | 姓 | 名 | セイ | メイ
           | 送り主 | 届け先 | 届先 | お届け先 | 世帯主 | 配偶者 | 保護者 | 緊急連絡先 | 講師 | 著者? | 筆者 | 司会 | 書記 | 議長 | 幹事 | 参加 | 出席 | 欠席 | 患者 | 従業員 | 社員 | 生徒 | 児童 | 学生 | 上司 | 部下 | メンバー | 登壇 | 登壇者 | ゲスト | 発言者? | 話者 | 聞き手 | インタビュアー | 宛 | 父 | 母 | 長男 | 長女 | 次男 | 夫 | 妻 | 同席 | 立会人? | 文責 | 担任 | 主催
           | (?i: (?:(?:full|first|last|user|customer|client|display|given|family|sur|contact|employee|patient|account|recipient|sender|owner|author|billing|shipping|card[_\ -]?holder|holder|member|person|applicant|student|real|nick|legal|maiden)[_\ -]?)? name(?:_?(?:kana|kanji|ja|jp))?
-              | customer | client | employee | assignee | reporter | reviewer | author | committer | owner | contact | recipient | sender | user | from | to | cc | bcc | attn | by | manager | approver | requester | creator | attendees? | participants? | members? | speaker | interviewer | candidate | applicant | patient | signed-off-by | co-authored-by | reviewed-by | kana | furigana | cardholder | payee | beneficiary | holder | assigned[_\ ]to | created[_\ ]by | updated[_\ ]by | approved[_\ ]by ) )
+              | customer | client | employee | assignee | reporter | reviewers? | author | committer | (?:backup_|product_)?owner | contact(?:_?person)? | recipient | sender | user | from | to | cc | bcc | attn | by | manager | approvers? | requester | creator | attendees? | participants? | members? | speakers? | panelists? | chair(?:person)? | moderator | organi[sz]er | host | supervisor | operator | maintainers? | driver | teacher | student | doctor | nurse | staff | lead(?:er)? | sales_?rep | person_?in_?charge | pic | witness | interviewer | candidate | applicant | patient | signed-off-by | co-authored-by | reviewed-by | reported-by | tested-by | acked-by | kana | furigana | cardholder | payee | beneficiary | holder | assigned[_\ ]to | created[_\ ]by | updated[_\ ]by | approved[_\ ]by ) )
         (?:\([^()\n]{1,8}\))? ["'*]{0,3} \ ?(?P<sign>[:=|\t→]|は、?|が|\ ) [\ \t]{0,4} (?P<open>["'「『【(]?)
         "#.into()
 });
@@ -38,7 +38,7 @@ pub(super) fn find(scene: &Scene, names: &mut Names) {
         // Look on from the label's end: the next label may begin in what this one swallowed.
         from = place.end;
         let start = view.at_byte(place.start);
-        if !stands(view, start, label) {
+        if !stands(view, start, label) || is_head_row(view, view.at_byte(hit.whole.end)) {
             continue;
         }
         let sign = hit.name("sign").map_or("", |place| &view.text[place]);
@@ -83,6 +83,15 @@ fn is_kin(label: &str) -> bool {
         label,
         "父" | "母" | "夫" | "妻" | "長男" | "長女" | "次男" | "配偶者"
     )
+}
+
+/// |担当|期限| over |---|---|: the line at `at` is the head of a table, no label and its value.
+fn is_head_row(view: &View, at: usize) -> bool {
+    const WIDEST: usize = 200;
+    let lines = view.chars[at.min(view.len())..].iter().take(WIDEST);
+    let below = lines.skip_while(|c| **c != '\n').skip(1);
+    let mut rule = below.take_while(|c| **c != '\n').take(4).peekable();
+    rule.peek() == Some(&&'|') && rule.all(|c| matches!(c, '|' | '-' | ':' | ' '))
 }
 
 /// The label is a word of its own.

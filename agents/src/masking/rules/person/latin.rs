@@ -18,7 +18,7 @@ pub(in crate::masking::rules) static BEFORE: Sought = Sought::new(|| {
 });
 static AFTER: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(&spelt(&format!(
-        r"\b([A-Za-z][a-z]{{1,15}}|[A-Z]{{2,12}})(?: [A-Z][a-z]+)?{CALLS}"
+        r"\b([A-Za-z][a-z]{{1,15}}|[A-Z]{{2,12}}){CALLS}"
     )))
     .expect("patterns are constants and tested")
 });
@@ -240,11 +240,31 @@ fn bare(scene: &Scene, names: &mut Names) {
             && !lexicon().is_place_romaji(&lower)
             && !is_place(word)
             && !BRANDS.split(' ').any(|brand| brand == lower)
+            && !is_somewhere(view, start, end)
             && scene.is_open(start, end)
         {
             names.add(one(view, start, end));
         }
     }
+}
+
+/// Kawasaki warehouse, near Arashiyama: what stands beside it makes it a place.
+fn is_somewhere(view: &View, start: usize, end: usize) -> bool {
+    const SITES: &str = " warehouse depot store shop branch station plant factory office hotel line river castle park port airport street area region site center centre university hospital school ";
+    const NEAR: [&str; 6] = [
+        " in ",
+        " near ",
+        " via ",
+        " around ",
+        " visit ",
+        " walked to ",
+    ];
+    let rest = view.slice(end, (end + 12).min(view.len()));
+    let word = rest.strip_prefix(' ').unwrap_or_default();
+    let word = word.split(|c: char| !c.is_ascii_lowercase()).next();
+    let site = word.is_some_and(|w| w.len() > 2 && SITES.contains(&format!(" {w} ")));
+    let ahead = view.slice(start.saturating_sub(11), start);
+    site || NEAR.iter().any(|near| ahead.ends_with(near))
 }
 
 /// 、Kazuhitoにも: a Latin word in a Japanese sentence that something is said of, told or asked.
@@ -280,8 +300,8 @@ pub(super) fn at(view: &View, start: usize, firm: bool) -> Option<Name> {
         let second = view.slice(second_at, second_end);
         let capital = |w: &str| w.starts_with(|c: char| c.is_ascii_uppercase());
         let known = is_known(first) || is_known(second);
-        let sound =
-            is_pair(first, second, comma) || firm && known && capital(first) && capital(second);
+        let sound = is_pair(first, second, comma) && (capital(second) || is_known(second))
+            || firm && known && capital(first) && capital(second);
         return sound.then(|| two(view, start, first_end, second_at, second_end));
     }
     let closed = !view.get(first_end).is_some_and(|c| {

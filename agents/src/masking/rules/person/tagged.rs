@@ -11,7 +11,7 @@ mod features;
 mod training;
 
 use super::shape::{self, Name, Part};
-use super::weigh::may_stand;
+use super::weigh::{is_keyed_else, may_stand};
 use super::{Names, Scene};
 use crate::masking::chars::is_han;
 use crate::masking::lexicon::lexicon;
@@ -22,7 +22,7 @@ use candidates::Candidate;
 const WEIGHTS: &[u8; 1 << features::BITS] = include_bytes!("tagged/model.bin");
 
 /// Scores above it are names. Below it each name more costs several masks too many.
-const THRESHOLD: i32 = 30;
+const THRESHOLD: i32 = 20;
 
 pub(super) fn find(scene: &Scene, names: &mut Names) {
     let view = scene.view;
@@ -33,9 +33,11 @@ pub(super) fn find(scene: &Scene, names: &mut Names) {
         if covered || !scene.is_open(candidate.start, candidate.end) {
             return;
         }
-        if is_han(view.chars[candidate.start])
-            && !may_stand(view, names, candidate.start, candidate.end)
-        {
+        let stands = match view.chars[candidate.start] {
+            c if is_han(c) => may_stand(view, names, candidate.start, candidate.end),
+            _ => !is_keyed_else(view, candidate.start),
+        };
+        if !stands {
             return;
         }
         let mut score = 0;

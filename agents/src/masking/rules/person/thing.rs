@@ -65,6 +65,9 @@ pub(super) fn is_thing(text: &str) -> bool {
             | "内祝"
             | "粗品"
             | "寸志"
+            | "一次"
+            | "二次"
+            | "申請日"
     ) || is_count(text)
         || text.chars().any(|c| matches!(c, '一' | '二' | '三'))
             && text.contains(['回', '件', '個', '階', '号'])

@@ -13,7 +13,8 @@ use super::{Names, Scene, honorific};
 use crate::masking::chars::{is_han, is_hiragana, is_katakana, one_of};
 use crate::masking::lexicon::lexicon;
 use crate::masking::normal::View;
-use around::{after, before, introduces, is_clock};
+pub(super) use around::is_keyed_else;
+use around::{after, before, introduces, is_clock, is_role_word, role};
 use look::{Look, MOST, look};
 
 const ENOUGH: u8 = 5;
@@ -193,7 +194,7 @@ fn spaced(view: &View, gap: usize) -> Option<usize> {
 /// 東口, 山田錦, 本 in 本部長, 森林保全: an exit, a thing, a grade, two nouns.
 fn is_else(view: &View, name: &Name) -> bool {
     let text = view.slice(name.start, name.end);
-    const OUT: &str = "直帰 直行 在宅 時短 有休 半休 代休 公休 夜勤 早番 遅番 日勤 社用 社内 弊社 御社 貴社 当社 先方 即日 翌日";
+    const OUT: &str = "直帰 直行 在宅 時短 有休 半休 代休 公休 夜勤 早番 遅番 日勤 社用 社内 弊社 御社 貴社 当社 先方 即日 翌日 一次 二次 民生 明治 大正 江戸 室町 未来 彼女";
     let out = text.len() == 6 && OUT.split(' ').any(|word| word == text);
     let exit =
         text.starts_with(['東', '西', '南', '北', '中']) && text.ends_with(['口', '側', '部']);
@@ -210,7 +211,31 @@ fn is_else(view: &View, name: &Name) -> bool {
         && one_of!("中長会所家店本上下前後内外方部室係", view.chars[name.start])
         && view.before(name.start).is_some_and(is_han);
     let count = thing::is_count(text);
-    exit || out || particle || suffix || count || honorific::is_nobody(text) || end_of_word || pair
+    // 研修医 仁平, 現場代理人: who somebody is, and not what they are called.
+    let first = name.parts.first().map_or(name.end, |part| part.end);
+    let office = name.end - name.start >= 4 && role(view, name.end)
+        || view.get(first) == Some(' ') && is_role_word(view.slice(name.start, first));
+    office
+        || name.end - name.start == 1 && one_of!("甲乙丙丁", view.chars[name.start])
+        || is_affiliation(view, name)
+        || exit
+        || out
+        || particle
+        || suffix
+        || count
+        || honorific::is_nobody(text)
+        || end_of_word
+        || pair
+}
+
+/// 住田怜葉（城西大）: a school or an office in brackets behind somebody.
+fn is_affiliation(view: &View, name: &Name) -> bool {
+    let last = view.before(name.end);
+    let bracketed = view.before(name.start) == Some('(') && view.get(name.end) == Some(')');
+    bracketed
+        && last.is_some_and(|c| one_of!("大高中小学院校社部課局店支組署", c))
+        && name.start >= 2
+        && is_letter(view.chars[name.start - 2])
 }
 
 /// （松浦）, |松浦|: brackets or cells hold it alone.

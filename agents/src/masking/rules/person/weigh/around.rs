@@ -21,7 +21,7 @@ const ROLES: &str = "主治医 担当医 執刀医 看護師 受持看護師 保
     確認印 検印 照査 設計 審査 査閲 検図 製図 承認 作成 確認 起案 受領 受領印 決裁 記録 文責 連絡網 緊急連絡網 緊急連絡先 連絡先 早番 遅番 日勤 夜勤 当番 宿直 日直 レジ 出席 欠席 同席 司会進行 書記係 優勝 準優勝 優秀賞 最優秀賞 金賞 銀賞 銅賞 第1位 第2位 第3位 1位 2位 3位 \
     ドライバー リーダー マネージャー マネジャー スタッフ オーナー メンバー メンバ ゲスト コーチ ピアノ ソプラノ アルト テノール バス バイオリン フルート ギター ボーカル デザイナー エンジニア PM PL SE CC Cc cc To TO FW DF GK MF プロデューサー ディレクター パートナー オペレーター チューター メンター パネリスト モデレーター ファシリテーター トリマー キャプテン アンカー ハウスキーパー ベビーシッター \
     弁護人 検察官 裁判長 喪主 施主 大家 家主 荷主 地主 飼主 飼い主 雇い主 新郎 新婦 主賓 来賓 乾杯 伴奏 指揮 作詞 作曲 編曲 原作 主演 助演 装丁 題字 語り 聞き手 話し手 通訳 引率 \
-    主審 副審 先発 代打 隊長 団長 副団長 応援団長 教頭 副校長 学年主任 司書 保育士 栄養士 理学療法士 作業療法士 言語聴覚士 PT OT ST MSW Ns Dr 訪看 相手方 上長 大工 左官 庭師 うち 続柄 表札 筆頭者 ケアマネ ケアマネージャー ヘルパー パーソナリティ アナウンサー";
+    主審 副審 先発 代打 隊長 団長 副団長 応援団長 教頭 副校長 学年主任 司書 保育士 栄養士 理学療法士 作業療法士 言語聴覚士 PT OT ST MSW Ns Dr 訪看 相手方 上長 大工 左官 庭師 うち 続柄 表札 筆頭者 弊社 当社 当方 先方 研修医 当直医 麻酔医 獣医師 技師 通報者 現場代理人 代理人 世話人 紹介者 立案者 発案者 起草者 保有者 権利者 義務者 贈与者 受贈者 譲渡人 譲受人 届出人 荷受人 看護助手 実習生 研修生 訪問者 来訪者 面会者 宛先 開会 開会の辞 閉会の辞 挨拶 祝辞 来賓祝辞 基調講演 祝電 献杯 弔辞 司会者 進行 発声 万歳三唱 謝辞 ケアマネ ケアマネージャー ヘルパー パーソナリティ アナウンサー";
 
 /// What is said of people and of nothing else, where it begins behind the name.
 const DEEDS: &str = "連れて を連れ の面倒 の世話 が生まれ が熱 が入院 が退院 が骨折 が合格 が引っ越 が結婚 が辞め が転職 が転んだ が迎え が送 が電話 が連絡 が返信 が返事 が提案 が主張 が反対 が賛成 が発言 が挙手 が起案 が起票 が記入 が記録 が受け が受電 が応対 が折り返 が訪問 が同席 が修正 が実装 が調査 が検証 が復旧 が再起動 が切り分け が点検 が検査 が配達 が受領 が預か が署名 が捺印 が押印 が運転 が目撃 が通報 が供述 が証言 が診察 が処方 が執刀 が訴え     を病院 を保育園 を学校 を起こ を手伝 を担当に を後任に を部長に を課長に を表彰 を処分 を注意 を指導 を評価 を面接 を尾行 を保護 を送致 を起訴 を診察 を搬送 を見舞 と付き合 と別れ と遊 と旅行 と通話 と電話 と調整 と合流 と同期 と同じクラス と相談 と協議 と会議 と確認 に振られ に告白 に謝 に感謝 に一任 に交代 に指示 に質問 に声 に引き渡 に手渡 に預け に貸し に送 に届け に同行 に付き添 に面会 に事情 に返金 に請求     は既に は現在休 は本日 は明日 は先週 は来週 は元気 は無事 は容疑 は黙秘 は被害 は軽傷 は重傷 は意識 は入院 は退院 は通院 は帰宅 は外回り は会議中 は席を は離席 は育休 は産休 は有休 は夏休み は遅番 は早番 は夜勤 は合格 は不合格 は保留 は受講 は当選 は落選 は承認 は却下 は了解 は同意 は回答 は説明 は指摘 は提案 は報告 は述べ は主張 は「     の成績 の保護者 の主治医 の診断 の症状 の服薬 の既往 の血圧 の口座 の住所 の携帯 の番号 の連絡先 の予定 の予約 の面談 の面接 の志望 の経歴 の職歴 の学歴 の有給 の休暇 の旅費 の経費 の名刺 の見解 の質問 の提案 の報告 の対応 の説明 の作業 の修正 の実装 の車 の自宅 の家族 の彼氏 の彼女 の結婚 の出産 の見舞 の葬儀 の息子 の娘 の妻 の夫 の母 の父 の兄 の弟 の姉 の妹 の祖 の遺族 の弁護 の供述 の証言 の連名 にも共有 に共有 に差し戻 に差戻 に確認 に依頼 に相談 に連絡 に報告 に聞 に頼 に伝え には伝え に渡 に任せ に任命 にお願い に引き継 に引継 に電話 に回送 に説明 に返信 に質問 に言わ に怒ら に褒め に教え に教わ に誘わ に借り に貸 に転送 に打診 にお渡し にお伝え にご にて対応 \
@@ -104,8 +104,36 @@ fn is_unit(view: &View, at: usize) -> bool {
         && !view.get(at + 1).is_some_and(|c| is_han(c) || c == ' ')
 }
 
+/// Keys of fields that hold no person.
+const ELSE: &str = "prefecture pref city town region area state country store shop branch station venue place location brand product item category \
+    県 都道府県 都市 市区町村 市町村 地域 地区 エリア 店舗 店名 支店 拠点 駅 産地 品名 商品 商品名 品種 銘柄 区間 行き先 目的地 出発地 到着地 勤務地 開催地";
+
+static OTHER: LazyLock<FxHashSet<&str>> = LazyLock::new(|| list(ELSE));
+
+/// \"city\": \"松本\", region=yamaguchi, 区間:品川: the key before `at` says that no person follows.
+pub(in super::super) fn is_keyed_else(view: &View, at: usize) -> bool {
+    const LONGEST: usize = 10;
+    let unquoted = |at: usize| {
+        let marks = view.chars[..at].iter().rev();
+        at - marks.take_while(|c| matches!(c, '"' | '\'' | ' ')).count()
+    };
+    let end = unquoted(at);
+    if !matches!(view.before(end), Some(':' | '=')) {
+        return false;
+    }
+    let end = unquoted(end - 1);
+    let letters = view.chars[end.saturating_sub(LONGEST + 1)..end]
+        .iter()
+        .rev();
+    let start = end - letters.take_while(|c| c.is_alphanumeric()).count();
+    OTHER.contains(view.slice(start, end).to_ascii_lowercase().as_str())
+}
+
 /// Points for what stands before `at`; `None` where no word begins.
 pub(super) fn before(view: &View, names: &Names, at: usize) -> Option<u8> {
+    if matches!(view.before(at), Some('"' | '\'' | ':' | '=' | ' ')) && is_keyed_else(view, at) {
+        return None;
+    }
     // 全 3 巻, 全12 巻: all of so many.
     let then = at + 1 + usize::from(view.get(at + 1) == Some(' '));
     if view.chars[at] == '全' && view.get(then).is_some_and(|c| c.is_ascii_digit()) {
@@ -193,7 +221,7 @@ fn listed(view: &View, names: &Names, end: usize) -> bool {
 }
 
 /// A word that says who somebody is ends at `end`.
-fn role(view: &View, end: usize) -> bool {
+pub(super) fn role(view: &View, end: usize) -> bool {
     let (last, other) = (view.before(end), view.before(end.saturating_sub(1)));
     // 父, 子, 妻: a word of one kanji must not be the end of a longer word.
     if !other.is_some_and(is_han) && ROLE.get((last, None)).is_some() {
@@ -248,7 +276,7 @@ pub(super) fn after(view: &View, names: &Names, end: usize) -> Option<u8> {
     let counted = next == 'の'
         && view.get(end + 1).is_some_and(number)
         && (end + 2..end + 4).any(|i| matches!(view.get(i), Some('名' | '人')));
-    let signed = one_of!("談儀印君宅", next) && !view.get(end + 1).is_some_and(is_kanji);
+    let signed = one_of!("談儀印君宅拝", next) && !view.get(end + 1).is_some_and(is_kanji);
     if counted || signed || sign(view, end, &DEED) {
         return Some(3);
     }
