@@ -69,7 +69,7 @@ const ENGLISH: &str = "a age am an are ask auto bad ban bar base be can cake cam
     may me media mega memo menu mine mode more most move much name near need new nice nine no node nor not note now of on one open or \
     our out page pair pan pipe phone plan rate raw read ready region remote repo rice rise role rose route run safe sake same san sari sea see \
     send sent set she ship shoe show side sign site size so some sore sue suite sun sure take tape tan ten the then there these \
-    they time to token tokyo tone too top tune two type unit uni use uri user was we were when yes you your made man men mono none sun \
+    they time to token tokyo tone too top tune two type unit uni use uri user was we were when yes you your made man men mono none sun mon tue wed thu fri sat \
     kyoto osaka nagoya sapporo fukuoka kobe yokohama hiroshima chiba saitama nara sendai japan asia sales tea team toy via view van \
     data error info debug total amount order invoice customer contract status city street address sushi karate tsunami origin master \
     all everyone everybody there folks team guys friend friends colleague sensei service support hiring manager reader office note house store station hotel tower todo open some iso tokio fuji kanji kana";

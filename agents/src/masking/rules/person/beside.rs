@@ -139,8 +139,13 @@ fn fits(scene: &Scene, names: &Names, name: &shape::Name, strength: Strength, ma
         .before(name.start)
         .is_none_or(|c| one_of!("、。\n「(:", c));
     let honoured = honored_neighbour(view, name, mark);
-    (strength >= Strength::Surname
-        || (name.end - name.start == 1 && strict && honoured && lexicon().surname(text).is_some()))
+    let short = text.chars().count() < 3 && text.starts_with(is_hiragana);
+    !short
+        && (strength >= Strength::Surname
+            || (name.end - name.start == 1
+                && strict
+                && honoured
+                && lexicon().surname(text).is_some()))
         && edges
         && soft
         && (!place

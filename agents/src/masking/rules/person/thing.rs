@@ -65,12 +65,15 @@ pub(super) fn is_thing(text: &str) -> bool {
             | "内祝"
             | "粗品"
             | "寸志"
-            | "一次"
-            | "二次"
-            | "申請日"
     ) || is_count(text)
         || text.chars().any(|c| matches!(c, '一' | '二' | '三'))
             && text.contains(['回', '件', '個', '階', '号'])
+}
+
+/// 直帰, 弊社, 一次: said of days and sides, and of no person, though a list has some of them as names.
+pub(super) fn is_absence(text: &str) -> bool {
+    const OUT: &str = "直帰 直行 在宅 時短 有休 半休 代休 公休 夜勤 早番 遅番 日勤 社用 社内 弊社 御社 貴社 当社 先方 即日 翌日 一次 二次 民生 明治 大正 江戸 室町 未来 彼女";
+    text.len() == 6 && OUT.split(' ').any(|word| word == text)
 }
 
 /// 四人, 一万円, 件目: so many of something, or the how-manieth.
@@ -87,11 +90,11 @@ pub(super) fn is_count(text: &str) -> bool {
 }
 
 /// No given name ends in these; companies, places, offices and things do.
-pub(super) const ENDINGS: [char; 49] = [
+pub(super) const ENDINGS: [char; 51] = [
     '県', '市', '区', '町', '村', '駅', '店', '社', '部', '課', '室', '係', '局', '所', '院', '校',
     '港', '橋', '寺', '線', '口', '側', '産', '製', '品', '業', '屋', '館', '堂', '園', '組', '会',
     '家', '等', '達', '的', '性', '化', '者', '員', '長', '様', '殿', '氏', '君', '宛', '先', '内',
-    '外',
+    '外', '展', '軍',
 ];
 
 /// Words for people by what they do: ユーザー様, スタッフさん.

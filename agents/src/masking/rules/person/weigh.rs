@@ -61,7 +61,9 @@ pub(super) fn find(scene: &Scene, names: &mut Names) {
 
 /// Can a word stand here at all, by what is around it?
 pub(super) fn may_stand(view: &View, names: &Names, start: usize, end: usize) -> bool {
-    before(view, names, start).is_some() && after(view, names, end).is_some()
+    !is_affiliation(view, start, end)
+        && before(view, names, start).is_some()
+        && after(view, names, end).is_some()
 }
 
 /// ハジガキと名乗られた; イシカワ ミジュ and トマーシュ・ノヴァーク between marks or before a deed.
@@ -194,8 +196,6 @@ fn spaced(view: &View, gap: usize) -> Option<usize> {
 /// 東口, 山田錦, 本 in 本部長, 森林保全: an exit, a thing, a grade, two nouns.
 fn is_else(view: &View, name: &Name) -> bool {
     let text = view.slice(name.start, name.end);
-    const OUT: &str = "直帰 直行 在宅 時短 有休 半休 代休 公休 夜勤 早番 遅番 日勤 社用 社内 弊社 御社 貴社 当社 先方 即日 翌日 一次 二次 民生 明治 大正 江戸 室町 未来 彼女";
-    let out = text.len() == 6 && OUT.split(' ').any(|word| word == text);
     let exit =
         text.starts_with(['東', '西', '南', '北', '中']) && text.ends_with(['口', '側', '部']);
     let pair = name.parts.len() == 2 && !text.contains(' ') && !shape::is_free(view, name);
@@ -217,9 +217,9 @@ fn is_else(view: &View, name: &Name) -> bool {
         || view.get(first) == Some(' ') && is_role_word(view.slice(name.start, first));
     office
         || name.end - name.start == 1 && one_of!("甲乙丙丁", view.chars[name.start])
-        || is_affiliation(view, name)
+        || is_affiliation(view, name.start, name.end)
         || exit
-        || out
+        || thing::is_absence(text)
         || particle
         || suffix
         || count
@@ -229,13 +229,13 @@ fn is_else(view: &View, name: &Name) -> bool {
 }
 
 /// 住田怜葉（城西大）: a school or an office in brackets behind somebody.
-fn is_affiliation(view: &View, name: &Name) -> bool {
-    let last = view.before(name.end);
-    let bracketed = view.before(name.start) == Some('(') && view.get(name.end) == Some(')');
+fn is_affiliation(view: &View, start: usize, end: usize) -> bool {
+    let last = view.before(end);
+    let bracketed = view.before(start) == Some('(') && view.get(end) == Some(')');
     bracketed
         && last.is_some_and(|c| one_of!("大高中小学院校社部課局店支組署", c))
-        && name.start >= 2
-        && is_letter(view.chars[name.start - 2])
+        && start >= 2
+        && is_letter(view.chars[start - 2])
 }
 
 /// （松浦）, |松浦|: brackets or cells hold it alone.

@@ -156,6 +156,14 @@ fn han(view: &View, a: usize, b: usize, offer: &mut impl FnMut(Candidate)) {
                         offer(Candidate::two(start, b, b, end, Kind::Pair));
                     }
                 }
+                // 内藤あさ美: kana, and one kanji that ends the run.
+                let ends = kana > b && view.get(kana).is_some_and(is_han);
+                if ends
+                    && !view.get(kana + 1).is_some_and(is_han)
+                    && lexicon.given(view.slice(b, kana + 1)).is_some()
+                {
+                    offer(Candidate::two(start, b, b, kana + 1, Kind::Pair));
+                }
             }
         }
         if (2..=3).contains(&(b - start)) && lexicon.given(view.slice(start, b)).is_some() {
@@ -198,6 +206,12 @@ fn is_no_name(view: &View, candidate: &Candidate) -> bool {
         || thing::is_count(text)
         || candidate.kind == Kind::Unlisted && thing::is_thing(text)
         || is_compound(view, candidate)
+        || thing::is_absence(text)
+        || matches!(
+            candidate.kind,
+            Kind::Pair | Kind::Half | Kind::Tail | Kind::Unlisted
+        ) && end - start > 2
+            && text.ends_with(thing::ENDINGS)
         || end - start == 4 && is_wordy(view, start, end)
         || is_landscape(view, start, end)
 }

@@ -75,8 +75,9 @@ pub(super) fn look(view: &View, start: usize, end: usize, least: u8) -> Option<(
         let last = name.parts.last().map_or(name.start, |part| part.start);
         !thing::has_word(view.slice(last, name.end))
     };
-    let continental =
-        end - start <= 3 && lexicon.continental(view.slice(start, start + 1)).is_some();
+    let continental = end - start <= 3
+        && lexicon.continental(view.slice(start, start + 1)).is_some()
+        && !thing::has_word(text);
     let look = match strength {
         _ if word && surname.is_none() => return None,
         Strength::Pair => Look::Pair,
