@@ -17,6 +17,7 @@ mod import;
 mod ingest;
 mod init;
 mod key;
+mod licences;
 mod mask;
 mod mcp;
 mod patch;
@@ -75,6 +76,7 @@ pub fn run(cli: &Cli) -> Done {
         Command::Roster(args) => roster::run(cli, args),
         Command::Report(args) => report::run(cli, args),
         Command::Export(args) => export::run(cli, args),
+        Command::Licences => licences::run(),
         Command::Doctor => doctor::run(cli),
         Command::Backup(args) => backup::run(cli, args),
         Command::Restore(args) => backup::restore(cli, args),

@@ -9,6 +9,7 @@ pub mod hooks;
 pub mod ingest;
 pub mod limits;
 pub mod masking;
+pub mod notices;
 mod once;
 mod pattern;
 pub mod registry;

@@ -59,6 +59,69 @@ fn help_says_what_every_command_takes() {
     );
 }
 
+/// Data files inside the program that nobody else wrote or that derive from nobody's.
+const OWN: [&str; 13] = [
+    "variants.tsv",
+    "foreign.tsv",
+    "console.css",
+    "page.css",
+    "daicho.toml",
+    "scan.sarif",
+    "orders.py.txt",
+    "parameters.patch",
+    "silence.patch",
+    "FORMAT.md",
+    "ocsf.json",
+    "verify.py",
+    "verify.html",
+];
+
+#[test]
+fn the_notice_of_every_file_by_others_inside_the_program_is_printed() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_daicho"));
+    command.arg("licences");
+    let said = run(command, b"").ok();
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders =
+        ["agents", "exporters", "ledger", "schemas"].map(|crate_| format!("{crate_}/src"));
+    let mut included = 0;
+    for folder in folders.iter().map(String::as_str).chain(["src"]) {
+        for path in crate::world::walk(&root.join(folder)) {
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if name.contains("NOTICE") || name.contains("LICENSE") {
+                let notice = std::fs::read_to_string(&path).unwrap();
+                assert!(said.contains(notice.trim_end()), "{}", path.display());
+            }
+            if !name.ends_with(".rs") {
+                continue;
+            }
+            let code = std::fs::read_to_string(&path).unwrap();
+            let code = code.split("#[cfg(test)]\nmod tests {").next().unwrap();
+            // Neither is in the program: what only tests and the training read.
+            let is_test = path.iter().any(|part| part == "tests");
+            if is_test || path.ends_with("training.rs") || path.ends_with("tests.rs") {
+                continue;
+            }
+            for macro_ in ["include_str!(\"", "include_bytes!(\""] {
+                for rest in code.split(macro_).skip(1) {
+                    let file = rest.split('"').next().unwrap().rsplit('/').next().unwrap();
+                    let notice = file == "NOTICE" || file.ends_with(".LICENSE");
+                    if notice || OWN.contains(&file) {
+                        continue;
+                    }
+                    included += 1;
+                    assert!(
+                        said.contains(file),
+                        "{file} of {} has no notice",
+                        path.display()
+                    );
+                }
+            }
+        }
+    }
+    assert!(included >= 9, "{included} files by others were found");
+}
+
 #[test]
 fn init_names_the_key_that_verifiers_need_and_guards_the_one_they_must_not_have() {
     let parent = tempfile::TempDir::new().unwrap();
