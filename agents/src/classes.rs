@@ -8,6 +8,7 @@ mod consents;
 
 pub use consents::{Consent, Consents};
 
+use crate::masking::Media;
 use schemas::kinds::traffic::{ClassRuling, Handling, RuleCount};
 use schemas::{DataClass, Hash, Label, Name};
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,9 @@ pub struct ClassPolicy {
     pub ec: Handling,
     pub personal: Handling,
     pub generated: Handling,
+    /// Of these nothing leaves that no rule can read (images, sounds, files), however their text
+    /// is handled: nobody has seen what it shows of a person.
+    pub no_media: Vec<DataClass>,
     /// Classes beside the one that an agent was registered with.
     pub rule: Vec<ClassRule>,
 }
@@ -55,6 +59,7 @@ impl Default for ClassPolicy {
             ec: Handling::Aggregate,
             personal: Handling::Never,
             generated: Handling::Mask,
+            no_media: vec![DataClass::Personal],
             rule: Vec::new(),
         }
     }
@@ -168,10 +173,24 @@ impl Asked {
     }
 
     fn denied(&self, handling: Handling, class: DataClass, finds: &[RuleCount]) -> Option<Denied> {
+        let media = finds.iter().filter(|find| Media::is(&find.rule));
+        let media: Vec<RuleCount> = match self.policy.no_media.contains(&class) {
+            true => media.cloned().collect(),
+            false => Vec::new(),
+        };
+        let passes = match handling {
+            Handling::Mask => true,
+            Handling::Aggregate => finds.is_empty(),
+            Handling::Consent => self.consents.contains_key(&class),
+            Handling::Never => false,
+        };
         let remedy = match handling {
+            _ if passes && media.is_empty() => return None,
+            _ if passes => format!(
+                "no image, sound or file goes with data of class {class}: no rule can read what it \
+                 shows; send its text instead"
+            ),
             Handling::Mask => return None,
-            Handling::Aggregate if finds.is_empty() => return None,
-            Handling::Consent if self.consents.contains_key(&class) => return None,
             Handling::Aggregate => format!(
                 "data of class {class} is sent only aggregated or anonymised, and this request \
                  holds single persons' data, or images and files that may; send counts and sums without \
@@ -191,10 +210,10 @@ impl Asked {
             rule: format!("class.{class}").parse().expect("classes are names"),
             count: 1,
         };
-        let shown = if handling == Handling::Aggregate {
-            finds
-        } else {
-            &[]
+        let shown = match handling {
+            _ if passes => media.as_slice(),
+            Handling::Aggregate => finds,
+            _ => &[],
         };
         Some(Denied {
             reasons: [&[rule], shown].concat(),

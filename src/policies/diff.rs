@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// What a field decides, by the beginning of its path; the first that fits.
-const WORDS: [(&str, &str); 31] = [
+const WORDS: [(&str, &str); 32] = [
     ("masking.email", "what of a mailbox's local part is masked"),
     (
         "masking.insider_keywords",
@@ -34,6 +34,10 @@ const WORDS: [(&str, &str); 31] = [
     ("classes.ec", "how data of the shop's customers is handled"),
     ("classes.personal", "how personal data is handled"),
     ("classes.generated", "how generated data is handled"),
+    (
+        "classes.no_media",
+        "with which classes' data no image, sound or file leaves",
+    ),
     ("classes", "how classes of data are handled"),
     ("tools.rule", "what becomes of uses of a tool"),
     (

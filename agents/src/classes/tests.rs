@@ -58,6 +58,39 @@ fn a_consent_lets_its_own_class_pass_and_is_named() {
 }
 
 #[test]
+fn no_image_leaves_with_personal_data_unless_the_company_says_so() {
+    let image = finds("media-image");
+    let handled = |personal: Handling, no_media: Option<&[DataClass]>| {
+        let mut policy = ClassPolicy {
+            personal,
+            ..ClassPolicy::default()
+        };
+        if let Some(classes) = no_media {
+            policy.no_media = classes.to_vec();
+        }
+        let mut asked = asked(DataClass::Personal, policy);
+        asked.consents.insert(DataClass::Personal, 7);
+        asked
+    };
+    for handling in [Handling::Mask, Handling::Consent] {
+        let asked = handled(handling, None);
+        let ruled = asked.rule(Vec::new, &image);
+        assert_eq!(reasons(&ruled), ["class.personal 1", "media-image 2"]);
+        let remedy = ruled.denied.unwrap().remedy;
+        assert!(remedy.contains("send its text instead"), "{remedy}");
+        assert!(asked.rule(Vec::new, &finds("person")).denied.is_none());
+        let allowed = handled(handling, Some(&[]));
+        assert!(allowed.rule(Vec::new, &image).denied.is_none());
+    }
+    // Another class as well, where the company adds it.
+    let policy: ClassPolicy = toml::from_str("no_media = ['personal', 'internal']").unwrap();
+    let ruled = asked(DataClass::Internal, policy).rule(Vec::new, &image);
+    assert_eq!(reasons(&ruled), ["class.internal 1", "media-image 2"]);
+    let internal = asked(DataClass::Internal, ClassPolicy::default());
+    assert!(internal.rule(Vec::new, &image).denied.is_none());
+}
+
+#[test]
 fn a_rule_adds_a_class_by_role_or_by_a_tool_that_was_used() {
     let text =
         "[[rule]]\nclass = 'mail'\ntool = 'mcp__mail__*'\n[[rule]]\nclass = 'ec'\nrole = 'shop'\n";

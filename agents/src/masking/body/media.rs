@@ -11,6 +11,7 @@ use base64::Engine;
 use base64::alphabet;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use schemas::Name;
 use std::borrow::Cow;
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -37,6 +38,13 @@ impl Media {
             Media::File => "media-file",
             Media::Elsewhere => "media-elsewhere",
         }
+    }
+
+    /// Whether a rule is one of these.
+    pub fn is(rule: &Name) -> bool {
+        use Media::{Audio, Elsewhere, File, Image, Pdf};
+        let all = [Image, Pdf, Audio, File, Elsewhere];
+        all.iter().any(|media| media.rule() == rule.as_str())
     }
 
     /// By the first bytes; `None` if they are a text's.
