@@ -203,10 +203,12 @@ impl Masker {
         }
     }
 
-    /// The same, counting what it does where another counts it.
-    pub fn counting(mut self, effort: Arc<Effort>) -> Masker {
-        self.memo.effort = effort;
-        self
+    /// The same, with nothing remembered, counting what it does where another counts it.
+    pub fn counting(self, effort: Arc<Effort>) -> Masker {
+        Masker {
+            memo: Arc::new(memo::Memo::counting(effort)),
+            ..self
+        }
     }
 
     /// What the bodies so far took.

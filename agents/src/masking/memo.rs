@@ -103,6 +103,13 @@ struct Generations {
 }
 
 impl Memo {
+    pub fn counting(effort: Arc<Effort>) -> Memo {
+        Memo {
+            effort,
+            ..Memo::default()
+        }
+    }
+
     /// What is remembered of a string of so many bytes. If that is nothing, it is looked at.
     pub fn get(&self, key: &Key, len_bytes: usize) -> Option<Arc<Seen>> {
         let seen = self.seen(key);
