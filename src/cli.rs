@@ -151,8 +151,7 @@ pub enum Command {
     Timestamp(Timestamp),
     /// Print this machine's figures: appends, HTTP, gateway, lines of other logs, and a log that is read
     Bench(Bench),
-    /// Print the notices of the data by others inside this program: names, words, places, forms of
-    /// credentials
+    /// Print the notices of the data by others inside this program
     Licences,
 }
 
