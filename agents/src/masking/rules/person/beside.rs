@@ -5,7 +5,7 @@ use super::shape::{self, Strength};
 use super::thing;
 use super::{Names, Scene};
 use crate::masking::chars::{is_han, is_hiragana, is_katakana, one_of};
-use crate::masking::lexicon::lexicon;
+use crate::masking::lexicon::{katakana, lexicon};
 use crate::masking::normal::View;
 use regex::Regex;
 use std::sync::LazyLock;
@@ -42,8 +42,9 @@ fn readings(scene: &Scene, names: &mut Names) {
         let sound = inside.len() >= 2
             && (latin
                 || kana
+                    && is_written_in_kanji(view, name)
                     && (gap.is_some()
-                        || name.parts.len() > 1
+                        || name.parts.len() > 1 && sounds_alike(view, name, open + 1, close)
                         || lexicon().is_surname_kana(view.slice(open + 1, close))
                         || lexicon().is_given_kana(view.slice(open + 1, close)))
                     && inside.iter().filter(|c| **c == ' ').count() <= 1);
@@ -80,6 +81,21 @@ fn readings(scene: &Scene, names: &mut Names) {
     for name in found {
         names.add(name);
     }
+}
+
+/// ピアノ behind オリビア・スミス is what she plays: only kanji have a reading in kana.
+fn is_written_in_kanji(view: &View, name: &shape::Name) -> bool {
+    view.chars[name.start..name.end].iter().any(|c| is_han(*c))
+}
+
+/// The kana begin as the surname does, or no list has the surname: チェロ is no reading of 山田太郎.
+fn sounds_alike(view: &View, name: &shape::Name, start: usize, end: usize) -> bool {
+    let part = name.parts[0];
+    let reading = lexicon().surname(view.slice(part.start, part.end));
+    let first = katakana(view.slice(start, end)).chars().next();
+    reading.map_or(end - start >= 4, |surname| {
+        surname.reading.chars().next() == first
+    })
 }
 
 /// 佐野、広田、北原: a surname beside a name in a list is one too.

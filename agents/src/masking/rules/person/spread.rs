@@ -225,11 +225,11 @@ fn guarded(scene: &Scene, known: &Known, names: &mut Names) {
                 && one_of!(".-・*)", view.chars[start - 2]);
             let opened = view
                 .before(start)
-                .is_none_or(|c| one_of!("\n「(、。・→", c))
+                .is_none_or(|c| one_of!("\n「(、。・→はと", c))
                 || bullet;
             let closed = view
                 .get(end)
-                .is_none_or(|c| one_of!("」)、。・→がはもにと\n:", c));
+                .is_none_or(|c| one_of!("」)、。・→がはもにとへ\n:", c));
             if opened && closed && !names.covers(start, end) && scene.is_open(start, end) {
                 names.add(Name {
                     start,

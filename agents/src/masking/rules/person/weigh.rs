@@ -214,6 +214,7 @@ fn is_else(view: &View, name: &Name) -> bool {
     // 研修医 仁平, 現場代理人: who somebody is, and not what they are called.
     let first = name.parts.first().map_or(name.end, |part| part.end);
     let office = name.end - name.start >= 4 && role(view, name.end)
+        || is_role_word(text)
         || view.get(first) == Some(' ') && is_role_word(view.slice(name.start, first));
     office
         || name.end - name.start == 1 && one_of!("甲乙丙丁", view.chars[name.start])

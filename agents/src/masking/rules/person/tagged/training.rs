@@ -18,7 +18,7 @@ const TEMPLATES: &str = include_str!("templates.txt");
 const TRAPS: &str = include_str!("traps.txt");
 
 /// Sentences per template.
-const TRAINED: usize = 24;
+const TRAINED: usize = 48;
 const ASKED: usize = 12;
 const ROUNDS: usize = 6;
 /// A weight of one is so many steps of a byte.
