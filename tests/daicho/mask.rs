@@ -4,6 +4,8 @@ mod corpora;
 mod resent;
 
 use crate::world::{Ran, daicho, run};
+#[cfg(target_os = "linux")]
+use crate::world::{cannot_run, has};
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::path::Path;
@@ -183,4 +185,83 @@ fn check_never_calls_clean_what_it_could_not_read() {
     assert_eq!(ran.code, 2, "{ran:?}");
     let ran = mask(&["--check"], b"");
     assert!(ran.code == 2 && ran.err.contains("FILE"), "{ran:?}");
+}
+
+/// A PDF as business systems write it: one line of text in UTF-16, under a font of the reader's.
+fn pdf(line: &str) -> Vec<u8> {
+    let units = line.encode_utf16().map(|unit| format!("{unit:04X}"));
+    let page = format!(
+        "BT /F1 12 Tf 72 700 Td <{}> Tj ET",
+        units.collect::<String>()
+    );
+    let objects = [
+        "<</Type/Catalog/Pages 2 0 R>>".to_owned(),
+        "<</Type/Pages/Kids[3 0 R]/Count 1>>".to_owned(),
+        "<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Contents 4 0 R/Resources<</Font<</F1 5 0 R>>>>>>".to_owned(),
+        format!("<</Length {}>>\nstream\n{page}\nendstream", page.len()),
+        "<</Type/Font/Subtype/Type0/BaseFont/HeiseiMin-W3/Encoding/UniJIS-UTF16-H/DescendantFonts[6 0 R]>>".to_owned(),
+        "<</Type/Font/Subtype/CIDFontType0/BaseFont/HeiseiMin-W3/CIDSystemInfo<</Registry(Adobe)/Ordering(Japan1)/Supplement 2>>/DW 1000/FontDescriptor<</Type/FontDescriptor/FontName/HeiseiMin-W3/Flags 4>>>>".to_owned(),
+    ];
+    let mut pdf = "%PDF-1.4\n".to_owned();
+    let mut table = format!("xref\n0 {}\n0000000000 65535 f \n", objects.len() + 1);
+    for (object, number) in objects.iter().zip(1..) {
+        table += &format!("{:010} 00000 n \n", pdf.len());
+        pdf += &format!("{number} 0 obj\n{object}\nendobj\n");
+    }
+    let at = pdf.len();
+    format!("{pdf}{table}trailer\n<</Size 7/Root 1 0 R>>\nstartxref\n{at}\n%%EOF\n").into_bytes()
+}
+
+#[test]
+fn check_reads_the_text_of_a_pdf() {
+    let dir = TempDir::new().unwrap();
+    let personal = write(dir.path(), "a.pdf", &pdf("担当は佐藤花子様です。"));
+    let ran = mask(&["--check", &personal], b"");
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.out.contains("1 person"), "{ran:?}");
+    assert!(!ran.out.contains("佐藤"), "{ran:?}");
+    let secret = write(dir.path(), "b.pdf", &pdf("個人番号：123456789018"));
+    let ran = mask(&["--check", &secret], b"");
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.out.contains("blocked: 1 my-number"), "{ran:?}");
+    let clean = write(dir.path(), "c.pdf", &pdf("本日は晴天なり。"));
+    mask(&["--check", &clean], b"").ok();
+}
+
+/// What `script` makes is a terminal to the program.
+#[cfg(target_os = "linux")]
+#[test]
+fn explain_is_coloured_in_a_terminal_and_nowhere_else() {
+    if !has("script", "--version") {
+        return cannot_run("mask", "no script (util-linux)");
+    }
+    let dir = TempDir::new().unwrap();
+    let file = write(dir.path(), "letter.txt", LETTER.as_bytes());
+    let secret = write(dir.path(), "secret.txt", SECRET.as_bytes());
+    let shown = |file: &str, plain: bool| {
+        let program = env!("CARGO_BIN_EXE_daicho");
+        let data = dir.path().display();
+        let mut script = std::process::Command::new("script");
+        let typed = format!("'{program}' --data '{data}' mask --explain '{file}'");
+        script.args(["--quiet", "--command", &typed, "/dev/null"]);
+        match plain {
+            true => script.env("NO_COLOR", "1"),
+            false => script.env_remove("NO_COLOR"),
+        };
+        run(script, b"").out
+    };
+    let letter = shown(&file, false);
+    assert!(letter.contains("\x1b[30;43m山田\x1b[0mさん"), "{letter:?}");
+    let blocked = shown(&secret, false);
+    assert!(
+        blocked.contains("\x1b[97;41m123456789018\x1b[0m"),
+        "{blocked:?}"
+    );
+    let plain = shown(&file, true);
+    assert!(
+        plain.contains("[[山田]]さん") && !plain.contains('\u{1b}'),
+        "{plain:?}"
+    );
+    let piped = mask(&["--explain", &file], b"").ok();
+    assert!(!piped.contains('\u{1b}'), "{piped:?}");
 }
