@@ -10,7 +10,7 @@ PERSONAL_NAMES_DIRECTORY  dataset/ of the Python package japanese-personal-name-
 GIMEI_NAMES         data/names.yml of the Python package gimei 0.2.3: 5,000 more of recent years
 UNIDIC            sys.dic of the Python package unidic-lite 1.0.8: 4,000 surnames that IPADIC lacks
 
-own-surnames.tsv is our own writing: surnames that IPADIC lacks.
+own-surnames.tsv is our own writing: surnames that IPADIC lacks; `p` behind one says that it is a place first.
 
 surnames.tsv, given.tsv     kanji or kana TAB reading (of the lowest cost); a surname that is also a
                             prefecture or a municipality has a third column, `p`, unless who hears it thinks of a person
@@ -148,9 +148,10 @@ def main():
     write("postal.tsv", (f"{p}\t{next(iter(where))}" for p, where in postal.items()
                          if len(where) == 1 and len(postal.get(p[:-1], "ab")) > 1))
     surnames, surname_cost = names(ipadic, "姓")
-    usual = set(surnames) | set(PREFECTURES)
-    for line in (HERE / "own-surnames.tsv").read_text("utf-8").splitlines():
-        surnames.setdefault(*line.split("\t"))
+    own = [line.split("\t") for line in (HERE / "own-surnames.tsv").read_text("utf-8").splitlines()]
+    for spelling, reading, *_ in own:
+        surnames.setdefault(spelling, reading)
+    usual = set(surnames) - {spelling for spelling, _, *place in own if place} | set(PREFECTURES)
     nouns = {name: [row for row in rows(ipadic, name) if KANJI.fullmatch(fold(row[0])) and row[6] != "人名"]
              for name in NOUNS + ("Noun.place.csv", "Noun.proper.csv")}
     # A noun that is now and then a given name would make pairs of 山田 and 平和; so would a surname that is a place.

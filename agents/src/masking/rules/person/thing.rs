@@ -72,7 +72,7 @@ pub(super) fn is_thing(text: &str) -> bool {
 
 /// 直帰, 弊社, 一次: said of days and sides, and of no person, though a list has some of them as names.
 pub(super) fn is_absence(text: &str) -> bool {
-    const OUT: &str = "直帰 直行 在宅 時短 有休 半休 代休 公休 夜勤 早番 遅番 日勤 社用 社内 弊社 御社 貴社 当社 先方 即日 翌日 一次 二次 民生 明治 大正 江戸 室町 未来 彼女";
+    const OUT: &str = "直帰 直行 在宅 時短 有休 半休 代休 公休 夜勤 早番 遅番 日勤 社用 社内 弊社 御社 貴社 当社 先方 即日 翌日 一次 二次 工事 民生 明治 大正 江戸 室町 未来 彼女";
     text.len() == 6 && OUT.split(' ').any(|word| word == text)
 }
 
