@@ -1,6 +1,7 @@
 //! What approvers see of what waits: rows, the masked preview of each, what changed since the last.
 //! Nothing sealed is read before the log says that it is shown.
 
+use crate::count::counted;
 use crate::door::Door;
 use crate::views::Views;
 use agents::approvals::draft::CONTENT;
@@ -78,8 +79,8 @@ fn about(views: &Views, subject: &Subject) -> Option<String> {
             let (id, bucket) = all.find(|(id, _)| end_id(id) == subject.id)?;
             let due = bucket.due.map(|due| due.to_string()).unwrap_or_default();
             Some(format!(
-                "the end of {id}, due {due}, {} entries",
-                bucket.entries
+                "the end of {id}, due {due}, {}",
+                counted(bucket.entries, "entry")
             ))
         }),
         SubjectKind::Erasure => {

@@ -6,6 +6,7 @@ mod cli;
 mod commands;
 mod config;
 mod copy;
+mod count;
 mod demo;
 mod desk;
 mod door;

@@ -4,6 +4,7 @@ use crate::cli::{Backup, Cli, Restore};
 use crate::commands::open_failed;
 use crate::commands::verify::trust;
 use crate::copy::{self, Copied, Keys};
+use crate::count::counted;
 use crate::door::{Door, append_failed};
 use crate::outcome::{Done, Failure, Outcome};
 use anyhow::Context;
@@ -46,9 +47,10 @@ pub fn run(cli: &Cli, args: &Backup) -> Done {
             let lost = kept.size - reader.size();
             return Err(Failure::msg(
                 format!(
-                    "the backup is newer than this ledger (size {} > {}): {lost} entries are missing here",
+                    "the backup is newer than this ledger (size {} > {}): this ledger lacks {}",
                     kept.size,
-                    reader.size()
+                    reader.size(),
+                    counted(lost, "entry")
                 ),
                 "restore it with `daicho restore` into an empty directory, and keep this one as evidence",
             ));
@@ -226,8 +228,9 @@ fn tell(
     writeln!(out, "root         {}", report.root)?;
     writeln!(
         out,
-        "copied       {} bytes in {} files",
-        copied.bytes, copied.files
+        "copied       {} in {}",
+        counted(copied.bytes, "byte"),
+        counted(copied.files, "file")
     )?;
     match recorded {
         Some(seq) => writeln!(out, "verified, and recorded as backup.completed at {seq}"),
@@ -243,8 +246,8 @@ fn tell_unsound(report: &Report, what: &str) -> Done {
         eprintln!("WRONG        {finding}");
     }
     eprintln!(
-        "{what} is NOT sound: {} findings; keep it as evidence",
-        report.findings.len()
+        "{what} is NOT sound: {}; keep it as evidence",
+        counted(report.findings.len(), "finding")
     );
     Ok(Outcome::Wrong)
 }

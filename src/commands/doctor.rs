@@ -4,6 +4,7 @@ use crate::cli::Cli;
 use crate::commands::hook::system::System;
 use crate::commands::hook::{capture, defeats};
 use crate::config::Config;
+use crate::count::counted;
 use crate::door::address_file;
 use crate::outcome::{Done, Outcome};
 use crate::policies;
@@ -45,7 +46,7 @@ pub fn run(cli: &Cli) -> Done {
     let reader = Reader::open(&cli.data);
     let log = reader
         .as_ref()
-        .map(|reader| format!("{} entries, chained", reader.size()));
+        .map(|reader| format!("{}, chained", counted(reader.size(), "entry")));
     checks.push((
         "log",
         log.map_err(|error| format!("{error}; {}", error.remedy())),
@@ -160,15 +161,18 @@ fn checkpoint(reader: &Reader) -> Seen {
     let checkpoint = checkpoint.map_err(|error| error.to_string())?;
     match reader.root_at(checkpoint.size) {
         Ok(root) if root == checkpoint.root => Ok(format!(
-            "covers {} of {} entries",
+            "covers {} of {}",
             checkpoint.size,
-            reader.size()
+            counted(reader.size(), "entry")
         )),
         Ok(_) => Err(format!(
             "of size {}: its root is not the log's",
             checkpoint.size
         )),
-        Err(error) => Err(format!("promises {} entries: {error}", checkpoint.size)),
+        Err(error) => {
+            let entries = counted(checkpoint.size, "entry");
+            Err(format!("promises {entries}: {error}"))
+        }
     }
 }
 
@@ -209,7 +213,10 @@ fn bucket_keys(reader: &Reader) -> Seen {
     if lost.is_empty() {
         let unread = unread.map_err(|error| format!("keys/content: {error}"))?;
         return match unread.first() {
-            None => Ok(format!("there for {all} buckets, but for those that ended")),
+            None => Ok(format!(
+                "there for {}, but for those that ended",
+                counted(all, "bucket")
+            )),
             Some(first) => Err(format!(
                 "{} keys of persons do not open, of {} the first: what is sealed under them cannot be \
                  read, and nobody knows whom an erasure of them would be of; put them back from a backup \
@@ -409,7 +416,8 @@ fn time_stamps(reader: &Reader, config: &Config) -> Seen {
             let time = token
                 .map_err(|error| format!("of size {size}: {error}"))?
                 .time;
-            (size, format!("the newest covers {size} entries, of {time}"))
+            let entries = counted(size, "entry");
+            (size, format!("the newest covers {entries}, of {time}"))
         }
         None => (0, "none is kept".to_owned()),
     };

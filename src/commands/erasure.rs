@@ -2,6 +2,7 @@
 
 use crate::cli::{Cli, Erasure, ErasureRequest};
 use crate::commands::{consent, read};
+use crate::count::counted;
 use crate::desk::Desk;
 use crate::masking::Guard;
 use crate::outcome::{Done, Failure, Outcome, say};
@@ -69,8 +70,9 @@ fn request(cli: &Cli, args: &ErasureRequest) -> Done {
     for key in &asked.keys {
         let entries = buckets.owned(key).map_or(0, |owned| owned.entries);
         say!(
-            "          {:<22} {entries} entries{}",
+            "          {:<22} {}{}",
             key.bucket.to_string(),
+            counted(entries, "entry"),
             match buckets.may_erase(erasure, key) {
                 Ok(()) => String::new(),
                 Err(spared) => format!("; not now: {spared}"),

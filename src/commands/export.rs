@@ -4,6 +4,7 @@ use crate::cli::{Cli, Export, ExportCheck};
 use crate::commands::open_failed;
 use crate::commands::verify;
 use crate::config::Config;
+use crate::count::counted;
 use crate::door::{self, Door, append_failed};
 use crate::outcome::{Done, Failure, Outcome, say};
 use anyhow::Context;
@@ -160,7 +161,8 @@ fn replay(cli: &Cli, name: &str, from: u64, to: u64) -> Done {
         say!("{}", serde_json::to_string(&replayed)?);
         return Ok(Outcome::Well);
     }
-    say!("sent       {} entries, {from} to {to}", replayed.sent);
+    let sent = counted(replayed.sent, "entry");
+    say!("sent       {sent}, {from} to {to}");
     match (replayed.answered, replayed.answer) {
         (Some(answered), Some(answer)) => say!("answered   {answered}: {answer}"),
         (Some(answered), None) => say!("answered   {answered}"),
@@ -274,8 +276,8 @@ fn print(report: &Report) {
         say!("torn       line {}: {}", torn.line, torn.why);
     }
     say!(
-        "{} lines, {} of other programs, {} torn",
-        report.lines,
+        "{}, {} of other programs, {} torn",
+        counted(report.lines, "line"),
         report.other,
         report.torn.count
     );
@@ -283,12 +285,13 @@ fn print(report: &Report) {
 
 fn print_chain(origin: &str, chain: &Chain) {
     say!("chain      {origin}");
-    let (entries, first, last) = (chain.entries, chain.first, chain.last);
-    match (entries, chain.ledger_entries) {
+    let (first, last) = (chain.first, chain.last);
+    let entries = counted(chain.entries, "entry");
+    match (chain.entries, chain.ledger_entries) {
         (0, _) => say!("  stored     nothing that is sound"),
-        (_, None) => say!("  stored     {entries} entries, {first} to {last}"),
+        (_, None) => say!("  stored     {entries}, {first} to {last}"),
         (_, Some(of)) => {
-            say!("  stored     {entries} entries, {first} to {last}; the ledger has {of}")
+            say!("  stored     {entries}, {first} to {last}; the ledger has {of}")
         }
     }
     if chain.ledger_entries.is_none() && first > 0 {
@@ -333,8 +336,8 @@ fn print_chain(origin: &str, chain: &Chain) {
         }
     }
     say!(
-        "  faults     {} gaps, {} truncated, {} altered, {} forged",
-        chain.gaps.count,
+        "  faults     {}, {} truncated, {} altered, {} forged",
+        counted(chain.gaps.count, "gap"),
         chain.truncated.count,
         chain.altered.count,
         chain.forged.count

@@ -3,6 +3,7 @@
 mod lines;
 
 use crate::cli::{Cli, Import as Args};
+use crate::count::counted;
 use crate::desk::Desk;
 use crate::door::append_failed;
 use crate::outcome::{Done, Failure, Outcome, say};
@@ -38,9 +39,9 @@ pub fn run(cli: &Cli, args: &Args) -> Done {
         let read = take(&desk, &import, path, &mut known, &mut told);
         let fault = |failure: Failure| Failure {
             fault: failure.fault.context(format!(
-                "{}: {} lines were imported before",
+                "{}: imported before: {}",
                 path.display(),
-                told.imported
+                counted(told.imported, "line")
             )),
             ..failure
         };
@@ -86,10 +87,10 @@ impl Told {
         }
         let time = |at: Option<Timestamp>| at.map_or("?".to_owned(), |at| at.to_string());
         say!(
-            "{}: {} lines of {} sessions, {} to {}: {} imported, {} known before, {} no lines of a transcript",
+            "{}: {} of {}, {} to {}: {} imported, {} known before, {} no lines of a transcript",
             path.display(),
-            self.lines,
-            sessions.len(),
+            counted(self.lines, "line"),
+            counted(sessions.len(), "session"),
             time(self.first),
             time(self.last),
             self.imported,

@@ -7,6 +7,7 @@ mod git;
 use crate::cli::{Cli, Ingest as Args};
 use crate::commands::consent;
 use crate::config;
+use crate::count::counted;
 use crate::desk::Desk;
 use crate::door::append_failed;
 use crate::masking::Guard;
@@ -86,7 +87,7 @@ impl Taking {
         part.person = self.person.clone();
         let receipts = self.desk.door.append(vec![part]).map_err(|error| {
             let failure = append_failed(error);
-            let before = format!("{} entries were recorded before", self.told.entries);
+            let before = format!("recorded before: {}", counted(self.told.entries, "entry"));
             Failure {
                 fault: failure.fault.context(before),
                 ..failure
@@ -147,10 +148,10 @@ impl Taking {
         }
         let known = if what == "lines" { "bytes" } else { what };
         say!(
-            "{from}: {} {what} of {} bytes in {} entries of class {}; {} {known} known before",
-            told.lines,
-            told.bytes,
-            told.entries,
+            "{from}: {} of {} in {} of class {}; {} {known} known before",
+            counted(told.lines, what.trim_end_matches('s')),
+            counted(told.bytes, "byte"),
+            counted(told.entries, "entry"),
             source.class,
             told.known
         );

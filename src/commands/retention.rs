@@ -3,6 +3,7 @@
 use crate::cli::{Cli, Retention};
 use crate::commands::read;
 use crate::config::Config;
+use crate::count::counted;
 use crate::desk::Desk;
 use crate::door::{Door, append_failed};
 use crate::outcome::{Done, Failure, Outcome, say};
@@ -63,10 +64,10 @@ fn print(row: &Row) {
         (_, None) => "no rule for its class".to_owned(),
     };
     say!(
-        "{:<22} {:<8}  {due:<24}  {} entries from {} to {}",
+        "{:<22} {:<8}  {due:<24}  {} from {} to {}",
         row.bucket.to_string(),
         row.state.to_string(),
-        row.entries,
+        counted(row.entries, "entry"),
         row.first,
         row.last
     );

@@ -2,6 +2,7 @@
 
 use crate::cli::{Cli, Timestamp};
 use crate::config::Config;
+use crate::count::counted;
 use crate::door::{Door, append_failed};
 use crate::files;
 use crate::outcome::{Done, Failure, Outcome};
@@ -107,7 +108,8 @@ fn take(cli: &Cli, note: &[u8], response: &[u8], token: &Token) -> Done {
         });
         writeln!(out, "{line}")?;
     } else {
-        writeln!(out, "time stamp   {size} entries existed at {time} by {by}")?;
+        let entries = counted(size, "entry");
+        writeln!(out, "time stamp   {entries} existed at {time} by {by}")?;
         writeln!(out, "policy       {}", token.policy)?;
         writeln!(out, "recorded as checkpoint.timestamped at {seq}")?;
     }

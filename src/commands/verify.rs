@@ -1,5 +1,6 @@
 use crate::cli::{Cli, Verify};
 use crate::commands::read_policy;
+use crate::count::counted;
 use crate::outcome::{Done, Failure, Outcome};
 use crate::timestamp::read_authority;
 use agents::retention::audit::Audit;
@@ -195,8 +196,10 @@ fn print(json: bool, report: &Report) -> std::io::Result<()> {
     }
     writeln!(
         out,
-        "entries      {} in {} files, the newest of {}",
-        report.entries, report.files, report.newest
+        "entries      {} in {}, the newest of {}",
+        report.entries,
+        counted(report.files, "file"),
+        report.newest
     )?;
     writeln!(out, "root         {}", report.root)?;
     writeln!(out, "contents     {} sealed and sound", report.contents)?;
@@ -224,7 +227,8 @@ fn print(json: bool, report: &Report) -> std::io::Result<()> {
         let (size, time, by) = (token.size, token.time, &token.authority);
         writeln!(
             out,
-            "time stamp   {size} entries {existed} at {time} by {by}{checked}"
+            "time stamp   {} {existed} at {time} by {by}{checked}",
+            counted(size, "entry")
         )?;
     }
     if older > 0 {
@@ -244,7 +248,6 @@ fn print(json: bool, report: &Report) -> std::io::Result<()> {
             out,
             "verified: every entry, link, signature, root, checkpoint and content"
         ),
-        1 => writeln!(out, "NOT VERIFIED: 1 finding"),
-        count => writeln!(out, "NOT VERIFIED: {count} findings"),
+        count => writeln!(out, "NOT VERIFIED: {}", counted(count, "finding")),
     }
 }

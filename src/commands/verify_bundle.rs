@@ -1,6 +1,7 @@
 use crate::cli::{Cli, VerifyBundle};
 use crate::commands::read_policy;
 use crate::commands::verify::trust;
+use crate::count::counted;
 use crate::outcome::{Done, Failure, Outcome, say};
 use crate::timestamp::read_authority;
 use anyhow::Context;
@@ -65,7 +66,9 @@ fn print(report: &Report) {
     }
     match report.wrong.len() {
         0 => say!("verified: what is called proven above, and nothing else"),
-        1 => say!("NOT VERIFIED: 1 finding; nothing in this bundle is proven"),
-        count => say!("NOT VERIFIED: {count} findings; nothing in this bundle is proven"),
+        count => say!(
+            "NOT VERIFIED: {}; nothing in this bundle is proven",
+            counted(count, "finding")
+        ),
     }
 }

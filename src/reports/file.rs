@@ -2,6 +2,7 @@
 
 use super::{Form, issued, make};
 use crate::config::Config;
+use crate::count::counted;
 use crate::outcome::Failure;
 use exporters::report::model::Report;
 use exporters::report::{Format, Head, Language, Stamp};
@@ -89,7 +90,8 @@ impl ReportFile {
         let held = reader.size();
         if size == 0 || size > held {
             let fault = format!(
-                "the report is of {size} entries, and the log has {held}: entries were lost, or it is of another history"
+                "the report is of {}, and the log has {held}: entries were lost, or it is of another history",
+                counted(size, "entry")
             );
             return Ok(Some(fault));
         }

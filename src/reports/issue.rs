@@ -13,6 +13,7 @@ use super::{Form, Soundness, from_kept, issued, make, rules, schedule, sign};
 use crate::commands::verify::check_while;
 use crate::config;
 use crate::config::Config;
+use crate::count::counted;
 use crate::door::{Door, append_failed};
 use crate::outcome::Failure;
 use crate::policies::{self, Text};
@@ -437,7 +438,8 @@ fn window(month: Option<&str>, offset: Offset) -> Result<Option<Window>, Failure
 fn within(asked: Option<u64>, held: u64) -> Result<(), Failure> {
     match asked {
         Some(size) if size == 0 || size > held => {
-            let fault = format!("--head {size}: the log has {held} entries");
+            let held = counted(held, "entry");
+            let fault = format!("--head {size}: the log has {held}");
             Err(Failure::msg(fault, "give a size from 1 to the log's own"))
         }
         _ => Ok(()),

@@ -411,7 +411,7 @@ fn a_receiver_can_be_tried_and_given_a_part_again() {
     );
     let told = ledger.run(&["export", "test", "shipper"]).ok();
     assert!(
-        told.contains("sent       1 entries") && told.contains("written to"),
+        told.contains("sent       1 entry") && told.contains("written to"),
         "{told}"
     );
     let replayed = ledger.run(&[

@@ -538,10 +538,7 @@ fn a_query_can_be_carried_to_an_authority_by_hand_and_its_answer_back() {
     // Beside a running server it goes through its door.
     let server = ledger.serve();
     let told = ledger.run(&take).ok();
-    assert!(
-        told.contains("time stamp   1 entries existed at "),
-        "{told}"
-    );
+    assert!(told.contains("time stamp   1 entry existed at "), "{told}");
     assert_eq!(server.stop(), 0);
     ledger.run(&take).refused(&["has a time stamp already"]);
     assert_eq!(stamped(&ledger)[0]["data"]["size"], json!(1));

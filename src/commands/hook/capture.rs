@@ -3,6 +3,7 @@
 use super::defeats::{self, ANOTHER_PROVIDER, KEY_HELPER, Said};
 use super::settings::{FILE, OLDEST, SWITCHES, WITHHELD, Wanted, settings};
 use super::system::System;
+use crate::count::counted;
 use agents::gateway::Provider;
 use agents::hooks::Client;
 use ledger::Reader;
@@ -187,18 +188,23 @@ pub fn in_the_log(reader: &Reader) -> Seen {
     let mut wrong = Vec::new();
     if past > 0 {
         wrong.push(format!(
-            "{past} sessions had answers of the model that did not come through the gateway"
+            "{} had answers of the model that did not come through the gateway",
+            counted(past, "session")
         ));
     }
     if bare > 0 {
         wrong.push(format!(
-            "{bare} sessions called the model without hooks (--bare, or another client)"
+            "{} called the model without hooks (--bare, or another client)",
+            counted(bare, "session")
         ));
     }
     match (wrong.is_empty(), count(|session| session.hooks > 0)) {
         (false, _) => Err(wrong.join("; ")),
         (true, 0) => Ok("no hook has reported".to_owned()),
-        (true, hooked) => Ok(format!("{hooked} sessions, seen by hooks and gateway")),
+        (true, hooked) => Ok(format!(
+            "{}, seen by hooks and gateway",
+            counted(hooked, "session")
+        )),
     }
 }
 

@@ -5,6 +5,7 @@
 use super::fetch::{issued, put};
 use crate::cli::Cli;
 use crate::commands::{read, read_covering};
+use crate::count::counted;
 use crate::outcome::{Failure, Outcome};
 use crate::reports::{IssuedReport, IssuedReports, Places, Soundness, Wish};
 use schemas::Hash;
@@ -52,9 +53,9 @@ pub fn run(cli: &Cli, wish: &Wish, paths: &[PathBuf]) -> Result<Option<Outcome>,
         }
         let seqs: Vec<String> = left.iter().map(|(_, one)| one.seq.to_string()).collect();
         eprintln!(
-            "written: what an earlier run had recorded as report.issued at {}, of {} entries. Nothing was issued anew: --force does",
+            "written: what an earlier run had recorded as report.issued at {}, of {}. Nothing was issued anew: --force does",
             seqs.join(", "),
-            documents.first().map_or(0, |one| one.head)
+            counted(documents.first().map_or(0, |one| one.head), "entry")
         );
         let soundness = Soundness::of(&reader, documents.iter().copied());
         return Ok(Some(soundness.outcome()));

@@ -3,6 +3,7 @@
 use crate::cli::{Cli, ReportFetch};
 use crate::commands::{read, read_covering};
 use crate::config::Config;
+use crate::count::counted;
 use crate::outcome::{Done, Failure, Outcome, say};
 use crate::reports::{IssuedReport, IssuedReports, Places, again, sign};
 use crate::timestamp::Client;
@@ -27,12 +28,12 @@ pub fn list(cli: &Cli) -> Done {
         }
         let period = one.period.as_ref().map_or("-", |label| label.as_str());
         say!(
-            "{:>8}  {}  {:<10} {period:<16} {:<26} {} entries, by {}",
+            "{:>8}  {}  {:<10} {period:<16} {:<26} {}, by {}",
             one.seq,
             one.at,
             one.report.as_str(),
             one.media.as_str(),
-            one.head,
+            counted(one.head, "entry"),
             one.actor
         );
     }

@@ -4,6 +4,7 @@ use crate::cli::{Cli, ReportVerify};
 use crate::commands::read;
 use crate::commands::verify::{check, trust};
 use crate::config::Config;
+use crate::count::counted;
 use crate::outcome::{Done, Failure, Outcome, say};
 use crate::policies::Policies;
 use crate::reports::sign::{self, Signed};
@@ -90,7 +91,8 @@ fn against_log(
     file.of_log(&reader)?;
     if !verified.is_clean() {
         let count = verified.findings.len() as u64 + verified.findings_omitted;
-        let fault = format!("the log itself has {count} faults: see `daicho verify`");
+        let faults = counted(count, "fault");
+        let fault = format!("the log itself has {faults}: see `daicho verify`");
         checked.findings.push(fault);
     }
     if !verified.key_given {
@@ -218,7 +220,8 @@ fn signature(
                 }
                 let (seq, size) = (signed.seq, signed.size);
                 let note = format!(
-                    "signed: entry {seq}, under a checkpoint of {size} entries by {}",
+                    "signed: entry {seq}, under a checkpoint of {} by {}",
+                    counted(size, "entry"),
                     key.name()
                 );
                 checked.notes.push(note);
@@ -308,7 +311,8 @@ fn kept(reader: &Reader, signed: &Signed, checked: &mut Checked) -> Result<(), F
     let (size, held) = (signed.size, reader.size());
     if size > held {
         let fault = format!(
-            "the signature's checkpoint is of {size} entries, and the log has {held}: entries were lost"
+            "the signature's checkpoint is of {}, and the log has {held}: entries were lost",
+            counted(size, "entry")
         );
         checked.findings.push(fault);
     } else if reader.root_at(size)? != signed.root {
@@ -432,9 +436,9 @@ fn print(json: bool, checked: &Checked) -> Result<(), Failure> {
         return Ok(());
     }
     say!(
-        "report       {} of {} entries",
+        "report       {} of {}",
         schemas::Label::lossy(&checked.report).as_str(),
-        checked.head
+        counted(checked.head, "entry")
     );
     say!("sha256       {}", checked.sha256);
     let issued: Vec<String> = checked.issued.iter().map(ToString::to_string).collect();
@@ -453,8 +457,7 @@ fn print(json: bool, checked: &Checked) -> Result<(), Failure> {
     match checked.findings.len() {
         0 if checked.figures == "same" => say!("verified"),
         0 => say!("figures were not compared"),
-        1 => say!("NOT VERIFIED: 1 finding"),
-        count => say!("NOT VERIFIED: {count} findings"),
+        count => say!("NOT VERIFIED: {}", counted(count, "finding")),
     }
     Ok(())
 }
