@@ -354,7 +354,7 @@ fn a_real_client_without_hooks_is_found_by_doctor_although_no_other_has_any() {
     assert!(host.world.events("hook.reported").is_empty(), "{done:?}");
     assert!(!host.bodies().is_empty());
     let (well, text) = capture(&host.world.ledger);
-    assert!(!well && text.starts_with("1 sessions called"), "{text}");
+    assert!(!well && text.starts_with("1 session called"), "{text}");
 }
 
 #[test]

@@ -338,7 +338,7 @@ fn doctor_tells_of_sessions_that_pass_the_gateway_by() {
         &json!({ "stop_hook_active": false, "last_assistant_message": "hi" }),
     ));
     let (well, text) = capture(&world.ledger);
-    assert!(!well && text.contains("1 sessions had answers"), "{text}");
+    assert!(!well && text.contains("1 session had answers"), "{text}");
 }
 
 #[test]
