@@ -1,5 +1,6 @@
 //! The choices that the company leaves open, as `[masking]` in daicho.toml has them.
 
+use super::normal;
 use super::rule_set::RULE_SET;
 use super::silence::Silence;
 use schemas::Hash;
@@ -111,7 +112,11 @@ impl Policy {
                 return Err(PolicyError::SilencesOfOneName { name });
             }
         }
-        let short = |word: &String| word.trim().chars().count() < 2;
+        // As the rules read it: what they do not see is no word, and would be found everywhere.
+        let short = |word: &String| {
+            let chars: Vec<char> = word.trim().chars().collect();
+            normal::spelled(&chars).trim().chars().count() < 2
+        };
         match self.keywords().position(short) {
             Some(position) => Err(PolicyError::KeywordTooShort { position }),
             None => Ok(()),

@@ -126,7 +126,7 @@ fn rule(name: &Name) -> String {
 fn any_of(keywords: &[String]) -> Result<Regex, PolicyError> {
     let spelled = |word: &String| {
         let chars: Vec<char> = word.trim().chars().collect();
-        regex::escape(&normal::spelled(&chars))
+        regex::escape(normal::spelled(&chars).trim())
     };
     // Longer ones first: of two that begin alike the first would hide the other.
     let mut words: Vec<String> = keywords.iter().map(spelled).collect();
@@ -245,6 +245,7 @@ mod tests {
         let faults = [
             "name = 'q3'\nuntil = '2026-11-13'\nkeywords = []",
             "name = 'q3'\nuntil = '2026-11-13'\nkeywords = ['決']",
+            "name = 'q3'\nuntil = '2026-11-13'\nkeywords = ['決算', '\u{200b}\u{200b}\u{200b}']",
             "name = 'q3'\nfrom = '2026-11-14'\nuntil = '2026-11-13'\nkeywords = ['決算']",
         ]
         .map(|text| policy(text).expect("it can be read").check().err());
@@ -254,6 +255,7 @@ mod tests {
             [
                 Some(PolicyError::SilentOnNothing { name: name() }),
                 Some(PolicyError::KeywordTooShort { position: 0 }),
+                Some(PolicyError::KeywordTooShort { position: 1 }),
                 Some(PolicyError::EndsBeforeItBegins { name: name() }),
             ]
         );

@@ -51,7 +51,6 @@ pub(super) static SIGNS: Sought = Sought::new(|| {
 });
 
 pub(super) fn find(view: &View, asked: &Asked, out: &mut Vec<Find>) {
-    let kind = SpanKind::Insider;
     if !asked.policy.insider_keywords.is_empty() {
         listed(view, &asked.words[0], out);
     }
@@ -60,7 +59,7 @@ pub(super) fn find(view: &View, asked: &Asked, out: &mut Vec<Find>) {
     }
     let mut add = |range: std::ops::Range<usize>, evidence: Evidence| {
         let (start, end) = (view.at_byte(range.start), view.at_byte(range.end));
-        out.push(blocked(view, start, end, kind, NAME, evidence));
+        out.push(blocked(view, start, end, SpanKind::Insider, NAME, evidence));
     };
     let signs = SIGNS.begins(view);
     if signs.is_empty() && !view.folds() {

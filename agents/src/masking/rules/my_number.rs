@@ -36,7 +36,6 @@ static CONTRARY: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 pub(super) fn find(view: &View, _: &Asked, out: &mut Vec<Find>) {
-    // A column's head stands far above: it is looked for only where there can be one.
     let labels = LazyCell::new(|| LABEL.is_match(&view.text));
     let mut heads = Heads::default();
     let mut labelled_until = None;
@@ -46,8 +45,11 @@ pub(super) fn find(view: &View, _: &Asked, out: &mut Vec<Find>) {
             continue;
         }
         let valid = is_valid(&number);
-        let heads = (valid || *labels).then_some(&mut heads);
-        let called = called(view, start, end, labelled_until, heads);
+        // Most numbers of twelve digits are neither: nothing around them is looked at.
+        if !valid && !*labels {
+            continue;
+        }
+        let called = called(view, start, end, labelled_until, &mut heads);
         if called == Called::My {
             labelled_until = Some(end);
         }
@@ -79,14 +81,13 @@ fn called(
     start: usize,
     end: usize,
     labelled_until: Option<usize>,
-    heads: Option<&mut Heads>,
+    heads: &mut Heads,
 ) -> Called {
     let label = label_before(view, start, 24, &LABEL);
     let contrary = label_before(view, start, 20, &CONTRARY);
     match (label, contrary) {
         (Some(label), Some(contrary)) if label <= contrary => return Called::My,
         (Some(_), None) => return Called::My,
-        (_, Some(_)) if heads.is_none() => return Called::Other,
         _ => {}
     }
     let behind = view.slice(end, view.len().min(end + 24));
@@ -97,7 +98,7 @@ fn called(
     {
         return Called::My;
     }
-    let head = heads.and_then(|heads| heads.above(view, start));
+    let head = heads.above(view, start);
     let head = |regex: &Regex| head.is_some_and(|head| regex.is_match(head));
     // The cells before it in its row speak of other columns.
     if head(&LABEL) && !head(&CONTRARY) {
