@@ -11,6 +11,7 @@ mod key;
 mod log_line;
 mod masked_body;
 mod masking;
+mod masking_cost;
 mod note;
 mod policy;
 mod tile_path;
@@ -37,6 +38,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("time_stamp", time_stamp::check),
     ("evidence_bundle", evidence_bundle::check),
     ("masking", masking::check),
+    ("masking_cost", masking_cost::check),
     ("masked_body", masked_body::check),
     ("transcript", transcript::check),
     ("foreign_lines", foreign_lines::check),
