@@ -8,6 +8,7 @@ mod hook;
 mod http;
 mod ingest;
 mod log;
+mod mask;
 mod report;
 mod served;
 mod streams;
@@ -32,6 +33,7 @@ pub fn run(scratch: &Path, json: bool, args: &Bench) -> Done {
         Benched::Gateway,
         Benched::Streams,
         Benched::Hook,
+        Benched::Mask,
         Benched::Ingest,
         Benched::Log,
         Benched::Report,
@@ -45,6 +47,7 @@ pub fn run(scratch: &Path, json: bool, args: &Bench) -> Done {
             Benched::Gateway => gateway::run(scratch, seconds, &mut figures)?,
             Benched::Streams => streams::run(scratch, seconds, &mut figures)?,
             Benched::Hook => hook::run(scratch, seconds, &mut figures)?,
+            Benched::Mask => mask::run(scratch, seconds, &mut figures)?,
             Benched::Ingest => ingest::run(scratch, seconds, &mut figures)?,
             Benched::Log => log::run(scratch, entries, &mut figures)?,
             Benched::Report => report::run(scratch, entries, &mut figures)?,

@@ -185,6 +185,7 @@ pub enum Benched {
     Gateway,
     Streams,
     Hook,
+    Mask,
     Ingest,
     Log,
     Report,

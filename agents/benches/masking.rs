@@ -88,9 +88,27 @@ fn requests(c: &mut Criterion) {
     group.finish();
 }
 
+/// The longest body that the gateway takes, beside one of a megabyte: as many bytes a second.
+fn long(c: &mut Criterion) {
+    let mut group = c.benchmark_group("long");
+    let turn = request(101).len() - request(100).len();
+    for megabytes in [1, 32] {
+        let bytes = request((megabytes << 20) / turn);
+        group.throughput(Throughput::Bytes(bytes.len() as u64));
+        group.bench_function(BenchmarkId::new("first", format!("{megabytes} MB")), |b| {
+            b.iter(|| {
+                let capture = Capture::new(black_box(&bytes).clone());
+                let body = masker().body(&capture, Dialect::Anthropic);
+                body.map(|body| body.stored.len())
+            })
+        });
+    }
+    group.finish();
+}
+
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(10);
-    targets = texts, requests
+    targets = texts, requests, long
 }
 criterion_main!(benches);
