@@ -247,7 +247,7 @@ impl ContentStore {
             let dir = path.parent().expect("a key lies in a directory");
             create_dirs(&*self.disk, self.layout.dir(), dir)?;
         }
-        let read = ContentKey::read(bucket, &path)?;
+        let mut read = ContentKey::read(bucket, &path)?;
         if read.is_none() {
             // Before the lock: the log may be long, and others seal into other buckets.
             let first = match log {
@@ -265,11 +265,15 @@ impl ContentStore {
                 }
             };
             if let Some(seq) = first {
-                return Err(ContentError::KeyLost {
-                    bucket: bucket.clone(),
-                    path: shown(),
-                    seq,
-                });
+                // Others may have made it, and recorded what they sealed, since it was looked for.
+                read = ContentKey::read(bucket, &path)?;
+                if read.is_none() {
+                    return Err(ContentError::KeyLost {
+                        bucket: bucket.clone(),
+                        path: shown(),
+                        seq,
+                    });
+                }
             }
         }
         // Also for one that is there: whoever makes it may not have made it durable yet.

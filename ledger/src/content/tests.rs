@@ -60,6 +60,31 @@ fn readonly(path: &Path) -> bool {
     path.metadata().expect("is there").permissions().readonly()
 }
 
+/// Another seals, and is recorded, between the look at the place of the key and that at the log.
+#[test]
+fn who_seals_first_at_once_with_others_finds_no_key_lost() {
+    struct Meanwhile<'s>(&'s ContentStore);
+
+    impl Recorded for Meanwhile<'_> {
+        fn first_in(&self, _: &BucketId) -> Result<Option<u64>, ReadError> {
+            sealed(self.0, "another's");
+            Ok(Some(1))
+        }
+
+        fn newest_in(&self, _: &BucketId) -> Owners {
+            Owners::new()
+        }
+    }
+
+    let dir = tempfile::TempDir::new().expect("a directory");
+    let store = store(dir.path());
+    let (own, log) = (content("one's own"), Meanwhile(&store));
+    let own = store.seal(&bucket(), None, &own, Kin::Recent, &log);
+    let own = own.expect("the key is there");
+    store.store([&own].into_iter()).expect("stores");
+    assert!(store.read(&own.reference).is_ok());
+}
+
 /// Read-only is what was synced first: a pack is not closed over what is only in the cache.
 #[test]
 fn a_pack_that_fills_up_inside_a_batch_is_durable_before_the_next_begins() {
