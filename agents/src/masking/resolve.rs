@@ -125,10 +125,15 @@ mod tests {
             assert_eq!(resolve(finds).len(), count);
             begin.elapsed()
         };
-        let best = |count| (0..3).map(|_| time(count)).min().unwrap_or_default();
-        let (once, four) = (best(20_000), best(80_000));
-        let allowed = once * 10 + std::time::Duration::from_millis(50);
-        assert!(four < allowed, "{once:?}, then {four:?}");
+        // A busy machine is slow for a while, a quadratic rule always: it takes 16 times as long.
+        let (mut once, mut four) = (std::time::Duration::MAX, std::time::Duration::MAX);
+        for _ in 0..20 {
+            (once, four) = (once.min(time(20_000)), four.min(time(80_000)));
+            if four < once * 10 {
+                return;
+            }
+        }
+        panic!("{once:?}, then {four:?}");
     }
 
     #[test]
