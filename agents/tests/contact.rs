@@ -3,7 +3,10 @@
 //!
 //! `contact/README.md` says how the texts are written. `CONTACT=read` prints the mistakes in the odd lines.
 
+mod common;
+
 use agents::masking::{Masker, Policy, SpanKind, TagKey, Verdict};
+use common::Dice;
 use std::collections::BTreeMap;
 
 /// Each text to block, or to let pass, is filled this often, with other numbers each time.
@@ -123,18 +126,7 @@ fn check(half: Half, kind: SpanKind, recall: f64, precision: f64) {
     );
 }
 
-/// The same numbers every time: a level that moves has a cause.
-struct Dice(u64);
-
 impl Dice {
-    fn below(&mut self, sides: usize) -> usize {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % sides
-    }
-
     fn of(&mut self, count: usize, alphabet: &str) -> String {
         let alphabet: Vec<char> = alphabet.chars().collect();
         (0..count)

@@ -2,26 +2,18 @@
 //! label and bare. What is caught is masked whole, or blocks the text. Of a hundred 95 must be,
 //! for each disguise and for each kind; `DISGUISES=1` prints what is missed.
 
+mod common;
+
 use agents::masking::{Masker, Policy, TagKey, Verdict};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use common::Dice;
 use std::collections::BTreeMap;
 
 /// Values of each kind that every disguise is put on.
 const VALUES: usize = 12;
 
-/// The same numbers every time: a level that moves has a cause.
-struct Dice(u64);
-
 impl Dice {
-    fn below(&mut self, sides: usize) -> usize {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % sides
-    }
-
     fn of<'a>(&mut self, list: &[&'a str]) -> &'a str {
         list[self.below(list.len())]
     }

@@ -4,7 +4,10 @@
 //! `people/README.md` says where texts and names come from. `PEOPLE=a` prints what set A leaks and what it masks that is
 //! no name; C and E likewise. Of B, D and F it prints recall by hole.
 
+mod common;
+
 use agents::masking::{Masker, Policy, SpanKind, TagKey};
+use common::Dice;
 use std::collections::{BTreeMap, HashMap};
 
 /// Each text is filled this often, with other names each time.
@@ -74,19 +77,6 @@ fn half_width(kana: &str) -> String {
         out.push_str(mark);
     }
     out
-}
-
-/// The same numbers every time: a level that moves has a cause.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, sides: usize) -> usize {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % sides
-    }
 }
 
 #[derive(Default)]
